@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Server CPU of Spanmill beside the baseline server, measured in turns in one run.
+
+Every case starts fresh servers (baseline, Spanmill without archive, Spanmill with archive). All of them stay up while the
+load generator drives them one after the other, window by window, so that a busy machine disturbs all alike. Ratios are
+medians over the rounds, each of a Spanmill window to the baseline window just before it.
+
+Build first:  cargo build --release -p spanmill -p spanmill-benches --bins
+Then:         benches/compare.py [--rounds 5] [--seconds 4] [--only lean/1000] [--markdown]
+"""
+import argparse
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CASES = {  # name: (payload, spans in a request)
+    "lean/20": ("lean", 20),
+    "lean/512": ("lean", 512),
+    "lean/1000": ("lean", 1000),
+    "heavy/100": ("heavy", 100),
+    "heavy/1000": ("heavy", 1000),
+}
+BASELINE, PLAIN, ARCHIVE = "baseline", "spanmill", "spanmill + archive"
+# A file is closed every second, so that its cost falls into the window that caused it: after the load, the generator waits
+# longer than this before it reads the CPU time. A million rows a file are the default and stay out of reach here.
+ARCHIVE_AGE, SETTLE = "1s", {BASELINE: 0.2, PLAIN: 0.2, ARCHIVE: 2.5}
+
+CONFIG = """\
+receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: "{grpc}" }}, http: {{ endpoint: "{http}" }} }} }} }}
+storage: {{ directory: "{directory}/data", wal: {{ enabled: false }} }}
+exporters: {{ prometheus: {{ endpoint: "{prometheus}" }} }}
+archive: {archive}
+admin: {{ endpoint: "{admin}" }}
+"""
+
+
+def free_addresses(number):
+    """Addresses nobody listens on. All sockets are open at once, so that no address comes twice."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    addresses = ["127.0.0.1:%d" % s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return addresses
+
+
+class Server:
+    """A server process, listening for OTLP/gRPC (and HTTP) when the constructor returns."""
+
+    def __init__(self, name, command, address, log):
+        self.name, self.address, self.log = name, address, log
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        self.wait_until_it_listens()
+
+    def wait_until_it_listens(self):
+        host, port = self.address.rsplit(":", 1)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        sys.exit(f"{self.name} does not listen on {self.address}; it said:\n{pathlib.Path(self.log).read_text()}")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_baseline(options, directory):
+    [address] = free_addresses(1)
+    command = [options.baseline, "--listen", address]
+    return Server(BASELINE, command, address, directory / "baseline.log")
+
+
+def start_spanmill(options, directory, with_archive):
+    own = directory / ("archive" if with_archive else "plain")
+    own.mkdir()
+    grpc, http, prometheus, admin = free_addresses(4)
+    archive = f'{{ directory: "{own}/parquet", max_age: {ARCHIVE_AGE} }}' if with_archive else "null"
+    config = own / "spanmill.yaml"
+    config.write_text(
+        CONFIG.format(grpc=grpc, http=http, prometheus=prometheus, admin=admin, directory=own, archive=archive)
+    )
+    name = ARCHIVE if with_archive else PLAIN
+    address = http if options.protocol == "http" else grpc
+    return Server(name, [options.server, "--config", str(config)], address, own / "log")
+
+
+def measure(options, server, payload, batch):
+    command = [
+        options.loadgen, "--json", "--address", server.address, "--pid", str(server.process.pid),
+        "--protocol", options.protocol if server.name != BASELINE else "grpc",
+        "--compression", options.compression, "--payload", payload, "--batch", str(batch),
+        "--concurrency", str(options.concurrency), "--connections", str(options.connections),
+        "--seconds", str(options.seconds), "--warm-up", str(options.warm_up), "--settle", str(SETTLE[server.name]),
+    ]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{server.name}: the load generator failed; the server said:\n{pathlib.Path(server.log).read_text()[-4000:]}")
+    report = json.loads(done.stdout)
+    if report["refused"]:
+        print(f"{server.name}: {report['refused']} spans refused: {report['refusals']}", file=sys.stderr)
+    return report
+
+
+def run_case(options, payload, batch):
+    """Reports by server name, one for each round, and what was written to the archive."""
+    with tempfile.TemporaryDirectory(prefix="spanmill-compare-", dir=options.directory) as directory:
+        directory = pathlib.Path(directory)
+        servers = []
+        reports = {}
+        try:
+            servers.append(start_baseline(options, directory))
+            if options.server:
+                servers.append(start_spanmill(options, directory, with_archive=False))
+                servers.append(start_spanmill(options, directory, with_archive=True))
+            for _ in range(options.rounds):
+                for server in servers:
+                    reports.setdefault(server.name, []).append(measure(options, server, payload, batch))
+        finally:
+            for server in servers:
+                server.stop()
+        return reports
+
+
+def rows(case, reports):
+    baseline = [cpu(report) for report in reports[BASELINE]]
+    for name, windows in reports.items():
+        used = [cpu(report) for report in windows]
+        ratio = statistics.median(own / other for own, other in zip(used, baseline))
+        yield [
+            case, name, f"{statistics.median(used):.3f}", f"{min(used):.3f}-{max(used):.3f}", f"{ratio:.2f}",
+            f"{statistics.median(r['spans_per_second'] for r in windows) / 1000:.0f}",
+            f"{max(r['server']['peak_memory_bytes'] for r in windows) / 1e6:.0f}",
+            str(sum(r["refused"] for r in windows)),
+        ]
+
+
+def cpu(report):
+    return report["server"]["cpu_seconds_per_million_spans"]
+
+
+HEAD = ["case", "server", "CPU s / million spans", "min-max", "ratio", "k spans/s", "peak MB", "refused"]
+
+
+def show(table, markdown):
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
+    for number, row in enumerate(table):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        print("| " + " | ".join(cells) + " |" if markdown else "  ".join(cells).rstrip())
+        if markdown and number == 0:
+            print("|" + "---|" * len(HEAD))
+
+
+def parse_options():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", default=str(target / "spanmill"), help="Spanmill's binary; empty: baseline alone")
+    parser.add_argument("--baseline", default=str(target / "baseline"))
+    parser.add_argument("--loadgen", default=str(target / "loadgen"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a window")
+    parser.add_argument("--warm-up", type=float, default=1.0)
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc", help="to Spanmill; the baseline is gRPC only")
+    parser.add_argument("--compression", choices=["none", "gzip"], default="none")
+    parser.add_argument("--only", choices=list(CASES), action="append", help="one case; may be repeated")
+    parser.add_argument("--directory", help="where the temporary directories with the archives go")
+    parser.add_argument("--markdown", action="store_true")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    table = [HEAD]
+    for case in options.only or CASES:
+        print(f"{case} ...", file=sys.stderr, flush=True)
+        table += rows(case, run_case(options, *CASES[case]))
+    show(table, options.markdown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+//! A call to a model: what the settle stage holds and what is counted.
+
+use genai::{ErrorClass, SpanFacts, Usage};
+
+use crate::histogram::Origin;
+
+/// One call, as its span or its merged spans tell it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    /// Number of its series.
+    pub(crate) series: u32,
+    /// The span under which it is counted.
+    pub(crate) origin: Origin,
+    /// Duration in nanoseconds, if its spans tell one.
+    pub(crate) duration: Option<u64>,
+    /// Time to the first chunk in nanoseconds.
+    pub(crate) time_to_first_chunk: Option<u64>,
+    /// Tokens, if usage was reported.
+    pub(crate) usage: Option<Usage>,
+    /// Its failure.
+    pub(crate) error: Option<ErrorClass>,
+}
+
+impl Call {
+    pub(crate) fn of_span(series: u32, facts: &SpanFacts) -> Self {
+        Self {
+            series,
+            origin: Origin { trace_id: facts.trace_id, span_id: facts.span_id, time: facts.end },
+            duration: facts.duration(),
+            time_to_first_chunk: facts.time_to_first_chunk,
+            usage: facts.usage.is_reported().then_some(facts.usage),
+            error: facts.error.map(|error| error.class),
+        }
+    }
+
+    /// Seconds per output token after the first, of streams that tell when they began to answer.
+    pub(crate) fn time_per_output_token(&self) -> Option<f64> {
+        let streamed_for = self.duration?.checked_sub(self.time_to_first_chunk?)?;
+        let output = self.usage?.output?;
+        (output > 1).then(|| seconds(streamed_for) / f64::from(output - 1))
+    }
+}
+
+/// Nanoseconds as seconds.
+pub(crate) fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}

@@ -1,0 +1,352 @@
+//! Turns what was measured into OTLP messages: the metrics of ARCHITECTURE.md, and error records as logs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use otlp::logs::Log;
+use otlp::metrics::{
+    AggregationTemporality, Description, Exemplar, HistogramDataPoint, Metric, NumberDataPoint, boolean, double,
+    exemplar, number_data_point, text,
+};
+
+use crate::errors::ErrorRecord;
+use crate::histogram::{Histogram, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::instruments::{Instruments, duration_bounds};
+use crate::key::{Key, Kind, Layout, common_dimensions};
+use crate::outcome::Outcome;
+use crate::series::Series;
+
+/// A closed metrics interval, ready to be sent.
+#[derive(Debug, Clone, Default)]
+pub struct Interval {
+    /// What was measured in it, if any destination wants delta and there is anything.
+    pub delta: Option<Arc<ExportMetricsServiceRequest>>,
+    /// All that was ever measured, if any destination wants cumulative.
+    pub cumulative: Option<Arc<ExportMetricsServiceRequest>>,
+    /// The failures of the interval, if there were any and any destination wants them.
+    pub errors: Option<Arc<ExportLogsServiceRequest>>,
+}
+
+/// How often each outcome was given, and why.
+pub(crate) type OutcomeCounts = BTreeMap<(Outcome, &'static str), u64>;
+
+const TOKEN_USAGE: Description = Description {
+    name: "gen_ai.client.token.usage",
+    unit: "{token}",
+    description: "Tokens of a call, input including cached and output including reasoning",
+};
+const OPERATION_DURATION: Description =
+    Description { name: "gen_ai.client.operation.duration", unit: "s", description: "Duration of calls to models" };
+const TIME_TO_FIRST_CHUNK: Description = Description {
+    name: "gen_ai.client.operation.time_to_first_chunk",
+    unit: "s",
+    description: "Time until a streamed answer began",
+};
+const TIME_PER_OUTPUT_TOKEN: Description = Description {
+    name: "spanmill.time_per_output_token",
+    unit: "s",
+    description: "Time per output token after the first, of streamed answers",
+};
+const INVOKE_AGENT_DURATION: Description =
+    Description { name: "gen_ai.invoke_agent.duration", unit: "s", description: "Duration of agent invocations" };
+const EXECUTE_TOOL_DURATION: Description =
+    Description { name: "gen_ai.execute_tool.duration", unit: "s", description: "Duration of tool executions" };
+const REQUESTS: Description =
+    Description { name: "spanmill.requests", unit: "{request}", description: "Calls to models, each counted once" };
+const TOKEN_CLASSES: Description =
+    Description { name: "spanmill.tokens", unit: "{token}", description: "Tokens in five disjoint classes" };
+const SPANS: Description =
+    Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
+
+/// The time that a collection of points covers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) temporality: AggregationTemporality,
+    /// Start of delta points; cumulative points start when their series did.
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+/// Gathers points into one request.
+pub(crate) struct Collector<'a> {
+    layout: &'a Layout,
+    window: Window,
+    /// Points by the values of the kept resource attributes.
+    resources: BTreeMap<Vec<Option<&'a [u8]>>, Points>,
+}
+
+/// The points of one resource, by metric.
+#[derive(Default)]
+struct Points {
+    token_usage: Vec<HistogramDataPoint>,
+    operation_duration: Vec<HistogramDataPoint>,
+    time_to_first_chunk: Vec<HistogramDataPoint>,
+    time_per_output_token: Vec<HistogramDataPoint>,
+    invoke_agent_duration: Vec<HistogramDataPoint>,
+    execute_tool_duration: Vec<HistogramDataPoint>,
+    requests: Vec<NumberDataPoint>,
+    tokens: Vec<NumberDataPoint>,
+    spans: Vec<NumberDataPoint>,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(layout: &'a Layout, window: Window) -> Self {
+        Self { layout, window, resources: BTreeMap::new() }
+    }
+
+    /// Adds the points of a series.
+    pub(crate) fn series(&mut self, series: &'a Series, measured: &Instruments) {
+        let key = Key::new(&series.key);
+        let kept = self.layout.resource_attributes.len();
+        let resource: Vec<Option<&[u8]>> = key.values().take(kept).collect();
+        let kind = series.kind.unwrap_or(Kind::Call);
+        let attributes = point_attributes(self.layout, key, kind);
+        let start = match self.window.temporality {
+            AggregationTemporality::Delta => self.window.start,
+            _ => series.start,
+        };
+        let shape = PointShape { start, end: self.window.end, attributes };
+        self.resources.entry(resource).or_default().add(kind, &shape, measured);
+    }
+
+    /// Adds the outcomes of spans, which belong to no application.
+    pub(crate) fn outcomes(&mut self, counts: &OutcomeCounts, start: u64) {
+        if counts.is_empty() {
+            return;
+        }
+        let resource = vec![None; self.layout.resource_attributes.len()];
+        let points = self.resources.entry(resource).or_default();
+        for ((outcome, reason), count) in counts {
+            let shape = PointShape {
+                start,
+                end: self.window.end,
+                attributes: vec![text("outcome", outcome.name()), text("reason", *reason)],
+            };
+            points.spans.push(shape.number(*count, None));
+        }
+    }
+
+    /// The request; `None` if there is nothing to tell.
+    pub(crate) fn finish(self, instance_id: &str) -> Option<ExportMetricsServiceRequest> {
+        if self.resources.is_empty() {
+            return None;
+        }
+        let resource_metrics = self
+            .resources
+            .into_iter()
+            .map(|(values, points)| ResourceMetrics {
+                resource: Some(resource(self.layout, &values, instance_id)),
+                scope_metrics: vec![ScopeMetrics {
+                    scope: Some(scope()),
+                    metrics: points.metrics(self.window.temporality),
+                    schema_url: String::new(),
+                }],
+                schema_url: String::new(),
+            })
+            .collect();
+        Some(ExportMetricsServiceRequest { resource_metrics })
+    }
+}
+
+fn resource(layout: &Layout, values: &[Option<&[u8]>], instance_id: &str) -> Resource {
+    let mut attributes = present(layout.resource_attributes.iter().map(String::as_str), values.iter().copied());
+    attributes.push(text("collector.instance.id", instance_id));
+    Resource { attributes, ..Resource::default() }
+}
+
+/// The attributes among `names` that have a value.
+fn present<'a>(names: impl Iterator<Item = &'a str>, values: impl Iterator<Item = Option<&'a [u8]>>) -> Vec<KeyValue> {
+    names.zip(values).filter_map(|(name, value)| Some(text(name, String::from_utf8_lossy(value?)))).collect()
+}
+
+/// Name and version of what writes the messages. Backends store them as labels, so they are constant.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope { name: "spanmill".to_owned(), ..InstrumentationScope::default() }
+}
+
+fn point_attributes(layout: &Layout, key: Key<'_>, kind: Kind) -> Vec<KeyValue> {
+    let mut values = key.values().skip(layout.resource_attributes.len()).peekable();
+    if values.peek().is_none() {
+        return vec![boolean("otel.metric.overflow", true)];
+    }
+    let names = common_dimensions(kind).iter().copied().chain(layout.dimensions.iter().map(String::as_str));
+    present(names, values)
+}
+
+impl Points {
+    fn add(&mut self, kind: Kind, shape: &PointShape, measured: &Instruments) {
+        let durations = match kind {
+            Kind::Call => &mut self.operation_duration,
+            Kind::Agent => &mut self.invoke_agent_duration,
+            Kind::Tool => &mut self.execute_tool_duration,
+        };
+        for (class, histogram) in &measured.durations {
+            let failure = class.map(|class| text("error.type", class.metric_value()));
+            durations.extend(shape.histogram(histogram, duration_bounds(kind), failure));
+        }
+        if kind != Kind::Call {
+            return;
+        }
+        for (token_type, histogram) in [("input", &measured.input_tokens), ("output", &measured.output_tokens)] {
+            self.token_usage.extend(shape.histogram(histogram, TOKENS, Some(text("gen_ai.token.type", token_type))));
+        }
+        self.time_to_first_chunk.extend(shape.histogram(&measured.time_to_first_chunk, SECONDS, None));
+        self.time_per_output_token.extend(shape.histogram(&measured.time_per_output_token, TOKEN_SECONDS, None));
+        // Both outcomes are always there, so that an error rate of nothing shows as 0 and not as absent.
+        for (outcome, count) in [("success", measured.succeeded), ("error", measured.failed)] {
+            self.requests.push(shape.number(count, Some(text("outcome", outcome))));
+        }
+        if measured.usage_reported {
+            let classes = &measured.tokens;
+            for (class, count) in [
+                ("input_uncached", classes.input_uncached),
+                ("cache_read", classes.cache_read),
+                ("cache_write", classes.cache_write),
+                ("output_visible", classes.output_visible),
+                ("reasoning", classes.reasoning),
+            ] {
+                self.tokens.push(shape.number(count, Some(text("class", class))));
+            }
+        }
+    }
+
+    fn metrics(self, temporality: AggregationTemporality) -> Vec<Metric> {
+        let histograms = [
+            (TOKEN_USAGE, self.token_usage),
+            (OPERATION_DURATION, self.operation_duration),
+            (TIME_TO_FIRST_CHUNK, self.time_to_first_chunk),
+            (TIME_PER_OUTPUT_TOKEN, self.time_per_output_token),
+            (INVOKE_AGENT_DURATION, self.invoke_agent_duration),
+            (EXECUTE_TOOL_DURATION, self.execute_tool_duration),
+        ];
+        let sums = [(REQUESTS, self.requests), (TOKEN_CLASSES, self.tokens), (SPANS, self.spans)];
+        let histograms = histograms
+            .into_iter()
+            .filter(|(_, points)| !points.is_empty())
+            .map(|(description, points)| description.histogram(temporality, points));
+        let sums = sums
+            .into_iter()
+            .filter(|(_, points)| !points.is_empty())
+            .map(|(description, points)| description.sum(temporality, points));
+        histograms.chain(sums).collect()
+    }
+}
+
+/// What all points of a series share.
+struct PointShape {
+    start: u64,
+    end: u64,
+    attributes: Vec<KeyValue>,
+}
+
+impl PointShape {
+    fn attributes(&self, more: Option<KeyValue>) -> Vec<KeyValue> {
+        self.attributes.iter().cloned().chain(more).collect()
+    }
+
+    fn number(&self, count: u64, more: Option<KeyValue>) -> NumberDataPoint {
+        NumberDataPoint {
+            attributes: self.attributes(more),
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.end,
+            value: Some(number_data_point::Value::AsInt(i64::try_from(count).unwrap_or(i64::MAX))),
+            ..NumberDataPoint::default()
+        }
+    }
+
+    fn histogram(&self, histogram: &Histogram, bounds: &[f64], more: Option<KeyValue>) -> Option<HistogramDataPoint> {
+        if histogram.is_empty() {
+            return None;
+        }
+        Some(HistogramDataPoint {
+            attributes: self.attributes(more),
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.end,
+            count: histogram.count,
+            sum: Some(histogram.sum),
+            bucket_counts: histogram.counts.to_vec(),
+            explicit_bounds: bounds.to_vec(),
+            exemplars: histogram
+                .exemplars
+                .iter()
+                .map(|(_, measured)| Exemplar {
+                    filtered_attributes: Vec::new(),
+                    time_unix_nano: measured.time,
+                    span_id: measured.span_id.to_vec(),
+                    trace_id: measured.trace_id.to_vec(),
+                    value: Some(exemplar::Value::AsDouble(measured.value)),
+                })
+                .collect(),
+            min: Some(histogram.min),
+            max: Some(histogram.max),
+            ..HistogramDataPoint::default()
+        })
+    }
+}
+
+/// Error records as OTLP logs that lead to their traces; one resource a service.
+pub(crate) fn error_logs<'a>(
+    records: impl Iterator<Item = &'a ErrorRecord>,
+    instance_id: &str,
+) -> Option<ExportLogsServiceRequest> {
+    let mut services: BTreeMap<&str, Vec<LogRecord>> = BTreeMap::new();
+    for record in records {
+        services.entry(&record.service).or_default().push(error_log(record));
+    }
+    if services.is_empty() {
+        return None;
+    }
+    let resource_logs = services
+        .into_iter()
+        .map(|(service, log_records)| {
+            let mut attributes = vec![text("collector.instance.id", instance_id)];
+            if !service.is_empty() {
+                attributes.push(text("service.name", service));
+            }
+            ResourceLogs {
+                resource: Some(Resource { attributes, ..Resource::default() }),
+                scope_logs: vec![ScopeLogs { scope: Some(scope()), log_records, schema_url: String::new() }],
+                schema_url: String::new(),
+            }
+        })
+        .collect();
+    Some(ExportLogsServiceRequest { resource_logs })
+}
+
+fn error_log(record: &ErrorRecord) -> LogRecord {
+    let told = [
+        ("gen_ai.operation.name", &record.operation),
+        ("gen_ai.provider.name", &record.provider),
+        ("gen_ai.request.model", &record.request_model),
+        ("gen_ai.response.model", &record.response_model),
+        ("error.type", &record.kind),
+        ("span.name", &record.span_name),
+    ];
+    let mut attributes: Vec<KeyValue> = told
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| text(name, value.clone()))
+        .collect();
+    attributes.push(text("spanmill.error.class", record.class.name()));
+    attributes.push(text("spanmill.error.group", format!("{:016x}", record.fingerprint)));
+    if let Some(nanos) = record.duration {
+        attributes.push(double("gen_ai.client.operation.duration", crate::call::seconds(nanos)));
+    }
+    let body = if record.message.is_empty() { record.class.name().to_owned() } else { record.message.clone() };
+    Log {
+        time: record.time,
+        observed: record.receive_time,
+        body,
+        event_name: "spanmill.error",
+        trace_id: record.trace_id,
+        span_id: record.span_id,
+        attributes,
+    }
+    .error()
+}

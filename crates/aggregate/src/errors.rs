@@ -1,0 +1,235 @@
+//! The index of error records: the newest failures, and what they have in common.
+
+use std::collections::{HashMap, VecDeque};
+
+use genai::{ErrorClass, ErrorFacts, SpanFacts};
+use otlp::Text;
+
+use crate::fingerprint::fingerprint;
+
+/// Longest message of a record in bytes; what is longer is cut.
+const MAX_MESSAGE: usize = 1024;
+/// Longest other text of a record in bytes.
+const MAX_NAME: usize = 256;
+/// Traces that a group names.
+const SAMPLES: usize = 5;
+
+/// One failed call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorRecord {
+    /// End of the span, nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// When it was received, nanoseconds since the Unix epoch.
+    pub receive_time: u64,
+    /// Its trace.
+    pub trace_id: [u8; 16],
+    /// Its span.
+    pub span_id: [u8; 8],
+    /// `service.name`.
+    pub service: String,
+    /// Span name.
+    pub span_name: String,
+    /// Canonical operation.
+    pub operation: String,
+    /// Canonical provider.
+    pub provider: String,
+    /// The model that was asked for.
+    pub request_model: String,
+    /// The model that answered.
+    pub response_model: String,
+    /// Normalised class.
+    pub class: ErrorClass,
+    /// Raw type.
+    pub kind: String,
+    /// What it says, cut at 1 KiB.
+    pub message: String,
+    /// Duration in nanoseconds, if the span tells one.
+    pub duration: Option<u64>,
+    /// The same for failures that differ in ids, numbers and addresses only.
+    pub fingerprint: u64,
+}
+
+impl ErrorRecord {
+    pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64) -> Self {
+        let name = |text: Text| cut(text.str(body).into_owned(), MAX_NAME);
+        let kind = name(error.kind);
+        let message = cut(error.message.str(body).into_owned(), MAX_MESSAGE);
+        Self {
+            time: facts.end,
+            receive_time,
+            trace_id: facts.trace_id,
+            span_id: facts.span_id,
+            service: name(facts.service),
+            span_name: name(facts.name),
+            operation: cut(facts.operation.str(body).into_owned(), MAX_NAME),
+            provider: cut(facts.provider.str(body).into_owned(), MAX_NAME),
+            request_model: name(facts.request_model),
+            response_model: name(facts.response_model),
+            class: error.class,
+            fingerprint: fingerprint(error.class, &kind, &message),
+            kind,
+            message,
+            duration: facts.duration(),
+        }
+    }
+}
+
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let mut end = max;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+/// Failures with the same fingerprint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorGroup {
+    /// What they share.
+    pub fingerprint: u64,
+    /// Their class.
+    pub class: ErrorClass,
+    /// Raw type of the first one.
+    pub kind: String,
+    /// Message of the first one.
+    pub message: String,
+    /// How many there were, those whose records are gone included.
+    pub count: u64,
+    /// Receive time of the first one, nanoseconds since the Unix epoch.
+    pub first_seen: u64,
+    /// Receive time of the last one, nanoseconds since the Unix epoch.
+    pub last_seen: u64,
+    /// Traces of the newest ones.
+    pub trace_ids: Vec<[u8; 16]>,
+    /// How many of the kept records belong to it.
+    kept: usize,
+}
+
+/// Error records, the oldest of which go first when there are too many, and their groups. A group lives as long as one of
+/// its records does.
+#[derive(Debug)]
+pub struct ErrorIndex {
+    limit: usize,
+    records: VecDeque<ErrorRecord>,
+    groups: HashMap<u64, ErrorGroup>,
+    /// How many of the newest records were not yet taken by [`ErrorIndex::take_new`].
+    new: usize,
+}
+
+impl ErrorIndex {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), new: 0 }
+    }
+
+    pub(crate) fn add(&mut self, record: ErrorRecord) {
+        if self.records.len() >= self.limit {
+            self.remove_oldest();
+        }
+        let group = self.groups.entry(record.fingerprint).or_insert_with(|| ErrorGroup {
+            fingerprint: record.fingerprint,
+            class: record.class,
+            kind: record.kind.clone(),
+            message: record.message.clone(),
+            count: 0,
+            first_seen: record.receive_time,
+            last_seen: record.receive_time,
+            trace_ids: Vec::new(),
+            kept: 0,
+        });
+        group.count += 1;
+        group.kept += 1;
+        group.last_seen = record.receive_time;
+        if group.trace_ids.len() == SAMPLES {
+            group.trace_ids.remove(0);
+        }
+        group.trace_ids.push(record.trace_id);
+        self.records.push_back(record);
+        self.new = (self.new + 1).min(self.records.len());
+    }
+
+    fn remove_oldest(&mut self) {
+        let Some(oldest) = self.records.pop_front() else { return };
+        if let Some(group) = self.groups.get_mut(&oldest.fingerprint) {
+            group.kept -= 1;
+            if group.kept == 0 {
+                self.groups.remove(&oldest.fingerprint);
+            }
+        }
+    }
+
+    /// The records that were added since the last call and are still kept, oldest first.
+    pub(crate) fn take_new(&mut self) -> impl Iterator<Item = &ErrorRecord> {
+        let seen = self.records.len() - self.new;
+        self.new = 0;
+        self.records.range(seen..)
+    }
+
+    /// The groups, those seen last first.
+    pub fn groups(&self) -> Vec<&ErrorGroup> {
+        let mut groups: Vec<&ErrorGroup> = self.groups.values().collect();
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.last_seen), group.fingerprint));
+        groups
+    }
+
+    /// The kept records, newest first; of one group only, if it is given.
+    pub fn records(&self, fingerprint: Option<u64>) -> impl Iterator<Item = &ErrorRecord> {
+        self.records.iter().rev().filter(move |record| fingerprint.is_none_or(|wanted| record.fingerprint == wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: u64, message: &str) -> ErrorRecord {
+        let kind = "E".to_owned();
+        ErrorRecord {
+            time: number,
+            receive_time: number,
+            trace_id: [number as u8; 16],
+            span_id: [1; 8],
+            service: String::new(),
+            span_name: String::new(),
+            operation: String::new(),
+            provider: String::new(),
+            request_model: String::new(),
+            response_model: String::new(),
+            class: ErrorClass::Other,
+            fingerprint: fingerprint(ErrorClass::Other, &kind, message),
+            kind,
+            message: message.to_owned(),
+            duration: None,
+        }
+    }
+
+    // The index never holds more than its limit; the oldest go first, and a group goes with its last record.
+    #[test]
+    fn the_oldest_go_first() {
+        let mut index = ErrorIndex::new(3);
+        index.add(record(1, "old"));
+        for number in 2..=4 {
+            index.add(record(number, "new"));
+        }
+        assert_eq!(index.records(None).map(|r| r.time).collect::<Vec<_>>(), [4, 3, 2]);
+        let groups = index.groups();
+        assert_eq!((groups.len(), groups[0].message.as_str(), groups[0].count), (1, "new", 3));
+        assert_eq!((groups[0].first_seen, groups[0].last_seen), (2, 4));
+        assert_eq!(groups[0].trace_ids, [[2; 16], [3; 16], [4; 16]]);
+    }
+
+    // Every record is handed to the exporters once.
+    #[test]
+    fn new_records_are_taken_once() {
+        let mut index = ErrorIndex::new(2);
+        index.add(record(1, "a"));
+        assert_eq!(index.take_new().count(), 1);
+        assert_eq!(index.take_new().count(), 0);
+        for number in 2..=5 {
+            index.add(record(number, "b"));
+        }
+        assert_eq!(index.take_new().map(|r| r.time).collect::<Vec<_>>(), [4, 5], "what is gone cannot be taken");
+    }
+}

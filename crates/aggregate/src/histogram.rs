@@ -1,0 +1,161 @@
+//! Explicit-bucket histograms with true minimum and maximum, and an exemplar a bucket.
+
+/// Bounds of token counts (semconv 1.41, `gen_ai.client.token.usage`).
+pub(crate) const TOKENS: &[f64] = &[
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
+    67108864.0,
+];
+/// Bounds of durations in seconds (semconv 1.41, `gen_ai.client.operation.duration`), continued to 655.36: a p99 of a slow
+/// model that lies beyond the last bound is no p99.
+pub(crate) const SECONDS: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
+/// Bounds of agents' durations in seconds (semantic-conventions-genai, `gen_ai.invoke_agent.duration`), continued likewise.
+pub(crate) const AGENT_SECONDS: &[f64] =
+    &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6, 819.2];
+/// Bounds of times per output token in seconds (semconv 1.41, `gen_ai.server.time_per_output_token`).
+pub(crate) const TOKEN_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+
+/// A measurement that leads to its trace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Exemplar {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    /// When it was measured, nanoseconds since the Unix epoch.
+    pub(crate) time: u64,
+    pub(crate) value: f64,
+}
+
+/// Where a measurement comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    pub(crate) time: u64,
+}
+
+/// A histogram over bounds that its owner knows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Histogram {
+    /// One more than there are bounds; empty until the first measurement.
+    pub(crate) counts: Box<[u64]>,
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// The newest measurement of each bucket that has one, with the bucket's number.
+    pub(crate) exemplars: Vec<(u8, Exemplar)>,
+}
+
+impl Histogram {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds a measurement to the bucket whose upper bound is the first that is not below it.
+    pub(crate) fn record(&mut self, bounds: &[f64], value: f64, origin: &Origin) {
+        if self.counts.is_empty() {
+            self.counts = vec![0; bounds.len() + 1].into();
+            (self.min, self.max) = (value, value);
+        }
+        let bucket = bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.count += 1;
+        self.sum += value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
+        self.keep(bucket as u8, exemplar);
+    }
+
+    fn keep(&mut self, bucket: u8, exemplar: Exemplar) {
+        match self.exemplars.iter_mut().find(|(place, _)| *place == bucket) {
+            Some((_, kept)) => *kept = exemplar,
+            None => self.exemplars.push((bucket, exemplar)),
+        }
+    }
+
+    /// Adds what `newer` measured over the same bounds.
+    pub(crate) fn merge(&mut self, newer: &Self) {
+        if newer.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            *self = newer.clone();
+            return;
+        }
+        for (mine, theirs) in self.counts.iter_mut().zip(&newer.counts) {
+            *mine += theirs;
+        }
+        self.count += newer.count;
+        self.sum += newer.sum;
+        self.min = self.min.min(newer.min);
+        self.max = self.max.max(newer.max);
+        for &(bucket, exemplar) in &newer.exemplars {
+            self.keep(bucket, exemplar);
+        }
+    }
+
+    /// The value below which the share `quantile` of the measurements lies, by linear interpolation in its bucket, as
+    /// Prometheus does, but within the true minimum and maximum. `None` if nothing was measured.
+    pub(crate) fn quantile(&self, bounds: &[f64], quantile: f64) -> Option<f64> {
+        if self.is_empty() {
+            return None;
+        }
+        let rank = quantile * self.count as f64;
+        let mut below = 0.0;
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            let count = count as f64;
+            if count > 0.0 && below + count >= rank {
+                let lower = bucket.checked_sub(1).and_then(|i| bounds.get(i)).copied().unwrap_or(0.0).max(self.min);
+                let upper = bounds.get(bucket).copied().unwrap_or(self.max).min(self.max);
+                return Some(lower + (upper - lower) * ((rank - below) / count).clamp(0.0, 1.0));
+            }
+            below += count;
+        }
+        Some(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ORIGIN: Origin = Origin { trace_id: [1; 16], span_id: [2; 8], time: 3 };
+
+    fn of(values: &[f64]) -> Histogram {
+        let mut histogram = Histogram::default();
+        for &value in values {
+            histogram.record(SECONDS, value, &ORIGIN);
+        }
+        histogram
+    }
+
+    // Bounds are upper bounds, inclusive, as OTLP and Prometheus have them.
+    #[test]
+    fn a_value_on_a_bound_belongs_below_it() {
+        let histogram = of(&[0.01, 0.010001, 0.0, 1000.0]);
+        assert_eq!((histogram.counts[0], histogram.counts[1], histogram.counts[17]), (2, 1, 1));
+        assert_eq!((histogram.min, histogram.max, histogram.count), (0.0, 1000.0, 4));
+    }
+
+    proptest! {
+        // Merging intervals gives what one histogram of all measurements would hold, and quantiles stay within the data.
+        #[test]
+        fn merging_is_adding(first in proptest::collection::vec(0.0..2000.0, 0..50), second in proptest::collection::vec(0.0..2000.0, 0..50)) {
+            let mut merged = of(&first);
+            merged.merge(&of(&second));
+            let all: Vec<f64> = first.iter().chain(&second).copied().collect();
+            let whole = of(&all);
+            prop_assert_eq!(&merged.counts, &whole.counts);
+            prop_assert_eq!((merged.count, merged.min, merged.max), (whole.count, whole.min, whole.max));
+            prop_assert!((merged.sum - whole.sum).abs() <= 1e-9 * whole.sum.abs());
+            if let Some(p95) = merged.quantile(SECONDS, 0.95) {
+                prop_assert!((merged.min..=merged.max).contains(&p95));
+            }
+        }
+    }
+}

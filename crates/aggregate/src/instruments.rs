@@ -1,0 +1,103 @@
+//! The instruments of one series, over one interval or over all time.
+
+use genai::{ErrorClass, TokenClasses};
+
+use crate::call::{Call, seconds};
+use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::key::Kind;
+
+/// What was measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Instruments {
+    pub(crate) succeeded: u64,
+    pub(crate) failed: u64,
+    /// Whether any call told its usage: only then there are tokens to show, if none were used.
+    pub(crate) usage_reported: bool,
+    pub(crate) tokens: TokenClasses,
+    pub(crate) input_tokens: Histogram,
+    pub(crate) output_tokens: Histogram,
+    /// By the class of the failure; `None` for success.
+    pub(crate) durations: Vec<(Option<ErrorClass>, Histogram)>,
+    pub(crate) time_to_first_chunk: Histogram,
+    pub(crate) time_per_output_token: Histogram,
+}
+
+impl Instruments {
+    /// Counts a call.
+    pub(crate) fn count(&mut self, call: &Call) {
+        match call.error {
+            Some(_) => self.failed += 1,
+            None => self.succeeded += 1,
+        }
+        if let Some(usage) = call.usage {
+            self.usage_reported = true;
+            add(&mut self.tokens, &usage.classes());
+            if let Some(tokens) = usage.input {
+                self.input_tokens.record(TOKENS, f64::from(tokens), &call.origin);
+            }
+            if let Some(tokens) = usage.output {
+                self.output_tokens.record(TOKENS, f64::from(tokens), &call.origin);
+            }
+        }
+        if let Some(nanos) = call.duration {
+            self.duration(SECONDS, call.error, nanos, &call.origin);
+        }
+        if let Some(nanos) = call.time_to_first_chunk {
+            self.time_to_first_chunk.record(SECONDS, seconds(nanos), &call.origin);
+        }
+        if let Some(per_token) = call.time_per_output_token() {
+            self.time_per_output_token.record(TOKEN_SECONDS, per_token, &call.origin);
+        }
+    }
+
+    /// Measures the duration of an agent or a tool.
+    pub(crate) fn measure(&mut self, kind: Kind, error: Option<ErrorClass>, nanos: u64, origin: &Origin) {
+        self.duration(duration_bounds(kind), error, nanos, origin);
+    }
+
+    fn duration(&mut self, bounds: &[f64], error: Option<ErrorClass>, nanos: u64, origin: &Origin) {
+        self.durations_of(error).record(bounds, seconds(nanos), origin);
+    }
+
+    fn durations_of(&mut self, error: Option<ErrorClass>) -> &mut Histogram {
+        let place = match self.durations.iter().position(|(class, _)| *class == error) {
+            Some(place) => place,
+            None => {
+                self.durations.push((error, Histogram::default()));
+                self.durations.len() - 1
+            }
+        };
+        &mut self.durations[place].1
+    }
+
+    /// Adds what `newer` measured.
+    pub(crate) fn merge(&mut self, newer: &Self) {
+        self.succeeded += newer.succeeded;
+        self.failed += newer.failed;
+        self.usage_reported |= newer.usage_reported;
+        add(&mut self.tokens, &newer.tokens);
+        self.input_tokens.merge(&newer.input_tokens);
+        self.output_tokens.merge(&newer.output_tokens);
+        for (class, durations) in &newer.durations {
+            self.durations_of(*class).merge(durations);
+        }
+        self.time_to_first_chunk.merge(&newer.time_to_first_chunk);
+        self.time_per_output_token.merge(&newer.time_per_output_token);
+    }
+}
+
+/// The bounds of the durations of a kind of series.
+pub(crate) const fn duration_bounds(kind: Kind) -> &'static [f64] {
+    match kind {
+        Kind::Agent => AGENT_SECONDS,
+        Kind::Call | Kind::Tool => SECONDS,
+    }
+}
+
+fn add(sum: &mut TokenClasses, more: &TokenClasses) {
+    sum.input_uncached += more.input_uncached;
+    sum.cache_read += more.cache_read;
+    sum.cache_write += more.cache_write;
+    sum.output_visible += more.output_visible;
+    sum.reasoning += more.reasoning;
+}

@@ -1,0 +1,222 @@
+//! The key of a series: which spans are added up together.
+//!
+//! A key is one run of bytes: the kind, then each value with its length before it. The values are the kept resource attributes
+//! and the dimensions, so the attributes of a point are read back from the key and stored nowhere else.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use genai::{Role, SpanFacts};
+use otlp::trace::{RESOURCE_ATTRIBUTES, SPAN_ATTRIBUTES, attributes};
+use otlp::{Text, Value};
+
+/// What a series measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Calls to models.
+    Call,
+    /// Agents.
+    Agent,
+    /// Tools.
+    Tool,
+}
+
+impl Kind {
+    /// The kind of series that a role is measured in.
+    pub(crate) const fn of_role(role: Role) -> Option<Self> {
+        match role {
+            Role::Llm | Role::Embeddings => Some(Self::Call),
+            Role::Agent => Some(Self::Agent),
+            Role::Tool => Some(Self::Tool),
+            _ => None,
+        }
+    }
+}
+
+/// Which attributes a series has, in which order.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Resource attributes that are kept; they stand on the metrics' resource.
+    pub resource_attributes: Vec<String>,
+    /// Span or resource attributes that are dimensions beside the common ones.
+    pub dimensions: Vec<String>,
+    /// Longest value in bytes; what is longer is cut.
+    pub max_label_length: usize,
+}
+
+/// Length of a value that is not there.
+const ABSENT: u16 = u16::MAX;
+
+/// Attribute names of the common dimensions of a kind of series, in the order of the key.
+pub(crate) const fn common_dimensions(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Call => {
+            &["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"]
+        }
+        Kind::Agent => &["gen_ai.operation.name", "gen_ai.agent.name"],
+        Kind::Tool => &["gen_ai.operation.name", "gen_ai.tool.name"],
+    }
+}
+
+/// Builds keys, one after the other, in one buffer.
+#[derive(Debug, Default)]
+pub(crate) struct KeyBuilder {
+    key: Vec<u8>,
+    /// The resource whose attributes stand at the beginning of `key`, and where they end.
+    resource: Option<(Text, usize)>,
+}
+
+impl KeyBuilder {
+    /// Another body begins: ranges of the last one mean nothing in it.
+    pub(crate) fn begin(&mut self) {
+        self.resource = None;
+    }
+
+    /// The key of a span's series; `None` if spans of its role have none.
+    #[inline]
+    pub(crate) fn key(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) -> Option<&[u8]> {
+        let kind = Kind::of_role(facts.role)?;
+        match self.resource {
+            Some((resource, end)) if resource == facts.resource => self.key.truncate(end),
+            _ => self.begin_resource(layout, body, facts),
+        }
+        if let Some(first) = self.key.first_mut() {
+            *first = kind as u8;
+        }
+        let max = layout.max_label_length;
+        self.push(facts.operation.bytes(body), max);
+        match kind {
+            Kind::Call => {
+                self.push(facts.provider.bytes(body), max);
+                self.push(facts.request_model.bytes(body), max);
+                self.push(facts.response_model.bytes(body), max);
+            }
+            Kind::Agent => self.push(facts.agent_name.bytes(body), max),
+            Kind::Tool => self.push(facts.tool_name.bytes(body), max),
+        }
+        if !layout.dimensions.is_empty() {
+            self.push_dimensions(layout, body, facts);
+        }
+        Some(&self.key)
+    }
+
+    #[cold]
+    fn begin_resource(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) {
+        self.key.clear();
+        self.key.push(0);
+        for wanted in &layout.resource_attributes {
+            self.push_attribute(body, wanted, layout.max_label_length, &[(facts.resource, RESOURCE_ATTRIBUTES)]);
+        }
+        self.resource = Some((facts.resource, self.key.len()));
+    }
+
+    #[cold]
+    fn push_dimensions(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) {
+        let places = [(facts.span, SPAN_ATTRIBUTES), (facts.resource, RESOURCE_ATTRIBUTES)];
+        for wanted in &layout.dimensions {
+            self.push_attribute(body, wanted, layout.max_label_length, &places);
+        }
+    }
+
+    /// Adds the value of the attribute `wanted` from the first of `places` that has it.
+    fn push_attribute(&mut self, body: &[u8], wanted: &str, max: usize, places: &[(Text, u32)]) {
+        let found = places.iter().find_map(|&(message, field)| {
+            attributes(body, message, field).filter(|pair| pair.key.bytes(body) == wanted.as_bytes()).last()
+        });
+        let Some(pair) = found else { return self.push(&[], max) };
+        match pair.value {
+            Value::String(text) => self.push(text.bytes(body), max),
+            Value::Int(number) => self.push_display(&number, max),
+            Value::Double(number) => self.push_display(&number, max),
+            Value::Bool(flag) => self.push_display(&flag, max),
+            // A list is no dimension.
+            Value::Empty | Value::Array(_) | Value::KeyValues(_) | Value::Bytes(_) => self.push(&[], max),
+        }
+    }
+
+    fn push_display(&mut self, value: &dyn std::fmt::Display, max: usize) {
+        let mut text = Vec::new();
+        // Writing to a vector cannot fail.
+        let _ = write!(text, "{value}");
+        self.push(&text, max);
+    }
+
+    #[inline]
+    fn push(&mut self, value: &[u8], max: usize) {
+        if value.is_empty() {
+            self.key.extend_from_slice(&ABSENT.to_le_bytes());
+            return;
+        }
+        let value = cut(value, max);
+        self.key.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        self.key.extend_from_slice(value);
+    }
+}
+
+/// `value` cut to `max` bytes, not inside a UTF-8 character.
+fn cut(value: &[u8], max: usize) -> &[u8] {
+    let max = max.min(usize::from(ABSENT - 1));
+    if value.len() <= max {
+        return value;
+    }
+    let mut end = max;
+    while end > 0 && value.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        end -= 1;
+    }
+    value.get(..end).unwrap_or_default()
+}
+
+/// A key read back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self.bytes.first() {
+            Some(1) => Kind::Agent,
+            Some(2) => Kind::Tool,
+            _ => Kind::Call,
+        }
+    }
+
+    /// The values in order; `None` for one that is absent.
+    pub(crate) fn values(self) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let mut rest = self.bytes.get(1..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            let length = u16::from_le_bytes(*length);
+            if length == ABSENT {
+                rest = after;
+                return Some(None);
+            }
+            let (value, after) = after.split_at_checked(usize::from(length))?;
+            rest = after;
+            Some(Some(value))
+        })
+    }
+
+    /// The value of the common dimension `name`, e.g. `gen_ai.request.model`.
+    pub(crate) fn common(self, layout: &Layout, name: &str) -> Option<&'a [u8]> {
+        let position = common_dimensions(self.kind()).iter().position(|dimension| *dimension == name)?;
+        self.values().nth(layout.resource_attributes.len() + position)?
+    }
+
+    /// The same key with every value as valid UTF-8: keys that differ only in broken characters would give two series
+    /// with the same labels.
+    pub(crate) fn sanitised(self) -> Cow<'a, [u8]> {
+        if self.values().flatten().all(|value| std::str::from_utf8(value).is_ok()) {
+            return Cow::Borrowed(self.bytes);
+        }
+        let mut builder = KeyBuilder { key: vec![self.kind() as u8], resource: None };
+        for value in self.values() {
+            builder.push(String::from_utf8_lossy(value.unwrap_or_default()).as_bytes(), usize::from(ABSENT - 1));
+        }
+        Cow::Owned(builder.key)
+    }
+}

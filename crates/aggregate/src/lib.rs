@@ -1,0 +1,34 @@
+//! One call, one count: what durable records add up to.
+//!
+//! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
+//! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
+//! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
+//! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
+//! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.
+//!
+//! Pure: no I/O, no async, no clock, no logging. Time comes in as the log's receive time, so the state is a function of
+//! the records applied.
+
+mod call;
+mod collect;
+mod errors;
+mod fingerprint;
+mod histogram;
+mod index;
+mod instruments;
+mod key;
+mod outcome;
+mod pipeline;
+mod record;
+mod report;
+mod series;
+mod settle;
+
+pub use collect::Interval;
+pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
+pub use index::SeriesIndex;
+pub use key::Layout;
+pub use outcome::{Outcome, SpanOutcome};
+pub use pipeline::{Effect, Pipeline, Settings};
+pub use record::{Applied, Logged, Lsn, Record};
+pub use report::{Report, ServiceModel, Totals};

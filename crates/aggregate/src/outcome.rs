@@ -1,0 +1,62 @@
+//! What became of a span. Every span gets exactly one outcome, and the outcomes add up to what was received.
+
+use genai::{Role, SpanFacts};
+
+/// What became of a span, as it stands on `spanmill.spans` and in the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// A call to a model, counted.
+    Counted,
+    /// GenAI, but no call: an agent, a tool, structure.
+    NotACall,
+    /// GenAI attributes that say not what the span is; not counted as a call.
+    Unrecognised,
+    /// No sign of GenAI: passed through only.
+    NotGenai,
+    /// Without valid ids: it can't be told from others, so it is not counted.
+    Malformed,
+}
+
+impl Outcome {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::NotACall => "not_a_call",
+            Self::Unrecognised => "unrecognised",
+            Self::NotGenai => "not_genai",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// The outcome of one span, why, and under which span it was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanOutcome {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, in a word: a role, or what is wrong.
+    pub reason: &'static str,
+    /// The span under which its call was counted; zero if it was counted under none.
+    pub counted_span_id: [u8; 8],
+}
+
+impl SpanOutcome {
+    /// The outcome of a span that is no call; `None` for a call, which the settle stage decides.
+    pub(crate) fn of_non_call(facts: &SpanFacts) -> Option<Self> {
+        let (outcome, reason) = match facts.role {
+            Role::None => (Outcome::NotGenai, "no_genai_attributes"),
+            _ if !facts.has_valid_ids() => (Outcome::Malformed, "invalid_ids"),
+            Role::Llm | Role::Embeddings => return None,
+            Role::Unrecognised => (Outcome::Unrecognised, "unknown_operation"),
+            role => (Outcome::NotACall, role.name()),
+        };
+        Some(Self { outcome, reason, counted_span_id: [0; 8] })
+    }
+
+    /// The outcome of a call that is counted under this span itself.
+    pub(crate) fn counted(facts: &SpanFacts) -> Self {
+        let reason = if facts.duration().is_none() { "invalid_duration" } else { facts.role.name() };
+        Self { outcome: Outcome::Counted, reason, counted_span_id: facts.span_id }
+    }
+}

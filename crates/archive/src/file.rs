@@ -1,0 +1,217 @@
+//! A Parquet file on its way to be published: hidden until it is complete and on disk.
+
+use std::fs::{self, DirEntry, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aggregate::Lsn;
+use arrow_array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use crate::error::ArchiveError;
+use crate::path;
+use crate::schema::{self, BLOOM_FILTER, COLUMNS, NESTED_DISTINCT, SORTED_BY, Storage};
+
+/// Rows of a row group: what a reader skips or reads as one. Large enough that its pages are full, small enough that the
+/// requests it is made of (some 1.4 KB a span) stay below [`ROW_GROUP_BYTES`].
+pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
+/// Memory of the requests that wait for a row group, and of the encoded columns of one that is being written.
+pub(crate) const ROW_GROUP_BYTES: usize = 64 << 20;
+
+/// How files are written, the same for each.
+#[derive(Debug, Clone)]
+pub(crate) struct FileOptions {
+    properties: WriterProperties,
+}
+
+impl FileOptions {
+    /// # Errors
+    /// The level is none of zstd's.
+    pub(crate) fn new(zstd_level: i32) -> Result<Self, ArchiveError> {
+        let level =
+            ZstdLevel::try_new(zstd_level).map_err(|source| ArchiveError::Compression { level: zstd_level, source })?;
+        // What is set here holds for the leaves of nested columns.
+        let mut builder = WriterProperties::builder()
+            .set_created_by(concat!("spanmill version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(Compression::ZSTD(level))
+            .set_dictionary_enabled(true)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_sorting_columns(Some(sorting_columns()));
+        for column in COLUMNS.iter().filter(|column| column.storage != Storage::Nested) {
+            let statistics = match column.storage {
+                Storage::Opaque => EnabledStatistics::None,
+                _ => EnabledStatistics::Page,
+            };
+            builder = builder
+                .set_column_dictionary_enabled(column.name.into(), column.storage == Storage::Repeating)
+                .set_column_statistics_enabled(column.name.into(), statistics);
+        }
+        for leaf in NESTED_DISTINCT {
+            let path = ColumnPath::new(leaf.split('.').map(str::to_owned).collect());
+            builder = builder.set_column_dictionary_enabled(path, false);
+        }
+        // A filter of a smaller row group is folded to fit it.
+        let properties = builder
+            .set_column_bloom_filter_enabled(BLOOM_FILTER.into(), true)
+            .set_column_bloom_filter_fpp(BLOOM_FILTER.into(), 0.01)
+            .set_column_bloom_filter_max_ndv(BLOOM_FILTER.into(), ROW_GROUP_ROWS as u64)
+            .build();
+        Ok(Self { properties })
+    }
+}
+
+fn sorting_columns() -> Vec<SortingColumn> {
+    // Leaves are numbered in order, and none of the columns before these is nested.
+    let leaf = |name| COLUMNS.iter().position(|column| column.name == name);
+    let ascending = |leaf| SortingColumn { column_idx: leaf as i32, descending: false, nulls_first: false };
+    SORTED_BY.into_iter().filter_map(leaf).map(ascending).collect()
+}
+
+/// What the footer of a file tells, beside its schema.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Footer<'a> {
+    pub(crate) instance: &'a str,
+    pub(crate) lsn_from: Lsn,
+    pub(crate) lsn_to: Lsn,
+    pub(crate) rows: usize,
+}
+
+/// A file that is being written. Dropped without being published, it is removed.
+#[derive(Debug)]
+pub(crate) struct HiddenFile {
+    path: PathBuf,
+    writer: Option<ArrowWriter<File>>,
+}
+
+impl HiddenFile {
+    /// Begins a file in `directory`, which is made if it is missing.
+    pub(crate) fn create(
+        directory: &Path,
+        instance: &str,
+        lsn_from: Lsn,
+        options: &FileOptions,
+    ) -> Result<Self, ArchiveError> {
+        create_directory(directory)?;
+        let path = directory.join(path::hidden(instance, lsn_from));
+        let file = File::create_new(&path).map_err(ArchiveError::io("create file", &path))?;
+        let mut hidden = Self { path, writer: None };
+        // Tells a file that a running server writes from a leftover. Where there are no locks, leftovers stay.
+        let _ = file.try_lock();
+        let arrow_options =
+            ArrowWriterOptions::new().with_properties(options.properties.clone()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, schema::schema(), arrow_options)
+            .map_err(ArchiveError::parquet(&hidden.path))?;
+        hidden.writer = Some(writer);
+        Ok(hidden)
+    }
+
+    /// Appends rows to the row group that is open.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        writer.write(batch).map_err(ArchiveError::parquet(&self.path))
+    }
+
+    /// Ends the row group.
+    pub(crate) fn end_row_group(&mut self) -> Result<(), ArchiveError> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        writer.flush().map_err(ArchiveError::parquet(&self.path))
+    }
+
+    /// Completes the file, gives it its name, and gives its size. When this returns, a power failure can't undo it.
+    pub(crate) fn publish(mut self, footer: Footer<'_>) -> Result<u64, ArchiveError> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(0);
+        };
+        for (key, value) in [
+            ("instance", footer.instance.to_owned()),
+            ("lsn_from", footer.lsn_from.to_string()),
+            ("lsn_to", footer.lsn_to.to_string()),
+            ("rows", footer.rows.to_string()),
+            ("schema_version", schema::SCHEMA_VERSION.to_string()),
+        ] {
+            writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
+        writer.finish().map_err(ArchiveError::parquet(&self.path))?;
+        writer.inner().sync_all().map_err(ArchiveError::io("sync file", &self.path))?;
+        let size = writer.bytes_written() as u64;
+        let published = self.path.with_file_name(path::published(footer.instance, footer.lsn_from, footer.lsn_to));
+        fs::rename(&self.path, &published).map_err(ArchiveError::io("rename file to", &published))?;
+        sync_parent(&published)?;
+        Ok(size)
+    }
+}
+
+impl Drop for HiddenFile {
+    fn drop(&mut self) {
+        // After it was published there is no such file; if it can't be removed now, the next start will do it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes a directory and what is missing above it, each entered durably in its parent.
+pub(crate) fn create_directory(directory: &Path) -> Result<(), ArchiveError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_directory(parent)?;
+    }
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !directory.is_dir() => {
+            Err(ArchiveError::io("create directory", directory)(error))
+        }
+        _ => sync_parent(directory),
+    }
+}
+
+/// Fsyncs the directory that `path` is in.
+fn sync_parent(path: &Path) -> Result<(), ArchiveError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent).and_then(|directory| directory.sync_all()).map_err(ArchiveError::io("sync directory", parent))
+}
+
+/// Removes files that were being written when a server died, and gives their number. Files of servers that run, and files
+/// with other names, are left alone.
+pub(crate) fn remove_leftovers(table: &Path) -> Result<usize, ArchiveError> {
+    let mut removed = 0;
+    for date in directories(table)? {
+        for hour in directories(&date)? {
+            for entry in entries(&hour)? {
+                let path = entry.path();
+                if entry.file_name().to_str().is_some_and(path::is_hidden) && is_abandoned(&path) {
+                    fs::remove_file(&path).map_err(ArchiveError::io("remove leftover", &path))?;
+                    removed += 1;
+                }
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn entries(directory: &Path) -> Result<Vec<DirEntry>, ArchiveError> {
+    let entries = fs::read_dir(directory).and_then(Iterator::collect);
+    entries.map_err(ArchiveError::io("read directory", directory))
+}
+
+fn directories(parent: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
+    let is_directory = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    Ok(entries(parent)?.into_iter().filter(is_directory).map(|entry| entry.path()).collect())
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}

@@ -1,0 +1,32 @@
+//! The archive: every span as one row of the table `spans`, in Parquet files that any SQL engine reads without a catalogue.
+//!
+//! - [`Archive`] has a thread of its own behind a bounded channel: [`Archive::send`] waits when the thread can't keep up.
+//! - The table of columns is data: `schema.rs`. Names, field ids and types are a contract with whoever queries the files.
+//! - A file is complete or not there: written under a hidden name, fsynced, renamed, its directory fsynced. A request is
+//!   never split between two files, so the LSN ranges in the names of one instance's files don't overlap.
+//!
+//! Layout: `<directory>/spans/date=YYYY-MM-DD/hour=HH/<instance>-<lsn_from>-<lsn_to>.parquet` by receive time in UTC, LSNs
+//! as 16 hexadecimal digits. Hidden names begin with a dot, which Spark, Hive, Trino and DuckDB's globs pass over.
+//!
+//! It never changes, merges or deletes a published file, and never reads one.
+
+mod attributes;
+mod error;
+mod file;
+mod hex;
+mod metrics;
+mod nested;
+mod path;
+mod pending;
+mod promoted;
+mod rows;
+mod schema;
+mod span;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::ArchiveError;
+pub use schema::{SCHEMA_VERSION, schema};
+pub use writer::{Archive, ArchiveConfig, Include, Totals};

@@ -1,0 +1,285 @@
+//! The table `spans`: its columns, and what each holds.
+//!
+//! Field ids are for ever: a column that goes takes its id with it, a new column takes the next free one. The fields inside
+//! a column with id N have the ids N * 100 + 1, 2, ... in the order of the schema, so they too are stable as long as new
+//! members come last.
+//!
+//! Made for every reader: no unsigned integers and no nanosecond timestamps (Spark, Iceberg), names in lower case (Hive,
+//! Trino, Athena), ids as text (joinable everywhere).
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+
+use crate::rows::Row;
+
+/// Version of the schema, in every row and in the footer of every file. It grows when the meaning of a column changes.
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// A column of the table.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// `PARQUET:field_id`.
+    pub(crate) id: i32,
+    /// Its name in SQL.
+    pub(crate) name: &'static str,
+    /// Its type and where its values come from.
+    pub(crate) cells: Cells,
+    /// How its values are stored.
+    pub(crate) storage: Storage,
+}
+
+/// The type of a column and where its values come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cells {
+    /// Text; null if empty, as OTLP does not tell empty from absent.
+    Text(for<'a> fn(&Row<'a>) -> &'a [u8]),
+    /// An id as lower-hex text; null if it is zero, which is no id.
+    Id(for<'a> fn(&Row<'a>) -> &'a [u8]),
+    /// 64-bit integer.
+    Integer(fn(&Row<'_>) -> Option<i64>),
+    /// Timestamp in microseconds, UTC, of nanoseconds since the Unix epoch.
+    Time(fn(&Row<'_>) -> Option<i64>),
+    /// Boolean.
+    Flag(fn(&Row<'_>) -> Option<bool>),
+    /// Amount of money in US dollars: an integer number of pico-dollars, seen as decimal(38, 12).
+    Money(fn(&Row<'_>) -> Option<i128>),
+    /// 32-bit integer, the same in every row.
+    Constant(i32),
+    /// Attributes of the resource.
+    ResourceAttributes,
+    /// Attributes of the instrumentation scope.
+    ScopeAttributes,
+    /// Attributes of the span that have no column of their own.
+    SpanAttributes,
+    /// Events of the span.
+    Events,
+    /// Links of the span.
+    Links,
+}
+
+/// How a column is stored. What this decides is most of what writing costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storage {
+    /// Few distinct values: a dictionary, and the range of values of each page.
+    Repeating,
+    /// Many distinct values that queries compare: no dictionary, the range of values of each page.
+    Distinct,
+    /// Many distinct values whose range tells nothing: neither.
+    Opaque,
+    /// A column with structure: [`NESTED_DISTINCT`] decides for each leaf.
+    Nested,
+}
+
+use Cells::{
+    Constant, Events, Flag, Id, Integer, Links, Money, ResourceAttributes, ScopeAttributes, SpanAttributes, Text, Time,
+};
+use Storage::{Distinct, Nested, Opaque, Repeating};
+
+const fn column(id: i32, name: &'static str, cells: Cells, storage: Storage) -> Column {
+    Column { id, name, cells, storage }
+}
+
+/// The columns, in the order of the schema.
+#[rustfmt::skip]
+pub(crate) const COLUMNS: &[Column] = &[
+    // Where and when Spanmill got it.
+    column(1, "lsn", Integer(|row| i64::try_from(row.request.lsn).ok()), Distinct),
+    column(2, "receive_time", Time(|row| unix_nano(row.request.receive_time)), Distinct),
+    column(3, "receive_time_unix_nano", Integer(|row| unix_nano(row.request.receive_time)), Distinct),
+
+    // The span. Times are null if they were not told (0) or lie beyond the year 2262: a cut one would look true.
+    column(4, "trace_id", Id(|row| &row.facts.trace_id), Opaque),
+    column(5, "span_id", Id(|row| &row.facts.span_id), Opaque),
+    column(6, "parent_span_id", Id(|row| &row.facts.parent_span_id), Opaque),
+    column(7, "trace_state", Text(|row| row.header.trace_state.bytes(row.body)), Repeating),
+    column(8, "flags", Integer(|row| Some(row.header.flags.into())), Repeating),
+    column(9, "span_name", Text(|row| row.facts.name.bytes(row.body)), Repeating),
+    column(10, "kind", Text(|row| row.facts.kind.name().as_bytes()), Repeating),
+    column(11, "start_time", Time(|row| unix_nano(row.facts.start)), Distinct),
+    column(12, "start_time_unix_nano", Integer(|row| unix_nano(row.facts.start)), Distinct),
+    column(13, "end_time", Time(|row| unix_nano(row.facts.end)), Distinct),
+    column(14, "end_time_unix_nano", Integer(|row| unix_nano(row.facts.end)), Distinct),
+    column(15, "duration_nano", Integer(|row| row.facts.duration().and_then(|nanos| i64::try_from(nanos).ok())), Distinct),
+    column(16, "status_code", Text(|row| row.facts.status.name().as_bytes()), Repeating),
+    column(17, "status_message", Text(|row| row.header.status_message.bytes(row.body)), Opaque),
+    column(18, "service_name", Text(|row| row.facts.service.bytes(row.body)), Repeating),
+    column(19, "scope_name", Text(|row| row.facts.scope_name.bytes(row.body)), Repeating),
+    column(20, "scope_version", Text(|row| row.facts.scope_version.bytes(row.body)), Repeating),
+    column(21, "resource_attributes", ResourceAttributes, Nested),
+    column(22, "scope_attributes", ScopeAttributes, Nested),
+    column(23, "span_attributes", SpanAttributes, Nested),
+    column(24, "events", Events, Nested),
+    column(25, "links", Links, Nested),
+    column(26, "dropped_attributes_count", Integer(|row| Some(row.header.dropped_attributes.into())), Repeating),
+    column(27, "dropped_events_count", Integer(|row| Some(row.header.dropped_events.into())), Repeating),
+    column(28, "dropped_links_count", Integer(|row| Some(row.header.dropped_links.into())), Repeating),
+
+    // What it means. Tokens are canonical: input includes cached input, output includes reasoning; null is "not told".
+    column(29, "gen_ai_dialect", Text(dialect), Repeating),
+    column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Repeating),
+    column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Repeating),
+    column(32, "gen_ai_provider_name", Text(|row| row.facts.provider.bytes(row.body)), Repeating),
+    column(33, "gen_ai_request_model", Text(|row| row.facts.request_model.bytes(row.body)), Repeating),
+    column(34, "gen_ai_response_model", Text(|row| row.facts.response_model.bytes(row.body)), Repeating),
+    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.facts.usage.input.map(i64::from)), Distinct),
+    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.facts.usage.output.map(i64::from)), Distinct),
+    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.facts.usage.cache_read.map(i64::from)), Distinct),
+    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.facts.usage.cache_write.map(i64::from)), Distinct),
+    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.facts.usage.reasoning.map(i64::from)), Distinct),
+    column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Distinct),
+    column(41, "streaming", Flag(|row| row.facts.streaming), Repeating),
+    column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Repeating),
+    column(43, "gen_ai_response_id", Text(|row| row.facts.response_id.bytes(row.body)), Opaque),
+    column(44, "gen_ai_agent_name", Text(|row| row.facts.agent_name.bytes(row.body)), Repeating),
+    column(45, "gen_ai_tool_name", Text(|row| row.facts.tool_name.bytes(row.body)), Repeating),
+    column(46, "gen_ai_workflow_name", Text(|row| row.facts.workflow_name.bytes(row.body)), Repeating),
+    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Opaque),
+    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Opaque),
+    column(49, "gen_ai_prompt_name", Text(|row| row.facts.prompt_name.bytes(row.body)), Repeating),
+    column(50, "gen_ai_prompt_version", Text(|row| row.facts.prompt_version.bytes(row.body)), Repeating),
+    column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Repeating),
+    column(52, "error_class", Text(|row| row.facts.error.map_or(b"", |error| error.class.name().as_bytes())), Repeating),
+    column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
+    column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
+    column(55, "cost_usd", Money(|_| None), Distinct), // prices are the next step's
+
+    // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals.
+    column(56, "outcome", Text(|row| row.outcome.outcome.name().as_bytes()), Repeating),
+    column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Repeating),
+    column(58, "counted_span_id", Id(|row| &row.outcome.counted_span_id), Opaque),
+    column(59, "schema_version", Constant(SCHEMA_VERSION), Repeating),
+];
+
+/// Leaves of nested columns that have no dictionary, as their values seldom repeat. The others have one: keys do repeat, and
+/// of values so many do that it pays; the Parquet writer gives a dictionary up once it has grown too large.
+pub(crate) const NESTED_DISTINCT: &[&str] = &[
+    "events.list.element.time",
+    "events.list.element.time_unix_nano",
+    "links.list.element.trace_id",
+    "links.list.element.span_id",
+];
+
+/// Rows of a row group are sorted by these columns, nulls last.
+pub(crate) const SORTED_BY: [&str; 2] = ["service_name", "start_time"];
+
+/// The column with the bloom filter.
+pub(crate) const BLOOM_FILTER: &str = "trace_id";
+
+/// Time zone of every timestamp.
+pub(crate) const UTC: &str = "UTC";
+
+/// The dialect, of spans that have one.
+fn dialect<'a>(row: &Row<'a>) -> &'a [u8] {
+    match row.facts.role {
+        genai::Role::None => b"",
+        _ => row.facts.dialect.dialect().name.as_bytes(),
+    }
+}
+
+/// A time as the archive stores it: `None` if it was not told, or is beyond the year 2262.
+pub(crate) fn unix_nano(time: u64) -> Option<i64> {
+    i64::try_from(time).ok().filter(|&time| time != 0)
+}
+
+/// Microseconds of nanoseconds, rounded down.
+pub(crate) fn micros(nanos: i64) -> i64 {
+    nanos.div_euclid(1_000)
+}
+
+/// The schema of the table `spans`.
+pub fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> =
+        LazyLock::new(|| Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Fields>())));
+    Arc::clone(&SCHEMA)
+}
+
+fn field(column: &Column) -> Field {
+    let mut ids = Ids(column.id * 100);
+    let timestamp = || DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
+    let (data_type, is_nullable) = match column.cells {
+        Text(_) | Id(_) => (DataType::Utf8, true),
+        Integer(_) => (DataType::Int64, true),
+        Time(_) => (timestamp(), true),
+        Flag(_) => (DataType::Boolean, true),
+        Money(_) => (DataType::Decimal128(38, 12), true),
+        Constant(_) => (DataType::Int32, false),
+        ResourceAttributes | ScopeAttributes | SpanAttributes => (attributes(&mut ids), false),
+        Events => (
+            list(&mut ids, |ids| {
+                vec![
+                    ids.field("time", timestamp(), true),
+                    ids.field("time_unix_nano", DataType::Int64, true),
+                    ids.field("name", DataType::Utf8, false),
+                    ids.attributes(),
+                ]
+            }),
+            false,
+        ),
+        Links => (
+            list(&mut ids, |ids| {
+                vec![
+                    ids.field("trace_id", DataType::Utf8, true),
+                    ids.field("span_id", DataType::Utf8, true),
+                    ids.attributes(),
+                ]
+            }),
+            false,
+        ),
+    };
+    with_id(Field::new(column.name, data_type, is_nullable), column.id)
+}
+
+/// Gives out the ids of the fields inside a column.
+struct Ids(i32);
+
+impl Ids {
+    fn next(&mut self) -> i32 {
+        self.0 += 1;
+        self.0
+    }
+
+    fn field(&mut self, name: &str, data_type: DataType, is_nullable: bool) -> Field {
+        with_id(Field::new(name, data_type, is_nullable), self.next())
+    }
+
+    fn attributes(&mut self) -> Field {
+        let id = self.next();
+        with_id(Field::new("attributes", attributes(self), false), id)
+    }
+}
+
+fn with_id(field: Field, id: i32) -> Field {
+    field.with_metadata(HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]))
+}
+
+/// MAP<string, string>, its inner fields named as the Parquet format wants them.
+fn attributes(ids: &mut Ids) -> DataType {
+    let entries = ids.next();
+    let pair = vec![ids.field("key", DataType::Utf8, false), ids.field("value", DataType::Utf8, true)];
+    DataType::Map(Arc::new(with_id(Field::new_struct("key_value", pair, false), entries)), false)
+}
+
+/// LIST<STRUCT>, its element named as the Parquet format wants it.
+fn list(ids: &mut Ids, members: impl FnOnce(&mut Ids) -> Vec<Field>) -> DataType {
+    let element = ids.next();
+    DataType::List(Arc::new(with_id(Field::new_struct("element", members(ids), false), element)))
+}
+
+/// The field that a list or a map holds its items under.
+pub(crate) fn list_item(data_type: &DataType) -> Result<FieldRef, ArrowError> {
+    match data_type {
+        DataType::List(item) | DataType::Map(item, _) => Ok(Arc::clone(item)),
+        other => Err(ArrowError::SchemaError(format!("{other} holds no items"))),
+    }
+}
+
+/// The members of a struct.
+pub(crate) fn struct_fields(data_type: &DataType) -> Result<Fields, ArrowError> {
+    match data_type {
+        DataType::Struct(fields) => Ok(fields.clone()),
+        other => Err(ArrowError::SchemaError(format!("{other} has no members"))),
+    }
+}

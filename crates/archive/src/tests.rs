@@ -1,0 +1,6 @@
+//! The archive as a whole: requests in, files read back by the parquet crate.
+
+mod columns;
+mod files;
+mod properties;
+mod support;

@@ -1,0 +1,148 @@
+//! When files begin and end, what they are called, and what is left when something fails.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::support::{MINUTE, RECEIVED, archived, below, calls, config, files, read, start};
+use crate::{Archive, ArchiveConfig, ArchiveError, Totals, path};
+
+fn names(directory: &Path) -> Vec<String> {
+    files(directory).iter().map(|file| below(directory, file)).collect()
+}
+
+fn refused(config: ArchiveConfig) -> ArchiveError {
+    Archive::start(config, &opentelemetry::global::meter("tests")).unwrap_err()
+}
+
+// The path tells the hour of receipt, the instance and the range of LSNs.
+#[test]
+fn the_path_tells_hour_instance_and_lsns() {
+    let directory = tempfile::tempdir().unwrap();
+    archived(config(directory.path()), [calls(10, RECEIVED, 1), calls(255, RECEIVED + 1, 1)]);
+    let expected = "date=2026-11-22/hour=10/test-1-000000000000000a-00000000000000ff.parquet";
+    assert_eq!(names(directory.path()), [expected]);
+}
+
+// A file ends with its hour: the last nanosecond of an hour and the first of the next are in different partitions.
+#[test]
+fn a_file_ends_with_its_hour() {
+    let directory = tempfile::tempdir().unwrap();
+    let next_hour = RECEIVED + MINUTE;
+    archived(config(directory.path()), [calls(1, next_hour - 1, 2), calls(2, next_hour, 3)]);
+    assert_eq!(
+        names(directory.path()),
+        [
+            "date=2026-11-22/hour=10/test-1-0000000000000001-0000000000000001.parquet",
+            "date=2026-11-22/hour=11/test-1-0000000000000002-0000000000000002.parquet",
+        ]
+    );
+    let rows: Vec<_> = files(directory.path()).iter().map(|file| read(file).num_rows()).collect();
+    assert_eq!(rows, [2, 3]);
+}
+
+// A file ends with the request that reaches max_rows, and no request is in two files.
+#[test]
+fn a_file_ends_at_max_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ArchiveConfig { max_rows: 5, ..config(directory.path()) };
+    let archive = start(config);
+    (1..=5).for_each(|lsn| archive.send(calls(lsn, RECEIVED, 3)));
+    let totals = archive.finish().unwrap();
+    let written = files(directory.path());
+    assert_eq!(written.iter().map(|file| read(file).num_rows()).collect::<Vec<_>>(), [6, 6, 3]);
+    let bytes = written.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert_eq!(totals, Totals { files: 3, rows: 15, bytes });
+    assert!(names(directory.path())[1].ends_with("test-1-0000000000000003-0000000000000004.parquet"));
+}
+
+// A file ends when a request comes that was received max_age after its first one.
+#[test]
+fn a_file_ends_at_max_age() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = ArchiveConfig { max_age: Duration::from_secs(10), ..config(directory.path()) };
+    let second = 1_000_000_000;
+    let times = [RECEIVED, RECEIVED + 10 * second - 1, RECEIVED + 10 * second];
+    archived(config, (1..).zip(times).map(|(lsn, time)| calls(lsn, time, 1)));
+    let rows: Vec<_> = files(directory.path()).iter().map(|file| read(file).num_rows()).collect();
+    assert_eq!(rows, [2, 1]);
+}
+
+// When nothing comes any more, a file ends by the clock on the wall, with the archive still running.
+#[test]
+fn a_file_ends_when_nothing_comes() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = start(ArchiveConfig { max_age: Duration::from_millis(20), ..config(directory.path()) });
+    archive.send(calls(1, RECEIVED, 1));
+    let is_published = || names(directory.path()).iter().any(|name| !name.contains("/."));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_published() {
+        assert!(Instant::now() < deadline, "no file after 20 s");
+        std::thread::yield_now();
+    }
+    archive.finish().unwrap();
+    assert_eq!(files(directory.path()).len(), 1);
+}
+
+// A dead server's hidden files go; a running server's, and what this crate did not write, stay.
+#[test]
+fn leftovers_are_removed_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let hour = directory.path().join("spans/date=2026-11-22/hour=10");
+    fs::create_dir_all(&hour).unwrap();
+    let leftover = hour.join(path::hidden("dead", 1));
+    fs::write(&leftover, "PAR1 and not more").unwrap();
+    let in_use = hour.join(path::hidden("alive", 2));
+    let lock = File::create(&in_use).unwrap();
+    lock.lock().unwrap();
+    let foreign = [".hidden", ".tmp-notes.txt", "_SUCCESS", "other.parquet"].map(|name| hour.join(name));
+    foreign.iter().for_each(|file| fs::write(file, "x").unwrap());
+
+    start(config(directory.path())).finish().unwrap();
+    assert!(!leftover.exists());
+    assert!(in_use.exists());
+    assert!(foreign.iter().all(|file| file.exists()));
+}
+
+// Where no directory can be made, starting is refused with the path and what the system said.
+#[test]
+fn a_directory_that_cannot_be_made_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let error = refused(config(&file.join("archive"))).to_string();
+    assert!(error.starts_with("archive: cannot create directory "), "{error}");
+    assert!(error.contains("/file: "), "{error}");
+}
+
+// What can't be right is refused at start.
+#[test]
+fn invalid_configuration_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let instance = ArchiveConfig { instance: "../up".to_owned(), ..config(directory.path()) };
+    assert!(matches!(refused(instance), ArchiveError::Instance(_)));
+    let level = ArchiveConfig { zstd_level: 99, ..config(directory.path()) };
+    assert!(matches!(refused(level), ArchiveError::Compression { level: 99, .. }));
+    assert!(files(directory.path()).is_empty());
+}
+
+// After a failure of the disk nobody hangs, however much is sent; the failure is told at the end, and nothing half-written
+// is left.
+#[test]
+fn a_failure_is_remembered_and_nobody_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = start(ArchiveConfig { max_rows: 1, ..config(directory.path()) });
+    let table = directory.path().join("spans");
+    fs::remove_dir(&table).unwrap();
+    fs::write(&table, "in the way").unwrap();
+    (1..200).for_each(|lsn| archive.send(calls(lsn, RECEIVED, 1)));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !archive.has_failed() {
+        assert!(Instant::now() < deadline, "no failure after 20 s");
+        std::thread::yield_now();
+    }
+    archive.send(calls(200, RECEIVED, 1));
+    let error = archive.finish().unwrap_err().to_string();
+    assert!(error.starts_with("archive: cannot create directory "), "{error}");
+    assert_eq!(files(directory.path()), [table]);
+}

@@ -1,0 +1,195 @@
+//! Properties of the files that readers rely on.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use arrow_array::{Array, RecordBatch};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, Encoding, LogicalType, TimeUnit};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData, SortingColumn};
+use parquet::schema::printer::print_schema;
+use tempfile::TempDir;
+
+use super::support::{
+    RECEIVED, applied, archived, call, calls, column, config, encoded, integer, metadata, of_service, read, text,
+};
+
+fn one_file() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let files = archived(config(directory.path()), [calls(3, RECEIVED, 10), calls(5, RECEIVED, 10)]);
+    let file = files.into_iter().next().unwrap();
+    (directory, file)
+}
+
+fn chunk<'a>(group: &'a RowGroupMetaData, path: &str) -> &'a ColumnChunkMetaData {
+    let found = group.columns().iter().find(|chunk| chunk.column_path().string() == path);
+    found.unwrap_or_else(|| panic!("no column {path}"))
+}
+
+// Names, types and field ids are a contract: a change to them is a change to this file.
+#[test]
+fn the_schema_is_the_one_that_was_promised() {
+    let (_directory, file) = one_file();
+    let mut printed = Vec::new();
+    print_schema(&mut printed, metadata(&file).metadata().file_metadata().schema());
+    let printed = String::from_utf8(printed).unwrap();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/schema.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(golden, &printed).unwrap();
+    }
+    assert_eq!(printed, std::fs::read_to_string(golden).unwrap());
+}
+
+// What Spark and Iceberg can't read is not there: unsigned integers, nanosecond timestamps; and field ids are unique.
+#[test]
+fn every_reader_can_read_it() {
+    let (_directory, file) = one_file();
+    let reader = metadata(&file);
+    let descriptor = reader.metadata().file_metadata().schema_descr();
+    let mut ids = Vec::new();
+    let mut fields = vec![descriptor.root_schema_ptr()];
+    while let Some(field) = fields.pop() {
+        match field.get_basic_info().logical_type_ref() {
+            Some(LogicalType::Integer(integer)) => assert!(integer.is_signed, "{}", field.name()),
+            Some(LogicalType::Timestamp(timestamp)) => {
+                assert_eq!(timestamp.unit, TimeUnit::MICROS, "{}", field.name());
+                assert!(timestamp.is_adjusted_to_u_t_c, "{}", field.name());
+            }
+            _ => {}
+        }
+        if field.get_basic_info().has_id() {
+            ids.push(field.get_basic_info().id());
+        }
+        if field.is_group() {
+            fields.extend(field.get_fields().iter().cloned());
+        }
+    }
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count);
+    assert!(count > crate::schema::COLUMNS.len());
+}
+
+// The footer tells where the rows come from and who wrote them.
+#[test]
+fn the_footer_tells_the_origin() {
+    let (_directory, file) = one_file();
+    let reader = metadata(&file);
+    let footer = reader.metadata().file_metadata();
+    let told = |key: &str| {
+        let pair = footer.key_value_metadata().unwrap().iter().find(|pair| pair.key == key).unwrap();
+        pair.value.clone().unwrap()
+    };
+    assert_eq!(told("lsn_from"), "3");
+    assert_eq!(told("lsn_to"), "5");
+    assert_eq!(told("rows"), "20");
+    assert_eq!(told("instance"), "test-1");
+    assert_eq!(told("schema_version"), "1");
+    assert!(footer.created_by().unwrap().starts_with("spanmill version "));
+}
+
+// Compression everywhere, dictionaries only where values repeat, a bloom filter for the trace id, an index of pages.
+#[test]
+fn columns_are_stored_as_the_table_says() {
+    let (_directory, file) = one_file();
+    let reader = metadata(&file);
+    let group = reader.metadata().row_group(0);
+    assert!(group.columns().iter().all(|chunk| matches!(chunk.compression(), Compression::ZSTD(_))));
+
+    let has_dictionary =
+        |path| chunk(group, path).encodings().any(|encoding| matches!(encoding, Encoding::RLE_DICTIONARY));
+    for path in [
+        "service_name",
+        "gen_ai_request_model",
+        "kind",
+        "outcome",
+        "span_attributes.key_value.key",
+        "resource_attributes.key_value.value",
+    ] {
+        assert!(has_dictionary(path), "{path}");
+    }
+    for path in [
+        "lsn",
+        "trace_id",
+        "span_id",
+        "start_time",
+        "start_time_unix_nano",
+        "duration_nano",
+        "status_message",
+        "events.list.element.time",
+        "links.list.element.trace_id",
+    ] {
+        assert!(!has_dictionary(path), "{path}");
+    }
+    for chunk in group.columns() {
+        let is_filtered = chunk.column_path().string() == "trace_id";
+        assert_eq!(chunk.bloom_filter_offset().is_some(), is_filtered, "{}", chunk.column_path());
+        assert!(chunk.offset_index_offset().is_some(), "{}", chunk.column_path());
+    }
+    for path in ["service_name", "start_time", "lsn", "gen_ai_response_model"] {
+        assert!(chunk(group, path).column_index_offset().is_some(), "{path}");
+    }
+    assert!(chunk(group, "status_message").column_index_offset().is_none());
+}
+
+// The bloom filter knows the ids that are there, and that others are not.
+#[test]
+fn the_bloom_filter_tells_trace_ids() {
+    let (_directory, file) = one_file();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap()).unwrap();
+    let leaf = reader.parquet_schema().columns().iter().position(|column| column.name() == "trace_id").unwrap();
+    let filter = reader.get_row_group_column_bloom_filter(0, leaf).unwrap().unwrap();
+    assert!(filter.check(&"ab".repeat(16).as_str()));
+    assert!(!filter.check(&"cd".repeat(16).as_str()));
+}
+
+// Whatever order spans come in, the rows of a row group are sorted by service and start, and the file says so.
+#[test]
+fn row_groups_are_sorted() {
+    let directory = tempfile::tempdir().unwrap();
+    let untimed = opentelemetry_proto::tonic::trace::v1::Span { start_time_unix_nano: 0, ..call(9, 0) };
+    let requests = [
+        vec![
+            of_service("b", vec![call(1, 30), untimed, call(2, 10)]),
+            of_service("", vec![call(3, 0)]),
+            of_service("a", vec![call(4, 20)]),
+        ],
+        vec![of_service("a", vec![call(5, 10), call(6, 30)]), of_service("b", vec![call(7, 20)])],
+    ];
+    let requests = (1..).zip(requests).map(|(lsn, spans)| applied(lsn, RECEIVED, encoded(spans)));
+    let files = archived(config(directory.path()), requests);
+    let rows = read(&files[0]);
+    let order: Vec<_> = (0..rows.num_rows()).map(|row| text(&rows, "span_id", row).unwrap().to_owned()).collect();
+    let order: Vec<_> = order.iter().map(|id| u64::from_str_radix(id, 16).unwrap() - 1).collect();
+    assert_eq!(order, [5, 4, 6, 2, 7, 1, 9, 3]);
+
+    let reader = metadata(&files[0]);
+    let ascending = |name: &str| {
+        let columns = reader.metadata().file_metadata().schema_descr().columns();
+        let leaf = columns.iter().position(|column| column.path().string() == name).unwrap();
+        SortingColumn { column_idx: leaf as i32, descending: false, nulls_first: false }
+    };
+    let declared = reader.metadata().row_group(0).sorting_columns().unwrap();
+    assert_eq!(declared, &vec![ascending("service_name"), ascending("start_time")]);
+}
+
+// A request with more spans than a row group may hold becomes several row groups, each sorted, none too large.
+#[test]
+fn row_groups_are_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let spans = 70_000;
+    let files = archived(config(directory.path()), [calls(1, RECEIVED, spans), calls(2, RECEIVED, 1)]);
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let reader = metadata(file);
+    let rows: Vec<_> = reader.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+    assert_eq!(rows, [65_536, 4_464, 1]);
+    let all = read(file);
+    assert!(is_ascending(&all, 0..65_536) && is_ascending(&all, 65_536..70_000));
+    assert_eq!(column(&all, "trace_id").null_count(), 0);
+}
+
+fn is_ascending(rows: &RecordBatch, range: std::ops::Range<usize>) -> bool {
+    let starts: Vec<_> = range.map(|row| integer(rows, "start_time_unix_nano", row)).collect();
+    starts.is_sorted()
+}

@@ -1,0 +1,273 @@
+//! The archive's thread: gathers spans, and decides when a row group and when a file is complete.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use aggregate::{Applied, Lsn, Outcome};
+use opentelemetry::metrics::Meter;
+
+use crate::error::ArchiveError;
+use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
+use crate::metrics::Metrics;
+use crate::path::{self, Hour};
+use crate::pending::Pending;
+use crate::rows::RowBuilder;
+
+/// Which spans are archived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Include {
+    /// Those with GenAI meaning: every outcome but `not_genai`.
+    #[default]
+    Genai,
+    /// All.
+    All,
+}
+
+/// What the archive is told.
+#[derive(Debug, Clone)]
+pub struct ArchiveConfig {
+    /// Where the directory `spans` is, or is made.
+    pub directory: PathBuf,
+    /// Which spans are archived.
+    pub include: Include,
+    /// A file is closed by the request that makes it hold this many rows. A request is never split.
+    pub max_rows: usize,
+    /// A file is closed when its first request was received this long ago.
+    pub max_age: Duration,
+    /// Level of zstd, 1 to 22. Higher ones than 1 cost more than they save.
+    pub zstd_level: i32,
+    /// Names this server in file names: letters, digits, `-` and `_`. Two servers must not share one.
+    pub instance: String,
+}
+
+/// What was archived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Files published.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+/// Requests that wait for the thread before [`Archive::send`] waits too: some 50 ms of full load.
+const QUEUE_REQUESTS: usize = 32;
+
+/// The archive. Dropped without [`Archive::finish`], it completes its file in the background.
+#[derive(Debug)]
+pub struct Archive {
+    queue: SyncSender<Arc<Applied>>,
+    thread: JoinHandle<Result<Totals, ArchiveError>>,
+    has_failed: Arc<AtomicBool>,
+    metrics: Metrics,
+}
+
+impl Archive {
+    /// Prepares the directory, removes what a dead server left in it, and starts the thread.
+    ///
+    /// # Errors
+    /// The directory can't be made, read or written, or the configuration is invalid.
+    pub fn start(config: ArchiveConfig, meter: &Meter) -> Result<Self, ArchiveError> {
+        if !path::is_valid_instance(&config.instance) {
+            return Err(ArchiveError::Instance(config.instance));
+        }
+        let options = FileOptions::new(config.zstd_level)?;
+        let table = config.directory.join(path::TABLE);
+        file::create_directory(&table)?;
+        let removed = file::remove_leftovers(&table)?;
+        if removed > 0 {
+            tracing::info!(files = removed, "removed incomplete archive files of an earlier run");
+        }
+        // Better refused now than after the first spans were acknowledged. Dropped, it is gone.
+        drop(HiddenFile::create(&table, &config.instance, 0, &options)?);
+
+        let metrics = Metrics::new(meter);
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let (queue, inbox) = mpsc::sync_channel(QUEUE_REQUESTS);
+        let writer = Writer {
+            table,
+            config,
+            options,
+            metrics: metrics.clone(),
+            open: None,
+            rows: RowBuilder::default(),
+            totals: Totals::default(),
+        };
+        let failed = Arc::clone(&has_failed);
+        let thread =
+            thread::Builder::new().name("archive".to_owned()).spawn(move || run(writer, inbox, &failed)).map_err(
+                |source| ArchiveError::Io { action: "start the thread for", path: PathBuf::from(path::TABLE), source },
+            )?;
+        Ok(Self { queue, thread, has_failed, metrics })
+    }
+
+    /// Hands a request over. Waits while the queue is full: the archive is no faster than its disk, and nothing is dropped.
+    /// After a failure it returns at once, and the request is counted as dropped.
+    pub fn send(&self, request: Arc<Applied>) {
+        // Counted before, as the thread may be done with it by the time it is sent.
+        self.metrics.queue.add(1, &[]);
+        if self.queue.send(request).is_err() {
+            self.metrics.queue.add(-1, &[]);
+            self.metrics.dropped.add(1, &[]);
+        }
+    }
+
+    /// Whether a failure has stopped the archive; [`Archive::finish`] tells which.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Archives what was sent, completes the file, and ends the thread.
+    ///
+    /// # Errors
+    /// What stopped the archive, now or earlier.
+    pub fn finish(self) -> Result<Totals, ArchiveError> {
+        drop(self.queue);
+        self.thread.join().unwrap_or(Err(ArchiveError::ThreadDied))
+    }
+}
+
+/// The thread. When it returns, the inbox is gone and nobody waits on the queue any more.
+fn run(mut writer: Writer, inbox: Receiver<Arc<Applied>>, has_failed: &AtomicBool) -> Result<Totals, ArchiveError> {
+    let result = writer.run(&inbox);
+    if let Err(error) = &result {
+        tracing::error!(%error, "the archive has stopped");
+        has_failed.store(true, Ordering::Release);
+        writer.metrics.errors.add(1, &[]);
+    }
+    result.map(|()| writer.totals)
+}
+
+/// What the thread works with.
+struct Writer {
+    table: PathBuf,
+    config: ArchiveConfig,
+    options: FileOptions,
+    metrics: Metrics,
+    open: Option<OpenFile>,
+    rows: RowBuilder,
+    totals: Totals,
+}
+
+/// The file that rows are gathered for. It is on disk only from its first row group on.
+struct OpenFile {
+    hour: Hour,
+    /// When its first request was received.
+    first_received: u64,
+    /// When the clock on the wall says that it is too old, whatever is received.
+    deadline: Instant,
+    lsn_from: Lsn,
+    lsn_to: Lsn,
+    rows: usize,
+    pending: Pending,
+    file: Option<HiddenFile>,
+}
+
+impl OpenFile {
+    fn new(first: &Applied, max_age: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            hour: Hour::of(first.receive_time),
+            first_received: first.receive_time,
+            deadline: now.checked_add(max_age).unwrap_or(now),
+            lsn_from: first.lsn,
+            lsn_to: first.lsn,
+            rows: 0,
+            pending: Pending::default(),
+            file: None,
+        }
+    }
+}
+
+impl Writer {
+    fn run(&mut self, inbox: &Receiver<Arc<Applied>>) -> Result<(), ArchiveError> {
+        loop {
+            let received = match &self.open {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(open) => match open.deadline.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => Err(RecvTimeoutError::Timeout),
+                    time_left => inbox.recv_timeout(time_left),
+                },
+            };
+            match received {
+                Ok(request) => {
+                    self.metrics.queue.add(-1, &[]);
+                    self.add(request)?;
+                }
+                Err(RecvTimeoutError::Timeout) => self.close()?,
+                Err(RecvTimeoutError::Disconnected) => return self.close(),
+            }
+        }
+    }
+
+    fn add(&mut self, request: Arc<Applied>) -> Result<(), ArchiveError> {
+        if self.open.as_ref().is_some_and(|open| !self.belongs(&request, open)) {
+            self.close()?;
+        }
+        let include = self.config.include;
+        let outcomes = Arc::clone(&request);
+        let is_kept = |position: usize| {
+            let outcome = outcomes.outcomes.get(position).map(|outcome| outcome.outcome);
+            include == Include::All || outcome != Some(Outcome::NotGenai)
+        };
+        if !(0..request.facts.len()).any(is_kept) {
+            return Ok(());
+        }
+        let open = self.open.get_or_insert_with(|| OpenFile::new(&request, self.config.max_age));
+        open.lsn_to = request.lsn;
+        open.rows += open.pending.add(request, is_kept);
+        if open.pending.len() >= ROW_GROUP_ROWS || open.pending.bytes() >= ROW_GROUP_BYTES {
+            self.write_row_group()?;
+        }
+        if self.open.as_ref().is_some_and(|open| open.rows >= self.config.max_rows) {
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    fn belongs(&self, request: &Applied, open: &OpenFile) -> bool {
+        let age = Duration::from_nanos(request.receive_time.saturating_sub(open.first_received));
+        Hour::of(request.receive_time) == open.hour && age < self.config.max_age
+    }
+
+    /// Writes what is pending as one row group.
+    fn write_row_group(&mut self) -> Result<(), ArchiveError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let file = match &mut open.file {
+            Some(file) => file,
+            none => {
+                let directory = self.table.join(open.hour.partition());
+                none.insert(HiddenFile::create(&directory, &self.config.instance, open.lsn_from, &self.options)?)
+            }
+        };
+        let mut pending = std::mem::take(&mut open.pending);
+        let mut spans = pending.sorted();
+        while let Some(batch) = self.rows.next_batch(&mut spans)? {
+            file.write(&batch)?;
+        }
+        file.end_row_group()
+    }
+
+    /// Completes the file, if there is one.
+    fn close(&mut self) -> Result<(), ArchiveError> {
+        self.write_row_group()?;
+        let Some(OpenFile { file: Some(file), lsn_from, lsn_to, rows, .. }) = self.open.take() else {
+            return Ok(());
+        };
+        let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows })?;
+        self.totals.files += 1;
+        self.totals.rows += rows as u64;
+        self.totals.bytes += size;
+        self.metrics.files.add(1, &[]);
+        self.metrics.rows.add(rows as u64, &[]);
+        self.metrics.bytes.add(size, &[]);
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! One attempt to hand an encoded request to a destination, over gRPC or HTTP.
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::uri::{PathAndQuery, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tonic::Status;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::destination::{Compression, Destination, ExportError, Protocol};
+use crate::outcome::{self, Accepted, Failure};
+use crate::stats::Signal;
+
+const AGENT: &str = concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERSION"));
+
+/// What the specification asks of an exporter.
+const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A connection that went silent without being closed is given up after this. Not shorter, as servers take frequent
+/// pings for an attack.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Fast, as the body is small and the same series compress well at any level.
+const GZIP_LEVEL: u32 = 1;
+const ZSTD_LEVEL: i32 = 1;
+
+/// The connection to one destination; it is made at the first attempt and again whenever it is lost.
+pub(crate) struct Client {
+    transport: Transport,
+    headers: HeaderMap,
+    timeout: Duration,
+}
+
+enum Transport {
+    Grpc(Grpc<Channel>),
+    Http(Box<HttpTransport>),
+}
+
+struct HttpTransport {
+    client: HyperClient<HttpConnector, Full<Bytes>>,
+    metrics: Uri,
+    logs: Uri,
+    compression: Compression,
+}
+
+impl Client {
+    /// Checks the destination; connects to nothing yet.
+    pub(crate) fn new(destination: &Destination) -> Result<Client, ExportError> {
+        let base = destination.base_uri()?;
+        let transport = match destination.protocol {
+            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base)?),
+            Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base)?)),
+        };
+        Ok(Client { transport, headers: destination.header_map()?, timeout: destination.timeout })
+    }
+
+    /// Sends an encoded export request and waits for the answer.
+    pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Result<Accepted, Failure> {
+        let attempt = async {
+            match &mut self.transport {
+                Transport::Grpc(grpc) => send_grpc(grpc, &self.headers, self.timeout, signal, body).await,
+                Transport::Http(http) => send_http(http, &self.headers, signal, body).await,
+            }
+        };
+        tokio::time::timeout(self.timeout, attempt)
+            .await
+            .unwrap_or_else(|elapsed| Err(outcome::no_answer("timeout", &elapsed)))
+    }
+}
+
+fn grpc_transport(destination: &Destination, base: Uri) -> Result<Grpc<Channel>, ExportError> {
+    let endpoint = Endpoint::from(base)
+        .user_agent(AGENT)
+        .map_err(|error| unusable(destination, &error))?
+        .connect_timeout(destination.timeout)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let grpc = Grpc::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_RESPONSE_BYTES);
+    Ok(match destination.compression {
+        Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
+        Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
+        Compression::None => grpc,
+    })
+}
+
+async fn send_grpc(
+    grpc: &mut Grpc<Channel>,
+    headers: &HeaderMap,
+    timeout: Duration,
+    signal: Signal,
+    body: Bytes,
+) -> Result<Accepted, Failure> {
+    let method = match signal {
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    };
+    let mut request = tonic::Request::new(body);
+    *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
+    request.set_timeout(timeout);
+    grpc.ready().await.map_err(|error| outcome::no_answer("no connection", &error))?;
+    let answer = grpc.unary(request, PathAndQuery::from_static(method), EncodedCodec).await;
+    match answer {
+        Ok(response) => Ok(outcome::accepted(&response.into_inner())),
+        Err(status) => Err(outcome::grpc_failure(&status)),
+    }
+}
+
+/// Hands on messages that are encoded already, and answers that are not decoded yet.
+struct EncodedCodec;
+
+impl Codec for EncodedCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = EncodedCodec;
+    type Decoder = EncodedCodec;
+
+    fn encoder(&mut self) -> EncodedCodec {
+        EncodedCodec
+    }
+
+    fn decoder(&mut self) -> EncodedCodec {
+        EncodedCodec
+    }
+}
+
+impl Encoder for EncodedCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, body: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(body);
+        Ok(())
+    }
+}
+
+impl Decoder for EncodedCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+fn http_transport(destination: &Destination, base: &Uri) -> Result<HttpTransport, ExportError> {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(destination.timeout));
+    connector.set_nodelay(true);
+    let client = HyperClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    let uri = |path: &str| {
+        let base = base.to_string();
+        format!("{}{path}", base.trim_end_matches('/')).parse::<Uri>().map_err(|error| unusable(destination, &error))
+    };
+    let compression = destination.compression;
+    Ok(HttpTransport { client, metrics: uri("/v1/metrics")?, logs: uri("/v1/logs")?, compression })
+}
+
+async fn send_http(
+    http: &HttpTransport,
+    headers: &HeaderMap,
+    signal: Signal,
+    body: Bytes,
+) -> Result<Accepted, Failure> {
+    let (content_encoding, body) =
+        compress(&body, http.compression).map_err(|error| outcome::no_answer("compression", &error))?;
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = match signal {
+        Signal::Metrics => http.metrics.clone(),
+        Signal::Logs => http.logs.clone(),
+    };
+    *request.headers_mut() = headers.clone();
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+    if let Some(content_encoding) = content_encoding {
+        request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(content_encoding));
+    }
+
+    let answer = http.client.request(request).await;
+    let (head, body) = answer.map_err(|error| outcome::no_answer("no connection", &error))?.into_parts();
+    // The status line decides. A body that is too long or breaks off only costs its explanation; to repeat a request that
+    // was accepted would count it twice.
+    let explanation = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
+    let explanation = explanation.map(|collected| collected.to_bytes()).unwrap_or_default();
+    if head.status.is_success() {
+        return Ok(outcome::accepted(&explanation));
+    }
+    Err(outcome::http_failure(head.status, &head.headers, &explanation))
+}
+
+fn compress(body: &Bytes, compression: Compression) -> io::Result<(Option<&'static str>, Bytes)> {
+    match compression {
+        Compression::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
+            encoder.write_all(body)?;
+            Ok((Some("gzip"), encoder.finish()?.into()))
+        }
+        Compression::Zstd => Ok((Some("zstd"), zstd::bulk::compress(body, ZSTD_LEVEL)?.into())),
+        Compression::None => Ok((None, body.clone())),
+    }
+}
+
+fn unusable(destination: &Destination, error: &dyn std::error::Error) -> ExportError {
+    ExportError::Endpoint { destination: destination.name.clone(), reason: error.to_string() }
+}

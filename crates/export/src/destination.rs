@@ -1,0 +1,174 @@
+//! One OTLP destination: what its configuration says, and what of it is refused before anything is sent.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Scheme, Uri};
+
+/// One `otlp/NAME` of the configuration.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// The name in the configuration; the `destination` of log lines and metrics.
+    pub name: String,
+    /// `http://host:port`; over HTTP a path may follow, to which `/v1/metrics` and `/v1/logs` are appended.
+    pub endpoint: String,
+    /// The transport.
+    pub protocol: Protocol,
+    /// Sent with every request, over gRPC as metadata.
+    pub headers: Vec<(String, Secret)>,
+    /// How request bodies are compressed.
+    pub compression: Compression,
+    /// For one attempt, from connecting to the last byte of the answer.
+    pub timeout: Duration,
+    /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
+    /// requests only the newest matters.
+    pub temporality: Temporality,
+    /// Whether it takes metrics.
+    pub metrics: bool,
+    /// Whether it takes logs.
+    pub logs: bool,
+}
+
+/// OTLP's transports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    Grpc,
+    /// OTLP/HTTP with binary protobuf bodies.
+    HttpProtobuf,
+}
+
+/// Compression of request bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+    /// As it is.
+    None,
+}
+
+/// OTLP's aggregation temporality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temporality {
+    /// Since the start of the series.
+    Cumulative,
+    /// Since the previous request.
+    Delta,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for whoever must send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Secret(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+/// Why a destination cannot be used as configured. Header values are never part of the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// The endpoint is not an address this exporter can send to.
+    #[error("exporter {destination}: endpoint: {reason}")]
+    Endpoint {
+        /// Name of the destination.
+        destination: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The endpoint is `https://`.
+    #[error("exporter {destination}: endpoint: tls is not supported yet")]
+    Tls {
+        /// Name of the destination.
+        destination: String,
+    },
+    /// A header cannot be sent.
+    #[error("exporter {destination}: header {header:?}: {reason}")]
+    Header {
+        /// Name of the destination.
+        destination: String,
+        /// Name of the header.
+        header: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// Headers that describe the request itself, so that only the client can set them.
+const OWN_HEADERS: &[HeaderName] = &[
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::UPGRADE,
+];
+
+impl Destination {
+    /// The endpoint, checked.
+    pub(crate) fn base_uri(&self) -> Result<Uri, ExportError> {
+        let refuse = |reason: String| ExportError::Endpoint { destination: self.name.clone(), reason };
+        let uri: Uri = self.endpoint.parse().map_err(|error| refuse(format!("not a url: {error}")))?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(scheme) if *scheme == Scheme::HTTPS => {
+                return Err(ExportError::Tls { destination: self.name.clone() });
+            }
+            _ => return Err(refuse("must begin with http://".to_owned())),
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(refuse("credentials belong into headers".to_owned()));
+        }
+        if uri.query().is_some() {
+            return Err(refuse("must not have a query".to_owned()));
+        }
+        if self.protocol == Protocol::Grpc && uri.path() != "/" {
+            return Err(refuse("must not have a path with protocol grpc".to_owned()));
+        }
+        Ok(uri)
+    }
+
+    /// The headers, checked and marked as sensitive.
+    pub(crate) fn header_map(&self) -> Result<HeaderMap, ExportError> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in &self.headers {
+            let refuse = |reason| ExportError::Header { destination: self.name.clone(), header: name.clone(), reason };
+            let header: HeaderName = name.parse().map_err(|_| refuse("not a valid name"))?;
+            if OWN_HEADERS.contains(&header) || header.as_str().starts_with("grpc-") {
+                return Err(refuse("is set by the exporter itself"));
+            }
+            if self.protocol == Protocol::Grpc && header.as_str().ends_with("-bin") {
+                return Err(refuse("binary metadata is not supported"));
+            }
+            let mut value: HeaderValue = value.expose().parse().map_err(|_| refuse("not a valid value"))?;
+            value.set_sensitive(true);
+            headers.append(header, value);
+        }
+        Ok(headers)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the answer of a destination means: taken, try again, or refused for good. The rules are the OTLP specification's
+//! (opentelemetry.io/docs/specs/otlp: "Failures", "Retryable Response Codes").
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, RETRY_AFTER};
+use http::status::StatusCode;
+use prost::Message;
+use tonic::{Code, Status};
+
+/// The destination took the request, with the exception of `rejected` items.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    pub(crate) rejected: u64,
+    /// Why, or a warning if nothing was rejected.
+    pub(crate) message: String,
+}
+
+/// The destination did not take the request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) verdict: Verdict,
+    /// Such as `grpc Unavailable`, `http 503` or `timeout`: one of a small set.
+    pub(crate) status: String,
+    /// The destination's or the system's words.
+    pub(crate) message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The same request may succeed later, and not before the destination said, if it said so.
+    Transient { retry_after: Option<Duration> },
+    /// It never will.
+    Permanent,
+}
+
+/// Both answers of OTLP have one form: `ExportMetricsPartialSuccess` and `ExportLogsPartialSuccess` use the same fields.
+#[derive(Clone, PartialEq, Message)]
+struct ExportResponse {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    rejected_items: i64,
+    #[prost(string, tag = "2")]
+    error_message: String,
+}
+
+/// `google.rpc.Status`, the body of a failure.
+#[derive(Clone, PartialEq, Message)]
+struct RpcStatus {
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<ProtoDuration>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, PartialEq, Message)]
+struct ProtoDuration {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+/// Reads the body of a success. One that cannot be read changes nothing about the success.
+pub(crate) fn accepted(body: &[u8]) -> Accepted {
+    match ExportResponse::decode(body).ok().and_then(|response| response.partial_success) {
+        Some(partial) => {
+            Accepted { rejected: u64::try_from(partial.rejected_items).unwrap_or(0), message: partial.error_message }
+        }
+        None => Accepted::default(),
+    }
+}
+
+/// A failure over gRPC. A status that tonic made itself, because the connection broke, has a source.
+pub(crate) fn grpc_failure(status: &Status) -> Failure {
+    let retry_after = retry_info(status.details());
+    let broken_connection = std::error::Error::source(status).is_some();
+    let retryable = match status.code() {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::ResourceExhausted => retry_after.is_some(),
+        _ => broken_connection,
+    };
+    let verdict = if retryable { Verdict::Transient { retry_after } } else { Verdict::Permanent };
+    let message = match std::error::Error::source(status) {
+        Some(source) => innermost(source),
+        None => status.message().to_owned(),
+    };
+    Failure { verdict, status: format!("grpc {:?}", status.code()), message }
+}
+
+/// A failure over HTTP.
+pub(crate) fn http_failure(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Failure {
+    let verdict = match status.as_u16() {
+        429 | 502 | 503 | 504 => Verdict::Transient { retry_after: retry_after(headers) },
+        _ => Verdict::Permanent,
+    };
+    let message = RpcStatus::decode(body.clone()).map(|status| status.message).unwrap_or_default();
+    Failure { verdict, status: format!("http {}", status.as_u16()), message }
+}
+
+/// No answer at all.
+pub(crate) fn no_answer(status: &str, error: &dyn std::error::Error) -> Failure {
+    let verdict = Verdict::Transient { retry_after: None };
+    Failure { verdict, status: status.to_owned(), message: innermost(error) }
+}
+
+/// The last error of a chain says what happened; those before it say only where.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn retry_info(details: &[u8]) -> Option<Duration> {
+    let details = RpcStatus::decode(details).ok()?.details;
+    let retry_info = details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
+    let delay = RetryInfo::decode(&retry_info.value[..]).ok()?.retry_delay.unwrap_or_default();
+    Some(Duration::new(u64::try_from(delay.seconds).unwrap_or(0), u32::try_from(delay.nanos).unwrap_or(0)))
+}
+
+/// The number of seconds; the form that names a date is rare and left to the back-off.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The retryable codes are exactly those of the specification; RESOURCE_EXHAUSTED only with RetryInfo, whose delay counts.
+    #[test]
+    fn grpc_codes() {
+        let retried: Vec<Code> = (0..=16)
+            .map(Code::from_i32)
+            .filter(|code| grpc_failure(&Status::new(*code, "")).verdict != Verdict::Permanent)
+            .collect();
+        use Code::{Aborted, Cancelled, DataLoss, DeadlineExceeded, OutOfRange, Unavailable};
+        assert_eq!(retried, [Cancelled, DeadlineExceeded, Aborted, OutOfRange, Unavailable, DataLoss]);
+
+        let retry_info = RetryInfo { retry_delay: Some(ProtoDuration { seconds: 2, nanos: 500_000_000 }) };
+        let detail =
+            Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".to_owned(), value: retry_info.encode_to_vec() };
+        let details = RpcStatus { message: String::new(), details: vec![detail] }.encode_to_vec();
+        let status = Status::with_details(Code::ResourceExhausted, "slow down", details.into());
+        let expected = Verdict::Transient { retry_after: Some(Duration::from_millis(2500)) };
+        assert_eq!(grpc_failure(&status).verdict, expected);
+    }
+
+    // 429, 502, 503 and 504 are tried again, when Retry-After says; all else is final.
+    #[test]
+    fn http_codes() {
+        let none = HeaderMap::new();
+        let retried: Vec<u16> = (300..600)
+            .filter_map(|code| StatusCode::from_u16(code).ok())
+            .filter(|code| http_failure(*code, &none, &Bytes::new()).verdict != Verdict::Permanent)
+            .map(|code| code.as_u16())
+            .collect();
+        assert_eq!(retried, [429, 502, 503, 504]);
+
+        let later = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("7"))]);
+        let failure = http_failure(StatusCode::TOO_MANY_REQUESTS, &later, &Bytes::new());
+        assert_eq!(failure.verdict, Verdict::Transient { retry_after: Some(Duration::from_secs(7)) });
+    }
+}

@@ -1,0 +1,120 @@
+//! The endpoint a Prometheus scrapes: `GET /metrics`, in the format and encoding it accepts.
+
+use std::future::{Future, IntoFuture as _};
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, VARY};
+use http::status::StatusCode;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::openmetrics::{self, Format};
+
+/// How long a shutdown waits for answers under way.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Fast: a page is read once, mostly over a local network.
+const GZIP_LEVEL: u32 = 1;
+
+type Collect = dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ExportMetricsServiceRequest>> + Send>> + Send + Sync;
+
+struct Scraped {
+    collect: Box<Collect>,
+    /// One page is rendered at a time, as it may be large.
+    renderer: Semaphore,
+}
+
+/// Answers scrapes until `shutdown` resolves, then finishes what is under way, within 5 s. Each scrape asks `source` for the
+/// current metrics, cumulative and with explicit histograms.
+///
+/// # Errors
+/// If the listener fails for good.
+pub async fn serve<Source, Metrics>(
+    listener: TcpListener,
+    source: Source,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()>
+where
+    Source: Fn() -> Metrics + Send + Sync + 'static,
+    Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
+{
+    let scraped = Scraped { collect: Box::new(move || Box::pin(source())), renderer: Semaphore::new(1) };
+    let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped));
+
+    let (stopping, mut stopped) = watch::channel(false);
+    let begin_shutdown = async move {
+        shutdown.await;
+        stopping.send_replace(true);
+    };
+    let grace_is_over = async move {
+        // The sender lives as long as the server, so an error means that the server has ended too.
+        if stopped.wait_for(|stopping| *stopping).await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        }
+    };
+    tokio::select! {
+        result = axum::serve(listener, router).with_graceful_shutdown(begin_shutdown).into_future() => result,
+        () = grace_is_over => Ok(()),
+    }
+}
+
+async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
+    let format = Format::negotiate(&all_values(&headers, ACCEPT));
+    let gzip = accepts_gzip(&all_values(&headers, ACCEPT_ENCODING));
+    let request = (scraped.collect)().await;
+    let Ok(_turn) = scraped.renderer.acquire().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    // Ten thousand series take a while: not on a thread that serves others.
+    let rendered = tokio::task::spawn_blocking(move || page(&request, format, gzip)).await;
+    let body = match rendered {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+        }
+        Err(error) => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+        }
+    };
+    let head = [(CONTENT_TYPE, format.content_type()), (VARY, "Accept, Accept-Encoding")];
+    match gzip {
+        true => (head, [(CONTENT_ENCODING, "gzip")], body).into_response(),
+        false => (head, body).into_response(),
+    }
+}
+
+fn page(request: &ExportMetricsServiceRequest, format: Format, gzip: bool) -> io::Result<Vec<u8>> {
+    let text = openmetrics::render(request, format);
+    if !gzip {
+        return Ok(text.into_bytes());
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
+    encoder.write_all(text.as_bytes())?;
+    encoder.finish()
+}
+
+/// A header that may be given more than once, as the one list it means.
+fn all_values(headers: &HeaderMap, name: HeaderName) -> String {
+    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    values.join(",")
+}
+
+fn accepts_gzip(accept_encoding: &str) -> bool {
+    accept_encoding.split(',').any(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = parameters.trim().strip_prefix("q=").is_some_and(|q| q.parse::<f32>().is_ok_and(|q| q == 0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
+}
+
+#[cfg(test)]
+#[path = "prometheus_tests.rs"]
+mod tests;

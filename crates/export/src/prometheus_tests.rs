@@ -1,0 +1,72 @@
+//! The endpoint as a scraper sees it, over a real connection.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
+};
+use tokio::sync::oneshot;
+
+use super::*;
+
+fn one_gauge() -> Arc<ExportMetricsServiceRequest> {
+    let point = NumberDataPoint { value: Some(number_data_point::Value::AsInt(7)), ..Default::default() };
+    let data = Some(metric::Data::Gauge(Gauge { data_points: vec![point] }));
+    let metrics = vec![Metric { name: "up.there".to_owned(), data, ..Default::default() }];
+    let scope_metrics = vec![ScopeMetrics { metrics, ..Default::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..Default::default() }];
+    Arc::new(ExportMetricsServiceRequest { resource_metrics })
+}
+
+async fn ask(request: http::Request<Empty<Bytes>>) -> (http::response::Parts, Bytes) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (head, body) = client.request(request).await.unwrap().into_parts();
+    (head, body.collect().await.unwrap().to_bytes())
+}
+
+// GET /metrics answers in the format and encoding asked for; other paths and methods are refused; a shutdown ends it even
+// while a scraper keeps its connection open.
+#[tokio::test]
+async fn scrapes_are_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, || async { one_gauge() }, async { stopped.await.unwrap_or(()) }));
+    let request = |method: &str, path: &str| http::Request::builder().method(method).uri(format!("{base}{path}"));
+
+    let (head, body) = ask(request("GET", "/metrics").body(Empty::new()).unwrap()).await;
+    assert_eq!(head.status, 200);
+    assert_eq!(head.headers[CONTENT_TYPE], Format::PrometheusText.content_type());
+    assert_eq!(body, "# TYPE up_there gauge\nup_there 7\n");
+
+    let scrape = request("GET", "/metrics")
+        .header(ACCEPT, "application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.2")
+        .header(ACCEPT_ENCODING, "deflate, gzip");
+    let (head, body) = ask(scrape.body(Empty::new()).unwrap()).await;
+    assert_eq!(head.headers[CONTENT_TYPE], Format::OpenMetrics.content_type());
+    assert_eq!(head.headers[CONTENT_ENCODING], "gzip");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "# TYPE up_there gauge\nup_there 7\n# EOF\n");
+
+    assert_eq!(ask(request("GET", "/").body(Empty::new()).unwrap()).await.0.status, 404);
+    assert_eq!(ask(request("POST", "/metrics").body(Empty::new()).unwrap()).await.0.status, 405);
+
+    let _idle = tokio::net::TcpStream::connect(base.trim_start_matches("http://")).await.unwrap();
+    stop.send(()).unwrap();
+    tokio::time::timeout(2 * GRACE, server).await.unwrap().unwrap().unwrap();
+}
+
+// `gzip;q=0` is a refusal.
+#[test]
+fn gzip_is_negotiated() {
+    for (header, accepted) in
+        [("gzip", true), ("br, GZIP;q=0.5", true), ("gzip;q=0", false), ("br", false), ("", false)]
+    {
+        assert_eq!(accepts_gzip(header), accepted, "{header}");
+    }
+}

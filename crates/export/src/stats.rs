@@ -1,0 +1,131 @@
+//! What became of each item, as numbers that only grow: read by tests and pages through [`Stats`], and by Spanmill's own
+//! telemetry through the meter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use crate::queue::Queue;
+
+/// The two signals that leave through an exporter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// Items are data points.
+    Metrics,
+    /// Items are log records.
+    Logs,
+}
+
+impl Signal {
+    pub(crate) const ALL: [Signal; 2] = [Signal::Metrics, Signal::Logs];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Signal::Metrics => "metrics",
+            Signal::Logs => "logs",
+        }
+    }
+}
+
+/// What became of what one destination was offered.
+#[derive(Debug, Default)]
+pub struct Stats {
+    metrics: Counters,
+    logs: Counters,
+}
+
+/// The numbers of one signal: items, except `retries`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken by the destination.
+    pub sent: u64,
+    /// Refused by the destination for good, whole requests and parts of them.
+    pub failed: u64,
+    /// Never answered for: the queue was full, or time ran out at shutdown.
+    pub dropped: u64,
+    /// Cumulative data points left out because newer ones took their place; nothing is lost by that.
+    pub superseded: u64,
+    /// Attempts that failed and were, or will be, repeated.
+    pub retries: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) sent: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) superseded: AtomicU64,
+    pub(crate) retries: AtomicU64,
+}
+
+impl Stats {
+    /// The numbers of one signal now.
+    pub fn counts(&self, signal: Signal) -> Counts {
+        let counters = self.of(signal);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            sent: read(&counters.sent),
+            failed: read(&counters.failed),
+            dropped: read(&counters.dropped),
+            superseded: read(&counters.superseded),
+            retries: read(&counters.retries),
+        }
+    }
+
+    pub(crate) fn of(&self, signal: Signal) -> &Counters {
+        match signal {
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+}
+
+/// Shows the numbers of one destination to the meter, at every collection.
+pub(crate) fn observe(meter: &Meter, destination: &str, stats: &Arc<Stats>, queue: &Arc<Queue>) {
+    let destination = KeyValue::new("destination", destination.to_owned());
+
+    let (attribute, source) = (destination.clone(), Arc::clone(stats));
+    meter
+        .u64_observable_counter("spanmill.exporter.items")
+        .with_unit("{item}")
+        .with_description("Data points and log records, by what became of them at the destination")
+        .with_callback(move |observer| {
+            for signal in Signal::ALL {
+                let counts = source.counts(signal);
+                let outcomes = [
+                    ("sent", counts.sent),
+                    ("failed", counts.failed),
+                    ("dropped", counts.dropped),
+                    ("superseded", counts.superseded),
+                ];
+                for (outcome, items) in outcomes {
+                    let signal = KeyValue::new("signal", signal.name());
+                    observer.observe(items, &[attribute.clone(), signal, KeyValue::new("outcome", outcome)]);
+                }
+            }
+        })
+        .build();
+
+    let (attribute, source) = (destination.clone(), Arc::clone(stats));
+    meter
+        .u64_observable_counter("spanmill.exporter.retries")
+        .with_unit("{attempt}")
+        .with_description("Attempts to send that failed and are repeated")
+        .with_callback(move |observer| {
+            for signal in Signal::ALL {
+                let signal_name = KeyValue::new("signal", signal.name());
+                observer.observe(source.counts(signal).retries, &[attribute.clone(), signal_name]);
+            }
+        })
+        .build();
+
+    let source = Arc::clone(queue);
+    meter
+        .u64_observable_gauge("spanmill.exporter.queue.size")
+        .with_unit("By")
+        .with_description("Encoded size of the requests that wait for the destination")
+        .with_callback(move |observer| observer.observe(source.bytes() as u64, std::slice::from_ref(&destination)))
+        .build();
+}

@@ -1,0 +1,117 @@
+//! What arrives at a destination, and in which form.
+
+use super::*;
+
+// Metrics and logs arrive whole over both protocols and with every compression, with our headers and our name.
+#[tokio::test]
+async fn delivers_in_every_form() {
+    for protocol in PROTOCOLS {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let server = Server::start(protocol).await;
+            let exporter = start(Destination { compression, ..destination(&server.endpoint, protocol) }, impatient());
+            exporter.offer(metrics(7));
+            exporter.offer(logs(100, 3));
+            let stats = exporter.stats();
+            exporter.shutdown(PATIENCE).await;
+
+            let received = server.received();
+            let bodies: Vec<_> = received.iter().map(|request| request.body.clone()).collect();
+            let expected = [metrics_request(&[7]).encode_to_vec(), logs_request(100, 3).encode_to_vec()];
+            assert_eq!(bodies, expected, "{protocol:?} {compression:?}");
+            for Received { headers, .. } in &received {
+                assert_eq!(headers["x-key"], "s3cret");
+                let agent = headers["user-agent"].to_str().unwrap();
+                assert!(agent.starts_with(concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERSION"))));
+                let encoding_header = if protocol == Protocol::Grpc { "grpc-encoding" } else { "content-encoding" };
+                let encoding = headers.get(encoding_header).map(|value| value.to_str().unwrap());
+                let expected = match compression {
+                    Compression::Gzip => Some("gzip"),
+                    Compression::Zstd => Some("zstd"),
+                    Compression::None => None,
+                };
+                assert_eq!(encoding, expected, "{protocol:?}");
+            }
+            assert_eq!(stats.counts(Signal::Metrics), Counts { sent: 1, ..Counts::default() });
+            assert_eq!(stats.counts(Signal::Logs), Counts { sent: 3, ..Counts::default() });
+        }
+    }
+}
+
+// A path in an HTTP endpoint is a base, with or without a slash at its end.
+#[tokio::test]
+async fn http_paths() {
+    for base in ["/api/v1/otlp", "/api/v1/otlp/"] {
+        let server = Server::start(Protocol::HttpProtobuf).await;
+        let exporter = start(destination(&format!("{}{base}", server.endpoint), Protocol::HttpProtobuf), impatient());
+        exporter.offer(metrics(1));
+        exporter.offer(logs(1, 1));
+        exporter.shutdown(PATIENCE).await;
+        let paths: Vec<_> = server.received().into_iter().map(|request| request.path).collect();
+        assert_eq!(paths, ["/api/v1/otlp/v1/metrics", "/api/v1/otlp/v1/logs"]);
+    }
+}
+
+// A refusal costs one request and is not repeated; a partial success is counted and not repeated.
+#[tokio::test]
+async fn refusals_are_final() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Refused, Answer::Partial(2)]);
+        let exporter = start(destination(&server.endpoint, protocol), impatient());
+        exporter.offer(logs(1, 5));
+        exporter.offer(logs(6, 5));
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+        assert_eq!(server.received().len(), 2);
+        assert_eq!(stats.counts(Signal::Logs), Counts { sent: 3, failed: 7, ..Counts::default() }, "{protocol:?}");
+    }
+}
+
+// Large requests arrive in pieces within the limit that together hold every item once, in order.
+#[tokio::test]
+async fn large_requests_are_split() {
+    const MAX: usize = 500;
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Ok, Answer::Busy]);
+        let limits = Limits { max_request_bytes: MAX, ..impatient() };
+        let exporter = start(destination(&server.endpoint, protocol), limits);
+        let values: Vec<i64> = (0..100).collect();
+        exporter.offer(Outgoing::Metrics(Arc::new(metrics_request(&values))));
+        exporter.offer(logs(0, 100));
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+
+        let mut received = server.received();
+        assert!(received.iter().all(|request| request.body.len() <= MAX));
+        received.remove(1);
+        let metric_values: Vec<i64> = received.iter().flat_map(|request| request.metric_values()).collect();
+        assert_eq!(metric_values, values, "{protocol:?}");
+        let log_times: Vec<u64> = received.iter().flat_map(|request| request.log_times()).collect();
+        assert_eq!(log_times, (0..100).collect::<Vec<_>>(), "{protocol:?}");
+        assert_eq!(stats.counts(Signal::Metrics).sent, 100);
+        assert_eq!(stats.counts(Signal::Logs).sent, 100);
+    }
+}
+
+// Every piece keeps what stands above its items; an item larger than the limit is a piece of its own.
+#[test]
+fn pieces_keep_their_context() {
+    let mut request = metrics_request(&[1, 2, 3]);
+    request.resource_metrics.push(metrics_request(&[4, 5]).resource_metrics.remove(0));
+    let pieces = split(request, 1);
+    assert_eq!(pieces, [1, 2, 3, 4, 5].map(|value| metrics_request(&[value])));
+    assert_eq!(split(ExportLogsServiceRequest::default(), 0).len(), 1);
+}
+
+// A signal that the destination does not take is not even queued.
+#[tokio::test]
+async fn unwanted_signals_are_ignored() {
+    let server = Server::start(Protocol::Grpc).await;
+    let only_logs = Destination { metrics: false, ..destination(&server.endpoint, Protocol::Grpc) };
+    let exporter = start(only_logs, impatient());
+    exporter.offer(metrics(1));
+    exporter.offer(logs(1, 1));
+    exporter.shutdown(PATIENCE).await;
+    assert_eq!(server.received().len(), 1);
+}

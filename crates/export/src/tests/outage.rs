@@ -1,0 +1,131 @@
+//! What happens while a destination is busy, silent or not there, and when Spanmill ends meanwhile.
+
+use super::*;
+
+// A destination that is busy for a while gets everything, in order and once.
+#[tokio::test]
+async fn transient_failures_are_retried_in_order() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Busy, Answer::Busy, Answer::Ok, Answer::Busy]);
+        let exporter = start(destination(&server.endpoint, protocol), impatient());
+        (1..=3).for_each(|value| exporter.offer(metrics(value)));
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+        let order: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
+        assert_eq!(order, [[1], [1], [1], [2], [2], [3]], "{protocol:?}");
+        assert_eq!(stats.counts(Signal::Metrics), Counts { sent: 3, retries: 3, ..Counts::default() });
+    }
+}
+
+// Started before its destination, the exporter delivers once it is there; and again after the destination was gone.
+#[tokio::test]
+async fn survives_an_absent_destination() {
+    for protocol in PROTOCOLS {
+        let address = server::unused_address();
+        let exporter = start(destination(&format!("http://{address}"), protocol), impatient());
+        exporter.offer(metrics(1));
+        eventually("retries", || counts(&exporter, Signal::Metrics).retries >= 2).await;
+
+        let server = Server::start_at(protocol, address).await;
+        eventually("first delivery", || counts(&exporter, Signal::Metrics).sent == 1).await;
+        drop(server);
+
+        let retries = counts(&exporter, Signal::Metrics).retries;
+        exporter.offer(metrics(2));
+        eventually("more retries", || counts(&exporter, Signal::Metrics).retries > retries).await;
+        let server = Server::start_at(protocol, address).await;
+        eventually("second delivery", || counts(&exporter, Signal::Metrics).sent == 2).await;
+        assert_eq!(server.received()[0].metric_values(), [2]);
+    }
+}
+
+// A destination that takes requests and never answers is given up on in time and tried again.
+#[tokio::test]
+async fn silence_is_a_failure() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Silence]);
+        let timeout = Duration::from_millis(300);
+        let exporter = start(Destination { timeout, ..destination(&server.endpoint, protocol) }, impatient());
+        exporter.offer(metrics(1));
+        eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 1).await;
+        assert!(counts(&exporter, Signal::Metrics).retries >= 1);
+    }
+}
+
+// While a destination is down, the newest cumulative request takes the place of older ones, and they are not sent later.
+#[tokio::test]
+async fn cumulative_requests_do_not_pile_up() {
+    for protocol in PROTOCOLS {
+        let address = server::unused_address();
+        let cumulative =
+            Destination { temporality: Temporality::Cumulative, ..destination(&format!("http://{address}"), protocol) };
+        let exporter = start(cumulative, impatient());
+        exporter.offer(metrics(1));
+        eventually("retries", || counts(&exporter, Signal::Metrics).retries >= 1).await;
+        (2..=5).for_each(|value| exporter.offer(metrics(value)));
+        eventually("superseded", || counts(&exporter, Signal::Metrics).superseded == 4).await;
+
+        let server = Server::start_at(protocol, address).await;
+        eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 1).await;
+        exporter.shutdown(PATIENCE).await;
+        let values: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
+        assert_eq!(values, [[5]]);
+    }
+}
+
+// Delta requests and logs beyond the bound of the queue are dropped, oldest first, and every item is accounted for.
+#[tokio::test]
+async fn queue_is_bounded() {
+    let address = server::unused_address();
+    let capacity = Capacity { bytes: usize::MAX, requests: 3 };
+    let exporter =
+        start(destination(&format!("http://{address}"), Protocol::HttpProtobuf), Limits { capacity, ..impatient() });
+    exporter.offer(metrics(1));
+    eventually("the first is under way", || counts(&exporter, Signal::Metrics).retries >= 1).await;
+    (2..=9).for_each(|value| exporter.offer(metrics(value)));
+    assert_eq!(counts(&exporter, Signal::Metrics).dropped, 5);
+
+    let server = Server::start_at(Protocol::HttpProtobuf, address).await;
+    eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 4).await;
+    let values: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
+    assert_eq!(values, [[1], [7], [8], [9]]);
+}
+
+// A shutdown does not wait for a destination that is down beyond its deadline, even in a long pause, and counts what is
+// left; one without a deadline, a dropped exporter, ends its task.
+#[tokio::test]
+async fn shutdown_keeps_its_deadline() {
+    let patient =
+        || Limits { backoff: Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600)), ..Limits::default() };
+    let down = || destination(&format!("http://{}", server::unused_address()), Protocol::Grpc);
+    let exporter = start(down(), patient());
+    let stats = exporter.stats();
+    exporter.offer(metrics(1));
+    exporter.offer(logs(1, 4));
+    eventually("the first attempt", || stats.counts(Signal::Metrics).retries == 1).await;
+    tokio::time::timeout(PATIENCE, exporter.shutdown(Duration::from_millis(200))).await.unwrap();
+    assert_eq!(stats.counts(Signal::Metrics), Counts { dropped: 1, retries: 2, ..Counts::default() });
+    assert_eq!(stats.counts(Signal::Logs), Counts { dropped: 4, ..Counts::default() });
+
+    let abandoned = start(down(), patient());
+    let abandoned_stats = abandoned.stats();
+    abandoned.offer(logs(1, 2));
+    drop(abandoned);
+    eventually("the task ends", || abandoned_stats.counts(Signal::Logs).dropped == 2).await;
+}
+
+// The beginning of a shutdown ends a long pause, so what waits is delivered if the destination is back.
+#[tokio::test]
+async fn shutdown_tries_once_more() {
+    let server = Server::start(Protocol::Grpc).await;
+    server.answer_next([Answer::Busy]);
+    let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
+    let exporter = start(destination(&server.endpoint, Protocol::Grpc), Limits { backoff, ..Limits::default() });
+    let stats = exporter.stats();
+    exporter.offer(metrics(1));
+    eventually("the first attempt", || stats.counts(Signal::Metrics).retries == 1).await;
+    exporter.shutdown(PATIENCE).await;
+    assert_eq!(stats.counts(Signal::Metrics).sent, 1);
+}

@@ -1,0 +1,253 @@
+//! An OTLP destination that records what it gets and answers as it is told: tonic's server with the generated services, or
+//! axum over HTTP.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::IntoResponse as _;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tonic::codec::CompressionEncoding;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Response, Status};
+
+use crate::Protocol;
+
+/// How to answer a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Answer {
+    Ok,
+    Partial(i64),
+    Busy,
+    Refused,
+    Silence,
+}
+
+/// A request as it came, inflated.
+#[derive(Clone, Debug)]
+pub(super) struct Received {
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Received {
+    pub(super) fn metric_values(&self) -> Vec<i64> {
+        if self.path.contains("ogs") {
+            return Vec::new();
+        }
+        let request = ExportMetricsServiceRequest::decode(&self.body[..]).unwrap();
+        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        let points = scopes.flat_map(|scope| &scope.metrics).flat_map(|metric| match &metric.data {
+            Some(metric::Data::Sum(sum)) => &sum.data_points[..],
+            _ => &[],
+        });
+        points
+            .map(|point| match point.value {
+                Some(number_data_point::Value::AsInt(value)) => value,
+                _ => panic!("not one of ours"),
+            })
+            .collect()
+    }
+
+    pub(super) fn log_times(&self) -> Vec<u64> {
+        if !self.path.contains("ogs") {
+            return Vec::new();
+        }
+        let request = ExportLogsServiceRequest::decode(&self.body[..]).unwrap();
+        let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        scopes.flat_map(|scope| &scope.log_records).map(|record| record.time_unix_nano).collect()
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    answers: VecDeque<Answer>,
+    received: Vec<Received>,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Script>>);
+
+impl Shared {
+    fn record(&self, path: &str, headers: HeaderMap, body: Vec<u8>) -> Answer {
+        let mut script = self.0.lock().unwrap();
+        script.received.push(Received { path: path.to_owned(), headers, body });
+        script.answers.pop_front().unwrap_or(Answer::Ok)
+    }
+}
+
+/// It has a runtime of its own, so that its end also breaks its connections, as the end of a process does.
+pub(super) struct Server {
+    pub(super) endpoint: String,
+    shared: Shared,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// An address nobody listens on.
+pub(super) fn unused_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Server {
+    pub(super) async fn start(protocol: Protocol) -> Server {
+        Server::start_at(protocol, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    pub(super) async fn start_at(protocol: Protocol, address: SocketAddr) -> Server {
+        let shared = Shared::default();
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let served = shared.clone();
+        let (bound, address_bound) = tokio::sync::oneshot::channel();
+        runtime.spawn(async move {
+            let listener = bind(address).await;
+            bound.send(listener.local_addr().unwrap()).unwrap();
+            match protocol {
+                Protocol::Grpc => serve_grpc(listener, served).await,
+                Protocol::HttpProtobuf => serve_http(listener, served).await,
+            }
+        });
+        let endpoint = format!("http://{}", address_bound.await.unwrap());
+        Server { endpoint, shared, runtime: Some(runtime) }
+    }
+
+    /// Answers of the next requests; after them all is well.
+    pub(super) fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.0.lock().unwrap().answers.extend(answers);
+    }
+
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.shared.0.lock().unwrap().received.clone()
+    }
+}
+
+/// Waits for a former server at this address to be gone.
+async fn bind(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+}
+
+async fn serve_grpc(listener: TcpListener, shared: Shared) {
+    let encodings = [CompressionEncoding::Gzip, CompressionEncoding::Zstd];
+    let mut metrics = MetricsServiceServer::new(shared.clone());
+    let mut logs = LogsServiceServer::new(shared);
+    for encoding in encodings {
+        metrics = metrics.accept_compressed(encoding);
+        logs = logs.accept_compressed(encoding);
+    }
+    let router = tonic::transport::Server::builder().add_service(metrics).add_service(logs);
+    router.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+}
+
+async fn grpc_answer(answer: Answer) -> Result<i64, Status> {
+    match answer {
+        Answer::Ok => Ok(0),
+        Answer::Partial(rejected) => Ok(rejected),
+        Answer::Busy => Err(Status::unavailable("busy")),
+        Answer::Refused => Err(Status::invalid_argument("no")),
+        Answer::Silence => std::future::pending().await,
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Shared {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let answer = self.record("Metrics", metadata.into_headers(), message.encode_to_vec());
+        let rejected_data_points = grpc_answer(answer).await?;
+        Ok(Response::new(metrics_response(rejected_data_points)))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Shared {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let answer = self.record("Logs", metadata.into_headers(), message.encode_to_vec());
+        let rejected_log_records = grpc_answer(answer).await?;
+        Ok(Response::new(logs_response(rejected_log_records)))
+    }
+}
+
+fn metrics_response(rejected_data_points: i64) -> ExportMetricsServiceResponse {
+    let error_message = "some were bad".to_owned();
+    let partial_success = ExportMetricsPartialSuccess { rejected_data_points, error_message };
+    ExportMetricsServiceResponse { partial_success: (rejected_data_points > 0).then_some(partial_success) }
+}
+
+fn logs_response(rejected_log_records: i64) -> ExportLogsServiceResponse {
+    let error_message = "some were bad".to_owned();
+    let partial_success = ExportLogsPartialSuccess { rejected_log_records, error_message };
+    ExportLogsServiceResponse { partial_success: (rejected_log_records > 0).then_some(partial_success) }
+}
+
+async fn serve_http(listener: TcpListener, shared: Shared) {
+    let router = axum::Router::new().fallback(http_export).with_state(shared);
+    axum::serve(listener, router).await.unwrap();
+}
+
+async fn http_export(State(shared): State<Shared>, request: Request) -> axum::response::Response {
+    let (head, body) = request.into_parts();
+    assert_eq!(head.method, "POST");
+    assert_eq!(head.headers[CONTENT_TYPE], "application/x-protobuf");
+    let body = body.collect().await.unwrap().to_bytes();
+    let body = match head.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap()) {
+        Some("gzip") => {
+            let mut inflated = Vec::new();
+            flate2::read::GzDecoder::new(&body[..]).read_to_end(&mut inflated).unwrap();
+            inflated
+        }
+        Some("zstd") => zstd::stream::decode_all(&body[..]).unwrap(),
+        Some(other) => panic!("unexpected encoding {other}"),
+        None => body.to_vec(),
+    };
+    let is_metrics = head.uri.path().ends_with("/v1/metrics");
+    let encode = |rejected| match is_metrics {
+        true => metrics_response(rejected).encode_to_vec(),
+        false => logs_response(rejected).encode_to_vec(),
+    };
+    match shared.record(head.uri.path(), head.headers, body) {
+        Answer::Ok => encode(0).into_response(),
+        Answer::Partial(rejected) => encode(rejected).into_response(),
+        Answer::Busy => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Answer::Refused => StatusCode::BAD_REQUEST.into_response(),
+        Answer::Silence => std::future::pending().await,
+    }
+}

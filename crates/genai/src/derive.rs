@@ -1,0 +1,440 @@
+//! The walk over a request that makes one [`SpanFacts`] of each span.
+
+use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, Visitor, attributes, walk};
+use otlp::{KeyValue, Text, Value, WireError};
+
+use crate::dialects::{DialectId, Fact, Plain, Says, Table};
+use crate::error::{self, ErrorFacts};
+use crate::facts::{Label, SpanFacts, Status};
+use crate::role::Role;
+use crate::usage::{self, CacheSemantics, Usage};
+use crate::{coerce, finish, model, operation, provider};
+
+/// Derives the facts of requests. It has no state beyond the table: one serves any number of threads.
+#[derive(Debug, Clone, Copy)]
+pub struct Deriver {
+    table: &'static Table,
+}
+
+impl Default for Deriver {
+    fn default() -> Self {
+        Self { table: Table::get() }
+    }
+}
+
+impl Deriver {
+    /// The facts of the spans of an `ExportTraceServiceRequest`, in their order.
+    ///
+    /// # Errors
+    /// The body is malformed protobuf: the error names the byte and the field. Nothing is derived then.
+    pub fn derive(&self, body: &[u8]) -> Result<Vec<SpanFacts>, WireError> {
+        let mut derivation = Derivation {
+            body,
+            table: self.table,
+            // A span of real clients is seldom smaller than this: one allocation, seldom too large.
+            facts: Vec::with_capacity(body.len() / 640 + 1),
+            resource: Text::default(),
+            service: Text::default(),
+            scope: Scope::default(),
+            scope_dialect: DialectId::NONE,
+            found: Found::new(),
+        };
+        walk(body, &mut derivation)?;
+        Ok(derivation.facts)
+    }
+}
+
+struct Derivation<'a> {
+    body: &'a [u8],
+    table: &'static Table,
+    facts: Vec<SpanFacts>,
+    resource: Text,
+    service: Text,
+    scope: Scope,
+    scope_dialect: DialectId,
+    found: Found,
+}
+
+/// What was found on the span that is being read.
+struct Found {
+    values: [Value; Plain::COUNT],
+    ranks: [u16; Plain::COUNT],
+    /// Which of them are there: the arrays are not cleared between spans.
+    present: u64,
+    role: Option<RoleFound>,
+    dialect: DialectId,
+    is_genai: bool,
+    exception: Option<Exception>,
+    /// Time of the first event that says that a stream began to answer.
+    first_chunk_event: u64,
+}
+
+#[derive(Clone, Copy)]
+struct RoleFound {
+    rank: u16,
+    value: Text,
+    values: &'static [(&'static str, Says)],
+    otherwise: Role,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Exception {
+    kind: Text,
+    message: Text,
+}
+
+const _: () = assert!(Plain::COUNT <= 64, "one bit for each plain fact");
+
+impl Found {
+    fn new() -> Self {
+        Self {
+            values: [Value::Empty; Plain::COUNT],
+            ranks: [0; Plain::COUNT],
+            present: 0,
+            role: None,
+            dialect: DialectId::NONE,
+            is_genai: false,
+            exception: None,
+            first_chunk_event: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.present = 0;
+        self.role = None;
+        self.dialect = DialectId::NONE;
+        self.is_genai = false;
+        self.exception = None;
+        self.first_chunk_event = 0;
+    }
+
+    #[inline(always)]
+    fn keep(&mut self, plain: Plain, rank: u16, value: Value) {
+        let index = plain as usize;
+        let bit = 1 << index;
+        if self.present & bit != 0 && self.ranks[index] <= rank {
+            return;
+        }
+        self.present |= bit;
+        self.ranks[index] = rank;
+        self.values[index] = value;
+    }
+
+    #[inline(always)]
+    fn has(&self, plain: Plain) -> bool {
+        self.present & (1 << plain as usize) != 0
+    }
+
+    #[inline(always)]
+    fn get(&self, plain: Plain) -> Value {
+        if self.has(plain) { self.values[plain as usize] } else { Value::Empty }
+    }
+}
+
+/// Events that say that the answer to a streamed request has begun.
+const FIRST_CHUNK_EVENTS: &[&str] = &[
+    "First Token Stream Event",
+    "gen_ai.content.completion.chunk",
+    "llm.content.completion.chunk",
+    "ai.stream.firstChunk",
+    "mlflow.chunk.item.0",
+];
+
+impl Visitor for Derivation<'_> {
+    fn resource(&mut self, message: Text) {
+        self.resource = message;
+        self.service = Text::default();
+    }
+
+    fn resource_attribute(&mut self, attribute: KeyValue) {
+        if let Value::String(text) = attribute.value
+            && attribute.key.bytes(self.body) == b"service.name"
+        {
+            self.service = text;
+        }
+    }
+
+    fn scope(&mut self, scope: Scope) {
+        self.scope = scope;
+        self.scope_dialect = self.table.of_scope(scope.name.bytes(self.body));
+    }
+
+    #[inline(always)]
+    fn attribute(&mut self, attribute: KeyValue) {
+        let Some((rank, row)) = self.table.row(attribute.key.bytes(self.body)) else { return };
+        if let Value::String(text) = attribute.value
+            && text.is_empty()
+        {
+            return;
+        }
+        let found = &mut self.found;
+        found.is_genai |= row.is_genai;
+        found.dialect = found.dialect.min(row.signal);
+        match row.fact {
+            Fact::Plain(plain) => found.keep(plain, rank, attribute.value),
+            Fact::Role { values, otherwise } => {
+                if found.role.is_none_or(|role| rank < role.rank) {
+                    found.role =
+                        Some(RoleFound { rank, value: coerce::text(attribute.value, self.body), values, otherwise });
+                }
+            }
+            Fact::Presence => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let name = event.name.bytes(self.body);
+        if name == b"exception" {
+            self.exception(event);
+        } else if self.found.first_chunk_event == 0 && FIRST_CHUNK_EVENTS.iter().any(|first| first.as_bytes() == name) {
+            self.found.first_chunk_event = event.time;
+        }
+    }
+
+    fn span(&mut self, span: &Span) {
+        let facts = self.facts_of(span);
+        self.facts.push(facts);
+        self.found.clear();
+    }
+}
+
+impl Derivation<'_> {
+    #[cold]
+    fn exception(&mut self, event: Event) {
+        let mut exception = Exception::default();
+        for attribute in attributes(self.body, event.message, EVENT_ATTRIBUTES) {
+            match attribute.key.bytes(self.body) {
+                b"exception.type" => exception.kind = coerce::text(attribute.value, self.body),
+                b"exception.message" => exception.message = coerce::text(attribute.value, self.body),
+                _ => {}
+            }
+        }
+        self.found.exception = Some(exception);
+    }
+
+    fn facts_of(&self, span: &Span) -> SpanFacts {
+        let body = self.body;
+        let mut facts = SpanFacts {
+            resource: self.resource,
+            service: self.service,
+            scope: self.scope.message,
+            scope_name: self.scope.name,
+            scope_version: self.scope.version,
+            span: span.message,
+            name: span.name,
+            trace_id: id(span.trace_id, body),
+            span_id: id(span.span_id, body),
+            parent_span_id: id(span.parent_span_id, body),
+            start: span.start,
+            end: span.end,
+            kind: span.kind.into(),
+            status: span.status_code.into(),
+            dialect: self.found.dialect.min(self.scope_dialect),
+            ..SpanFacts::default()
+        };
+        if !self.found.is_genai {
+            return facts;
+        }
+        facts.request_model = self.name(Plain::RequestModel);
+        facts.response_model = self.name(Plain::ResponseModel);
+        if facts.response_model.is_empty() {
+            facts.response_model = self.name(Plain::EitherModel);
+        }
+        (facts.role, facts.operation) = self.role(&facts);
+        if facts.role == Role::None {
+            return facts;
+        }
+        if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
+            facts.request_model = model::in_json(self.text(Plain::ModelInJson), body);
+        }
+        facts.provider = self.provider(&facts);
+        facts.usage = self.usage(&facts);
+        facts.error = self.error(span, &facts);
+        self.stream(&mut facts);
+        self.names(&mut facts);
+        facts
+    }
+
+    /// The role and the operation; the rules of reference/counting.md section 1, first hit wins.
+    fn role(&self, facts: &SpanFacts) -> (Role, Label) {
+        let has_model = !(facts.request_model.is_empty() && facts.response_model.is_empty());
+        if let Some(found) = self.found.role {
+            let value = found.value.bytes(self.body);
+            let says = found.values.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, says)| *says);
+            let role = match says {
+                Some(Says::Operation(name, role)) => return (role, Label::Known(name)),
+                Some(Says::Is(role)) => role,
+                Some(Says::CallIfModel) if has_model => Role::Llm,
+                Some(Says::CallIfModel) => Role::Chain,
+                None => found.otherwise,
+            };
+            return (role, operation::of_role(role));
+        }
+        if facts.dialect.dialect().call_needs_model && facts.request_model.is_empty() {
+            return (Role::RawResponse, Label::None);
+        }
+        if self.found.has(Plain::Operation) {
+            let (label, role) = operation::canonical(self.text(Plain::Operation), self.body);
+            return (role, label);
+        }
+        if self.found.has(Plain::RequestType) {
+            let (label, role) = operation::canonical(self.text(Plain::RequestType), self.body);
+            if role.is_call() {
+                return (role, label);
+            }
+        }
+        if self.found.has(Plain::ToolName) || self.found.has(Plain::ToolCallId) {
+            return (Role::Tool, operation::of_role(Role::Tool));
+        }
+        let has_usage = self.found.has(Plain::InputTokens) || self.found.has(Plain::OutputTokens);
+        if has_model && (self.found.has(Plain::Provider) || has_usage) {
+            return (Role::Llm, operation::of_role(Role::Llm));
+        }
+        (Role::Unrecognised, Label::None)
+    }
+
+    fn provider(&self, facts: &SpanFacts) -> Label {
+        let told = provider::canonical(self.text(Plain::Provider), self.body);
+        if !told.is_none() {
+            return told;
+        }
+        let model = if facts.request_model.is_empty() { facts.response_model } else { facts.request_model };
+        provider::of_model(model.bytes(self.body))
+    }
+
+    /// Canonical tokens: what stands in the place that the dialect means first, completed by the others.
+    fn usage(&self, facts: &SpanFacts) -> Usage {
+        let dialect = facts.dialect.dialect();
+        let mut counts = Usage {
+            input: self.count(Plain::InputTokens),
+            cache_read: self.count(Plain::CacheReadTokens),
+            cache_write: self.count(Plain::CacheWriteTokens),
+            output: self.count(Plain::OutputTokens),
+            reasoning: self.count(Plain::ReasoningTokens),
+        };
+        if self.found.has(Plain::ProviderMetadata)
+            && let Some(object) = usage::parse_by_provider(self.text(Plain::ProviderMetadata), self.body)
+        {
+            let Usage { cache_read, cache_write, reasoning, .. } = object.usage(true);
+            counts.fill(&Usage { cache_read, cache_write, reasoning, ..Usage::default() });
+        }
+        let semantics =
+            if self.found.has(Plain::UncachedInputTokens) { CacheSemantics::Included } else { dialect.cache };
+        let is_anthropic =
+            facts.provider == Label::Known("anthropic") || facts.request_model.bytes(self.body).starts_with(b"claude");
+        counts.include_cache(semantics, is_anthropic, self.count(Plain::TotalTokens));
+        counts.include_reasoning(dialect.reasoning);
+
+        if self.found.has(Plain::UsageDetails)
+            && let Some(object) = usage::parse_object(self.text(Plain::UsageDetails), self.body)
+        {
+            let details = object.usage(false);
+            // The wire object of the same answer, with more cache in it than a library put into its counts.
+            if details.output == counts.output && details.input > counts.input {
+                counts.input = details.input;
+            }
+            counts.fill(&details);
+        }
+        for (plain, trust_inclusive) in [(Plain::UsageObject, false), (Plain::InclusiveUsageObject, true)] {
+            if self.found.has(plain)
+                && let Some(object) = usage::parse_object(self.text(plain), self.body)
+            {
+                let mut stated = object.usage(trust_inclusive);
+                stated.fill(&counts);
+                counts = stated;
+            }
+        }
+        counts
+    }
+
+    /// The failure that the span shows (reference/counting.md section 4).
+    fn error(&self, span: &Span, facts: &SpanFacts) -> Option<ErrorFacts> {
+        let body = self.body;
+        let kind = self.text(Plain::ErrorType);
+        let is_flagged = Status::from(span.status_code) == Status::Error
+            || !kind.is_empty()
+            || self.text(Plain::Level).bytes(body) == b"ERROR"
+            || (self.found.has(Plain::Success) && coerce::flag(self.found.get(Plain::Success), body) == Some(false));
+        let exception = self.found.exception.unwrap_or_default();
+        if !is_flagged {
+            self.found.exception?;
+            let is_harmless = facts.usage.is_reported()
+                || error::is_stream_closed(exception.kind.bytes(body), exception.message.bytes(body));
+            if is_harmless {
+                return None;
+            }
+        }
+        let kind = if kind.is_empty() { exception.kind } else { kind };
+        let messages = [span.status_message, exception.message, self.text(Plain::ErrorMessage)];
+        let message = messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default();
+        let http_status = coerce::number(self.found.get(Plain::HttpStatus), body).map(|status| status as u16);
+        Some(ErrorFacts { class: error::classify(kind.bytes(body), http_status, message.bytes(body)), kind, message })
+    }
+
+    /// Whether the answer was streamed, and when it began.
+    fn stream(&self, facts: &mut SpanFacts) {
+        let body = self.body;
+        let seconds = coerce::number(self.found.get(Plain::FirstChunkSeconds), body)
+            .or_else(|| coerce::number(self.found.get(Plain::FirstChunkMillis), body).map(|millis| millis / 1e3));
+        let absolute = self.text(Plain::FirstChunkAt);
+        let first_chunk = match seconds {
+            Some(seconds) if seconds >= 0.0 => Some((seconds * 1e9) as u64),
+            Some(_) => None,
+            None if !absolute.is_empty() => unix_nanos(absolute.bytes(body)).and_then(|at| at.checked_sub(facts.start)),
+            None if self.found.first_chunk_event > 0 => self.found.first_chunk_event.checked_sub(facts.start),
+            None => None,
+        };
+        // Nothing begins to answer after it has ended: a wrong unit or a clock that is off.
+        facts.time_to_first_chunk =
+            first_chunk.filter(|nanos| facts.duration().is_some_and(|duration| *nanos <= duration));
+        facts.streaming = coerce::flag(self.found.get(Plain::Streaming), body);
+        if facts.streaming.is_none() && first_chunk.is_some() {
+            facts.streaming = Some(true);
+        }
+    }
+
+    fn names(&self, facts: &mut SpanFacts) {
+        facts.finish_reason = finish::reason(self.found.get(Plain::FinishReason), self.body);
+        facts.response_id = self.text(Plain::ResponseId);
+        facts.agent_name = self.text(Plain::AgentName);
+        facts.tool_name = self.text(Plain::ToolName);
+        facts.workflow_name = self.text(Plain::WorkflowName);
+        facts.conversation_id = self.text(Plain::ConversationId);
+        facts.user_id = self.text(Plain::UserId);
+        facts.prompt_name = self.text(Plain::PromptName);
+        facts.prompt_version = self.text(Plain::PromptVersion);
+        facts.server_address = self.text(Plain::ServerAddress);
+        if facts.role == Role::Tool && facts.tool_name.is_empty() {
+            facts.tool_name = facts.name;
+        }
+    }
+
+    #[inline]
+    fn text(&self, plain: Plain) -> Text {
+        coerce::text(self.found.get(plain), self.body)
+    }
+
+    fn name(&self, plain: Plain) -> Text {
+        coerce::name(self.found.get(plain), self.body)
+    }
+
+    #[inline]
+    fn count(&self, plain: Plain) -> Option<u32> {
+        match coerce::count(self.found.get(plain), self.body) {
+            coerce::Count::Tokens(tokens) => Some(tokens),
+            coerce::Count::Absent | coerce::Count::Invalid => None,
+        }
+    }
+}
+
+/// An id of exactly `N` bytes; zero if it has another length.
+#[inline(always)]
+fn id<const N: usize>(text: Text, body: &[u8]) -> [u8; N] {
+    text.bytes(body).try_into().unwrap_or([0; N])
+}
+
+/// An RFC 3339 time in nanoseconds since the Unix epoch.
+fn unix_nanos(text: &[u8]) -> Option<u64> {
+    let time: jiff::Timestamp = std::str::from_utf8(text).ok()?.parse().ok()?;
+    u64::try_from(time.as_nanosecond()).ok()
+}

@@ -1,0 +1,301 @@
+//! The table of attribute dialects: which keys say what, how counts are meant, how a span tells its role.
+//!
+//! **To add a dialect:** write a file here with one `pub(super) const DIALECT: Dialect`, and add it to `DIALECTS`. A test
+//! refuses keys that stand twice. Facts about dialects and their sources: reference/dialects.md of the project.
+//!
+//! **Order is precedence.** Where two keys of a span tell the same fact, the one that stands earlier wins; a span speaks the
+//! first dialect of the list that it gives a signal of (a key with [`Key::is_signal`], or the name of its scope), and
+//! the OpenTelemetry conventions if it gives none.
+
+use std::sync::LazyLock;
+
+use crate::lookup::Lookup;
+use crate::role::Role;
+use crate::usage::{CacheSemantics, ReasoningSemantics};
+
+mod langfuse;
+mod litellm;
+mod mlflow;
+mod openinference;
+mod openllmetry;
+mod otel;
+mod vercel;
+
+/// All dialects. OpenTelemetry's stands first: where a library writes its own keys beside OpenTelemetry's, those are the
+/// ones that it keeps compatible.
+const DIALECTS: &[&Dialect] = &[
+    &otel::DIALECT,
+    &openinference::DIALECT,
+    &langfuse::DIALECT,
+    &mlflow::DIALECT,
+    &openllmetry::DIALECT,
+    &vercel::DIALECT,
+    &litellm::DIALECT,
+];
+
+/// One attribute dialect.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Short name, as it stands in the archive.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// How names of its instrumentation scopes begin.
+    pub scopes: &'static [&'static str],
+    /// Whether its input tokens include cached ones.
+    pub cache: CacheSemantics,
+    /// Whether its output tokens include reasoning.
+    pub reasoning: ReasoningSemantics,
+    /// Whether a span without a request model is only what went over the wire below a call.
+    pub call_needs_model: bool,
+    /// Its keys, the more authoritative first.
+    pub keys: &'static [Key],
+    /// Where this was read.
+    pub source: &'static str,
+}
+
+/// What the rows of most dialects share.
+pub(crate) const PLAIN: Dialect = Dialect {
+    name: "",
+    title: "",
+    scopes: &[],
+    cache: CacheSemantics::Included,
+    reasoning: ReasoningSemantics::Included,
+    call_needs_model: false,
+    keys: &[],
+    source: "",
+};
+
+/// The position of a dialect in the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DialectId(u8);
+
+impl DialectId {
+    /// Beyond every dialect: no signal was seen.
+    pub(crate) const NONE: Self = Self(u8::MAX);
+
+    /// The dialect; that of OpenTelemetry if no signal was seen.
+    pub fn dialect(self) -> &'static Dialect {
+        DIALECTS.get(usize::from(self.0)).unwrap_or(&&otel::DIALECT)
+    }
+}
+
+/// An attribute key and what it says.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// What its value tells.
+    pub fact: Fact,
+    /// Whether its presence alone says which dialect the span speaks.
+    pub is_signal: bool,
+    /// Whether its presence says that the span is about GenAI. General keys such as `server.address` do not.
+    pub is_genai: bool,
+}
+
+/// A key that tells `plain` and belongs to GenAI.
+const fn key(name: &'static str, plain: Plain) -> Key {
+    Key { name, fact: Fact::Plain(plain), is_signal: false, is_genai: true }
+}
+
+/// A key that tells `plain` on GenAI spans, and stands on others as well.
+const fn general(name: &'static str, plain: Plain) -> Key {
+    Key { name, fact: Fact::Plain(plain), is_signal: false, is_genai: false }
+}
+
+/// A key that tells the role, and so the dialect.
+const fn role(name: &'static str, values: &'static [(&'static str, Says)], otherwise: Role) -> Key {
+    Key { name, fact: Fact::Role { values, otherwise }, is_signal: true, is_genai: true }
+}
+
+/// A key that tells the dialect and nothing else.
+const fn signal(name: &'static str) -> Key {
+    Key { name, fact: Fact::Presence, is_signal: true, is_genai: true }
+}
+
+impl Key {
+    /// Its presence says that the span speaks this dialect.
+    const fn and_signal(mut self) -> Self {
+        self.is_signal = true;
+        self
+    }
+}
+
+/// What a key can tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fact {
+    /// Nothing but that the dialect is spoken, or that the span is about GenAI.
+    Presence,
+    /// The role, by one of these values; `otherwise` for others.
+    Role {
+        /// Value, role, canonical operation.
+        values: &'static [(&'static str, Says)],
+        /// For every other value.
+        otherwise: Role,
+    },
+    /// Any of the plain facts.
+    Plain(Plain),
+}
+
+/// What a role's value says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Says {
+    /// This role.
+    Is(Role),
+    /// A call with this operation.
+    Operation(&'static str, Role),
+    /// A call if the span names a model, else structure: old SDKs wrote one value for both.
+    CallIfModel,
+}
+
+/// Facts that are one value. Each holds the value of the first key that tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Plain {
+    Operation,
+    RequestType,
+    Provider,
+    RequestModel,
+    ResponseModel,
+    /// A model of which is not told whether it was asked for or answered.
+    EitherModel,
+    /// JSON with the request model under `"model"`.
+    ModelInJson,
+    InputTokens,
+    OutputTokens,
+    TotalTokens,
+    /// Input without cached tokens; its presence says that input includes them.
+    UncachedInputTokens,
+    CacheReadTokens,
+    CacheWriteTokens,
+    ReasoningTokens,
+    /// A usage object, JSON or Python `repr`, that stands before the counts.
+    UsageObject,
+    /// A usage object that only completes the counts.
+    UsageDetails,
+    /// Like `UsageObject`, of a writer that normalises `input_tokens` to include cached tokens.
+    InclusiveUsageObject,
+    /// AI SDK: JSON with usage objects under the provider's name.
+    ProviderMetadata,
+    FirstChunkSeconds,
+    FirstChunkMillis,
+    /// An absolute time, RFC 3339.
+    FirstChunkAt,
+    Streaming,
+    FinishReason,
+    ErrorType,
+    ErrorMessage,
+    /// `ERROR` is a failure.
+    Level,
+    /// `false` is a failure.
+    Success,
+    HttpStatus,
+    ResponseId,
+    ToolName,
+    ToolCallId,
+    AgentName,
+    WorkflowName,
+    ConversationId,
+    UserId,
+    PromptName,
+    PromptVersion,
+    ServerAddress,
+}
+
+impl Plain {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ServerAddress as usize + 1;
+}
+
+/// The table made ready for the walk.
+#[derive(Debug)]
+pub(crate) struct Table {
+    lookup: Lookup,
+    rows: Vec<Row>,
+    scopes: Vec<(&'static str, DialectId)>,
+}
+
+/// A key of the table with its dialect. Its position is its precedence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) fact: Fact,
+    pub(crate) is_genai: bool,
+    /// The dialect that it is a signal of, else [`DialectId::NONE`].
+    pub(crate) signal: DialectId,
+}
+
+impl Table {
+    /// The one table.
+    pub(crate) fn get() -> &'static Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
+        &TABLE
+    }
+
+    fn build() -> Self {
+        let lookup = Lookup::new(DIALECTS.iter().flat_map(|dialect| dialect.keys).map(|key| key.name));
+        let mut rows = Vec::new();
+        let mut scopes = Vec::new();
+        for (id, dialect) in (0..).map(DialectId).zip(DIALECTS) {
+            scopes.extend(dialect.scopes.iter().map(|scope| (*scope, id)));
+            rows.extend(dialect.keys.iter().map(|key| Row {
+                fact: key.fact,
+                is_genai: key.is_genai,
+                signal: if key.is_signal { id } else { DialectId::NONE },
+            }));
+        }
+        Self { lookup, rows, scopes }
+    }
+
+    /// The row of a key and its precedence.
+    #[inline(always)]
+    pub(crate) fn row(&self, key: &[u8]) -> Option<(u16, &Row)> {
+        let index = self.lookup.find(key)?;
+        Some((index as u16, self.rows.get(index)?))
+    }
+
+    /// The dialect whose scopes begin as `scope` does.
+    pub(crate) fn of_scope(&self, scope: &[u8]) -> DialectId {
+        let speaks = |(prefix, _): &&(&str, DialectId)| scope.starts_with(prefix.as_bytes());
+        self.scopes.iter().find(speaks).map_or(DialectId::NONE, |(_, id)| *id)
+    }
+}
+
+/// All dialects, in order of precedence.
+pub fn all() -> impl Iterator<Item = &'static Dialect> {
+    DIALECTS.iter().copied()
+}
+
+/// Whether an attribute stands in a column of its own in the archive, unchanged, so that the map of the other attributes
+/// need not repeat it: the first key of a text or count in OpenTelemetry's conventions.
+pub fn is_promoted(key: &[u8]) -> bool {
+    otel::PROMOTED.iter().any(|promoted| promoted.as_bytes() == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    // No key stands twice, and every key of the table is found at its own row: the perfect hash is one.
+    #[test]
+    fn every_key_is_found_once() {
+        let table = Table::get();
+        let mut seen = HashSet::new();
+        for (i, key) in all().flat_map(|dialect| dialect.keys).enumerate() {
+            assert!(seen.insert(key.name), "{} stands twice", key.name);
+            let (index, row) = table.row(key.name.as_bytes()).unwrap_or_else(|| panic!("{} is not found", key.name));
+            assert_eq!((usize::from(index), row.fact), (i, key.fact), "{}", key.name);
+        }
+        assert!(table.row(b"gen_ai.usage.cost").is_none(), "costs are no tokens");
+    }
+
+    // Every key that the archive leaves out of its map is a key of the table.
+    #[test]
+    fn promoted_keys_are_known() {
+        for key in otel::PROMOTED {
+            assert!(Table::get().row(key.as_bytes()).is_some(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! OpenInference: Arize Phoenix and AX; also Agno, BeeAI, smolagents, Envoy AI Gateway.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, Says, general, key, role};
+use crate::role::Role;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "openinference",
+    title: "OpenInference",
+    scopes: &["openinference.instrumentation", "@arizeai/openinference"],
+    keys: &[
+        role(
+            "openinference.span.kind",
+            &[
+                ("LLM", Says::Operation("chat", Role::Llm)),
+                ("EMBEDDING", Says::Operation("embeddings", Role::Embeddings)),
+                ("AGENT", Says::Operation("invoke_agent", Role::Agent)),
+                ("TOOL", Says::Operation("execute_tool", Role::Tool)),
+                ("RETRIEVER", Says::Operation("retrieval", Role::Chain)),
+                ("RERANKER", Says::Operation("rerank", Role::Chain)),
+            ],
+            Role::Chain,
+        ),
+        key("llm.provider", Provider),
+        key("llm.system", Provider),
+        key("llm.request.model_name", RequestModel),
+        key("llm.response.model_name", ResponseModel),
+        key("llm.model_name", EitherModel),
+        key("embedding.model_name", EitherModel),
+        key("llm.invocation_parameters", ModelInJson),
+        key("embedding.invocation_parameters", ModelInJson),
+        general("input.value", ModelInJson),
+        key("llm.token_count.prompt", InputTokens),
+        key("llm.token_count.completion", OutputTokens),
+        key("llm.token_count.total", TotalTokens),
+        key("llm.token_count.prompt_details.cache_read", CacheReadTokens),
+        key("llm.token_count.prompt_details.cache_write", CacheWriteTokens),
+        key("llm.token_count.prompt_details.cache_creation", CacheWriteTokens),
+        key("llm.token_count.completion_details.reasoning", ReasoningTokens),
+        key("llm.finish_reason", FinishReason),
+        general("tool.name", ToolName),
+        general("agent.name", AgentName),
+        key("graph.node.name", AgentName),
+        key("prompt.id", PromptName),
+        key("llm.prompt_template.version", PromptVersion),
+    ],
+    source: "Arize-ai/openinference@1fe497f python/openinference-semantic-conventions, spec/*.md",
+    ..PLAIN
+};

@@ -1,0 +1,51 @@
+//! OpenLLMetry (Traceloop), three generations. Generation three writes OpenTelemetry's keys.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, Says, key, role, signal};
+use crate::role::Role;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "openllmetry",
+    title: "OpenLLMetry (Traceloop)",
+    scopes: &["traceloop.tracer"],
+    keys: &[
+        // Written by its decorators only: never a call.
+        role(
+            "traceloop.span.kind",
+            &[
+                ("agent", Says::Operation("invoke_agent", Role::Agent)),
+                ("tool", Says::Operation("execute_tool", Role::Tool)),
+            ],
+            Role::Chain,
+        ),
+        key("llm.request.type", RequestType).and_signal(),
+        key("llm.vendor", Provider),
+        key("llm.request.model", RequestModel),
+        key("llm.response.model", ResponseModel),
+        key("llm.usage.prompt_tokens", InputTokens),
+        key("llm.usage.completion_tokens", OutputTokens),
+        key("llm.usage.total_tokens", TotalTokens).and_signal(),
+        key("llm.usage.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.is_streaming", Streaming),
+        key("llm.is_streaming", Streaming),
+        key("gen_ai.response.stop_reason", FinishReason),
+        key("gen_ai.completion.0.finish_reason", FinishReason),
+        key("llm.response.finish_reason", FinishReason),
+        key("llm.response.stop_reason", FinishReason),
+        key("llm.completions.0.finish_reason", FinishReason),
+        key("traceloop.workflow.name", WorkflowName).and_signal(),
+        key("traceloop.association.properties.session_id", ConversationId),
+        key("traceloop.association.properties.thread_id", ConversationId),
+        key("traceloop.association.properties.chat_id", ConversationId),
+        key("traceloop.association.properties.conversation_id", ConversationId),
+        key("traceloop.association.properties.user_id", UserId),
+        key("gen_ai.user", UserId),
+        key("llm.user", UserId),
+        key("traceloop.prompt.key", PromptName),
+        key("traceloop.prompt.version", PromptVersion),
+        signal("traceloop.entity.name"),
+        signal("traceloop.entity.path"),
+    ],
+    source: "traceloop/openllmetry@93429cf packages/opentelemetry-semantic-conventions-ai; tags 0.10.0, 0.14.0, 0.20.0",
+    ..PLAIN
+};

@@ -1,0 +1,68 @@
+//! OpenTelemetry GenAI semantic conventions: every generation, current keys before deprecated ones.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, general, key};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "otel_genai",
+    title: "OpenTelemetry GenAI semantic conventions, 1.26 to 1.41 and semantic-conventions-genai",
+    keys: &[
+        key("gen_ai.operation.name", Operation),
+        key("gen_ai.provider.name", Provider),
+        key("gen_ai.system", Provider), // until 1.36
+        key("gen_ai.request.model", RequestModel),
+        key("gen_ai.response.model", ResponseModel),
+        key("gen_ai.response.id", ResponseId),
+        key("gen_ai.usage.input_tokens", InputTokens),
+        key("gen_ai.usage.prompt_tokens", InputTokens), // 1.26
+        key("gen_ai.usage.output_tokens", OutputTokens),
+        key("gen_ai.usage.completion_tokens", OutputTokens), // 1.26
+        key("gen_ai.usage.total_tokens", TotalTokens),
+        key("gen_ai.usage.cache_read.input_tokens", CacheReadTokens), // 1.40
+        key("gen_ai.usage.cache_read_input_tokens", CacheReadTokens),
+        key("gen_ai.usage.cache_write.input_tokens", CacheWriteTokens), // semantic-conventions-genai
+        key("gen_ai.usage.cache_creation.input_tokens", CacheWriteTokens), // 1.40
+        key("gen_ai.usage.cache_creation_input_tokens", CacheWriteTokens),
+        key("gen_ai.usage.cache_write_input_tokens", CacheWriteTokens),
+        key("gen_ai.usage.reasoning.output_tokens", ReasoningTokens), // 1.41
+        key("gen_ai.usage.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.response.time_to_first_chunk", FirstChunkSeconds), // 1.41
+        key("gen_ai.client.operation.time_to_first_chunk", FirstChunkSeconds), // a metric's name, used as attribute
+        key("gen_ai.request.stream", Streaming),
+        key("gen_ai.response.finish_reasons", FinishReason),
+        key("gen_ai.response.finish_reason", FinishReason),
+        key("gen_ai.tool.name", ToolName),
+        key("gen_ai.tool.call.id", ToolCallId),
+        key("gen_ai.agent.name", AgentName),
+        key("gen_ai.workflow.name", WorkflowName),
+        key("gen_ai.conversation.id", ConversationId),
+        key("gen_ai.prompt.name", PromptName),
+        key("gen_ai.prompt.version", PromptVersion),
+        general("session.id", ConversationId),
+        general("user.id", UserId),
+        general("enduser.id", UserId),
+        general("error.type", ErrorType),
+        general("error.message", ErrorMessage),
+        general("server.address", ServerAddress),
+        general("http.response.status_code", HttpStatus),
+        general("http.status_code", HttpStatus),
+    ],
+    source: "open-telemetry/semantic-conventions v1.41.1 model/gen-ai; open-telemetry/semantic-conventions-genai",
+    ..PLAIN
+};
+
+/// Keys whose value stands unchanged in a column of the archive.
+pub(super) const PROMOTED: &[&str] = &[
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "gen_ai.response.id",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.output_tokens",
+    "gen_ai.tool.name",
+    "gen_ai.agent.name",
+    "gen_ai.workflow.name",
+    "gen_ai.conversation.id",
+    "gen_ai.prompt.name",
+    "gen_ai.prompt.version",
+    "server.address",
+];

@@ -1,0 +1,224 @@
+//! What one span says, in canonical form.
+
+use std::borrow::Cow;
+
+use otlp::Text;
+
+use crate::dialects::DialectId;
+use crate::error::ErrorFacts;
+use crate::role::Role;
+use crate::usage::Usage;
+
+/// A name that is either one of the tables' canonical values or a text of the body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Label {
+    /// Not told.
+    #[default]
+    None,
+    /// A canonical value.
+    Known(&'static str),
+    /// As the client wrote it.
+    Raw(Text),
+}
+
+impl Label {
+    /// Its bytes; empty if it was not told.
+    #[inline]
+    pub fn bytes(self, body: &[u8]) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::Known(name) => name.as_bytes(),
+            Self::Raw(text) => text.bytes(body),
+        }
+    }
+
+    /// Its text; empty if it was not told.
+    pub fn str(self, body: &[u8]) -> Cow<'_, str> {
+        match self {
+            Self::None => Cow::Borrowed(""),
+            Self::Known(name) => Cow::Borrowed(name),
+            Self::Raw(text) => text.str(body),
+        }
+    }
+
+    /// Whether it was not told.
+    pub const fn is_none(self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+/// `SpanKind` of OTLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SpanKind {
+    /// 0, or a number that OTLP does not name.
+    #[default]
+    Unspecified,
+    /// 1.
+    Internal,
+    /// 2.
+    Server,
+    /// 3.
+    Client,
+    /// 4.
+    Producer,
+    /// 5.
+    Consumer,
+}
+
+impl From<i32> for SpanKind {
+    fn from(number: i32) -> Self {
+        match number {
+            1 => Self::Internal,
+            2 => Self::Server,
+            3 => Self::Client,
+            4 => Self::Producer,
+            5 => Self::Consumer,
+            _ => Self::Unspecified,
+        }
+    }
+}
+
+impl SpanKind {
+    /// Its name in upper case, as OTLP spells it without prefix.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "UNSPECIFIED",
+            Self::Internal => "INTERNAL",
+            Self::Server => "SERVER",
+            Self::Client => "CLIENT",
+            Self::Producer => "PRODUCER",
+            Self::Consumer => "CONSUMER",
+        }
+    }
+}
+
+/// `Status.code` of OTLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Status {
+    /// 0, or a number that OTLP does not name.
+    #[default]
+    Unset,
+    /// 1.
+    Ok,
+    /// 2.
+    Error,
+}
+
+impl From<i32> for Status {
+    fn from(number: i32) -> Self {
+        match number {
+            1 => Self::Ok,
+            2 => Self::Error,
+            _ => Self::Unset,
+        }
+    }
+}
+
+impl Status {
+    /// Its name in upper case, as OTLP spells it without prefix.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unset => "UNSET",
+            Self::Ok => "OK",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// What one span says. Texts are ranges of the request body, so facts have no lifetime and travel beside it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SpanFacts {
+    /// The `Resource` message of the span.
+    pub resource: Text,
+    /// `service.name` of the resource.
+    pub service: Text,
+    /// The `InstrumentationScope` message of the span.
+    pub scope: Text,
+    /// Name of the scope.
+    pub scope_name: Text,
+    /// Version of the scope.
+    pub scope_version: Text,
+    /// The `Span` message.
+    pub span: Text,
+    /// Span name.
+    pub name: Text,
+    /// Trace id; zero if it is not 16 bytes long.
+    pub trace_id: [u8; 16],
+    /// Span id; zero if it is not 8 bytes long.
+    pub span_id: [u8; 8],
+    /// Parent span id; zero for a root span.
+    pub parent_span_id: [u8; 8],
+    /// Start, nanoseconds since the Unix epoch.
+    pub start: u64,
+    /// End, nanoseconds since the Unix epoch.
+    pub end: u64,
+    /// Span kind.
+    pub kind: SpanKind,
+    /// Span status.
+    pub status: Status,
+
+    /// The dialect that the span speaks.
+    pub dialect: DialectId,
+    /// What the span describes.
+    pub role: Role,
+    /// Operation, e.g. `chat`; canonical where known.
+    pub operation: Label,
+    /// Provider, e.g. `openai`; canonical where known.
+    pub provider: Label,
+    /// The model that was asked for.
+    pub request_model: Text,
+    /// The model that answered.
+    pub response_model: Text,
+    /// Tokens.
+    pub usage: Usage,
+    /// Time to the first chunk or token in nanoseconds, of streams only.
+    pub time_to_first_chunk: Option<u64>,
+    /// Whether the answer was streamed, where told.
+    pub streaming: Option<bool>,
+    /// Why generation ended (first choice), normalised where known.
+    pub finish_reason: Label,
+    /// The failure, if the span shows one.
+    pub error: Option<ErrorFacts>,
+    /// The provider's id of the answer.
+    pub response_id: Text,
+    /// Agent name.
+    pub agent_name: Text,
+    /// Tool name.
+    pub tool_name: Text,
+    /// Workflow name.
+    pub workflow_name: Text,
+    /// Conversation or session.
+    pub conversation_id: Text,
+    /// The application's user.
+    pub user_id: Text,
+    /// Name of the prompt template.
+    pub prompt_name: Text,
+    /// Version of the prompt template.
+    pub prompt_version: Text,
+    /// Address of the server that was called.
+    pub server_address: Text,
+
+    /// Number of the span's series, if a handler found it in the index; never influences a result.
+    pub series: Option<u32>,
+}
+
+impl SpanFacts {
+    /// Duration in nanoseconds; `None` if the span ends before it starts, or says not when.
+    pub fn duration(&self) -> Option<u64> {
+        if self.start == 0 || self.end == 0 {
+            return None;
+        }
+        self.end.checked_sub(self.start)
+    }
+
+    /// Whether the ids are such as a span must have: neither all zero.
+    pub fn has_valid_ids(&self) -> bool {
+        self.trace_id != [0; 16] && self.span_id != [0; 8]
+    }
+
+    /// The model that a call is counted under: the response model, else the request model, else `unknown`.
+    pub fn model<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        let told = if self.response_model.is_empty() { self.request_model } else { self.response_model };
+        if told.is_empty() { b"unknown" } else { told.bytes(body) }
+    }
+}

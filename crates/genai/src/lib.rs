@@ -1,0 +1,29 @@
+//! The meaning of a span: what a GenAI span says, whatever instrumentation library wrote it.
+//!
+//! - [`Deriver`] walks a request once and gives one [`SpanFacts`] a span.
+//! - [`dialects`] is the table of attribute dialects: data, one file a dialect. To add one, read its documentation.
+//! - [`Role`] says whether a span is a call to a model; only calls are counted.
+//! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
+//! - [`ErrorClass`] is the bounded class of a failure.
+//!
+//! Pure: no I/O, no async, no clock, no logging, and no allocation per span.
+
+pub mod dialects;
+
+mod coerce;
+mod derive;
+mod error;
+mod facts;
+mod finish;
+mod lookup;
+mod model;
+mod operation;
+mod provider;
+mod role;
+mod usage;
+
+pub use derive::Deriver;
+pub use error::{ErrorClass, ErrorFacts};
+pub use facts::{Label, SpanFacts, SpanKind, Status};
+pub use role::Role;
+pub use usage::{TokenClasses, Usage};

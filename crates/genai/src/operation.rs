@@ -1,0 +1,65 @@
+//! Operations: what `gen_ai.operation.name` and its relatives say, and the role that follows from it.
+//!
+//! Source: semconv 1.41, semantic-conventions-genai, and what clients really write (reference/counting.md section 1).
+
+use otlp::Text;
+
+use crate::facts::Label;
+use crate::role::Role;
+
+/// Spelling in lower case, canonical operation, role.
+const OPERATIONS: &[(&str, &str, Role)] = &[
+    ("chat", "chat", Role::Llm),
+    ("embeddings", "embeddings", Role::Embeddings),
+    ("execute_tool", "execute_tool", Role::Tool),
+    ("invoke_agent", "invoke_agent", Role::Agent),
+    ("generate_content", "generate_content", Role::Llm),
+    ("text_completion", "text_completion", Role::Llm),
+    ("completion", "text_completion", Role::Llm),
+    ("acompletion", "chat", Role::Llm),
+    ("response", "chat", Role::Llm),
+    ("responses", "chat", Role::Llm),
+    ("aresponses", "chat", Role::Llm),
+    ("generate", "chat", Role::Llm),
+    ("chat.completions", "chat", Role::Llm),
+    ("text.completions", "text_completion", Role::Llm),
+    ("llm_call", "chat", Role::Llm),
+    ("llm_request", "chat", Role::Llm),
+    ("embedding", "embeddings", Role::Embeddings),
+    ("aembedding", "embeddings", Role::Embeddings),
+    ("create_agent", "create_agent", Role::Agent),
+    ("agent_step", "agent_step", Role::Agent),
+    ("agent_call", "invoke_agent", Role::Agent),
+    ("execute_event_loop_cycle", "agent_step", Role::Agent),
+    ("tool_call", "execute_tool", Role::Tool),
+    ("invoke_workflow", "invoke_workflow", Role::Chain),
+    ("execute_task", "execute_task", Role::Chain),
+    ("orchestrate_tools", "orchestrate_tools", Role::Chain),
+    ("chain", "chain", Role::Chain),
+    ("framework", "chain", Role::Chain),
+    ("retrieval", "retrieval", Role::Chain),
+    ("vector_db_retrieve", "retrieval", Role::Chain),
+    ("rerank", "rerank", Role::Chain),
+    ("plan", "plan", Role::Chain),
+    ("fetch_response", "fetch_response", Role::Chain),
+];
+
+/// The canonical operation and the role that follows; one that nobody knows stays as it is and is unrecognised.
+pub(crate) fn canonical(text: Text, body: &[u8]) -> (Label, Role) {
+    let raw = text.bytes(body);
+    match OPERATIONS.iter().find(|(spelling, _, _)| raw.eq_ignore_ascii_case(spelling.as_bytes())) {
+        Some((_, operation, role)) => (Label::Known(operation), *role),
+        None => (Label::Raw(text), Role::Unrecognised),
+    }
+}
+
+/// The operation of a role, for spans that tell their role otherwise.
+pub(crate) const fn of_role(role: Role) -> Label {
+    match role {
+        Role::Llm => Label::Known("chat"),
+        Role::Embeddings => Label::Known("embeddings"),
+        Role::Agent => Label::Known("invoke_agent"),
+        Role::Tool => Label::Known("execute_tool"),
+        _ => Label::None,
+    }
+}

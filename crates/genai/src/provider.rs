@@ -1,0 +1,110 @@
+//! Providers: canonical names, their aliases, frameworks that pose as one, and what a model id tells.
+//!
+//! Source: semconv 1.41 `gen_ai.provider.name`; aliases as seen in the wild (reference/dialects.json `_meta`).
+
+use otlp::Text;
+
+use crate::facts::Label;
+
+/// Alias in lower case, canonical name. An empty canonical name marks a framework that poses as a provider.
+const PROVIDERS: &[(&str, &str)] = &[
+    ("openai", "openai"),
+    ("openai.chat", "openai"),
+    ("openai.responses", "openai"),
+    ("openai.completion", "openai"),
+    ("openai.embedding", "openai"),
+    ("anthropic", "anthropic"),
+    ("anthropic.messages", "anthropic"),
+    ("aws.bedrock", "aws.bedrock"),
+    ("amazon-bedrock", "aws.bedrock"),
+    ("bedrock", "aws.bedrock"),
+    ("bedrock_converse", "aws.bedrock"),
+    ("aws", "aws.bedrock"),
+    ("amazon", "aws.bedrock"),
+    ("azure.ai.openai", "azure.ai.openai"),
+    ("az.ai.openai", "azure.ai.openai"),
+    ("azure", "azure.ai.openai"),
+    ("azure-openai", "azure.ai.openai"),
+    ("azure_openai", "azure.ai.openai"),
+    ("azure.ai.inference", "azure.ai.inference"),
+    ("az.ai.inference", "azure.ai.inference"),
+    ("cohere", "cohere"),
+    ("deepseek", "deepseek"),
+    ("gcp.gen_ai", "gcp.gen_ai"),
+    ("google_genai", "gcp.gen_ai"),
+    ("google", "gcp.gen_ai"),
+    ("gcp.gemini", "gcp.gemini"),
+    ("gemini", "gcp.gemini"),
+    ("google.generative-ai", "gcp.gemini"),
+    ("gcp.vertex_ai", "gcp.vertex_ai"),
+    ("vertex_ai", "gcp.vertex_ai"),
+    ("vertexai", "gcp.vertex_ai"),
+    ("google.vertex", "gcp.vertex_ai"),
+    ("google-vertex", "gcp.vertex_ai"),
+    ("groq", "groq"),
+    ("ibm.watsonx.ai", "ibm.watsonx.ai"),
+    ("ibm.watson.ai", "ibm.watsonx.ai"),
+    ("watsonx", "ibm.watsonx.ai"),
+    ("mistral_ai", "mistral_ai"),
+    ("mistral", "mistral_ai"),
+    ("mistralai", "mistral_ai"),
+    ("mistral ai", "mistral_ai"),
+    ("moonshot_ai", "moonshot_ai"),
+    ("moonshot", "moonshot_ai"),
+    ("perplexity", "perplexity"),
+    ("x_ai", "x_ai"),
+    ("xai", "x_ai"),
+    ("strands-agents", ""),
+    ("gcp.vertex.agent", ""),
+    ("langchain", ""),
+    ("langgraph", ""),
+    ("crewai", ""),
+    ("spring_ai", ""),
+    ("agno", ""),
+    ("llama_index", ""),
+    ("haystack", ""),
+    ("az.ai.agents", ""),
+    ("unknown", ""),
+    ("none", ""),
+];
+
+/// How a model id begins, and who serves models that are called so.
+const MODEL_PREFIXES: &[(&str, &str)] = &[
+    ("gpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("chatgpt-", "openai"),
+    ("text-embedding-", "openai"),
+    ("claude", "anthropic"),
+    ("gemini", "gcp.gen_ai"),
+    ("mistral", "mistral_ai"),
+    ("deepseek", "deepseek"),
+    ("grok", "x_ai"),
+    ("command-", "cohere"),
+    ("anthropic.", "aws.bedrock"),
+    ("us.anthropic.", "aws.bedrock"),
+    ("eu.anthropic.", "aws.bedrock"),
+    ("amazon.", "aws.bedrock"),
+];
+
+/// The canonical name of a provider; a framework's name gives [`Label::None`], an unknown one stays as it is.
+pub(crate) fn canonical(text: Text, body: &[u8]) -> Label {
+    let raw = text.bytes(body);
+    if raw.is_empty() {
+        return Label::None;
+    }
+    match PROVIDERS.iter().find(|(alias, _)| raw.eq_ignore_ascii_case(alias.as_bytes())) {
+        Some((_, "")) => Label::None,
+        Some((_, name)) => Label::Known(name),
+        None => Label::Raw(text),
+    }
+}
+
+/// The provider that a model id speaks of, for spans that name none.
+pub(crate) fn of_model(model: &[u8]) -> Label {
+    MODEL_PREFIXES
+        .iter()
+        .find(|(prefix, _)| model.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes())))
+        .map_or(Label::None, |(_, provider)| Label::Known(provider))
+}

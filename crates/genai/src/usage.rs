@@ -1,0 +1,177 @@
+//! Tokens in canonical form.
+//!
+//! Canonical: `input` includes what was read from and written to a cache, `output` includes reasoning; cache and reasoning
+//! are subsets, never addends (corpus/README.md, reference/dialects.md 4.3-4.5).
+
+mod object;
+
+pub(crate) use object::{parse_by_provider, parse_object};
+
+/// Canonical token counts of one call. `None` is "not told", which is not zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All prompt tokens.
+    pub input: Option<u32>,
+    /// Prompt tokens read from a cache: part of `input`.
+    pub cache_read: Option<u32>,
+    /// Prompt tokens written to a cache: part of `input`.
+    pub cache_write: Option<u32>,
+    /// All generated tokens.
+    pub output: Option<u32>,
+    /// Generated tokens of reasoning: part of `output`.
+    pub reasoning: Option<u32>,
+}
+
+/// The five disjoint classes of tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenClasses {
+    /// Prompt tokens at the full price.
+    pub input_uncached: u64,
+    /// Prompt tokens read from a cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to a cache.
+    pub cache_write: u64,
+    /// Generated tokens that the caller sees.
+    pub output_visible: u64,
+    /// Generated tokens of reasoning.
+    pub reasoning: u64,
+}
+
+/// How a dialect writes input tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheSemantics {
+    /// Input includes cached tokens.
+    Included,
+    /// Input leaves cached tokens out.
+    Excluded,
+    /// Left out by Anthropic models, included by others.
+    ExcludedByAnthropic,
+    /// Included if the total is input + output, left out otherwise.
+    ByTotal,
+}
+
+/// How a dialect writes output tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningSemantics {
+    /// Output includes reasoning.
+    Included,
+    /// Output leaves reasoning out.
+    Excluded,
+}
+
+impl Usage {
+    /// Whether anything was used: a report of neither input nor output is no report (LiteLLM writes 0/0 for a stream
+    /// without usage).
+    pub fn is_reported(&self) -> bool {
+        self.input.unwrap_or(0) > 0 || self.output.unwrap_or(0) > 0
+    }
+
+    /// The five disjoint classes. A subset larger than its whole is cut to the whole, so that the classes always add up
+    /// to input and output.
+    pub fn classes(&self) -> TokenClasses {
+        let input = u64::from(self.input.unwrap_or(0));
+        let output = u64::from(self.output.unwrap_or(0));
+        let cache_read = u64::from(self.cache_read.unwrap_or(0)).min(input);
+        let cache_write = u64::from(self.cache_write.unwrap_or(0)).min(input - cache_read);
+        let reasoning = u64::from(self.reasoning.unwrap_or(0)).min(output);
+        TokenClasses {
+            input_uncached: input - cache_read - cache_write,
+            cache_read,
+            cache_write,
+            output_visible: output - reasoning,
+            reasoning,
+        }
+    }
+
+    /// Takes what is not told, or told as zero, from `other`: cache and reasoning may stand in a second place only.
+    /// Input and output are taken only where they are absent.
+    pub(crate) fn fill(&mut self, other: &Self) {
+        fn subset(mine: &mut Option<u32>, theirs: Option<u32>) {
+            if mine.unwrap_or(0) == 0 && theirs.is_some() {
+                *mine = theirs;
+            }
+        }
+        if self.is_reported() {
+            self.input = self.input.or(other.input);
+            self.output = self.output.or(other.output);
+        } else {
+            self.input = other.input.or(self.input);
+            self.output = other.output.or(self.output);
+        }
+        subset(&mut self.cache_read, other.cache_read);
+        subset(&mut self.cache_write, other.cache_write);
+        subset(&mut self.reasoning, other.reasoning);
+    }
+
+    /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` decides where it is told.
+    pub(crate) fn include_cache(&mut self, semantics: CacheSemantics, is_anthropic: bool, total: Option<u32>) {
+        let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        let Some(input) = self.input else { return };
+        if cached == 0 {
+            return;
+        }
+        let left_out = match semantics {
+            CacheSemantics::Included => cached > input,
+            CacheSemantics::Excluded => true,
+            CacheSemantics::ExcludedByAnthropic => is_anthropic || cached > input,
+            CacheSemantics::ByTotal => {
+                total.is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
+            }
+        };
+        if left_out {
+            self.input = Some(input.saturating_add(cached));
+        }
+    }
+
+    /// Adds reasoning to output where the dialect left it out.
+    pub(crate) fn include_reasoning(&mut self, semantics: ReasoningSemantics) {
+        if semantics == ReasoningSemantics::Excluded
+            && let (Some(output), Some(reasoning)) = (self.output, self.reasoning)
+        {
+            self.output = Some(output.saturating_add(reasoning));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts() -> impl Strategy<Value = Option<u32>> {
+        proptest::option::of(0..=1_000_000_000_u32)
+    }
+
+    proptest! {
+        // Whatever is reported, the five classes are disjoint and add up to input and output.
+        #[test]
+        fn classes_add_up(input in counts(), cache_read in counts(), cache_write in counts(), output in counts(), reasoning in counts()) {
+            let usage = Usage { input, cache_read, cache_write, output, reasoning };
+            let classes = usage.classes();
+            prop_assert_eq!(classes.input_uncached + classes.cache_read + classes.cache_write, u64::from(input.unwrap_or(0)));
+            prop_assert_eq!(classes.output_visible + classes.reasoning, u64::from(output.unwrap_or(0)));
+        }
+    }
+
+    // What a dialect leaves out of input is added once, by its own rule.
+    #[test]
+    fn input_includes_cache_after_normalising() {
+        let raw =
+            Usage { input: Some(100), cache_read: Some(64), cache_write: None, output: Some(10), reasoning: None };
+        let input = |semantics, anthropic, total| {
+            let mut usage = raw;
+            usage.include_cache(semantics, anthropic, total);
+            usage.input
+        };
+        assert_eq!(input(CacheSemantics::Included, false, None), Some(100));
+        assert_eq!(input(CacheSemantics::Excluded, false, None), Some(164));
+        assert_eq!(input(CacheSemantics::ExcludedByAnthropic, true, None), Some(164));
+        assert_eq!(input(CacheSemantics::ExcludedByAnthropic, false, None), Some(100));
+        assert_eq!(input(CacheSemantics::ByTotal, false, Some(110)), Some(100));
+        assert_eq!(input(CacheSemantics::ByTotal, false, Some(174)), Some(164));
+        let mut more_cached_than_read = Usage { input: Some(10), ..raw };
+        more_cached_than_read.include_cache(CacheSemantics::Included, false, None);
+        assert_eq!(more_cached_than_read.input, Some(74));
+    }
+}

@@ -1,0 +1,432 @@
+//! A usage object as a provider or a library wrote it, told by the shape of its keys (reference/counting.md 2.1).
+
+use std::fmt;
+
+use otlp::Text;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::Usage;
+use crate::coerce::MAX_COUNT;
+
+/// More than this is no usage object.
+const MAX_SIZE: usize = 64 * 1024;
+
+/// What stands in a usage object, before its shape is judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct UsageObject {
+    found: [Option<u32>; Field::COUNT],
+    /// Whether there is a `*_details` object: OpenAI's shape, and that of libraries which normalise.
+    has_details: bool,
+    has_total: bool,
+}
+
+/// What a key of a usage object counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// Input that includes cached tokens.
+    InputInclusive,
+    /// Input of either shape: it depends on what stands beside it.
+    InputEither,
+    /// Input that never includes cached tokens.
+    InputExclusive,
+    Output,
+    /// Output that leaves reasoning out.
+    OutputExclusive,
+    CacheRead,
+    CacheWrite,
+    CacheWriteInDetails,
+    /// Parts of cache writes by time to live.
+    CacheWrite5m,
+    CacheWrite1h,
+    Reasoning,
+    ReasoningExclusive,
+    Total,
+}
+
+impl Field {
+    const COUNT: usize = Self::Total as usize + 1;
+}
+
+/// Keys at the top of a usage object.
+const TOP: &[(&str, Field)] = &[
+    ("prompt_tokens", Field::InputInclusive),
+    ("promptTokens", Field::InputInclusive),
+    ("inputTokens", Field::InputInclusive),
+    ("prompt_token_count", Field::InputInclusive),
+    ("promptTokenCount", Field::InputInclusive),
+    ("input_tokens", Field::InputEither),
+    ("input", Field::InputExclusive),
+    ("completion_tokens", Field::Output),
+    ("completionTokens", Field::Output),
+    ("outputTokens", Field::Output),
+    ("output_tokens", Field::Output),
+    ("output", Field::OutputExclusive),
+    ("candidates_token_count", Field::OutputExclusive),
+    ("candidatesTokenCount", Field::OutputExclusive),
+    ("thoughts_token_count", Field::ReasoningExclusive),
+    ("thoughtsTokenCount", Field::ReasoningExclusive),
+    ("output_reasoning", Field::ReasoningExclusive),
+    ("output_reasoning_tokens", Field::ReasoningExclusive),
+    ("reasoning_tokens", Field::Reasoning),
+    ("reasoningTokens", Field::Reasoning),
+    ("cache_read_input_tokens", Field::CacheRead),
+    ("cacheReadInputTokens", Field::CacheRead),
+    ("cachedInputTokens", Field::CacheRead),
+    ("cachedPromptTokens", Field::CacheRead),
+    ("cached_content_token_count", Field::CacheRead),
+    ("cachedContentTokenCount", Field::CacheRead),
+    ("input_cache_read", Field::CacheRead),
+    ("input_cached_tokens", Field::CacheRead),
+    ("cache_creation_input_tokens", Field::CacheWrite),
+    ("cacheCreationInputTokens", Field::CacheWrite),
+    ("cacheWriteInputTokens", Field::CacheWrite),
+    ("input_cache_creation", Field::CacheWrite),
+    ("total_tokens", Field::Total),
+    ("totalTokens", Field::Total),
+    ("total", Field::Total),
+];
+
+/// Keys inside `*_details` and `*TokenDetails` objects, and inside Anthropic's `cache_creation`.
+const DETAILS: &[(&str, Field)] = &[
+    ("cached_tokens", Field::CacheRead),
+    ("cache_read", Field::CacheRead),
+    ("cacheReadTokens", Field::CacheRead),
+    ("cache_creation", Field::CacheWriteInDetails),
+    ("cache_write_tokens", Field::CacheWriteInDetails),
+    ("cache_creation_tokens", Field::CacheWriteInDetails),
+    ("cacheWriteTokens", Field::CacheWriteInDetails),
+    ("ephemeral_5m_input_tokens", Field::CacheWrite5m),
+    ("ephemeral_1h_input_tokens", Field::CacheWrite1h),
+    ("reasoning_tokens", Field::Reasoning),
+    ("reasoning", Field::Reasoning),
+    ("reasoningTokens", Field::Reasoning),
+];
+
+/// Objects inside a usage object that hold parts of its counts.
+const DETAIL_OBJECTS: &[&str] = &[
+    "prompt_tokens_details",
+    "completion_tokens_details",
+    "input_tokens_details",
+    "output_tokens_details",
+    "input_token_details",
+    "output_token_details",
+    "inputTokenDetails",
+    "outputTokenDetails",
+];
+
+/// Reads a usage object written as JSON or as a Python `repr`. `None` if it is neither, or holds no count.
+pub(crate) fn parse_object(text: Text, body: &[u8]) -> Option<UsageObject> {
+    let bytes = text.bytes(body);
+    if bytes.len() > MAX_SIZE {
+        return None;
+    }
+    parse_json(bytes, Level::Top).or_else(|| parse_json(&json_of_repr(bytes)?, Level::Top))
+}
+
+/// Reads the usage objects that stand under providers' names, e.g. `{"anthropic": {"usage": {...}}}` (AI SDK).
+pub(crate) fn parse_by_provider(text: Text, body: &[u8]) -> Option<UsageObject> {
+    let bytes = text.bytes(body);
+    if bytes.len() > MAX_SIZE { None } else { parse_json(bytes, Level::Providers) }
+}
+
+fn parse_json(bytes: &[u8], level: Level) -> Option<UsageObject> {
+    let mut object = UsageObject::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Object { into: &mut object, level }.deserialize(&mut deserializer).ok()?;
+    deserializer.end().ok()?;
+    object.found.iter().any(Option::is_some).then_some(object)
+}
+
+/// A Python `repr` of nested dicts as JSON: quotes doubled, `None`, `True` and `False` translated. Numbers and names are all
+/// that is wanted, so a text with a quote in it may come out wrong; then it is no JSON and gives nothing.
+fn json_of_repr(bytes: &[u8]) -> Option<Vec<u8>> {
+    if !bytes.contains(&b'\'') {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let json = text.replace('\'', "\"").replace("None", "null").replace("True", "true").replace("False", "false");
+    Some(json.into_bytes())
+}
+
+impl UsageObject {
+    fn get(&self, field: Field) -> Option<u32> {
+        self.found.get(field as usize).copied().flatten()
+    }
+
+    /// The canonical usage, by the shape of the object. `trust_inclusive` says that the writer normalises `input_tokens` to
+    /// include cached tokens whatever stands beside it (MLflow).
+    pub(crate) fn usage(&self, trust_inclusive: bool) -> Usage {
+        let cache_read = self.get(Field::CacheRead);
+        let by_age = [Field::CacheWrite5m, Field::CacheWrite1h]
+            .into_iter()
+            .filter_map(|field| self.get(field))
+            .reduce(u32::saturating_add);
+        let told = self.get(Field::CacheWrite).or(self.get(Field::CacheWriteInDetails));
+        let cache_write = match told {
+            Some(tokens) if tokens > 0 => Some(tokens),
+            told => by_age.or(told),
+        };
+        let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
+
+        let input = if let Some(input) = self.get(Field::InputInclusive) {
+            // LiteLLM 1.75 includes reads but not writes: the write then stands beside the input and in no details.
+            let write_beside =
+                self.get(Field::CacheWrite).unwrap_or(0) > 0 && self.get(Field::CacheWriteInDetails).is_none();
+            Some(if write_beside { input.saturating_add(self.get(Field::CacheWrite).unwrap_or(0)) } else { input })
+        } else if let Some(input) = self.get(Field::InputEither) {
+            let anthropic_wire = self.get(Field::CacheRead).or(self.get(Field::CacheWrite)).is_some()
+                && !self.has_total
+                && !self.has_details;
+            let left_out = (anthropic_wire && !trust_inclusive) || cached > input;
+            Some(if left_out { input.saturating_add(cached) } else { input })
+        } else {
+            self.get(Field::InputExclusive).map(|input| input.saturating_add(cached))
+        };
+
+        let reasoning_apart = self.get(Field::ReasoningExclusive);
+        let output = match self.get(Field::Output) {
+            Some(output) => Some(output),
+            None => self.get(Field::OutputExclusive).map(|output| output.saturating_add(reasoning_apart.unwrap_or(0))),
+        };
+        Usage { input, cache_read, cache_write, output, reasoning: self.get(Field::Reasoning).or(reasoning_apart) }
+    }
+}
+
+/// Where in a usage object the reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// Around usage objects: every value may be one.
+    Providers,
+    /// In a usage object.
+    Top,
+    /// In one of its details objects.
+    Details,
+}
+
+/// Reads an object's counts into `into`, without keeping anything else of it.
+struct Object<'u> {
+    into: &'u mut UsageObject,
+    level: Level,
+}
+
+impl Object<'_> {
+    fn keep(&mut self, field: Field, tokens: u32) {
+        let slot = &mut self.into.found[field as usize];
+        *slot = slot.filter(|found| *found > 0).or(Some(tokens));
+        self.into.has_total |= field == Field::Total;
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a usage object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(next) = map.next_key_seed(self.level)? {
+            match next {
+                Next::Count(field) => {
+                    if let Some(tokens) = map.next_value::<Number>()?.0 {
+                        self.keep(field, tokens);
+                    }
+                }
+                Next::Object(level) => {
+                    map.next_value_seed(Object { into: self.into, level })?;
+                }
+                Next::Details => {
+                    map.next_value_seed(Object { into: self.into, level: Level::Details })?;
+                    self.into.has_details = true;
+                }
+                Next::Nothing => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+
+    // Where an object may stand, anything else may: it then holds no counts.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// What to do with the value of a key.
+enum Next {
+    Count(Field),
+    Object(Level),
+    Details,
+    Nothing,
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Next;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Next, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Level {
+    type Value = Next;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Next, E> {
+        let counts = match self {
+            Self::Providers => return Ok(Next::Object(Self::Top)),
+            Self::Top => TOP,
+            Self::Details => DETAILS,
+        };
+        if let Some((_, field)) = counts.iter().find(|(name, _)| *name == key) {
+            return Ok(Next::Count(*field));
+        }
+        Ok(match (self, key) {
+            // Anthropic's own objects split their cache writes by age; that makes them no details object.
+            (Self::Top, "cache_creation") => Next::Object(Self::Details),
+            (Self::Top, "usage") => Next::Object(Self::Top),
+            (Self::Top, _) if DETAIL_OBJECTS.contains(&key) => Next::Details,
+            _ => Next::Nothing,
+        })
+    }
+}
+
+/// A count as a number or as anything else, which is then no count.
+struct Number(Option<u32>);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Number;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a count")
+            }
+            fn visit_u64<E>(self, tokens: u64) -> Result<Number, E> {
+                Ok(Number((tokens <= MAX_COUNT).then_some(tokens as u32)))
+            }
+            fn visit_i64<E>(self, _negative: i64) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+            fn visit_f64<E>(self, tokens: f64) -> Result<Number, E> {
+                Ok(Number((0.0..=MAX_COUNT as f64).contains(&tokens).then_some(tokens as u32)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Number, E> {
+                Ok(Number(text.parse().ok()))
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+            fn visit_unit<E>(self) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Number, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Number(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Number, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Number(None))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(json: &str) -> Usage {
+        parse_object(Text::new(0, json.len() as u32), json.as_bytes())
+            .map(|object| object.usage(false))
+            .unwrap_or_default()
+    }
+
+    fn expected(
+        input: u32,
+        cache_read: Option<u32>,
+        cache_write: Option<u32>,
+        output: u32,
+        reasoning: Option<u32>,
+    ) -> Usage {
+        Usage { input: Some(input), cache_read, cache_write, output: Some(output), reasoning }
+    }
+
+    // Each known shape of a usage object gives the canonical counts (reference/counting.md 2.1, corpus span ids there).
+    #[test]
+    fn shapes() {
+        // OpenAI chat: inclusive.
+        let openai = r#"{"completion_tokens": 26, "prompt_tokens": 114, "total_tokens": 140,
+            "completion_tokens_details": {"reasoning_tokens": 8}, "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": null}}"#;
+        assert_eq!(usage(openai), expected(114, Some(64), None, 26, Some(8)));
+        // OpenAI responses.
+        let responses = r#"{"input_tokens": 114, "input_tokens_details": {"cached_tokens": 64}, "output_tokens": 26,
+            "output_tokens_details": {"reasoning_tokens": 11}, "total_tokens": 140}"#;
+        assert_eq!(usage(responses), expected(114, Some(64), None, 26, Some(11)));
+        // Anthropic wire: exclusive.
+        let anthropic = r#"{"input_tokens": 198, "cache_creation_input_tokens": 32, "cache_read_input_tokens": 64, "output_tokens": 62,
+            "cache_creation": {"ephemeral_5m_input_tokens": 32, "ephemeral_1h_input_tokens": 0}}"#;
+        assert_eq!(usage(anthropic), expected(294, Some(64), Some(32), 62, None));
+        // LangChain usage_metadata with ephemeral counts only.
+        let langchain = r#"{"input_tokens": 294, "output_tokens": 62, "total_tokens": 356,
+            "input_token_details": {"cache_read": 64, "cache_creation": 0, "ephemeral_5m_input_tokens": 32}}"#;
+        assert_eq!(usage(langchain), expected(294, Some(64), Some(32), 62, None));
+        // Langfuse buckets: exclusive.
+        let langfuse = r#"{"input": 50, "input_cache_read": 64, "output": 20, "output_reasoning": 6, "total": 140}"#;
+        assert_eq!(usage(langfuse), expected(114, Some(64), None, 26, Some(6)));
+        // Gemini.
+        let gemini = r#"{"prompt_token_count": 100, "candidates_token_count": 26, "thoughts_token_count": 11, "total_token_count": 137}"#;
+        assert_eq!(usage(gemini), expected(100, None, None, 37, Some(11)));
+        // LiteLLM 1.75: the write stands beside the input.
+        let litellm = r#"{'completion_tokens': 62, 'prompt_tokens': 521, 'total_tokens': 583, 'completion_tokens_details': None,
+            'prompt_tokens_details': {'cached_tokens': 64}, 'cache_creation_input_tokens': 32, 'cache_read_input_tokens': 64}"#;
+        assert_eq!(usage(litellm), expected(553, Some(64), Some(32), 62, None));
+    }
+
+    // What is not a usage object gives nothing, and never fails.
+    #[test]
+    fn junk_gives_nothing() {
+        for junk in [
+            "",
+            "null",
+            "[1]",
+            "\"text\"",
+            "{",
+            "{\"a\": 1}",
+            "{'a': \"it's\"}",
+            "{\"prompt_tokens\": {\"x\": []}}",
+            "{\"prompt_tokens\": -3}",
+        ] {
+            assert_eq!(usage(junk), Usage::default(), "{junk}");
+        }
+    }
+}

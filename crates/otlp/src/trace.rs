@@ -1,0 +1,394 @@
+//! `ExportTraceServiceRequest`, walked once.
+//!
+//! Source: opentelemetry-proto v1.11, `collector/trace/v1/trace_service.proto` and `trace/v1/trace.proto`.
+
+use crate::value::{KeyValue, read_key_value};
+use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireError, key};
+
+/// What the walk tells, in this order: a resource with its attributes, then each scope with its attributes, then its spans.
+/// Before [`Visitor::span`] come the span's attributes, events and links, in the order in which they were sent.
+pub trait Visitor {
+    /// A resource begins; `message` is the range of the `Resource` (empty if there is none).
+    fn resource(&mut self, message: Text);
+    /// An attribute of the resource.
+    fn resource_attribute(&mut self, attribute: KeyValue);
+    /// A scope begins. Its attributes are in [`Scope::message`], for [`attributes`].
+    fn scope(&mut self, scope: Scope);
+    /// An attribute of the span that is being read.
+    fn attribute(&mut self, attribute: KeyValue);
+    /// An event of the span that is being read. Its attributes are in [`Event::message`].
+    fn event(&mut self, event: Event);
+    /// A link of the span that is being read.
+    fn link(&mut self, _link: Link) {}
+    /// The span is complete.
+    fn span(&mut self, span: &Span);
+}
+
+/// `opentelemetry.proto.common.v1.InstrumentationScope`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The whole message; its attributes are read with [`attributes`] and [`SCOPE_ATTRIBUTES`].
+    pub message: Text,
+    /// Name of the instrumentation scope.
+    pub name: Text,
+    /// Its version.
+    pub version: Text,
+    /// `schema_url` of the `ScopeSpans` around it.
+    pub schema_url: Text,
+}
+
+/// `opentelemetry.proto.trace.v1.Span` without its repeated fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The whole message.
+    pub message: Text,
+    /// `trace_id`: 16 bytes when valid.
+    pub trace_id: Text,
+    /// `span_id`: 8 bytes when valid.
+    pub span_id: Text,
+    /// `parent_span_id`: empty for a root span.
+    pub parent_span_id: Text,
+    /// W3C `tracestate`.
+    pub trace_state: Text,
+    /// Span name.
+    pub name: Text,
+    /// `flags`: W3C trace flags and whether the parent is remote.
+    pub flags: u32,
+    /// `SpanKind`: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
+    pub kind: i32,
+    /// Nanoseconds since the Unix epoch.
+    pub start: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub end: u64,
+    /// `Status.message`.
+    pub status_message: Text,
+    /// `Status.code`: 0 unset, 1 ok, 2 error.
+    pub status_code: i32,
+    /// `dropped_attributes_count`.
+    pub dropped_attributes: u32,
+    /// `dropped_events_count`.
+    pub dropped_events: u32,
+    /// `dropped_links_count`.
+    pub dropped_links: u32,
+}
+
+/// `opentelemetry.proto.trace.v1.Span.Event`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The whole message; its attributes are read with [`attributes`] and [`EVENT_ATTRIBUTES`].
+    pub message: Text,
+    /// Nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// Event name.
+    pub name: Text,
+    /// `dropped_attributes_count`.
+    pub dropped_attributes: u32,
+}
+
+/// `opentelemetry.proto.trace.v1.Span.Link`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The whole message; its attributes are read with [`attributes`] and [`LINK_ATTRIBUTES`].
+    pub message: Text,
+    /// `trace_id` of the linked span.
+    pub trace_id: Text,
+    /// `span_id` of the linked span.
+    pub span_id: Text,
+    /// W3C `tracestate` of the linked span.
+    pub trace_state: Text,
+}
+
+/// Field number of the attributes in a `Resource`.
+pub const RESOURCE_ATTRIBUTES: u32 = 1;
+/// Field number of the attributes in an `InstrumentationScope`.
+pub const SCOPE_ATTRIBUTES: u32 = 3;
+/// Field number of the attributes in a `Span`.
+pub const SPAN_ATTRIBUTES: u32 = 9;
+/// Field number of the attributes in an `Event`.
+pub const EVENT_ATTRIBUTES: u32 = 3;
+/// Field number of the attributes in a `Link`.
+pub const LINK_ATTRIBUTES: u32 = 4;
+
+/// Walks `body` once from front to back and tells `visitor` what is in it.
+///
+/// Known fields must have their own wire type and every length must fit; unknown fields are skipped; values are checked to
+/// their full depth, so whatever range the visitor keeps can be opened later. Texts are not checked to be UTF-8.
+///
+/// # Errors
+/// The first malformed field, with its byte offset and path. Spans before it have been told by then: a caller that wants
+/// all or nothing throws them away.
+pub fn walk(body: &[u8], visitor: &mut impl Visitor) -> Result<(), WireError> {
+    const RESOURCE_SPANS: u32 = key(1, BYTES);
+    let mut request = Cursor::new(body)?;
+    while !request.is_empty() {
+        match request.key()? {
+            RESOURCE_SPANS => request.message().and_then(|m| resource_spans(m, visitor)).in_field("resource_spans")?,
+            other => request.unexpected(other, &[RESOURCE_SPANS])?,
+        }
+    }
+    Ok(())
+}
+
+fn resource_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
+    const RESOURCE: u32 = key(1, BYTES);
+    const SCOPE_SPANS: u32 = key(2, BYTES);
+    const SCHEMA_URL: u32 = key(3, BYTES);
+    const KNOWN: [u32; 3] = [RESOURCE, SCOPE_SPANS, SCHEMA_URL];
+
+    // Fields may come in any order, so the resource is looked for before the spans are read: stepping over a ScopeSpans
+    // costs a few instructions, as it is one length.
+    let mut last_resource = Text::default();
+    let mut fields = message;
+    while !fields.is_empty() {
+        match fields.key()? {
+            RESOURCE => last_resource = fields.text().in_field("resource")?,
+            SCOPE_SPANS | SCHEMA_URL => drop(fields.text()?),
+            other => fields.unexpected(other, &KNOWN)?,
+        }
+    }
+    visitor.resource(last_resource);
+
+    let mut fields = message;
+    while !fields.is_empty() {
+        match fields.key()? {
+            // A message sent in two parts is one message: the attributes of both belong to the resource.
+            RESOURCE => fields.message().and_then(|m| resource(m, visitor)).in_field("resource")?,
+            other => fields.skip(other)?,
+        }
+    }
+
+    let mut fields = message;
+    while !fields.is_empty() {
+        match fields.key()? {
+            SCOPE_SPANS => fields.message().and_then(|m| scope_spans(m, visitor)).in_field("scope_spans")?,
+            other => fields.skip(other)?,
+        }
+    }
+    Ok(())
+}
+
+fn resource(mut message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
+    const ATTRIBUTES: u32 = key(RESOURCE_ATTRIBUTES, BYTES);
+    const DROPPED: u32 = key(2, VARINT);
+    while !message.is_empty() {
+        match message.key()? {
+            ATTRIBUTES => {
+                let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
+                visitor.resource_attribute(pair);
+            }
+            DROPPED => drop(message.varint()?),
+            other => message.unexpected(other, &[ATTRIBUTES, DROPPED])?,
+        }
+    }
+    Ok(())
+}
+
+fn scope_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
+    const SCOPE: u32 = key(1, BYTES);
+    const SPANS: u32 = key(2, BYTES);
+    const SCHEMA_URL: u32 = key(3, BYTES);
+    const KNOWN: [u32; 3] = [SCOPE, SPANS, SCHEMA_URL];
+
+    let mut current = Scope::default();
+    let mut fields = message;
+    while !fields.is_empty() {
+        match fields.key()? {
+            SCOPE => {
+                current.message = fields.text().in_field("scope")?;
+                scope(fields.inside(current.message), &mut current).in_field("scope")?;
+            }
+            SPANS => drop(fields.text().in_field("spans")?),
+            SCHEMA_URL => current.schema_url = fields.text()?,
+            other => fields.unexpected(other, &KNOWN)?,
+        }
+    }
+    visitor.scope(current);
+
+    let mut fields = message;
+    while !fields.is_empty() {
+        match fields.key()? {
+            SPANS => {
+                let range = fields.text()?;
+                span(fields.inside(range), range, visitor).in_field("spans")?;
+            }
+            other => fields.skip(other)?,
+        }
+    }
+    Ok(())
+}
+
+fn scope(mut message: Cursor<'_>, scope: &mut Scope) -> Result<(), WireError> {
+    const NAME: u32 = key(1, BYTES);
+    const VERSION: u32 = key(2, BYTES);
+    const ATTRIBUTES: u32 = key(SCOPE_ATTRIBUTES, BYTES);
+    const DROPPED: u32 = key(4, VARINT);
+    while !message.is_empty() {
+        match message.key()? {
+            NAME => scope.name = message.text().in_field("name")?,
+            VERSION => scope.version = message.text().in_field("version")?,
+            ATTRIBUTES => drop(message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?),
+            DROPPED => drop(message.varint()?),
+            other => message.unexpected(other, &[NAME, VERSION, ATTRIBUTES, DROPPED])?,
+        }
+    }
+    Ok(())
+}
+
+fn span(mut message: Cursor<'_>, range: Text, visitor: &mut impl Visitor) -> Result<(), WireError> {
+    const TRACE_ID: u32 = key(1, BYTES);
+    const SPAN_ID: u32 = key(2, BYTES);
+    const TRACE_STATE: u32 = key(3, BYTES);
+    const PARENT_SPAN_ID: u32 = key(4, BYTES);
+    const NAME: u32 = key(5, BYTES);
+    const KIND: u32 = key(6, VARINT);
+    const START: u32 = key(7, FIXED64);
+    const END: u32 = key(8, FIXED64);
+    const ATTRIBUTES: u32 = key(SPAN_ATTRIBUTES, BYTES);
+    const DROPPED_ATTRIBUTES: u32 = key(10, VARINT);
+    const EVENTS: u32 = key(11, BYTES);
+    const DROPPED_EVENTS: u32 = key(12, VARINT);
+    const LINKS: u32 = key(13, BYTES);
+    const DROPPED_LINKS: u32 = key(14, VARINT);
+    const STATUS: u32 = key(15, BYTES);
+    const FLAGS: u32 = key(16, FIXED32);
+    const KNOWN: [u32; 16] = [
+        TRACE_ID,
+        SPAN_ID,
+        TRACE_STATE,
+        PARENT_SPAN_ID,
+        NAME,
+        KIND,
+        START,
+        END,
+        ATTRIBUTES,
+        DROPPED_ATTRIBUTES,
+        EVENTS,
+        DROPPED_EVENTS,
+        LINKS,
+        DROPPED_LINKS,
+        STATUS,
+        FLAGS,
+    ];
+
+    let mut span = Span { message: range, ..Span::default() };
+    while !message.is_empty() {
+        match message.key()? {
+            ATTRIBUTES => {
+                let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
+                visitor.attribute(pair);
+            }
+            TRACE_ID => span.trace_id = message.text().in_field("trace_id")?,
+            SPAN_ID => span.span_id = message.text().in_field("span_id")?,
+            TRACE_STATE => span.trace_state = message.text().in_field("trace_state")?,
+            PARENT_SPAN_ID => span.parent_span_id = message.text().in_field("parent_span_id")?,
+            NAME => span.name = message.text().in_field("name")?,
+            KIND => span.kind = message.varint().in_field("kind")? as i32,
+            START => span.start = message.fixed64().in_field("start_time_unix_nano")?,
+            END => span.end = message.fixed64().in_field("end_time_unix_nano")?,
+            EVENTS => {
+                let range = message.text().in_field("events")?;
+                visitor.event(event(message.inside(range), range).in_field("events")?);
+            }
+            LINKS => {
+                let range = message.text().in_field("links")?;
+                visitor.link(link(message.inside(range), range).in_field("links")?);
+            }
+            STATUS => message.message().and_then(|m| status(m, &mut span)).in_field("status")?,
+            FLAGS => span.flags = message.fixed32().in_field("flags")?,
+            DROPPED_ATTRIBUTES => span.dropped_attributes = message.varint()? as u32,
+            DROPPED_EVENTS => span.dropped_events = message.varint()? as u32,
+            DROPPED_LINKS => span.dropped_links = message.varint()? as u32,
+            other => message.unexpected(other, &KNOWN)?,
+        }
+    }
+    visitor.span(&span);
+    Ok(())
+}
+
+fn status(mut message: Cursor<'_>, span: &mut Span) -> Result<(), WireError> {
+    const MESSAGE: u32 = key(2, BYTES);
+    const CODE: u32 = key(3, VARINT);
+    while !message.is_empty() {
+        match message.key()? {
+            MESSAGE => span.status_message = message.text().in_field("message")?,
+            CODE => span.status_code = message.varint().in_field("code")? as i32,
+            other => message.unexpected(other, &[MESSAGE, CODE])?,
+        }
+    }
+    Ok(())
+}
+
+fn event(mut message: Cursor<'_>, range: Text) -> Result<Event, WireError> {
+    const TIME: u32 = key(1, FIXED64);
+    const NAME: u32 = key(2, BYTES);
+    const ATTRIBUTES: u32 = key(EVENT_ATTRIBUTES, BYTES);
+    const DROPPED: u32 = key(4, VARINT);
+    let mut event = Event { message: range, ..Event::default() };
+    while !message.is_empty() {
+        match message.key()? {
+            TIME => event.time = message.fixed64().in_field("time_unix_nano")?,
+            NAME => event.name = message.text().in_field("name")?,
+            ATTRIBUTES => drop(message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?),
+            DROPPED => event.dropped_attributes = message.varint()? as u32,
+            other => message.unexpected(other, &[TIME, NAME, ATTRIBUTES, DROPPED])?,
+        }
+    }
+    Ok(event)
+}
+
+fn link(mut message: Cursor<'_>, range: Text) -> Result<Link, WireError> {
+    const TRACE_ID: u32 = key(1, BYTES);
+    const SPAN_ID: u32 = key(2, BYTES);
+    const TRACE_STATE: u32 = key(3, BYTES);
+    const ATTRIBUTES: u32 = key(LINK_ATTRIBUTES, BYTES);
+    const DROPPED: u32 = key(5, VARINT);
+    const FLAGS: u32 = key(6, FIXED32);
+    let mut link = Link { message: range, ..Link::default() };
+    while !message.is_empty() {
+        match message.key()? {
+            TRACE_ID => link.trace_id = message.text().in_field("trace_id")?,
+            SPAN_ID => link.span_id = message.text().in_field("span_id")?,
+            TRACE_STATE => link.trace_state = message.text().in_field("trace_state")?,
+            ATTRIBUTES => drop(message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?),
+            DROPPED => drop(message.varint()?),
+            FLAGS => drop(message.fixed32()?),
+            other => message.unexpected(other, &[TRACE_ID, SPAN_ID, TRACE_STATE, ATTRIBUTES, DROPPED, FLAGS])?,
+        }
+    }
+    Ok(link)
+}
+
+/// The attributes of a message that the walk gave as a range; `field` is one of the `*_ATTRIBUTES` numbers.
+/// The message was checked by the walk; an unsound one simply ends.
+pub fn attributes(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = KeyValue> {
+    submessages(body, message, field).filter_map(|pair| read_key_value(pair, 0).ok())
+}
+
+/// The events of a span message.
+pub fn events(body: &[u8], span: Text) -> impl Iterator<Item = Event> {
+    ranges(body, span, 11).filter_map(move |range| event(Cursor::over(body, range), range).ok())
+}
+
+/// The links of a span message.
+pub fn links(body: &[u8], span: Text) -> impl Iterator<Item = Link> {
+    ranges(body, span, 13).filter_map(move |range| link(Cursor::over(body, range), range).ok())
+}
+
+fn submessages(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = Cursor<'_>> {
+    ranges(body, message, field).map(move |range| Cursor::over(body, range))
+}
+
+fn ranges(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = Text> {
+    let wanted = key(field, BYTES);
+    let mut fields = Cursor::over(body, message);
+    std::iter::from_fn(move || {
+        while !fields.is_empty() {
+            let found = fields.key().ok()?;
+            if found == wanted {
+                return fields.text().ok();
+            }
+            fields.skip(found).ok()?;
+        }
+        None
+    })
+}

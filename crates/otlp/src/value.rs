@@ -1,0 +1,142 @@
+//! Attribute values (`opentelemetry.proto.common.v1.AnyValue`), borrowed from the body.
+
+use crate::wire::{BYTES, Cursor, FIXED64, InField, MAX_VALUE_DEPTH, Text, VARINT, WireError, WireErrorKind, key};
+
+/// The value of an attribute. Texts and nested values are ranges of the body.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Value {
+    /// No value is set.
+    #[default]
+    Empty,
+    /// `string_value`; not checked to be UTF-8.
+    String(Text),
+    /// `bool_value`.
+    Bool(bool),
+    /// `int_value`.
+    Int(i64),
+    /// `double_value`.
+    Double(f64),
+    /// `array_value`: the range of the `ArrayValue` message; see [`array_items`].
+    Array(Text),
+    /// `kvlist_value`: the range of the `KeyValueList` message; see [`key_values`].
+    KeyValues(Text),
+    /// `bytes_value`.
+    Bytes(Text),
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct KeyValue {
+    /// The attribute's key.
+    pub key: Text,
+    /// The attribute's value.
+    pub value: Value,
+}
+
+const STRING: u32 = key(1, BYTES);
+const BOOL: u32 = key(2, VARINT);
+const INT: u32 = key(3, VARINT);
+const DOUBLE: u32 = key(4, FIXED64);
+const ARRAY: u32 = key(5, BYTES);
+const KEY_VALUES: u32 = key(6, BYTES);
+const BYTES_VALUE: u32 = key(7, BYTES);
+const ANY_VALUE: [u32; 7] = [STRING, BOOL, INT, DOUBLE, ARRAY, KEY_VALUES, BYTES_VALUE];
+
+const KV_KEY: u32 = key(1, BYTES);
+const KV_VALUE: u32 = key(2, BYTES);
+
+const ITEM: u32 = key(1, BYTES);
+
+/// Reads one `KeyValue` message, its value checked to its full depth.
+#[inline(always)]
+pub(crate) fn read_key_value(mut message: Cursor<'_>, depth: u8) -> Result<KeyValue, WireError> {
+    let mut pair = KeyValue::default();
+    while !message.is_empty() {
+        match message.key()? {
+            KV_KEY => pair.key = message.text().in_field("key")?,
+            KV_VALUE => read_value(message.message().in_field("value")?, &mut pair.value, depth).in_field("value")?,
+            other => message.unexpected(other, &[KV_KEY, KV_VALUE])?,
+        }
+    }
+    Ok(pair)
+}
+
+/// Reads one `AnyValue` message into `value`: of several fields the last one counts.
+#[inline(always)]
+fn read_value(mut message: Cursor<'_>, value: &mut Value, depth: u8) -> Result<(), WireError> {
+    while !message.is_empty() {
+        *value = match message.key()? {
+            STRING => Value::String(message.text()?),
+            BOOL => Value::Bool(message.varint()? != 0),
+            INT => Value::Int(message.varint()? as i64),
+            DOUBLE => Value::Double(f64::from_bits(message.fixed64()?)),
+            BYTES_VALUE => Value::Bytes(message.text()?),
+            ARRAY => {
+                let list = message.text()?;
+                check_nested(message.inside(list), depth, check_item)?;
+                Value::Array(list)
+            }
+            KEY_VALUES => {
+                let list = message.text()?;
+                check_nested(message.inside(list), depth, check_pair)?;
+                Value::KeyValues(list)
+            }
+            other => {
+                message.unexpected(other, &ANY_VALUE)?;
+                continue;
+            }
+        };
+    }
+    Ok(())
+}
+
+type Check = fn(Cursor<'_>, u8) -> Result<(), WireError>;
+
+/// Walks a list of values that is kept as a range, so that whoever opens it later finds it sound.
+#[inline(never)]
+fn check_nested(mut list: Cursor<'_>, depth: u8, check: Check) -> Result<(), WireError> {
+    if depth >= MAX_VALUE_DEPTH {
+        return Err(list.error(WireErrorKind::TooDeep));
+    }
+    while !list.is_empty() {
+        match list.key()? {
+            ITEM => check(list.message().in_field("values")?, depth + 1).in_field("values")?,
+            other => list.unexpected(other, &[ITEM])?,
+        }
+    }
+    Ok(())
+}
+
+fn check_item(message: Cursor<'_>, depth: u8) -> Result<(), WireError> {
+    read_value(message, &mut Value::Empty, depth)
+}
+
+fn check_pair(message: Cursor<'_>, depth: u8) -> Result<(), WireError> {
+    read_key_value(message, depth).map(drop)
+}
+
+/// The items of a [`Value::Array`]. The list was checked when it was read; an unsound one simply ends.
+pub fn array_items(body: &[u8], array: Text) -> impl Iterator<Item = Value> {
+    list_items(body, array).filter_map(|message| {
+        let mut value = Value::Empty;
+        read_value(message, &mut value, 0).ok().map(|()| value)
+    })
+}
+
+/// The pairs of a [`Value::KeyValues`]. The list was checked when it was read; an unsound one simply ends.
+pub fn key_values(body: &[u8], list: Text) -> impl Iterator<Item = KeyValue> {
+    list_items(body, list).filter_map(|message| read_key_value(message, 0).ok())
+}
+
+fn list_items(body: &[u8], list: Text) -> impl Iterator<Item = Cursor<'_>> {
+    let mut list = Cursor::over(body, list);
+    std::iter::from_fn(move || {
+        while !list.is_empty() {
+            match list.key().ok()? {
+                ITEM => return list.message().ok(),
+                other => list.skip(other).ok()?,
+            }
+        }
+        None
+    })
+}

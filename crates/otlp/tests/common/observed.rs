@@ -1,0 +1,197 @@
+//! What the borrowed reader tells about a request, in prost's own types, so that the two can be compared.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
+use prost::Message;
+use spanmill_otlp::trace::{
+    self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, SCOPE_ATTRIBUTES, SPAN_ATTRIBUTES, Visitor, attributes,
+};
+use spanmill_otlp::value::{array_items, key_values};
+use spanmill_otlp::{Text, Value, WireError};
+
+/// Walks `body` and rebuilds the request from what the walk tells.
+pub fn read(body: &[u8]) -> Result<ExportTraceServiceRequest, WireError> {
+    let mut builder = Builder { body, request: ExportTraceServiceRequest::default(), span: Span::default() };
+    trace::walk(body, &mut builder)?;
+    Ok(builder.request)
+}
+
+/// The part of a request that the walk tells, with absent and empty messages made one.
+pub fn visible(mut request: ExportTraceServiceRequest) -> ExportTraceServiceRequest {
+    for resource_spans in &mut request.resource_spans {
+        resource_spans.schema_url.clear();
+        let resource = resource_spans.resource.get_or_insert_default();
+        resource.dropped_attributes_count = 0;
+        resource.entity_refs.clear();
+        visible_attributes(&mut resource.attributes);
+        for scope_spans in &mut resource_spans.scope_spans {
+            let scope = scope_spans.scope.get_or_insert_default();
+            scope.dropped_attributes_count = 0;
+            visible_attributes(&mut scope.attributes);
+            for span in &mut scope_spans.spans {
+                span.status.get_or_insert_default();
+                visible_attributes(&mut span.attributes);
+                for event in &mut span.events {
+                    visible_attributes(&mut event.attributes);
+                }
+                for link in &mut span.links {
+                    link.dropped_attributes_count = 0;
+                    link.flags = 0;
+                    visible_attributes(&mut link.attributes);
+                }
+            }
+        }
+    }
+    request
+}
+
+fn visible_attributes(attributes: &mut [KeyValue]) {
+    for pair in attributes {
+        pair.key_strindex = 0;
+        visible_value(pair.value.get_or_insert_default());
+    }
+}
+
+fn visible_value(value: &mut AnyValue) {
+    match &mut value.value {
+        Some(any_value::Value::ArrayValue(array)) => array.values.iter_mut().for_each(visible_value),
+        Some(any_value::Value::KvlistValue(list)) => visible_attributes(&mut list.values),
+        _ => {}
+    }
+}
+
+struct Builder<'a> {
+    body: &'a [u8],
+    request: ExportTraceServiceRequest,
+    span: Span,
+}
+
+impl Builder<'_> {
+    fn bytes(&self, text: Text) -> Vec<u8> {
+        assert!(text.end() as usize <= self.body.len());
+        text.bytes(self.body).to_vec()
+    }
+
+    fn string(&self, text: Text) -> String {
+        String::from_utf8_lossy(&self.bytes(text)).into_owned()
+    }
+
+    fn key_value(&self, pair: spanmill_otlp::KeyValue) -> KeyValue {
+        KeyValue { key: self.string(pair.key), value: Some(self.value(pair.value)), ..KeyValue::default() }
+    }
+
+    fn value(&self, value: Value) -> AnyValue {
+        let value = match value {
+            Value::Empty => None,
+            Value::String(text) => Some(any_value::Value::StringValue(self.string(text))),
+            Value::Bool(value) => Some(any_value::Value::BoolValue(value)),
+            Value::Int(value) => Some(any_value::Value::IntValue(value)),
+            Value::Double(value) => Some(any_value::Value::DoubleValue(value)),
+            Value::Bytes(text) => Some(any_value::Value::BytesValue(self.bytes(text))),
+            Value::Array(list) => {
+                let values = array_items(self.body, list).map(|item| self.value(item)).collect();
+                Some(any_value::Value::ArrayValue(ArrayValue { values }))
+            }
+            Value::KeyValues(list) => {
+                let values = key_values(self.body, list).map(|pair| self.key_value(pair)).collect();
+                Some(any_value::Value::KvlistValue(KeyValueList { values }))
+            }
+        };
+        AnyValue { value }
+    }
+
+    fn attributes(&self, message: Text, field: u32) -> Vec<KeyValue> {
+        attributes(self.body, message, field).map(|pair| self.key_value(pair)).collect()
+    }
+
+    fn event_of(&self, event: trace::Event) -> span::Event {
+        span::Event {
+            time_unix_nano: event.time,
+            name: self.string(event.name),
+            attributes: self.attributes(event.message, EVENT_ATTRIBUTES),
+            dropped_attributes_count: event.dropped_attributes,
+        }
+    }
+
+    fn link_of(&self, link: trace::Link) -> span::Link {
+        span::Link {
+            trace_id: self.bytes(link.trace_id),
+            span_id: self.bytes(link.span_id),
+            trace_state: self.string(link.trace_state),
+            attributes: self.attributes(link.message, LINK_ATTRIBUTES),
+            ..span::Link::default()
+        }
+    }
+
+    fn resource_spans(&mut self) -> &mut ResourceSpans {
+        self.request.resource_spans.last_mut().expect("a resource was told before")
+    }
+}
+
+impl Visitor for Builder<'_> {
+    fn resource(&mut self, message: Text) {
+        assert!(message.end() as usize <= self.body.len());
+        let resource = Some(Resource::default());
+        self.request.resource_spans.push(ResourceSpans { resource, ..ResourceSpans::default() });
+    }
+
+    fn resource_attribute(&mut self, attribute: spanmill_otlp::KeyValue) {
+        let attribute = self.key_value(attribute);
+        self.resource_spans().resource.get_or_insert_default().attributes.push(attribute);
+    }
+
+    fn scope(&mut self, scope: trace::Scope) {
+        let schema_url = self.string(scope.schema_url);
+        let scope = InstrumentationScope {
+            name: self.string(scope.name),
+            version: self.string(scope.version),
+            attributes: self.attributes(scope.message, SCOPE_ATTRIBUTES),
+            dropped_attributes_count: 0,
+        };
+        self.resource_spans().scope_spans.push(ScopeSpans { scope: Some(scope), schema_url, ..ScopeSpans::default() });
+    }
+
+    fn attribute(&mut self, attribute: spanmill_otlp::KeyValue) {
+        let attribute = self.key_value(attribute);
+        self.span.attributes.push(attribute);
+    }
+
+    fn event(&mut self, event: trace::Event) {
+        let event = self.event_of(event);
+        self.span.events.push(event);
+    }
+
+    fn link(&mut self, link: trace::Link) {
+        let link = self.link_of(link);
+        self.span.links.push(link);
+    }
+
+    fn span(&mut self, span: &trace::Span) {
+        let mut told = std::mem::take(&mut self.span);
+
+        // What the range of the span gives later is what was told on the way.
+        let events: Vec<_> = trace::events(self.body, span.message).map(|event| self.event_of(event)).collect();
+        let links: Vec<_> = trace::links(self.body, span.message).map(|link| self.link_of(link)).collect();
+        let later =
+            Span { attributes: self.attributes(span.message, SPAN_ATTRIBUTES), events, links, ..Span::default() };
+        assert!(later.encode_to_vec() == told.encode_to_vec(), "{later:#?} is not {told:#?}");
+
+        told.trace_id = self.bytes(span.trace_id);
+        told.span_id = self.bytes(span.span_id);
+        told.parent_span_id = self.bytes(span.parent_span_id);
+        told.trace_state = self.string(span.trace_state);
+        told.name = self.string(span.name);
+        told.flags = span.flags;
+        told.kind = span.kind;
+        told.start_time_unix_nano = span.start;
+        told.end_time_unix_nano = span.end;
+        told.status = Some(Status { message: self.string(span.status_message), code: span.status_code });
+        told.dropped_attributes_count = span.dropped_attributes;
+        told.dropped_events_count = span.dropped_events;
+        told.dropped_links_count = span.dropped_links;
+        self.resource_spans().scope_spans.last_mut().expect("a scope was told before").spans.push(told);
+    }
+}

@@ -1,0 +1,130 @@
+//! The borrowed reader against its oracle: prost, with opentelemetry-proto's types.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use common::{arbitrary, compare::compare, corpus, mangle::mangle, observed};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use proptest::prelude::*;
+use prost::Message;
+
+fn decode(body: &[u8]) -> Result<ExportTraceServiceRequest, prost::DecodeError> {
+    ExportTraceServiceRequest::decode(body)
+}
+
+proptest! {
+    /// Any request is read as prost reads it.
+    #[test]
+    fn reads_what_prost_reads(request in arbitrary::traces()) {
+        prop_assert_eq!(observed::read(&request.encode_to_vec()).unwrap(), observed::visible(request));
+    }
+
+    /// The same in any other legal encoding: see [`common::mangle`].
+    #[test]
+    fn reads_every_legal_encoding(request in arbitrary::traces(), seed in any::<u64>()) {
+        let body = mangle(&request.encode_to_vec(), seed);
+        prop_assert_eq!(&decode(&body).unwrap(), &request, "the test itself is wrong");
+        prop_assert_eq!(observed::read(&body).unwrap(), observed::visible(request));
+    }
+
+    /// Bytes that are no request at all are refused or read as prost does.
+    #[test]
+    fn any_bytes_are_an_error_or_a_request(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        compare(&body, "bytes");
+    }
+
+    /// A request with some bytes overwritten is refused or read as prost does.
+    #[test]
+    fn damage_is_an_error_or_a_request(
+        request in arbitrary::traces(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut body = request.encode_to_vec();
+        for (at, byte) in damage {
+            if !body.is_empty() {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+        }
+        compare(&body, "damaged");
+    }
+}
+
+/// Every real payload of every client is read as prost reads it.
+#[test]
+fn reads_the_corpus() {
+    for (name, body) in corpus::payloads("traces") {
+        let request = decode(&body).unwrap();
+        assert!(!request.resource_spans.is_empty(), "{name}");
+        assert_eq!(observed::read(&body).unwrap(), observed::visible(request), "{name}");
+    }
+}
+
+/// A real payload cut anywhere is an error with its place, at no byte a panic.
+#[test]
+fn refuses_every_truncation() {
+    // Every byte of the short ones, some thousands of each long one.
+    for (name, body) in corpus::payloads("traces") {
+        let step = if body.len() < 16_384 { 1 } else { body.len() / 2000 };
+        for end in (0..body.len()).step_by(step) {
+            compare(&body[..end], &format!("{name} cut at {end}"));
+        }
+    }
+}
+
+/// A real payload with a bit flipped is an error with its place, or read as prost reads it.
+#[test]
+fn survives_flipped_bits() {
+    for (name, body) in corpus::payloads("traces") {
+        let mut damaged = body.clone();
+        for flip in 0..20 {
+            let at = flip * 7919 % body.len();
+            let bit = 1 << (flip % 8);
+            damaged[at] ^= bit;
+            compare(&damaged, &format!("{name} with bit {bit:#x} of byte {at} flipped"));
+            damaged[at] ^= bit;
+        }
+    }
+}
+
+/// An error says where: the byte, and the fields around it.
+#[test]
+fn an_error_has_its_place() {
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    let span = Span { name: "chat".into(), start_time_unix_nano: 1, ..Span::default() };
+    let scope_spans = ScopeSpans { spans: vec![span], ..ScopeSpans::default() };
+    let resource_spans = ResourceSpans { scope_spans: vec![scope_spans], ..ResourceSpans::default() };
+    let mut body = ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec();
+    let name = body.windows(4).position(|bytes| bytes == b"chat").unwrap();
+    body[name - 1] = 100;
+
+    let error = observed::read(&body).unwrap_err();
+    assert_eq!(error.path.to_string(), "resource_spans.scope_spans.spans.name");
+    assert_eq!(error.offset, name);
+    assert_eq!(error.to_string(), format!("truncated message at byte {name} in resource_spans.scope_spans.spans.name"));
+}
+
+/// Values nested beyond the limit are refused, a hundred thousand levels as well as a hundred and one; those within are read.
+#[test]
+fn bounds_nesting() {
+    let nested = |levels: usize| {
+        // From the innermost value outwards: AnyValue.array_value { values }, behind KeyValue.value, in a span.
+        let mut message = Vec::new();
+        for key in std::iter::repeat_n([0x0a, 0x2a], levels).flatten().chain([0x12, 0x4a, 0x12, 0x12, 0x0a]) {
+            let mut outer = Vec::with_capacity(message.len() + 6);
+            outer.push(key);
+            prost::encoding::encode_varint(message.len() as u64, &mut outer);
+            outer.extend_from_slice(&message);
+            message = outer;
+        }
+        message
+    };
+    assert!(decode(&nested(40)).is_ok());
+    assert_eq!(observed::read(&nested(40)).unwrap(), observed::visible(decode(&nested(40)).unwrap()));
+    assert!(observed::read(&nested(100)).is_ok());
+    for levels in [101, 2_000] {
+        let error = observed::read(&nested(levels)).unwrap_err();
+        assert!(error.to_string().starts_with("value nested too deep at byte"), "{error}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Collecting a body as it arrives, with as little copying as its frames allow.
+use crate::Refusal;
+use crate::budget::Hold;
+use bytes::Bytes;
+
+/// Reserved at once for a body of several frames; pages that stay untouched cost nothing.
+const FIRST_RESERVE: usize = 256 << 10;
+/// The buffer grows to this multiple of what has arrived: few copies, and never more than the sender has earned.
+const GROWTH: usize = 4;
+
+/// A body in the making. One frame is kept as it is; several are copied once into one buffer, which grows with what has
+/// arrived: a declared length alone reserves nothing.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    first: Bytes,
+    joined: Vec<u8>,
+    limit: usize,
+    framing: usize,
+    expected: usize,
+}
+
+impl Gather {
+    /// A body of at most `limit` bytes, and `framing` bytes around it.
+    pub(crate) fn new(limit: usize, framing: usize) -> Self {
+        let expected = limit.saturating_add(framing);
+        Gather { first: Bytes::new(), joined: Vec::new(), limit, framing, expected }
+    }
+
+    /// Announces how long the body will be: the buffer will not grow beyond that without need.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
+    }
+
+    /// Appends a frame, taking its bytes from the budget.
+    pub(crate) fn push(&mut self, frame: Bytes, hold: &mut Hold) -> Result<(), Refusal> {
+        if frame.is_empty() {
+            return Ok(());
+        }
+        let total = self.as_slice().len().saturating_add(frame.len());
+        if total > self.limit.saturating_add(self.framing) {
+            return Err(Refusal::TooLarge { limit: self.limit });
+        }
+        hold.grow(frame.len())?;
+        if self.joined.is_empty() && self.first.is_empty() {
+            self.first = frame;
+            return Ok(());
+        }
+        if total > self.joined.capacity() {
+            let wanted = total.saturating_mul(GROWTH).max(FIRST_RESERVE);
+            let capacity = wanted.min(self.expected).max(total);
+            self.joined.reserve_exact(capacity - self.joined.len());
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&frame);
+        Ok(())
+    }
+
+    /// What has arrived.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        if self.joined.is_empty() { &self.first } else { &self.joined }
+    }
+
+    /// The whole body.
+    pub(crate) fn finish(self) -> Bytes {
+        if self.joined.is_empty() { self.first } else { Bytes::from(self.joined) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Budget;
+
+    // A body of one frame is not copied.
+    #[test]
+    fn one_frame_is_kept() {
+        let mut hold = Budget::new(1_000).hold();
+        let frame = Bytes::from(vec![1; 100]);
+        let address = frame.as_ptr();
+        let mut gather = Gather::new(1_000, 0);
+        gather.push(frame, &mut hold).unwrap();
+        gather.push(Bytes::new(), &mut hold).unwrap();
+        assert_eq!(gather.finish().as_ptr(), address);
+    }
+
+    // Frames are joined in order, and the buffer is never larger than what was announced.
+    #[test]
+    fn frames_are_joined() {
+        let mut hold = Budget::new(1 << 30).hold();
+        let mut gather = Gather::new(1 << 30, 0);
+        gather.expect(1_000_000);
+        for n in 0..1_000_u32 {
+            gather.push(Bytes::from(vec![n as u8; 1_000]), &mut hold).unwrap();
+        }
+        assert_eq!(gather.joined.capacity(), 1_000_000);
+        let body = gather.finish();
+        assert!(body.chunks(1_000).zip(0_u32..).all(|(chunk, n)| chunk.iter().all(|byte| *byte == n as u8)));
+    }
+
+    // A huge announcement reserves little while little has arrived.
+    #[test]
+    fn announcement_reserves_nothing() {
+        let mut hold = Budget::new(1 << 30).hold();
+        let mut gather = Gather::new(64 << 20, 5);
+        gather.push(Bytes::from_static(b"a"), &mut hold).unwrap();
+        gather.push(Bytes::from_static(b"b"), &mut hold).unwrap();
+        assert!(gather.joined.capacity() <= FIRST_RESERVE);
+    }
+
+    // The limit counts the bytes of all frames, announced or not.
+    #[test]
+    fn limit_holds() {
+        let mut hold = Budget::new(1_000).hold();
+        let mut gather = Gather::new(2, 1);
+        gather.push(Bytes::from_static(b"ab"), &mut hold).unwrap();
+        gather.push(Bytes::from_static(b"c"), &mut hold).unwrap();
+        assert_eq!(gather.push(Bytes::from_static(b"d"), &mut hold), Err(Refusal::TooLarge { limit: 2 }));
+    }
+}

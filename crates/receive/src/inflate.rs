@@ -1,0 +1,215 @@
+//! Decompression under a hard cap: a bomb costs no more than the limit.
+use crate::Refusal;
+use crate::budget::Hold;
+use crate::headers::Compression;
+use flate2::bufread::MultiGzDecoder;
+use std::io::{ErrorKind, Read};
+
+/// The first guess never exceeds this multiple of the compressed size, whatever the sender declares.
+const MAX_DECLARED_RATIO: usize = 16;
+/// The smallest output buffer.
+const MIN_BUFFER: usize = 4 << 10;
+/// Other tasks get their turn after this much output: about 2 ms.
+const STEP: usize = 1 << 20;
+/// 8 MiB, what RFC 9659 lets a sender use; a larger window would be memory outside the budget.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Inflates `wire` into one buffer of at most `limit` bytes, taken from the budget as it grows.
+pub(crate) async fn inflate(
+    compression: Compression,
+    wire: &[u8],
+    limit: usize,
+    hold: &mut Hold,
+) -> Result<Vec<u8>, Refusal> {
+    let declared = declared_size(compression, wire).unwrap_or(0);
+    let first_guess =
+        declared.min(wire.len().saturating_mul(MAX_DECLARED_RATIO)).clamp(MIN_BUFFER, limit.max(MIN_BUFFER));
+    match compression {
+        Compression::Gzip => read_all(MultiGzDecoder::new(wire), first_guess, limit, hold).await,
+        Compression::Zstd => read_all(zstd_decoder(wire).map_err(corrupt)?, first_guess, limit, hold).await,
+    }
+}
+
+fn zstd_decoder(wire: &[u8]) -> std::io::Result<zstd::Decoder<'static, &[u8]>> {
+    let mut decoder = zstd::Decoder::with_buffer(wire)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
+/// The inflated size the sender declares: exact for what honest clients send, so that one allocation is enough.
+fn declared_size(compression: Compression, wire: &[u8]) -> Option<usize> {
+    match compression {
+        Compression::Gzip => wire.last_chunk().and_then(|size| usize::try_from(u32::from_le_bytes(*size)).ok()),
+        Compression::Zstd => {
+            let size = zstd::zstd_safe::get_frame_content_size(wire).ok().flatten()?;
+            usize::try_from(size).ok()
+        }
+    }
+}
+
+async fn read_all(
+    mut decoder: impl Read + Send,
+    first_guess: usize,
+    limit: usize,
+    hold: &mut Hold,
+) -> Result<Vec<u8>, Refusal> {
+    hold.grow(first_guess)?;
+    let mut out = vec![0; first_guess];
+    let mut filled = 0;
+    loop {
+        if filled == out.len() {
+            // full: end of input, over the limit, or a larger buffer - one byte more tells
+            let mut next = [0];
+            if read(&mut decoder, &mut next)? == 0 {
+                break;
+            }
+            if filled >= limit {
+                return Err(Refusal::TooLarge { limit });
+            }
+            let larger = filled.saturating_mul(2).min(limit);
+            hold.grow(larger - filled)?;
+            // exactly what the budget was asked for
+            out.reserve_exact(larger - filled);
+            out.resize(larger, 0);
+            out[filled..=filled].copy_from_slice(&next);
+            filled += 1;
+            continue;
+        }
+        let step_end = out.len().min(filled + STEP);
+        let count = read(&mut decoder, &mut out[filled..step_end])?;
+        if count == 0 {
+            break;
+        }
+        let steps_before = filled / STEP;
+        filled += count;
+        if filled / STEP != steps_before {
+            tokio::task::yield_now().await;
+        }
+    }
+    if filled > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    out.truncate(filled);
+    Ok(out)
+}
+
+fn read(decoder: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Refusal> {
+    loop {
+        match decoder.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result.map_err(corrupt),
+        }
+    }
+}
+
+fn corrupt(error: std::io::Error) -> Refusal {
+    Refusal::Malformed(format!("compressed body cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Budget;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Bytes that neither repeat nor compress well.
+    fn noise(len: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    async fn run(compression: Compression, wire: &[u8], limit: usize) -> (Result<Vec<u8>, Refusal>, usize) {
+        let budget = Budget::new(1 << 30);
+        let mut hold = budget.hold();
+        let result = inflate(compression, wire, limit, &mut hold).await;
+        (result, budget.used())
+    }
+
+    // What was compressed comes back, whatever its size and however it compresses, up to exactly the limit.
+    #[tokio::test]
+    async fn round_trip() {
+        for plain in [vec![], vec![1], noise(5_000), noise(3 << 20), vec![0; 5 << 20], noise(MIN_BUFFER)] {
+            let limit = plain.len();
+            let (from_gzip, _) = run(Compression::Gzip, &gzip(&plain), limit).await;
+            assert!(from_gzip.unwrap() == plain, "gzip of {limit}");
+            let (from_zstd, _) = run(Compression::Zstd, &zstd::encode_all(&plain[..], 1).unwrap(), limit).await;
+            assert!(from_zstd.unwrap() == plain, "zstd of {limit}");
+        }
+    }
+
+    // One byte over the limit is too large, and memory never passed the limit.
+    #[tokio::test]
+    async fn one_byte_too_many() {
+        for plain in [vec![0; (1 << 20) + 1], noise((1 << 20) + 1)] {
+            for (compression, wire) in
+                [(Compression::Gzip, gzip(&plain)), (Compression::Zstd, zstd::encode_all(&plain[..], 1).unwrap())]
+            {
+                let (result, held) = run(compression, &wire, 1 << 20).await;
+                assert_eq!(result, Err(Refusal::TooLarge { limit: 1 << 20 }));
+                assert!(held <= 1 << 20, "{held}");
+            }
+        }
+    }
+
+    // Several gzip members and several zstd frames are one body.
+    #[tokio::test]
+    async fn members_are_joined() {
+        let two_members = [gzip(b"one "), gzip(b"two")].concat();
+        assert_eq!(run(Compression::Gzip, &two_members, 100).await.0.unwrap(), b"one two");
+        let two_frames =
+            [zstd::encode_all(&b"one "[..], 1).unwrap(), zstd::encode_all(&b"two"[..], 1).unwrap()].concat();
+        assert_eq!(run(Compression::Zstd, &two_frames, 100).await.0.unwrap(), b"one two");
+    }
+
+    // Cut off, changed or foreign data is an error, never a shorter body.
+    #[tokio::test]
+    async fn corrupt_data_is_refused() {
+        let plain = noise(10_000);
+        for (compression, wire) in
+            [(Compression::Gzip, gzip(&plain)), (Compression::Zstd, zstd::encode_all(&plain[..], 1).unwrap())]
+        {
+            for cut in [1, 5, wire.len() / 2, wire.len() - 1] {
+                let (result, _) = run(compression, &wire[..cut], 1 << 20).await;
+                assert!(matches!(result, Err(Refusal::Malformed(_))), "{compression:?} cut at {cut}");
+            }
+            let (result, _) = run(compression, b"not compressed at all", 1 << 20).await;
+            assert!(matches!(result, Err(Refusal::Malformed(_))), "{compression:?}");
+        }
+        let mut flipped = gzip(&plain);
+        flipped[5_000] ^= 1;
+        assert!(run(Compression::Gzip, &flipped, 1 << 20).await.0.is_err());
+    }
+
+    // A sender cannot make us allocate by declaring: the guess stays in proportion to what was sent.
+    #[tokio::test]
+    async fn declared_size_is_not_trusted() {
+        let mut liar = gzip(b"small");
+        let at = liar.len() - 4;
+        liar[at..].copy_from_slice(&u32::MAX.to_le_bytes());
+        let (result, held) = run(Compression::Gzip, &liar, 64 << 20).await;
+        assert!(matches!(result, Err(Refusal::Malformed(_))));
+        assert!(held <= MIN_BUFFER, "{held}");
+    }
+
+    // A zstd frame that demands a window beyond 8 MiB is refused before the window is allocated.
+    #[tokio::test]
+    async fn zstd_window_is_bounded() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(27).unwrap();
+        encoder.write_all(&noise(100)).unwrap();
+        encoder.flush().unwrap();
+        let wire = encoder.finish().unwrap();
+        assert!(matches!(run(Compression::Zstd, &wire, 1 << 20).await.0, Err(Refusal::Malformed(_))));
+    }
+}

@@ -1,0 +1,87 @@
+//! What both servers hand a received body to.
+use crate::budget::Hold;
+use crate::headers::Compression;
+use crate::inflate::inflate;
+use crate::json::Converter;
+use crate::metrics::Metrics;
+use crate::{Budget, Ingest, Refusal, Request, Signal};
+use bytes::Bytes;
+use opentelemetry::metrics::Meter;
+use std::sync::Arc;
+
+/// The shared middle of the receivers: one budget, one set of metrics, one [`Ingest`] behind it.
+#[derive(Debug)]
+pub struct Intake<I> {
+    ingest: Arc<I>,
+    converter: Converter,
+    pub(crate) budget: Budget,
+    pub(crate) metrics: Metrics,
+}
+
+// not derived: I need not be Clone
+impl<I> Clone for Intake<I> {
+    fn clone(&self) -> Self {
+        Intake {
+            ingest: Arc::clone(&self.ingest),
+            converter: self.converter.clone(),
+            budget: self.budget.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+/// A body as it was received.
+pub(crate) struct Received {
+    pub(crate) signal: Signal,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) format: Format,
+    pub(crate) wire: Bytes,
+    /// The budget share of `wire`.
+    pub(crate) hold: Hold,
+}
+
+/// How the message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Protobuf,
+    Json,
+}
+
+impl<I: Ingest> Intake<I> {
+    /// An intake in front of `ingest`; `meter` takes its telemetry.
+    pub fn new(ingest: Arc<I>, budget: Budget, meter: &Meter) -> Self {
+        let metrics = Metrics::new(meter, &budget);
+        Intake { ingest, converter: Converter::new(), budget, metrics }
+    }
+
+    /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through.
+    pub(crate) async fn accept(&self, received: Received, limit: usize) -> Result<(), Refusal> {
+        let Received { signal, compression, format, wire, mut hold } = received;
+        let plain = match compression {
+            Some(compression) if !wire.is_empty() => {
+                let inflated = inflate(compression, &wire, limit, &mut hold).await?;
+                drop(wire);
+                hold.shrink_to(inflated.capacity());
+                Bytes::from(inflated)
+            }
+            _ => wire,
+        };
+        let body = match format {
+            Format::Protobuf => plain,
+            Format::Json => {
+                let protobuf = self.converter.convert(signal, plain).await?;
+                if protobuf.len() > limit {
+                    return Err(Refusal::TooLarge { limit });
+                }
+                // the text is gone by now
+                hold.grow(protobuf.len())?;
+                hold.shrink_to(protobuf.len());
+                Bytes::from(protobuf)
+            }
+        };
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.ingest.ingest(Request { signal, body: hold.attach(body) }).await
+    }
+}

@@ -1,0 +1,35 @@
+//! The way in: OTLP servers over gRPC and HTTP, their limits, and the replay of files.
+//!
+//! - [`GrpcServer`] and [`HttpServer`] serve a bound listener until they are told to stop.
+//! - [`Intake`] is what both hand a request to: it inflates, turns JSON into protobuf, counts, and calls [`Ingest`].
+//! - [`Request`] is what comes out: a signal and its inflated protobuf body. [`Ingest`] decides when it is acknowledged.
+//! - [`Refusal`] is every reason for a "no"; one table ([`Refusal::grpc_code`], [`Refusal::http_status`]) says how it reads
+//!   on the wire.
+//! - [`Budget`] bounds the bytes of all requests held at once; [`Limits`] bounds one request and one server.
+//! - [`Replay`] yields the requests stored in files.
+//!
+//! This crate never looks into a protobuf body, never retries, never stores, and never answers success before
+//! [`Ingest::ingest`] has.
+
+mod accept;
+mod budget;
+mod gather;
+mod grpc;
+mod grpc_frame;
+mod headers;
+mod http;
+mod inflate;
+mod intake;
+mod json;
+mod metrics;
+mod refusal;
+mod replay;
+mod request;
+mod server;
+
+pub use budget::Budget;
+pub use intake::Intake;
+pub use refusal::Refusal;
+pub use replay::{Entry, Place, Replay, ReplayError};
+pub use request::{Ingest, Request, Signal};
+pub use server::{GrpcServer, Health, HttpServer, Limits, ServeError};

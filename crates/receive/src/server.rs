@@ -1,0 +1,249 @@
+//! The two servers: settings, connections, shutdown.
+use crate::accept::{Acceptor, Connection};
+use crate::grpc::GrpcService;
+use crate::{Ingest, Intake, Signal, http};
+use futures_util::stream;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+/// HTTP/2 settings of both servers. Windows and frames are for speed (16 KiB frames cost twice as much); the others close
+/// what tonic leaves open by passing hyper "no limit".
+mod http2 {
+    use std::time::Duration;
+    pub(super) const STREAM_WINDOW: u32 = 4 << 20;
+    pub(super) const CONNECTION_WINDOW: u32 = 16 << 20;
+    pub(super) const MAX_FRAME_SIZE: u32 = 1 << 20;
+    pub(super) const MAX_HEADER_LIST_SIZE: u32 = 16 << 10;
+    pub(super) const MAX_CONCURRENT_STREAMS: u32 = 128;
+    pub(super) const MAX_LOCAL_ERROR_RESET_STREAMS: usize = 1024;
+    pub(super) const MAX_PENDING_ACCEPT_RESET_STREAMS: usize = 20;
+    pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+    pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+}
+
+/// What one server lets its clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request: on the wire, inflated, and as protobuf. OTLP recommends 64 MiB.
+    pub max_request_size: usize,
+    /// How long a body may take to arrive.
+    pub body_read_timeout: Duration,
+    /// How long the head of an HTTP/1 request may take; also how long an idle HTTP/1 connection, and one whose client has not
+    /// begun to speak, is kept.
+    pub header_read_timeout: Duration,
+    /// Connections at once; more wait in the kernel's queue.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_request_size: 64 << 20,
+            body_read_timeout: Duration::from_secs(60),
+            header_read_timeout: Duration::from_secs(60),
+            max_connections: 4096,
+        }
+    }
+}
+
+/// Why a server ended other than by finishing what it had begun.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// tonic's server failed.
+    #[error("gRPC server failed: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+    /// Connections were still busy when the time for shutdown was over.
+    #[error("requests were still in flight {} s after shutdown began", .0.as_secs_f32())]
+    Deadline(Duration),
+}
+
+/// The serving status told by `grpc.health.v1`, for the server as a whole and for each of the three services.
+#[derive(Clone, Debug, Default)]
+pub struct Health(HealthReporter);
+
+impl Health {
+    /// SERVING or NOT_SERVING. A server says SERVING from the start unless told otherwise.
+    pub async fn set_serving(&self, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in Self::services() {
+            self.0.set_service_status(service, status).await;
+        }
+    }
+
+    /// NOT_SERVING for good. Open watches are told and ended: they would hold up the shutdown.
+    async fn stop(mut self) {
+        self.set_serving(false).await;
+        for service in Self::services() {
+            self.0.clear_service_status(service).await;
+        }
+    }
+
+    /// The empty name stands for the whole server.
+    fn services() -> impl Iterator<Item = &'static str> {
+        std::iter::once("").chain(Signal::ALL.into_iter().map(Signal::grpc_service))
+    }
+}
+
+/// The OTLP/gRPC server on a bound listener.
+#[derive(Debug)]
+pub struct GrpcServer<I> {
+    listener: TcpListener,
+    intake: Intake<I>,
+    limits: Limits,
+    health: Health,
+}
+
+impl<I: Ingest> GrpcServer<I> {
+    /// A server that is bound but does not accept yet; it reports SERVING once it does.
+    pub async fn new(listener: TcpListener, intake: Intake<I>, limits: Limits) -> Self {
+        let health = Health::default();
+        health.set_serving(true).await;
+        GrpcServer { listener, intake, limits, health }
+    }
+
+    /// The handle of its serving status.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Serves until `shutdown` resolves; then accepts nothing more and finishes the requests in flight.
+    ///
+    /// # Errors
+    /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left ends with the runtime.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
+        let GrpcServer { listener, intake, limits, health } = self;
+        let health_server = HealthServer::new(HealthService::from_health_reporter(health.0.clone()));
+        let service = GrpcService::new(intake, limits, health_server);
+        let acceptor = Acceptor::new(listener, limits.max_connections, limits.header_read_timeout);
+        let incoming = stream::unfold(acceptor, |acceptor| async {
+            let connection = acceptor.accept().await;
+            Some((Ok::<_, io::Error>(connection), acceptor))
+        });
+        let (stopping, mut stopped) = oneshot::channel();
+        let stop = async {
+            shutdown.await;
+            health.stop().await;
+            let _ = stopping.send(());
+        };
+        let mut serving = pin!(grpc_settings().serve_with_incoming_shutdown(service, incoming, stop));
+        tokio::select! {
+            result = &mut serving => return result.map_err(ServeError::from),
+            _ = &mut stopped => {}
+        }
+        match tokio::time::timeout(grace, serving).await {
+            Ok(result) => result.map_err(ServeError::from),
+            Err(_) => Err(ServeError::Deadline(grace)),
+        }
+    }
+}
+
+fn grpc_settings() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .initial_stream_window_size(http2::STREAM_WINDOW)
+        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .max_frame_size(http2::MAX_FRAME_SIZE)
+        .http2_max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
+        .max_concurrent_streams(http2::MAX_CONCURRENT_STREAMS)
+        .http2_max_local_error_reset_streams(Some(http2::MAX_LOCAL_ERROR_RESET_STREAMS))
+        .http2_max_pending_accept_reset_streams(Some(http2::MAX_PENDING_ACCEPT_RESET_STREAMS))
+        .http2_keepalive_interval(Some(http2::KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(http2::KEEPALIVE_TIMEOUT))
+}
+
+/// The OTLP/HTTP server on a bound listener: HTTP/1.1 and, for clients with prior knowledge, HTTP/2.
+#[derive(Debug)]
+pub struct HttpServer<I> {
+    listener: TcpListener,
+    intake: Intake<I>,
+    limits: Limits,
+}
+
+impl<I: Ingest> HttpServer<I> {
+    /// A server that is bound but does not accept yet.
+    pub fn new(listener: TcpListener, intake: Intake<I>, limits: Limits) -> Self {
+        HttpServer { listener, intake, limits }
+    }
+
+    /// Serves until `shutdown` resolves; then accepts nothing more and finishes the requests in flight.
+    ///
+    /// # Errors
+    /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left is cut off.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
+        let HttpServer { listener, intake, limits } = self;
+        let intake = Arc::new(intake);
+        let settings = http_settings(limits);
+        let acceptor = Acceptor::new(listener, limits.max_connections, limits.header_read_timeout);
+        let (stop, stopping) = watch::channel(());
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                connection = acceptor.accept() => {
+                    let intake = Arc::clone(&intake);
+                    connections.spawn(serve_connection(settings.clone(), connection, intake, limits, stopping.clone()));
+                }
+                Some(_) = connections.join_next() => {}
+                () = &mut shutdown => break,
+            }
+        }
+        drop(acceptor);
+        let _ = stop.send(());
+        let all_closed = async { while connections.join_next().await.is_some() {} };
+        // the connections left over are aborted as their set is dropped
+        tokio::time::timeout(grace, all_closed).await.map_err(|_| ServeError::Deadline(grace))
+    }
+}
+
+async fn serve_connection<I: Ingest>(
+    settings: auto::Builder<TokioExecutor>,
+    connection: Connection,
+    intake: Arc<Intake<I>>,
+    limits: Limits,
+    mut stopping: watch::Receiver<()>,
+) {
+    let service = service_fn(move |request| {
+        let intake = Arc::clone(&intake);
+        async move { Ok::<_, Infallible>(http::answer(&intake, limits, request).await) }
+    });
+    let mut serving = pin!(settings.serve_connection(TokioIo::new(connection), service));
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        _ = stopping.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+fn http_settings(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut settings = auto::Builder::new(TokioExecutor::new());
+    settings.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
+    settings
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(http2::STREAM_WINDOW)
+        .initial_connection_window_size(http2::CONNECTION_WINDOW)
+        .max_frame_size(http2::MAX_FRAME_SIZE)
+        .max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
+        .max_concurrent_streams(http2::MAX_CONCURRENT_STREAMS)
+        .max_local_error_reset_streams(http2::MAX_LOCAL_ERROR_RESET_STREAMS)
+        .max_pending_accept_reset_streams(http2::MAX_PENDING_ACCEPT_RESET_STREAMS)
+        .keep_alive_interval(http2::KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(http2::KEEPALIVE_TIMEOUT);
+    settings
+}

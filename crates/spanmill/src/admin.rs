@@ -1,0 +1,191 @@
+//! The admin server: health, and the error records as JSON.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aggregate::{ErrorGroup, ErrorRecord};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use wal::Log;
+
+use crate::applier::{LogRecord, SharedPipeline};
+
+/// Records that one answer lists at most.
+const MAX_RECORDS: usize = 1_000;
+
+/// Whether the server takes requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Readiness {
+    is_ready: Arc<AtomicBool>,
+    log: Log<LogRecord>,
+}
+
+impl Readiness {
+    pub(crate) fn new(log: Log<LogRecord>) -> Self {
+        Self { is_ready: Arc::default(), log }
+    }
+
+    pub(crate) fn set_ready(&self, is_ready: bool) {
+        self.is_ready.store(is_ready, Ordering::Relaxed);
+    }
+
+    /// Why not, if not. A log that is nearly full is about to push back.
+    fn reason(&self) -> Option<&'static str> {
+        if !self.is_ready.load(Ordering::Relaxed) {
+            return Some("starting or stopping");
+        }
+        let (size, max_size) = self.log.fill();
+        (size > max_size / 5 * 4).then_some("more than 80 % of the log is waiting to be applied")
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Shared {
+    pipeline: SharedPipeline,
+    readiness: Readiness,
+}
+
+/// Answers until `shutdown` resolves.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    pipeline: SharedPipeline,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/api/errors", get(errors))
+        .with_state(Shared { pipeline, readiness });
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    match shared.readiness.reason() {
+        None => "ok\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErrorsQuery {
+    /// Fingerprint of a group, 16 hexadecimal digits.
+    group: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorsAnswer {
+    groups: Vec<Group>,
+    /// Newest first, at most [`MAX_RECORDS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<Vec<OneRecord>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Group {
+    group: String,
+    class: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    count: u64,
+    first_seen_unix_nano: u64,
+    last_seen_unix_nano: u64,
+    trace_ids: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneRecord {
+    group: String,
+    time_unix_nano: u64,
+    trace_id: String,
+    span_id: String,
+    service: String,
+    span_name: String,
+    operation: String,
+    provider: String,
+    request_model: String,
+    response_model: String,
+    class: &'static str,
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    duration_nano: Option<u64>,
+}
+
+/// All groups; with `?group=` that group and its records.
+async fn errors(State(shared): State<Shared>, Query(query): Query<ErrorsQuery>) -> Response {
+    let wanted = match query.group.as_deref().map(|group| u64::from_str_radix(group, 16)) {
+        None => None,
+        Some(Ok(fingerprint)) => Some(fingerprint),
+        Some(Err(_)) => return (StatusCode::BAD_REQUEST, "group must be hexadecimal\n").into_response(),
+    };
+    let answered = tokio::task::spawn_blocking(move || answer(&shared.pipeline, wanted)).await;
+    match answered {
+        Ok(answer) if wanted.is_some() && answer.groups.is_empty() => {
+            (StatusCode::NOT_FOUND, "no such group\n").into_response()
+        }
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn answer(pipeline: &SharedPipeline, wanted: Option<u64>) -> ErrorsAnswer {
+    let pipeline = pipeline.lock();
+    let errors = pipeline.errors();
+    let groups = errors
+        .groups()
+        .into_iter()
+        .filter(|group| wanted.is_none_or(|wanted| group.fingerprint == wanted))
+        .map(Group::from)
+        .collect();
+    let records = wanted.map(|wanted| errors.records(Some(wanted)).take(MAX_RECORDS).map(OneRecord::from).collect());
+    ErrorsAnswer { groups, records }
+}
+
+impl From<&ErrorGroup> for Group {
+    fn from(group: &ErrorGroup) -> Self {
+        Self {
+            group: format!("{:016x}", group.fingerprint),
+            class: group.class.name(),
+            kind: group.kind.clone(),
+            message: group.message.clone(),
+            count: group.count,
+            first_seen_unix_nano: group.first_seen,
+            last_seen_unix_nano: group.last_seen,
+            trace_ids: group.trace_ids.iter().map(|id| hex(id)).collect(),
+        }
+    }
+}
+
+impl From<&ErrorRecord> for OneRecord {
+    fn from(record: &ErrorRecord) -> Self {
+        Self {
+            group: format!("{:016x}", record.fingerprint),
+            time_unix_nano: record.time,
+            trace_id: hex(&record.trace_id),
+            span_id: hex(&record.span_id),
+            service: record.service.clone(),
+            span_name: record.span_name.clone(),
+            operation: record.operation.clone(),
+            provider: record.provider.clone(),
+            request_model: record.request_model.clone(),
+            response_model: record.response_model.clone(),
+            class: record.class.name(),
+            kind: record.kind.clone(),
+            message: record.message.clone(),
+            duration_nano: record.duration,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,17 @@
+//! `spanmill check-config FILE`.
+
+use std::path::Path;
+
+use crate::config::{self, Config};
+use crate::failure::Failure;
+
+/// Says what is wrong, or prints the effective configuration.
+#[allow(clippy::print_stdout, clippy::print_stderr)]
+pub(crate) fn run(file: &Path) -> Result<(), Failure> {
+    let loaded = Config::load(Some(file), &config::process_environment)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    print!("{}", config::effective_yaml(&loaded.config)?);
+    Ok(())
+}

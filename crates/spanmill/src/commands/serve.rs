@@ -1,0 +1,31 @@
+//! `spanmill`: serve until told to stop.
+
+use std::path::Path;
+
+use super::{block_on, told_to_stop};
+use crate::config::{self, Config};
+use crate::failure::Failure;
+use crate::listeners::{IfTaken, Listeners};
+use crate::server::Server;
+use crate::telemetry;
+
+/// Serves as `config` says, or with the defaults.
+#[allow(clippy::print_stdout)]
+pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
+    let loaded = Config::load(config, &config::process_environment)?;
+    telemetry::init_logging();
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::warn!(
+        "there is no log on disk yet: what is acknowledged but not yet exported is lost if the process dies"
+    );
+    block_on(async {
+        let listeners = Listeners::bind(&loaded.config, IfTaken::Fail).await?;
+        let server = Server::start(&loaded.config, listeners).await?;
+        println!("listening {}", server.addresses());
+        told_to_stop().await?;
+        tracing::info!("stopping");
+        server.shutdown().await
+    })
+}

@@ -1,0 +1,242 @@
+//! `exporters`: where metrics and error records go. The section lists all of them: `{}` is none; left out, it is
+//! Prometheus alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::address::{Address, HttpUrl};
+use super::secret::Secret;
+use super::units::{ByteSize, duration};
+
+/// `exporters`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exporters {
+    /// The scrape endpoint, if any.
+    pub prometheus: Option<PrometheusExporter>,
+    /// The OTLP destinations by the NAME of their `otlp/NAME`.
+    pub otlp: BTreeMap<String, OtlpExporter>,
+}
+
+impl Default for Exporters {
+    fn default() -> Self {
+        Self { prometheus: Some(PrometheusExporter::default()), otlp: BTreeMap::new() }
+    }
+}
+
+/// `exporters.prometheus`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PrometheusExporter {
+    /// Where `/metrics` is served.
+    pub endpoint: Address,
+}
+
+impl Default for PrometheusExporter {
+    fn default() -> Self {
+        Self { endpoint: Address::loopback(9464) }
+    }
+}
+
+/// `exporters.otlp/NAME`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpExporter {
+    /// The destination; with `http/protobuf`, `/v1/metrics` or `/v1/logs` is appended.
+    pub endpoint: HttpUrl,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// What it gets.
+    #[serde(default = "Signal::all")]
+    pub signals: Vec<Signal>,
+    /// What is sent with every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// How requests are compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// What kind of backend it is.
+    #[serde(default)]
+    pub profile: Profile,
+    /// What metric points tell.
+    #[serde(default)]
+    pub temporality: Temporality,
+    /// How distributions are sent.
+    #[serde(default)]
+    pub histograms: Histograms,
+    /// The largest request, before compression.
+    #[serde(default = "OtlpExporter::default_max_request_size")]
+    pub max_request_size: ByteSize,
+    /// How long one request may take.
+    #[serde(default = "OtlpExporter::default_timeout", with = "duration")]
+    pub timeout: Duration,
+}
+
+impl OtlpExporter {
+    /// A destination with the defaults.
+    pub fn new(endpoint: HttpUrl) -> Self {
+        Self {
+            endpoint,
+            protocol: Protocol::default(),
+            signals: Signal::all(),
+            headers: BTreeMap::new(),
+            compression: Compression::default(),
+            profile: Profile::default(),
+            temporality: Temporality::default(),
+            histograms: Histograms::default(),
+            max_request_size: Self::default_max_request_size(),
+            timeout: Self::default_timeout(),
+        }
+    }
+
+    fn default_max_request_size() -> ByteSize {
+        ByteSize::mebibytes(4)
+    }
+
+    fn default_timeout() -> Duration {
+        Duration::from_secs(10)
+    }
+}
+
+/// `exporters.otlp/NAME.protocol`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// OTLP/gRPC.
+    #[default]
+    #[serde(rename = "grpc")]
+    Grpc,
+    /// OTLP/HTTP with protobuf bodies.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// `exporters.otlp/NAME.signals`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    /// The metrics.
+    Metrics,
+    /// The error records.
+    Logs,
+}
+
+impl Signal {
+    /// Every signal there is.
+    pub fn all() -> Vec<Self> {
+        vec![Self::Metrics, Self::Logs]
+    }
+}
+
+/// `exporters.otlp/NAME.compression`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// RFC 1952.
+    #[default]
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+    /// As it is.
+    None,
+}
+
+/// `exporters.otlp/NAME.profile`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// OTLP as it is specified.
+    #[default]
+    Default,
+}
+
+/// `exporters.otlp/NAME.temporality`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Temporality {
+    /// Points tell everything since the start.
+    #[default]
+    Cumulative,
+    /// Points tell what came since the point before.
+    Delta,
+}
+
+/// `exporters.otlp/NAME.histograms`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Histograms {
+    /// Fixed bucket bounds.
+    #[default]
+    Explicit,
+}
+
+/// A key of `exporters`.
+enum ExporterKey {
+    Prometheus,
+    Otlp(String),
+}
+
+impl<'de> Deserialize<'de> for ExporterKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if key == "prometheus" {
+            return Ok(Self::Prometheus);
+        }
+        match key.strip_prefix("otlp/") {
+            Some(name) if is_name(name) => Ok(Self::Otlp(name.to_owned())),
+            _ => Err(de::Error::unknown_field(&key, &["prometheus", "otlp/NAME"])),
+        }
+    }
+}
+
+/// Names of destinations become labels of metrics and parts of messages.
+fn is_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(allowed)
+}
+
+impl<'de> Deserialize<'de> for Exporters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ExportersVisitor;
+
+        impl<'de> Visitor<'de> for ExportersVisitor {
+            type Value = Exporters;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Exporters, A::Error> {
+                let mut exporters = Exporters { prometheus: None, otlp: BTreeMap::new() };
+                while let Some(key) = access.next_key()? {
+                    match key {
+                        ExporterKey::Prometheus => exporters.prometheus = Some(access.next_value()?),
+                        ExporterKey::Otlp(name) => {
+                            exporters.otlp.insert(name, access.next_value()?);
+                        }
+                    }
+                }
+                Ok(exporters)
+            }
+        }
+
+        deserializer.deserialize_map(ExportersVisitor)
+    }
+}
+
+impl Serialize for Exporters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(prometheus) = &self.prometheus {
+            map.serialize_entry("prometheus", prometheus)?;
+        }
+        for (name, exporter) in &self.otlp {
+            map.serialize_entry(&format!("otlp/{name}"), exporter)?;
+        }
+        map.end()
+    }
+}

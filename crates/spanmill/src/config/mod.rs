@@ -1,0 +1,175 @@
+//! The configuration: one YAML file, every key optional, every key known.
+//!
+//! A file goes through five steps, and everything that is wrong is reported at once with its line: YAML to a tree
+//! (`document`), substitution of `${env:NAME}` and `${file:PATH}` (`substitute`), refusal of what later versions will have
+//! (`unsupported`), the tree to types (`decode`), and what types do not say (`validate`). Without a file the defaults hold,
+//! and the standard OTLP variables may add a destination (`environment`).
+//!
+//! It never prints, never opens a listener, and shows no secret.
+
+pub mod address;
+mod decode;
+mod document;
+mod environment;
+pub mod error;
+pub mod exporters;
+pub mod receivers;
+mod report;
+pub mod secret;
+pub mod sections;
+mod substitute;
+#[cfg(test)]
+mod tests;
+pub mod units;
+mod unsupported;
+mod validate;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use address::Address;
+use error::{ConfigError, Problem};
+use exporters::{Exporters, OtlpExporter};
+use receivers::Receivers;
+use sections::{Admin, Archive, Derive, Metrics, Storage};
+
+/// Looks up a variable of the environment; `None` if it is not set.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The environment of this process.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Everything a user can configure. `Config::default()` is an empty file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How spans come in.
+    pub receivers: Receivers,
+    /// What is kept on disk.
+    pub storage: Storage,
+    /// How spans become facts.
+    pub derive: Derive,
+    /// How facts become metrics.
+    pub metrics: Metrics,
+    /// Where metrics and error records go.
+    pub exporters: Exporters,
+    /// Where spans go as Parquet; `None` if nowhere.
+    pub archive: Option<Archive>,
+    /// Health checks and the API.
+    pub admin: Admin,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            receivers: Receivers::default(),
+            storage: Storage::default(),
+            derive: Derive::default(),
+            metrics: Metrics::default(),
+            exporters: Exporters::default(),
+            archive: Some(Archive::default()),
+            admin: Admin::default(),
+        }
+    }
+}
+
+/// A configuration that can be used, and what its user should know about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What was ignored or is risky, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads a configuration file; without one, the defaults and what the environment says.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with it (or with the environment).
+    pub fn load(path: Option<&Path>, environment: Environment<'_>) -> Result<Loaded, ConfigError> {
+        match path {
+            Some(path) => Self::load_file(path, environment),
+            None => Self::load_environment(environment),
+        }
+    }
+
+    fn load_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, ConfigError> {
+        let source =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let config = Self::parse(&source, &substitute::Sources { environment, folder })
+            .map_err(|problems| problems.into_iter().map(|problem| problem.of_file(path)).collect())
+            .map_err(ConfigError::Invalid)?;
+
+        let mut warnings = config.risks();
+        if config.exporters.otlp.is_empty() && environment::names_destination(environment) {
+            let file = path.display();
+            warnings.push(format!("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: {file} says where to export to"));
+        }
+        Ok(Loaded { config, warnings })
+    }
+
+    fn load_environment(environment: Environment<'_>) -> Result<Loaded, ConfigError> {
+        let mut config = Self::default();
+        let mut warnings = Vec::new();
+        let problems = environment::add_exporters(&mut config, environment, &mut warnings);
+        if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    fn parse(source: &str, sources: &substitute::Sources<'_>) -> Result<Self, Vec<Problem>> {
+        let mut original = document::Node::parse(source).map_err(|problem| vec![problem])?;
+        if matches!(original.value, document::Value::Null) {
+            original.value = document::Value::Mapping(Vec::new());
+        }
+        let mut document = original.clone();
+        let mut report = report::Report::new(&original);
+        substitute::substitute(&mut document, sources, &mut report);
+        unsupported::refuse_unsupported(&mut document, &mut report);
+        let config: Self = decode::decode(document, &mut report);
+        validate::validate(&config, &mut report);
+        let problems = report.into_problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// Every address Spanmill listens on, with the keys that lead to it.
+    fn listeners(&self) -> Vec<(&'static [&'static str], &Address)> {
+        let protocols = &self.receivers.otlp.protocols;
+        let mut listeners: Vec<(&'static [&'static str], &Address)> = vec![
+            (&["receivers", "otlp", "protocols", "grpc", "endpoint"], &protocols.grpc.endpoint),
+            (&["receivers", "otlp", "protocols", "http", "endpoint"], &protocols.http.endpoint),
+        ];
+        if let Some(prometheus) = &self.exporters.prometheus {
+            listeners.push((&["exporters", "prometheus", "endpoint"], &prometheus.endpoint));
+        }
+        listeners.push((&["admin", "endpoint"], &self.admin.endpoint));
+        listeners
+    }
+
+    /// The listener of this configuration that a destination would reach, if any.
+    fn own_listener(&self, exporter: &OtlpExporter) -> Option<(&'static [&'static str], &Address)> {
+        self.listeners().into_iter().find(|(_, address)| exporter.endpoint.reaches(address))
+    }
+
+    /// What is allowed but should be known.
+    fn risks(&self) -> Vec<String> {
+        let open = self.listeners().into_iter().filter(|(_, address)| !address.is_loopback());
+        open.map(|(path, address)| {
+            let path = document::KeyPath::of(path);
+            format!("\"{path}\": {address} can be reached from other machines, and nothing asks who calls")
+        })
+        .collect()
+    }
+}
+
+/// The whole configuration as YAML, secrets masked. Without secrets, reading it gives the same configuration.
+///
+/// # Errors
+/// A path of the configuration is not UTF-8.
+pub fn effective_yaml(config: &Config) -> Result<String, serde_saphyr::SerializeError> {
+    // A dollar sign means nothing in YAML and stands in no key, so every one of them is part of a value.
+    Ok(serde_saphyr::to_string(config)?.replace('$', "$$"))
+}

@@ -1,0 +1,176 @@
+//! The sections of one concept each: `storage`, `derive`, `metrics`, `archive`, `admin`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::address::Address;
+use super::units::{duration, serde_as_text};
+
+/// `storage`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Where Spanmill keeps what outlives the process.
+    pub directory: PathBuf,
+    /// The write-ahead log.
+    pub wal: Wal,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("./spanmill-data"), wal: Wal::default() }
+    }
+}
+
+/// `storage.wal`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wal {
+    /// Whether requests are on disk before they are acknowledged.
+    pub enabled: bool,
+}
+
+/// `derive`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Derive {
+    /// Attributes of spans that become attributes of metric points, beside the common ones.
+    pub dimensions: Vec<String>,
+    /// Longer values are cut, in bytes.
+    pub max_label_length: usize,
+}
+
+impl Default for Derive {
+    fn default() -> Self {
+        Self { dimensions: Vec::new(), max_label_length: 256 }
+    }
+}
+
+/// `metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Whose names the metrics have.
+    pub semconv: Semconv,
+    /// How often an interval is closed and sent.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// Resource attributes of spans that are kept on metrics.
+    pub resource_attributes: Vec<String>,
+    /// Series groups held at once; what comes beyond goes to the overflow group.
+    pub aggregation_cardinality_limit: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let kept = ["service.name", "service.namespace", "deployment.environment.name"];
+        Self {
+            semconv: Semconv::default(),
+            interval: Duration::from_secs(30),
+            resource_attributes: kept.map(str::to_owned).to_vec(),
+            aggregation_cardinality_limit: 10_000,
+        }
+    }
+}
+
+/// `metrics.semconv`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Semconv {
+    /// OpenTelemetry GenAI semantic conventions 1.41.
+    #[default]
+    #[serde(rename = "1.41")]
+    V1_41,
+}
+
+/// `archive`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Archive {
+    /// The directory above `spans/`.
+    pub directory: PathBuf,
+    /// Which spans are archived.
+    pub include: Include,
+    /// A file is closed at this many rows.
+    pub max_rows: usize,
+    /// A file is closed at this age.
+    #[serde(with = "duration")]
+    pub max_age: Duration,
+    /// How columns are compressed.
+    pub compression: ArchiveCompression,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("./spanmill-data/archive"),
+            include: Include::default(),
+            max_rows: 1_000_000,
+            max_age: Duration::from_secs(300),
+            compression: ArchiveCompression::Zstd(1),
+        }
+    }
+}
+
+/// `archive.include`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Include {
+    /// Spans with GenAI meaning.
+    #[default]
+    Genai,
+    /// Every span.
+    All,
+}
+
+/// `archive.compression`, written `zstd(LEVEL)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveCompression {
+    /// zstd at a level of 1 to 19.
+    Zstd(u8),
+}
+
+serde_as_text!(ArchiveCompression);
+
+/// A text is not a compression of the archive.
+#[derive(Debug, Error)]
+#[error("expected zstd(LEVEL) with a level of 1 to 19")]
+pub struct InvalidArchiveCompression;
+
+impl FromStr for ArchiveCompression {
+    type Err = InvalidArchiveCompression;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArchiveCompression> {
+        text.strip_prefix("zstd(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|level| level.parse().ok())
+            .filter(|level| (1..=19).contains(level))
+            .map(Self::Zstd)
+            .ok_or(InvalidArchiveCompression)
+    }
+}
+
+impl fmt::Display for ArchiveCompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Zstd(level) = self;
+        write!(f, "zstd({level})")
+    }
+}
+
+/// `admin`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Where health checks and the API are served.
+    pub endpoint: Address,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { endpoint: Address::loopback(13133) }
+    }
+}

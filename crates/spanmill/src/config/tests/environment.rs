@@ -1,0 +1,120 @@
+//! The standard OTLP variables.
+
+use super::*;
+
+// Guarantees what the standard variables make of a start without a file.
+#[test]
+fn environment_adds_a_destination() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:9999/base/"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b%3D, x = y==,"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", ""),
+    ];
+    let loaded = Config::load(None, &environment(&variables)).unwrap();
+    assert_eq!(loaded.warnings, [] as [&str; 0]);
+    assert_eq!(loaded.config.exporters.otlp.len(), 1);
+    assert_eq!(loaded.config.exporters.prometheus, Exporters::default().prometheus);
+    let exporter = &loaded.config.exporters.otlp["env"];
+    assert_eq!(exporter.endpoint.to_string().as_str(), "http://192.0.2.1:9999/base");
+    assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
+    assert_eq!(exporter.signals, Signal::all());
+    assert_eq!(exporter.headers["api-key"].expose(), "a b=");
+    assert_eq!(exporter.headers["x"].expose(), "y==");
+    assert_eq!(exporter.compression, Compression::None);
+    assert_eq!(exporter.timeout, Duration::from_millis(2500));
+
+    let grpc = [("OTEL_EXPORTER_OTLP_ENDPOINT", "192.0.2.1:9999"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+    let exporter = &Config::load(None, &environment(&grpc)).unwrap().config.exporters.otlp["env"];
+    assert_eq!((exporter.endpoint.to_string().as_str(), exporter.protocol), ("http://192.0.2.1:9999", Protocol::Grpc));
+}
+
+// Guarantees that a variable of one signal goes before the general one, and concerns that signal alone.
+#[test]
+fn environment_of_one_signal() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://192.0.2.2:2/x/v1/metrics"),
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+    ];
+    let exporters = Config::load(None, &environment(&variables)).unwrap().config.exporters.otlp;
+    let (metrics, logs) = (&exporters["env-metrics"], &exporters["env-logs"]);
+    assert_eq!(
+        (metrics.endpoint.to_string().as_str(), &*metrics.signals),
+        ("http://192.0.2.2:2/x", &[Signal::Metrics][..])
+    );
+    assert_eq!((metrics.protocol, metrics.temporality), (Protocol::HttpProtobuf, Temporality::Delta));
+    assert_eq!((logs.endpoint.to_string().as_str(), &*logs.signals), ("http://192.0.2.1:1", &[Signal::Logs][..]));
+    assert_eq!((logs.protocol, logs.temporality), (Protocol::Grpc, Temporality::Cumulative));
+
+    let alone = [("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://192.0.2.2:2/v1/metrics")];
+    let exporters = Config::load(None, &environment(&alone)).unwrap().config.exporters.otlp;
+    assert_eq!(exporters.keys().collect::<Vec<_>>(), ["env"]);
+    assert_eq!(exporters["env"].signals, [Signal::Metrics]);
+}
+
+// Guarantees that the environment cannot make Spanmill send to itself, and that what is not understood is said.
+#[test]
+fn environment_warnings_and_errors() {
+    for (variables, warning) in [
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")][..],
+            r#"OTEL_EXPORTER_OTLP_ENDPOINT is ignored: http://localhost:4318 is Spanmill's own listener "receivers.otlp.protocols.http.endpoint" (127.0.0.1:4318)"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+            r#"OTEL_EXPORTER_OTLP_PROTOCOL is ignored: "http/json" is not supported"#,
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],
+            r#"OTEL_EXPORTER_OTLP_TIMEOUT is ignored: "10s" is not a number of milliseconds"#,
+        ),
+    ] {
+        let loaded = Config::load(None, &environment(variables)).unwrap();
+        assert_eq!(loaded.warnings, [warning]);
+        assert_eq!(loaded.config.exporters.otlp.is_empty(), warning.contains("own listener"));
+    }
+    for (variables, problem) in [
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense")][..],
+            "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL such as http://localhost:4318",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://192.0.2.1:1")],
+            "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://, https needs tls, which is not supported yet",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1")],
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expected a URL that ends in /v1/logs",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")],
+            "OTEL_EXPORTER_OTLP_HEADERS: expected KEY=VALUE,KEY=VALUE",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=%ff")],
+            "OTEL_EXPORTER_OTLP_HEADERS: the value of \"a\" is not UTF-8",
+        ),
+        (
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=s3%0Acret")],
+            "OTEL_EXPORTER_OTLP_HEADERS: \"a\": expected a header value of printable ASCII characters",
+        ),
+    ] {
+        assert_eq!(Config::load(None, &environment(variables)).unwrap_err().to_string(), problem);
+    }
+}
+
+// Guarantees that a file goes before the environment, and that ignoring the environment is said.
+#[test]
+fn a_file_goes_before_the_environment() {
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1")];
+    let loaded = load_with("", &environment(&variables)).unwrap();
+    assert!(loaded.config.exporters.otlp.is_empty());
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].starts_with("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: "), "{:?}", loaded.warnings);
+
+    let source = "exporters: { otlp/x: { endpoint: \"http://192.0.2.2:2\" } }\n";
+    assert_eq!(load_with(source, &environment(&variables)).unwrap().warnings, [] as [&str; 0]);
+}

@@ -1,0 +1,267 @@
+//! What cannot be written, and what is said about it.
+
+use super::*;
+
+// Guarantees the exact words for every kind of mistake, each with its line and column and what is allowed.
+#[test]
+fn mistakes_are_named_with_their_place() {
+    for (source, expected) in [
+        // Keys.
+        (
+            "metrcs: {}\n",
+            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, archive, admin"#,
+        ),
+        (
+            "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
+            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, compression, profile, temporality, histograms, max_request_size, timeout"#,
+        ),
+        (
+            "exporters: { jaeger: {} }\n",
+            r#"spanmill.yaml:1:14: unknown key "exporters.jaeger", expected one of prometheus, otlp/NAME"#,
+        ),
+        (
+            "exporters: { \"otlp/a$b\": {} }\n",
+            r#"spanmill.yaml:1:14: unknown key "exporters.otlp/a$b", expected one of prometheus, otlp/NAME"#,
+        ),
+        (
+            "forward: { enrch: true }\n",
+            r#"spanmill.yaml:1:12: unknown key "forward.enrch" (did you mean "enrich"?), expected one of enrich, keep_client_metrics"#,
+        ),
+        ("exporters: { otlp/x: {} }\n", r#"spanmill.yaml:1:14: "exporters.otlp/x": "endpoint" is missing"#),
+        (
+            "metrics: { interval: 5s, interval: 6s }\n",
+            r#"spanmill.yaml:1:26: not valid YAML: duplicate mapping key `interval` is not allowed here"#,
+        ),
+        // Values.
+        ("metrics: null\n", r#"spanmill.yaml:1:1: "metrics": expected a mapping, found null"#),
+        ("[]\n", r#"spanmill.yaml:1:1: expected a mapping, found a list"#),
+        (
+            "receivers: { otlp: { insecure: yes } }\n",
+            r#"spanmill.yaml:1:22: "receivers.otlp.insecure": expected true or false, found "yes""#,
+        ),
+        (
+            "receivers: { otlp: { memory_budget: lots } }\n",
+            r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected a byte size such as 64MiB, 512KB or 1000, found "lots""#,
+        ),
+        (
+            "metrics: { interval: 30 }\n",
+            r#"spanmill.yaml:1:12: "metrics.interval": expected a duration such as 10s, 5m, 1h30m or 500ms, found "30""#,
+        ),
+        (
+            "archive: { max_rows: -1 }\n",
+            r#"spanmill.yaml:1:12: "archive.max_rows": expected a whole number, found "-1""#,
+        ),
+        (
+            "archive: { compression: zstd(20) }\n",
+            r#"spanmill.yaml:1:12: "archive.compression": expected zstd(LEVEL) with a level of 1 to 19, found "zstd(20)""#,
+        ),
+        (
+            "archive: { include: some }\n",
+            r#"spanmill.yaml:1:12: "archive.include": expected one of genai, all, found "some""#,
+        ),
+        (
+            "admin: { endpoint: 13133 }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": expected HOST:PORT such as 127.0.0.1:4317, found "13133""#,
+        ),
+        (
+            "derive: { dimensions: gen_ai.prompt.name }\n",
+            r#"spanmill.yaml:1:11: "derive.dimensions": expected a list, found "gen_ai.prompt.name""#,
+        ),
+        (
+            "derive:\n  dimensions:\n    - a\n    - [b]\n",
+            r#"spanmill.yaml:4:7: "derive.dimensions[1]": expected a text, found a list"#,
+        ),
+        (
+            "derive: { dimensions: [a, b, a] }\n",
+            r#"spanmill.yaml:1:30: "derive.dimensions[2]": expected an attribute name that is not in the list yet, found "a""#,
+        ),
+        // Ranges.
+        (
+            "metrics: { interval: 10ms }\n",
+            r#"spanmill.yaml:1:12: "metrics.interval": expected at least 1s, found "10ms""#,
+        ),
+        (
+            "metrics: { aggregation_cardinality_limit: 0 }\n",
+            r#"spanmill.yaml:1:12: "metrics.aggregation_cardinality_limit": expected at least 1, found "0""#,
+        ),
+        (
+            "receivers: { otlp: { memory_budget: 32MiB } }\n",
+            r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected at least the largest request, 64MiB, found "32MiB""#,
+        ),
+        (
+            "storage: { directory: \"\" }\n",
+            r#"spanmill.yaml:1:12: "storage.directory": expected a directory, found """#,
+        ),
+        // Listeners.
+        (
+            "receivers: { otlp: { protocols: { grpc: { endpoint: 0.0.0.0:4317 } } } }\n",
+            r#"spanmill.yaml:1:43: "receivers.otlp.protocols.grpc.endpoint": listening beyond loopback without auth is refused unless receivers.otlp.insecure is true, found "0.0.0.0:4317""#,
+        ),
+        (
+            "admin: { endpoint: 127.0.0.1:4317 }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": "receivers.otlp.protocols.grpc.endpoint" already listens on 127.0.0.1:4317, found "127.0.0.1:4317""#,
+        ),
+        // Destinations.
+        (
+            "exporters:\n  otlp/x: { endpoint: http://localhost:4318 }\n",
+            r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": is Spanmill's own listener "receivers.otlp.protocols.http.endpoint" (127.0.0.1:4318), found "http://localhost:4318""#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1 }\n",
+            r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": expected http://, https needs tls, which is not supported yet, found "https://192.0.2.1:1""#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1/p }\n",
+            r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": expected no path, for the protocol is grpc, found "http://192.0.2.1:1/p""#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, protocol: http/json }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.protocol": expected one of grpc, http/protobuf, found "http/json""#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, signals: [] }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.signals": expected metrics, logs or both, found a list"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, headers: { a b: x } }\n",
+            r#"spanmill.yaml:2:54: "exporters.otlp/x.headers.a b": expected a header name of letters, digits, - _ and ."#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, headers: { a: \"s3cr\\net\" } }\n",
+            r#"spanmill.yaml:2:54: "exporters.otlp/x.headers.a": expected a header value of printable ASCII characters"#,
+        ),
+        // Substitution.
+        (
+            "admin: { endpoint: \"${env:NOWHERE}\" }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": environment variable NOWHERE is not set"#,
+        ),
+        (
+            "admin: { endpoint: \"${file:nowhere}\" }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": cannot read nowhere: No such file or directory (os error 2)"#,
+        ),
+        (
+            "admin: { endpoint: \"${NAME}\" }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": expected ${env:NAME} or ${file:PATH} (write $$ for a dollar sign), found "${NAME}""#,
+        ),
+        (
+            "admin: { endpoint: \"${env:NAME\" }\n",
+            r#"spanmill.yaml:1:10: "admin.endpoint": "${" without "}" (write $$ for a dollar sign)"#,
+        ),
+        // YAML.
+        ("a: [\n", "spanmill.yaml:1:4: not valid YAML: unclosed bracket '['"),
+    ] {
+        let message = load(source).unwrap_err();
+        assert_eq!(message, expected, "{source}");
+    }
+}
+
+// Guarantees that what later versions will have is refused by name and line, and never ignored.
+#[test]
+fn later_keys_are_not_supported_yet() {
+    let exporter = |rest: &str| format!("exporters:\n  otlp/x: {{ endpoint: http://192.0.2.1:1, {rest} }}\n");
+    for (source, expected) in [
+        (
+            "receivers: { otlp: { tls: { cert_file: a } } }".into(),
+            r#"1:22: "receivers.otlp.tls" is not supported yet, the only value is null"#,
+        ),
+        (
+            "receivers: { otlp: { auth: { bearer_tokens: [a] } } }".into(),
+            r#"1:22: "receivers.otlp.auth" is not supported yet, the only value is none"#,
+        ),
+        (
+            "storage: { wal: { enabled: true } }".into(),
+            r#"1:19: "storage.wal.enabled" is not supported yet, the only value is false"#,
+        ),
+        (
+            "storage: { wal: true }".into(),
+            r#"1:12: "storage.wal" is not supported yet, the only value is { enabled: false, max_size: 4GiB }"#,
+        ),
+        (
+            "storage: { when_full: drop_oldest }".into(),
+            r#"1:12: "storage.when_full" is not supported yet, the only value is block"#,
+        ),
+        ("derive: { content: drop }".into(), r#"1:11: "derive.content" is not supported yet, the only value is keep"#),
+        (
+            "derive: { settle_wait: 11s }".into(),
+            r#"1:11: "derive.settle_wait" is not supported yet, the only value is 10s"#,
+        ),
+        (
+            "derive: { prices: { overrides: [a.yaml] } }".into(),
+            r#"1:21: "derive.prices.overrides" is not supported yet, the only value is []"#,
+        ),
+        (
+            "metrics: { semconv: next }".into(),
+            r#"1:12: "metrics.semconv" is not supported yet, the only value is 1.41"#,
+        ),
+        (exporter("signals: [metrics, traces]"), r#"2:62: "exporters.otlp/x.signals[1]": traces is not supported yet"#),
+        (
+            exporter("profile: signoz"),
+            r#"2:43: "exporters.otlp/x.profile" is not supported yet, the only value is default"#,
+        ),
+        (
+            exporter("histograms: exponential"),
+            r#"2:43: "exporters.otlp/x.histograms" is not supported yet, the only value is explicit"#,
+        ),
+        (
+            exporter("retry_on_failure: { max_interval: 1m }"),
+            r#"2:63: "exporters.otlp/x.retry_on_failure.max_interval" is not supported yet, the only value is 30s"#,
+        ),
+        (
+            exporter("tls: { ca_file: a }"),
+            r#"2:43: "exporters.otlp/x.tls" is not supported yet, the only value is null"#,
+        ),
+        ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
+        (
+            "admin: { auth: { basic_file: a } }".into(),
+            r#"1:10: "admin.auth" is not supported yet, the only value is none"#,
+        ),
+        ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
+    ] as [(String, &str); 17]
+    {
+        let expected = format!("spanmill.yaml:{expected}");
+        assert_eq!(load(&source).unwrap_err(), expected, "{source}");
+    }
+}
+
+// Guarantees that one run of check-config shows everything that is wrong, in the order of the file, each thing once.
+#[test]
+fn all_problems_are_reported_together() {
+    let message = load(
+        r#"
+receivers:
+  otlp:
+    protocols:
+      grpc: { endpoint: "${env:A}", max_recv_msg_size: big }
+    tls: { cert_file: a }
+metrics: { interval: 0s, semconv: next, x: 1 }
+exporters:
+  prometheus: { endpoint: 127.0.0.1:4317 }
+  otlp/x: { endpoint: here, signals: [metrics, trace, "${env:B}"] }
+  otlp/y: { endpoint: "http://127.0.0.1:4318" }
+"#,
+    )
+    .unwrap_err();
+    let short: Vec<&str> = message.lines().map(|line| line.split([',', '(']).next().unwrap()).collect();
+    assert_eq!(
+        short,
+        [
+            r#"spanmill.yaml:5:15: "receivers.otlp.protocols.grpc.endpoint": environment variable A is not set"#,
+            r#"spanmill.yaml:5:37: "receivers.otlp.protocols.grpc.max_recv_msg_size": expected a byte size such as 64MiB"#,
+            r#"spanmill.yaml:6:5: "receivers.otlp.tls" is not supported yet"#,
+            r#"spanmill.yaml:7:12: "metrics.interval": expected at least 1s"#,
+            r#"spanmill.yaml:7:26: "metrics.semconv" is not supported yet"#,
+            r#"spanmill.yaml:7:41: unknown key "metrics.x""#,
+            r#"spanmill.yaml:10:13: "exporters.otlp/x.endpoint": expected a URL such as http://localhost:4318"#,
+            r#"spanmill.yaml:10:48: "exporters.otlp/x.signals[1]": expected one of metrics"#,
+            r#"spanmill.yaml:10:55: "exporters.otlp/x.signals[2]": environment variable B is not set"#,
+            r#"spanmill.yaml:11:13: "exporters.otlp/y.endpoint": is Spanmill's own listener "receivers.otlp.protocols.http.endpoint" "#,
+        ]
+    );
+}
+
+// Guarantees that a file that is not there is an error that names it.
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Some(Path::new("/nowhere/spanmill.yaml")), &no_environment).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /nowhere/spanmill.yaml: No such file or directory (os error 2)");
+}

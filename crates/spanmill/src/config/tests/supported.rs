@@ -1,0 +1,138 @@
+//! What can be written, and what it means.
+
+use super::*;
+
+// Guarantees that the annotated file says what the code does.
+#[test]
+fn the_annotated_file_is_the_default() {
+    let loaded = load(include_str!("../../../../../config/spanmill.yaml")).unwrap();
+    assert_eq!(loaded, Loaded { config: Config::default(), warnings: Vec::new() });
+}
+
+// Guarantees that the example in the annotated file's comments works, with the defaults it claims.
+#[test]
+fn the_annotated_example_is_supported() {
+    let annotated = include_str!("../../../../../config/spanmill.yaml");
+    let uncommented: Vec<String> = annotated
+        .lines()
+        .map(|line| match line.strip_prefix("  # ") {
+            Some(rest) if rest.starts_with("otlp/") || rest.starts_with("  ") => {
+                format!("  {rest}")
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    let loaded = load_with(&uncommented.join("\n"), &environment(&[("BACKEND_KEY", "k")])).unwrap();
+    let mut expected = OtlpExporter::new("http://backend:4317".parse().unwrap());
+    expected.headers.insert("api-key".to_owned(), Secret::new("k"));
+    assert_eq!(loaded.config.exporters.otlp["backend"], expected);
+}
+
+// Guarantees that an empty file, a file of comments and no file are the defaults.
+#[test]
+fn nothing_is_the_default() {
+    for source in ["", "# nothing\n", "---\n", "{}", "\u{feff}metrics: { semconv: 1.41 }\r\n"] {
+        assert_eq!(load(source).unwrap().config, Config::default(), "{source:?}");
+    }
+    assert_eq!(Config::load(None, &no_environment).unwrap().config, Config::default());
+}
+
+// Guarantees that every key does something, each to the field of its name.
+#[test]
+fn every_supported_key_is_read() {
+    let loaded = load(
+        r#"
+receivers:
+  otlp:
+    protocols:
+      grpc: { endpoint: "[::1]:5317", max_recv_msg_size: 8MiB }
+      http: { endpoint: localhost:0, max_request_body_size: 9MB }
+    tls: null
+    auth: none
+    insecure: true
+    memory_budget: 1GiB
+storage: { directory: /data, wal: { enabled: false, max_size: 4GiB }, when_full: block }
+derive:
+  dimensions: [gen_ai.prompt.name, service.version]
+  max_label_length: 64
+  content: keep
+  content_hash_key: null
+  duplicate_window: 1800s
+  duplicate_max_entries: 2000000
+  settle_wait: 10s
+  settle_memory: 64MiB
+  merge_unlinked_duplicates: false
+  prices: { catalogue: builtin, overrides: [], supplied_cost: honour }
+metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
+exporters:
+  prometheus: { endpoint: 0.0.0.0:9464 }
+  otlp/a.b-c_1:
+    endpoint: http://192.0.2.1:4318/otlp/
+    protocol: http/protobuf
+    signals: [logs]
+    headers: { X-Key: 5 }
+    tls: null
+    compression: none
+    profile: default
+    temporality: delta
+    histograms: explicit
+    max_request_size: 1MiB
+    timeout: 1500ms
+    retry_on_failure: { initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }
+    when_full: block
+forward: { enrich: false, keep_client_metrics: false }
+archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
+admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
+"#,
+    )
+    .unwrap();
+
+    let config = loaded.config;
+    let otlp = &config.receivers.otlp;
+    assert_eq!(otlp.protocols.grpc.endpoint, "[::1]:5317".parse().unwrap());
+    assert_eq!(otlp.protocols.grpc.max_recv_msg_size, ByteSize::mebibytes(8));
+    assert_eq!(otlp.protocols.http.endpoint, "localhost:0".parse().unwrap());
+    assert_eq!(otlp.protocols.http.max_request_body_size, "9000000".parse().unwrap());
+    assert!(otlp.insecure);
+    assert_eq!(otlp.memory_budget, ByteSize::mebibytes(1024));
+    assert_eq!(config.storage.directory, Path::new("/data"));
+    assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
+    assert_eq!(config.derive.max_label_length, 64);
+    assert_eq!(config.metrics.interval, Duration::from_secs(60));
+    assert!(config.metrics.resource_attributes.is_empty());
+    assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
+    assert_eq!(config.exporters.prometheus.unwrap().endpoint, "0.0.0.0:9464".parse().unwrap());
+    let exporter = &config.exporters.otlp["a.b-c_1"];
+    assert_eq!(exporter.endpoint.to_string().as_str(), "http://192.0.2.1:4318/otlp");
+    assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
+    assert_eq!(exporter.signals, [Signal::Logs]);
+    assert_eq!(exporter.headers["X-Key"].expose(), "5");
+    assert_eq!(exporter.compression, Compression::None);
+    assert_eq!(exporter.temporality, Temporality::Delta);
+    assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
+    assert_eq!(exporter.timeout, Duration::from_millis(1500));
+    let archive = config.archive.unwrap();
+    assert_eq!(archive.directory, Path::new("/data/archive"));
+    assert_eq!(archive.include, Include::All);
+    assert_eq!(archive.max_rows, 7);
+    assert_eq!(archive.max_age, Duration::from_secs(5400));
+    assert_eq!(archive.compression, ArchiveCompression::Zstd(19));
+    assert_eq!(config.admin.endpoint, "127.0.0.1:1".parse().unwrap());
+    assert_eq!(
+        loaded.warnings,
+        [
+            "\"exporters.prometheus.endpoint\": 0.0.0.0:9464 can be reached from other machines, and nothing asks who calls"
+        ]
+    );
+}
+
+// Guarantees how exporters and the archive are switched off, and that a file's exporters are all there are.
+#[test]
+fn exporters_and_archive_can_be_switched_off() {
+    let config = load("archive: null\nexporters: {}\n").unwrap().config;
+    assert_eq!(config.archive, None);
+    assert_eq!((config.exporters.prometheus, config.exporters.otlp.len()), (None, 0));
+
+    let config = load("exporters: { otlp/x: { endpoint: \"http://192.0.2.1:1\" } }\n").unwrap().config;
+    assert_eq!((config.exporters.prometheus, config.exporters.otlp.len()), (None, 1));
+}

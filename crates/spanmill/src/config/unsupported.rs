@@ -1,0 +1,164 @@
+//! What the contract has and this version has not: refused until it does something, never ignored.
+//!
+//! A key may be written with the value that changes nothing. Whoever builds one of these takes its line out.
+
+use super::document::{KeyPath, Node, Value};
+use super::report::Report;
+use super::units::{ByteSize, parse_duration};
+
+enum Until {
+    /// The key may have this value (YAML, the default) and no other.
+    Only(&'static str),
+    /// The key may have any value it knows but this one.
+    Not(&'static str),
+}
+use Until::{Not, Only};
+
+/// In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
+const LATER: &[(&str, Until)] = &[
+    ("receivers.otlp.tls", Only("null")),
+    ("receivers.otlp.auth", Only("none")),
+    ("storage.wal", Only("{ enabled: false, max_size: 4GiB }")),
+    ("storage.when_full", Only("block")),
+    ("derive.content", Only("keep")),
+    ("derive.content_hash_key", Only("null")),
+    ("derive.duplicate_window", Only("30m")),
+    ("derive.duplicate_max_entries", Only("2000000")),
+    ("derive.settle_wait", Only("10s")),
+    ("derive.settle_memory", Only("64MiB")),
+    ("derive.merge_unlinked_duplicates", Only("false")),
+    ("derive.prices", Only("{ catalogue: builtin, overrides: [], supplied_cost: honour }")),
+    ("metrics.semconv", Only("1.41")),
+    ("exporters.otlp/NAME.signals", Not("traces")),
+    ("exporters.otlp/NAME.tls", Only("null")),
+    ("exporters.otlp/NAME.profile", Only("default")),
+    ("exporters.otlp/NAME.histograms", Only("explicit")),
+    ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),
+    ("exporters.otlp/NAME.when_full", Only("block")),
+    ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
+    ("admin.tls", Only("null")),
+    ("admin.auth", Only("none")),
+    ("monitors", Only("null")),
+    ("alerts", Only("null")),
+    ("slos", Only("null")),
+    ("notifiers", Only("null")),
+];
+
+/// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.
+pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {
+    for (pattern, until) in LATER {
+        for path in matching_paths(document, pattern) {
+            match until {
+                Only(default) => {
+                    // The table is parsed by a test: no line of it is ever skipped.
+                    let Ok(default) = Node::parse(default) else {
+                        continue;
+                    };
+                    if let Some(found) = document.get(&path) {
+                        refuse_other(found, &default, &path, report);
+                    }
+                    document.remove(&path);
+                }
+                Not(value) => refuse_value(document, value, &path, report),
+            }
+        }
+    }
+}
+
+/// Refuses every part of a value that differs from the default.
+fn refuse_other(found: &Node, default: &Node, path: &KeyPath, report: &mut Report<'_>) {
+    match (&found.value, &default.value) {
+        (Value::Mapping(entries), Value::Mapping(defaults)) => {
+            for (key, value) in entries {
+                let path = path.join(&key.name);
+                match defaults.iter().find(|(known, _)| known.name == key.name) {
+                    Some((_, default)) => refuse_other(value, default, &path, report),
+                    None => {
+                        let known: Vec<&str> = defaults.iter().map(|(known, _)| known.name.as_str()).collect();
+                        report.refuse_key(&path, &known);
+                    }
+                }
+            }
+        }
+        (Value::Null, Value::Null) => {}
+        (Value::Sequence(items), Value::Sequence(defaults)) if items.is_empty() && defaults.is_empty() => {}
+        (Value::Scalar(text), Value::Scalar(default)) if means_the_same(text, default) => {}
+        _ => {
+            let default = flow(default);
+            report.refuse(path, format!("\"{path}\" is not supported yet, the only value is {default}"));
+        }
+    }
+}
+
+fn refuse_value(document: &Node, value: &str, path: &KeyPath, report: &mut Report<'_>) {
+    let is_value = |node: &Node| matches!(&node.value, Value::Scalar(text) if text == value);
+    let message = |path: &KeyPath| format!("\"{path}\": {value} is not supported yet");
+    match document.get(path) {
+        Some(Node { value: Value::Sequence(items), .. }) => {
+            for index in (0..items.len()).filter(|index| is_value(&items[*index])) {
+                let element = path.join(&format!("[{index}]"));
+                report.refuse(&element, message(&element));
+            }
+        }
+        Some(node) if is_value(node) => report.refuse(path, message(path)),
+        _ => {}
+    }
+}
+
+/// `1000ms` is `1s`, and `65536KiB` is `64MiB`.
+fn means_the_same(a: &str, b: &str) -> bool {
+    let same_duration = || parse_duration(a).is_ok_and(|a| parse_duration(b) == Ok(a));
+    let same_size = || a.parse::<ByteSize>().is_ok_and(|a| b.parse() == Ok(a));
+    a == b || same_duration() || same_size()
+}
+
+/// The paths of the document that a line of the table means.
+fn matching_paths(document: &Node, pattern: &str) -> Vec<KeyPath> {
+    let mut paths = vec![KeyPath::default()];
+    for segment in pattern.split('.') {
+        paths = paths
+            .iter()
+            .flat_map(|path| match document.get(path).map(|node| &node.value) {
+                Some(Value::Mapping(entries)) => entries
+                    .iter()
+                    .filter(|(key, _)| match segment {
+                        "otlp/NAME" => key.name.starts_with("otlp/"),
+                        _ => key.name == segment,
+                    })
+                    .map(|(key, _)| path.join(&key.name))
+                    .collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+    }
+    paths
+}
+
+/// A value in one line of YAML.
+fn flow(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "null".to_owned(),
+        Value::Scalar(text) => text.clone(),
+        Value::Sequence(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Mapping(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(key, value)| format!("{}: {}", key.name, flow(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Guarantees that every line of the table takes effect.
+    #[test]
+    fn every_default_of_the_table_is_yaml() {
+        for (path, until) in LATER {
+            if let Only(default) = until {
+                assert!(Node::parse(default).is_ok(), "{path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What types alone do not say: ranges, and values that must fit each other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Config;
+use super::document::KeyPath;
+use super::exporters::{OtlpExporter, Protocol};
+use super::report::Report;
+
+/// Reports every value that cannot stand, alone or beside the others.
+pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
+    listeners(config, report);
+    limits(config, report);
+    names(config, report);
+    for (name, exporter) in &config.exporters.otlp {
+        otlp_exporter(config, name, exporter, report);
+    }
+}
+
+fn listeners(config: &Config, report: &mut Report<'_>) {
+    let listeners = config.listeners();
+    for (index, (path, address)) in listeners.iter().enumerate() {
+        let path = KeyPath::of(path);
+        if !address.is_loopback() && !config.receivers.otlp.insecure {
+            let wanted = "listening beyond loopback without auth is refused unless receivers.otlp.insecure is true";
+            report.refuse_value(&path, wanted);
+        }
+        for (other_path, other) in &listeners[..index] {
+            let other_path = KeyPath::of(other_path);
+            if !address.overlaps(other) || report.is_refused(&other_path) {
+                continue;
+            }
+            // One of the two may be a default: what the file says is what is refused.
+            let (refused, stays) = match report.is_in_file(&path) {
+                true => (&path, &other_path),
+                false => (&other_path, &path),
+            };
+            report.refuse_value(refused, &format!("\"{stays}\" already listens on {address}"));
+        }
+    }
+}
+
+/// Whole numbers and durations that must not be too small.
+fn limits(config: &Config, report: &mut Report<'_>) {
+    let receiver = &config.receivers.otlp;
+    let (grpc, http) = (&receiver.protocols.grpc, &receiver.protocols.http);
+    let mut at_least = |ok: bool, path: &[&str], least: &str| {
+        if !ok {
+            report.refuse_value(&KeyPath::of(path), &format!("expected at least {least}"));
+        }
+    };
+    let second = Duration::from_secs(1);
+
+    let grpc_size = ["receivers", "otlp", "protocols", "grpc", "max_recv_msg_size"];
+    at_least(grpc.max_recv_msg_size.bytes() > 0, &grpc_size, "1");
+    let http_size = ["receivers", "otlp", "protocols", "http", "max_request_body_size"];
+    at_least(http.max_request_body_size.bytes() > 0, &http_size, "1");
+    // A request larger than the whole budget would be pushed back for ever.
+    let largest = grpc.max_recv_msg_size.max(http.max_request_body_size);
+    let budget = ["receivers", "otlp", "memory_budget"];
+    at_least(receiver.memory_budget >= largest, &budget, &format!("the largest request, {largest}"));
+
+    at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
+    at_least(config.metrics.interval >= second, &["metrics", "interval"], "1s");
+    let cardinality = ["metrics", "aggregation_cardinality_limit"];
+    at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");
+    if let Some(archive) = &config.archive {
+        at_least(archive.max_rows > 0, &["archive", "max_rows"], "1");
+        at_least(archive.max_age >= second, &["archive", "max_age"], "1s");
+    }
+}
+
+/// Texts that must not be empty, and lists that must not say a thing twice.
+fn names(config: &Config, report: &mut Report<'_>) {
+    let mut directories = vec![(["storage", "directory"], &config.storage.directory)];
+    directories.extend(config.archive.as_ref().map(|archive| (["archive", "directory"], &archive.directory)));
+    for (path, directory) in directories {
+        if directory.as_os_str().is_empty() {
+            report.refuse_value(&KeyPath::of(&path), "expected a directory");
+        }
+    }
+    for (path, attributes) in [
+        (["derive", "dimensions"], &config.derive.dimensions),
+        (["metrics", "resource_attributes"], &config.metrics.resource_attributes),
+    ] {
+        let path = KeyPath::of(&path);
+        let mut seen = BTreeSet::new();
+        for (index, attribute) in attributes.iter().enumerate() {
+            if attribute.is_empty() || !seen.insert(attribute) {
+                let element = path.join(&format!("[{index}]"));
+                report.refuse_value(&element, "expected an attribute name that is not in the list yet");
+            }
+        }
+    }
+}
+
+fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &mut Report<'_>) {
+    let path = KeyPath::of(&["exporters", &format!("otlp/{name}")]);
+    let endpoint = path.join("endpoint");
+    if let Some((listener, address)) = config.own_listener(exporter)
+        && !report.is_refused(&KeyPath::of(listener))
+    {
+        let listener = KeyPath::of(listener);
+        report.refuse_value(&endpoint, &format!("is Spanmill's own listener \"{listener}\" ({address})"));
+    }
+    if exporter.protocol == Protocol::Grpc && exporter.endpoint.has_path() {
+        report.refuse_value(&endpoint, "expected no path, for the protocol is grpc");
+    }
+
+    let mut signals = exporter.signals.clone();
+    signals.dedup();
+    if signals.is_empty() || signals.len() < exporter.signals.len() {
+        report.refuse_value(&path.join("signals"), "expected metrics, logs or both");
+    }
+    if exporter.max_request_size.bytes() == 0 {
+        report.refuse_value(&path.join("max_request_size"), "expected at least 1");
+    }
+    if exporter.timeout.is_zero() {
+        report.refuse_value(&path.join("timeout"), "expected at least 1ms");
+    }
+    for (header, value) in &exporter.headers {
+        if let Err(message) = check_header(header, value.expose()) {
+            // What was found is not said: it may be a secret.
+            report.refuse(&path.join("headers").join(header), format!("\"{path}.headers.{header}\": {message}"));
+        }
+    }
+}
+
+/// Whether a header can be sent, over HTTP and as gRPC metadata.
+pub(super) fn check_header(name: &str, value: &str) -> Result<(), &'static str> {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || !name.chars().all(in_name) {
+        return Err("expected a header name of letters, digits, - _ and .");
+    }
+    if !value.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        return Err("expected a header value of printable ASCII characters");
+    }
+    Ok(())
+}

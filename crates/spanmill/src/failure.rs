@@ -1,0 +1,76 @@
+//! Why the command failed, and the exit code that says so.
+
+use std::io;
+
+use crate::config::error::ConfigError;
+
+/// Everything that ends the command. Exit codes are those of sysexits.h.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The effective configuration cannot be written as YAML.
+    #[error("cannot print the configuration: {0}")]
+    Print(#[from] serde_saphyr::SerializeError),
+    /// A listener cannot be bound.
+    #[error("cannot listen on {address} for {what}: {source}")]
+    Listen {
+        /// What would have listened.
+        what: &'static str,
+        /// Where.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A destination is configured wrongly.
+    #[error("{0}")]
+    Export(#[from] export::ExportError),
+    /// The archive failed.
+    #[error("archive: {0}")]
+    Archive(#[from] archive::ArchiveError),
+    /// A file to replay is wrong.
+    #[error("{0}")]
+    Replay(#[from] receive::ReplayError),
+    /// A stored request is malformed.
+    #[error("{place}: {source}")]
+    Malformed {
+        /// Where it stands.
+        place: receive::Place,
+        /// What is wrong.
+        source: otlp::WireError,
+    },
+    /// The demonstration could not send.
+    #[error("demo: {0}")]
+    Demo(String),
+    /// Something could not be finished in time.
+    #[error("{0}")]
+    Deadline(String),
+    /// The operating system refused.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// What was tried when the operating system refused.
+    pub(crate) fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    /// The exit code: 64 for bad configuration, 65 for bad data, 66 for unreadable input, 71 and 74 for the system.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Export(_) => 64,
+            Self::Replay(receive::ReplayError::Read { .. }) => 66,
+            Self::Replay(_) | Self::Malformed { .. } => 65,
+            Self::Listen { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
+            Self::Print(_) | Self::Archive(_) | Self::Io { .. } => 74,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The `spanmill` command: reads the command line, runs one command, prints what went wrong. Nothing else prints errors.
+
+mod admin;
+mod applier;
+mod commands;
+mod config;
+mod failure;
+mod ingest;
+mod listeners;
+mod server;
+mod table;
+mod telemetry;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::table::Format;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An OpenTelemetry collector stage for GenAI traffic: one call, one count.
+///
+/// Without a command it serves: OTLP in on 127.0.0.1:4317 (gRPC) and :4318 (HTTP), metrics on :9464, an archive in
+/// ./spanmill-data.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// Configuration file (YAML); without one the defaults hold.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve from a temporary directory, send the bundled real payloads to it, and show what they come to.
+    Demo {
+        /// Exit after the table instead of serving on.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Count what stands in files: protobuf requests (*.binpb) and OTLP JSON lines (*.json, *.jsonl).
+    Replay {
+        /// Files, or directories that hold them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// How to print the result.
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => commands::serve::run(cli.config.as_deref()),
+        Some(Command::Demo { once }) => commands::demo::run(once),
+        Some(Command::Replay { paths, format }) => commands::replay::run(&paths, format),
+        Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+#[allow(clippy::print_stderr)]
+fn report(failure: &Failure) -> ExitCode {
+    eprintln!("spanmill: {failure}");
+    ExitCode::from(failure.exit_code())
+}

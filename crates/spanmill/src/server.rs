@@ -1,0 +1,293 @@
+//! A running Spanmill: everything started in the order of the flow, and ended in the same order.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aggregate::{Layout, Pipeline, Record, Settings};
+use archive::{Archive, ArchiveConfig};
+use export::{Compression, Destination, Exporter, Protocol, Temporality};
+use genai::Deriver;
+use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wal::{AppendError, Log, Lsn};
+
+use crate::admin::{self, Readiness};
+use crate::applier::{Applier, LogRecord, Progress, SharedPipeline, Sinks, with_own};
+use crate::config::Config;
+use crate::config::exporters::{self, OtlpExporter};
+use crate::config::sections;
+use crate::failure::Failure;
+use crate::ingest::Ingestion;
+use crate::listeners::{Addresses, Listeners};
+use crate::telemetry::Telemetry;
+
+/// How many error records are kept.
+const ERROR_RECORDS: usize = 100_000;
+/// How long requests in flight may take to finish when the server stops.
+const REQUEST_GRACE: Duration = Duration::from_secs(10);
+/// How long destinations may take to receive what is queued when the server stops.
+const EXPORT_GRACE: Duration = Duration::from_secs(10);
+
+/// A server that runs until it is shut down.
+#[derive(Debug)]
+pub(crate) struct Server {
+    addresses: Addresses,
+    pipeline: SharedPipeline,
+    log: Log<LogRecord>,
+    applier: Applier,
+    exporters: Arc<Vec<Exporter>>,
+    readiness: Readiness,
+    stop_receiving: watch::Sender<bool>,
+    receivers: JoinSet<Result<(), receive::ServeError>>,
+    stop_answering: watch::Sender<bool>,
+    answering: JoinSet<std::io::Result<()>>,
+    ticker: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts everything. Nothing is left running if any part of it fails.
+    pub(crate) async fn start(config: &Config, listeners: Listeners) -> Result<Self, Failure> {
+        let addresses = listeners.addresses()?;
+        // Without a log on disk an instance does not outlive its process, and neither does its id.
+        let instance_id = uuid::Uuid::new_v4().simple().to_string();
+        let telemetry = Telemetry::new(&instance_id);
+        let meter = telemetry.meter();
+
+        let exporters = config
+            .exporters
+            .otlp
+            .iter()
+            .map(|(name, exporter)| Exporter::spawn(destination(name, exporter), &meter))
+            .collect::<Result<Vec<_>, _>>()?;
+        let exporters = Arc::new(exporters);
+        let archive = match &config.archive {
+            Some(archive) => Some(Archive::start(archive_config(archive, &instance_id), &meter)?),
+            None => None,
+        };
+
+        let pipeline = Pipeline::new(settings(config, &exporters, instance_id));
+        let index = pipeline.index();
+        let pipeline = SharedPipeline::new(pipeline);
+        let memory_budget = config.receivers.otlp.memory_budget.as_usize();
+        let (log, reader) = Log::in_memory(memory_budget, unix_nanos);
+        let cursor = log.cursor();
+        let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
+        let applier =
+            Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
+
+        let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone() };
+        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter);
+        let (stop_receiving, stopped_receiving) = watch::channel(false);
+        let mut receivers = JoinSet::new();
+        let protocols = &config.receivers.otlp.protocols;
+        let grpc_limits = Limits { max_request_size: protocols.grpc.max_recv_msg_size.as_usize(), ..Limits::default() };
+        let http_limits =
+            Limits { max_request_size: protocols.http.max_request_body_size.as_usize(), ..Limits::default() };
+        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await;
+        let http = HttpServer::new(listeners.http, intake, http_limits);
+        receivers.spawn(grpc.serve(told(stopped_receiving.clone()), REQUEST_GRACE));
+        receivers.spawn(http.serve(told(stopped_receiving), REQUEST_GRACE));
+
+        let (stop_answering, stopped_answering) = watch::channel(false);
+        let mut answering = JoinSet::new();
+        if let Some(listener) = listeners.prometheus {
+            let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
+            let source = move || {
+                let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
+                async move { current_metrics(pipeline, telemetry).await }
+            };
+            answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
+        }
+        let readiness = Readiness::new(log.clone());
+        answering.spawn(admin::serve(listeners.admin, pipeline.clone(), readiness.clone(), told(stopped_answering)));
+        let ticker = tokio::spawn(close_intervals(log.clone(), config.metrics.interval));
+
+        readiness.set_ready(true);
+        Ok(Self {
+            addresses,
+            pipeline,
+            log,
+            applier,
+            exporters,
+            readiness,
+            stop_receiving,
+            receivers,
+            stop_answering,
+            answering,
+            ticker,
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    pub(crate) fn pipeline(&self) -> &SharedPipeline {
+        &self.pipeline
+    }
+
+    /// Settles what is held and waits until all that was acknowledged is applied.
+    pub(crate) async fn drain(&self) {
+        let mut progress: Progress = self.applier.progress();
+        if let Ok(lsn) = self.append(Record::Drain).await {
+            progress.until(lsn).await;
+        }
+    }
+
+    /// Appends a record that must not be lost to a log that may be full for a moment.
+    async fn append(&self, record: Record) -> Result<Lsn, AppendError> {
+        append(&self.log, record).await
+    }
+
+    /// Stops accepting, finishes the requests in flight, settles, closes the interval, and flushes every sink.
+    ///
+    /// # Errors
+    /// The archive failed, or requests did not finish in time; everything else was still done.
+    pub(crate) async fn shutdown(mut self) -> Result<(), Failure> {
+        self.readiness.set_ready(false);
+        self.stop_receiving.send_replace(true);
+        let mut result = Ok(());
+        while let Some(ended) = self.receivers.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => result = Err(Failure::Deadline(error.to_string())),
+                Err(error) => result = Err(Failure::Deadline(error.to_string())),
+            }
+        }
+        self.ticker.abort();
+        for record in [Record::Drain, Record::ExportInterval] {
+            if let Err(error) = self.append(record).await {
+                tracing::error!(%error, "the last interval was not closed");
+            }
+        }
+        self.log.close();
+        let applier = self.applier;
+        let archive = tokio::task::spawn_blocking(|| applier.join().map(Archive::finish)).await;
+        match archive {
+            Ok(None | Some(Ok(_))) => {}
+            Ok(Some(Err(error))) => result = Err(Failure::Archive(error)),
+            Err(error) => result = Err(Failure::Deadline(error.to_string())),
+        }
+        let mut flushing = JoinSet::new();
+        match Arc::try_unwrap(self.exporters) {
+            Ok(exporters) => exporters.into_iter().for_each(|exporter| {
+                flushing.spawn(exporter.shutdown(EXPORT_GRACE));
+            }),
+            Err(_) => tracing::error!("exporters are still in use and were not flushed"),
+        }
+        while flushing.join_next().await.is_some() {}
+        self.stop_answering.send_replace(true);
+        while self.answering.join_next().await.is_some() {}
+        result
+    }
+}
+
+/// The metrics of this moment: derived ones, the open interval included, and Spanmill's own.
+async fn current_metrics(
+    pipeline: SharedPipeline,
+    telemetry: Telemetry,
+) -> Arc<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest> {
+    let collected = tokio::task::spawn_blocking(move || {
+        let derived = pipeline.lock().snapshot().map(Arc::new);
+        with_own(derived, &telemetry)
+    });
+    collected.await.unwrap_or_default()
+}
+
+/// Closes the open interval again and again.
+async fn close_intervals(log: Log<LogRecord>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // The first tick comes at once, when there is nothing to close.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        if append(&log, Record::ExportInterval).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for room in the log.
+async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    loop {
+        match log.append(LogRecord(record.clone())).await {
+            Err(AppendError::Full) => tokio::time::sleep(PAUSE).await,
+            result => return result,
+        }
+    }
+}
+
+/// Resolves when the channel says so, or its sender is gone.
+fn told(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// The wall clock, in nanoseconds since the Unix epoch. The log is the only one who asks it.
+pub(crate) fn unix_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Settings {
+    let metrics = |temporality: Temporality| {
+        exporters.iter().map(Exporter::destination).any(|to| to.metrics && to.temporality == temporality)
+    };
+    Settings {
+        layout: Layout {
+            resource_attributes: config.metrics.resource_attributes.clone(),
+            dimensions: config.derive.dimensions.clone(),
+            max_label_length: config.derive.max_label_length,
+        },
+        cardinality_limit: config.metrics.aggregation_cardinality_limit,
+        error_records: ERROR_RECORDS,
+        instance_id,
+        delta: metrics(Temporality::Delta),
+        cumulative: metrics(Temporality::Cumulative),
+        error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
+    }
+}
+
+fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
+    Destination {
+        name: format!("otlp/{name}"),
+        endpoint: exporter.endpoint.to_string(),
+        protocol: match exporter.protocol {
+            exporters::Protocol::Grpc => Protocol::Grpc,
+            exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,
+        },
+        headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect(),
+        compression: match exporter.compression {
+            exporters::Compression::Gzip => Compression::Gzip,
+            exporters::Compression::Zstd => Compression::Zstd,
+            exporters::Compression::None => Compression::None,
+        },
+        timeout: exporter.timeout,
+        temporality: match exporter.temporality {
+            exporters::Temporality::Cumulative => Temporality::Cumulative,
+            exporters::Temporality::Delta => Temporality::Delta,
+        },
+        metrics: exporter.signals.contains(&exporters::Signal::Metrics),
+        logs: exporter.signals.contains(&exporters::Signal::Logs),
+    }
+}
+
+fn archive_config(archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {
+    let sections::ArchiveCompression::Zstd(level) = archive.compression;
+    ArchiveConfig {
+        directory: archive.directory.clone(),
+        include: match archive.include {
+            sections::Include::Genai => archive::Include::Genai,
+            sections::Include::All => archive::Include::All,
+        },
+        max_rows: archive.max_rows,
+        max_age: archive.max_age,
+        zstd_level: i32::from(level),
+        instance: instance_id.to_owned(),
+    }
+}

@@ -1,0 +1,51 @@
+//! Any bytes as a trace request: the facts are those of its spans, and hold together.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use spanmill_genai::{Deriver, SpanFacts};
+use spanmill_otlp::trace::{self, Event, Scope, Span, Visitor};
+use spanmill_otlp::{KeyValue, Text};
+
+fuzz_target!(|body: &[u8]| {
+    let deriver = Deriver::default();
+    let derived = deriver.derive(body);
+    assert!(derived == deriver.derive(body), "deriving has no memory");
+
+    let mut spans = Spans(0);
+    let walked = trace::walk(body, &mut spans);
+    assert_eq!(derived.is_err(), walked.is_err());
+    let Ok(facts) = derived else { return };
+    assert_eq!(facts.len(), spans.0);
+    facts.iter().for_each(|span| check(span, body));
+});
+
+fn check(span: &SpanFacts, body: &[u8]) {
+    let inside = |text: Text| assert!(text.end() as usize <= body.len());
+    inside(span.span);
+    inside(span.resource);
+    inside(span.request_model);
+    inside(span.response_model);
+    assert!(!span.model(body).is_empty());
+
+    let (usage, classes) = (span.usage, span.usage.classes());
+    assert_eq!(
+        classes.input_uncached + classes.cache_read + classes.cache_write,
+        usage.input.unwrap_or_default().into()
+    );
+    assert_eq!(classes.output_visible + classes.reasoning, usage.output.unwrap_or_default().into());
+}
+
+/// Counts spans.
+struct Spans(usize);
+
+impl Visitor for Spans {
+    fn resource(&mut self, _: Text) {}
+    fn resource_attribute(&mut self, _: KeyValue) {}
+    fn scope(&mut self, _: Scope) {}
+    fn attribute(&mut self, _: KeyValue) {}
+    fn event(&mut self, _: Event) {}
+    fn span(&mut self, _: &Span) {
+        self.0 += 1;
+    }
+}
