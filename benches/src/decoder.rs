@@ -2,8 +2,8 @@
 
 use genai::Deriver;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use otlp::trace::{Event, Scope, Span, Visitor, walk};
-use otlp::{KeyValue, Text, WireError};
+use otlp::trace::{Event, Scope, Span, SpanVisitor, Visitor, walk};
+use otlp::{Text, Value, WireError};
 use prost::Message;
 
 /// A way of reading an `ExportTraceServiceRequest`.
@@ -76,16 +76,18 @@ impl Visitor for Seen {
         self.bytes += message.len() as u64;
     }
 
-    fn resource_attribute(&mut self, attribute: KeyValue) {
-        self.bytes += attribute.key.len() as u64;
+    fn resource_attribute(&mut self, key: &[u8], _value: Value) {
+        self.bytes += key.len() as u64;
     }
 
     fn scope(&mut self, scope: Scope) {
         self.bytes += scope.message.len() as u64;
     }
+}
 
-    fn attribute(&mut self, attribute: KeyValue) {
-        std::hint::black_box(attribute);
+impl SpanVisitor for Seen {
+    fn attribute(&mut self, key: &[u8], value: Value) {
+        std::hint::black_box((key, value));
     }
 
     fn event(&mut self, event: Event) {

@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use spanmill_genai::{Deriver, SpanFacts};
-use spanmill_otlp::trace::{self, Event, Scope, Span, Visitor};
-use spanmill_otlp::{KeyValue, Text};
+use spanmill_otlp::trace::{self, Event, Scope, Span, SpanVisitor, Visitor};
+use spanmill_otlp::{Text, Value};
 
 fuzz_target!(|body: &[u8]| {
     let deriver = Deriver::default();
@@ -29,11 +29,10 @@ fn check(span: &SpanFacts, body: &[u8]) {
     assert!(!span.model(body).is_empty());
 
     let (usage, classes) = (span.usage, span.usage.classes());
-    assert_eq!(
-        classes.input_uncached + classes.cache_read + classes.cache_write,
-        usage.input.unwrap_or_default().into()
-    );
-    assert_eq!(classes.output_visible + classes.reasoning, usage.output.unwrap_or_default().into());
+    let input = classes.input_uncached + classes.cache_read + classes.cache_write;
+    let output = classes.output_visible + classes.reasoning;
+    assert_eq!(input, u64::from(usage.input.unwrap_or_default()));
+    assert_eq!(output, u64::from(usage.output.unwrap_or_default()));
 }
 
 /// Counts spans.
@@ -41,9 +40,12 @@ struct Spans(usize);
 
 impl Visitor for Spans {
     fn resource(&mut self, _: Text) {}
-    fn resource_attribute(&mut self, _: KeyValue) {}
+    fn resource_attribute(&mut self, _: &[u8], _: Value) {}
     fn scope(&mut self, _: Scope) {}
-    fn attribute(&mut self, _: KeyValue) {}
+}
+
+impl SpanVisitor for Spans {
+    fn attribute(&mut self, _: &[u8], _: Value) {}
     fn event(&mut self, _: Event) {}
     fn span(&mut self, _: &Span) {
         self.0 += 1;

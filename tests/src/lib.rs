@@ -1,1 +1,25 @@
-//! Tests.
+//! What the end-to-end tests need: the real binary, clients, destinations, and a reader for every place that tells totals.
+//!
+//! Nothing here calls into Spanmill's crates: what is tested is what a user runs, through the doors a user has.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod backend;
+mod binary;
+mod client;
+mod corpus;
+mod eventually;
+mod python;
+mod raw;
+mod spanmill;
+mod totals;
+
+pub use backend::{Backend, Received};
+pub use binary::{binary, target_directory};
+pub use client::{Client, Compression, Transport};
+pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
+pub use eventually::{PATIENCE, eventually};
+pub use python::Python;
+pub use raw::{Answer, get, grpc_call, grpc_frame, post};
+pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
+pub use totals::archive::{Row, rows};
+pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

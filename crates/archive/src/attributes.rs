@@ -1,4 +1,4 @@
-//! Attributes as MAP<string, string>: values become text.
+//! Attributes as `MAP<string, string>`: values become text.
 //!
 //! A text stays as it is, with replacement characters where it is not UTF-8. Numbers and booleans are written as in JSON,
 //! doubles in their shortest form (`0.7`, `1.0`, `1e+300`, `NaN`), arrays and maps as JSON, bytes as base64. No value is null.
@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{ArrayBuilder, StringBuilder};
 use arrow_array::{ArrayRef, MapArray, StructArray};
-use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -16,15 +14,15 @@ use otlp::{KeyValue, Value, value};
 use serde::ser::{Serialize, Serializer};
 
 use crate::schema::{list_item, struct_fields};
+use crate::text::{TextBuilder, finish_offsets, new_offsets};
 
-/// Builds a column of type MAP<string, string>.
+/// Builds a column of type `MAP<string, string>`.
 #[derive(Debug)]
 pub(crate) struct AttributesBuilder {
-    keys: StringBuilder,
-    values: StringBuilder,
+    keys: TextBuilder,
+    values: TextBuilder,
+    /// Where the rows end, after a leading zero.
     offsets: Vec<i32>,
-    /// Where a value that is no text becomes one; kept to be filled again.
-    text: Vec<u8>,
 }
 
 /// Bytes that are reserved for each key and each value that is expected.
@@ -33,29 +31,33 @@ const TEXT_BYTES: usize = 24;
 impl AttributesBuilder {
     /// Room for `rows` rows with `attributes` attributes in all.
     pub(crate) fn with_capacity(rows: usize, attributes: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        let texts = || StringBuilder::with_capacity(attributes, attributes * TEXT_BYTES);
-        Self { keys: texts(), values: texts(), offsets, text: Vec::new() }
+        let texts = || TextBuilder::with_capacity(attributes, attributes * TEXT_BYTES);
+        Self { keys: texts(), values: texts(), offsets: new_offsets(rows) }
     }
 
     /// Adds an attribute to the row that is open.
-    pub(crate) fn push(&mut self, body: &[u8], attribute: KeyValue) {
-        append_text(&mut self.keys, attribute.key.bytes(body));
-        match attribute.value {
-            Value::Empty => self.values.append_null(),
-            Value::String(text) => append_text(&mut self.values, text.bytes(body)),
-            other => {
-                self.text.clear();
-                write_value(&mut self.text, body, other);
-                append_text(&mut self.values, &self.text);
-            }
+    #[inline]
+    pub(crate) fn push(&mut self, body: &[u8], key: &[u8], value: Value) {
+        self.keys.push(key);
+        match value {
+            Value::Empty => self.values.push_null(),
+            Value::String(text) => self.values.push(text.bytes(body)),
+            other => self.values.push_written(|out| write_value(out, body, other)),
         }
     }
 
     /// Adds all attributes as one row.
     pub(crate) fn push_row(&mut self, body: &[u8], attributes: impl Iterator<Item = KeyValue>) {
-        attributes.for_each(|attribute| self.push(body, attribute));
+        attributes.for_each(|attribute| self.push(body, attribute.key.bytes(body), attribute.value));
+        self.finish_row();
+    }
+
+    /// Adds an earlier row once more.
+    pub(crate) fn repeat_row(&mut self, row: usize) {
+        if let Some(&[start, end]) = self.offsets.get(row..row + 2) {
+            self.keys.repeat(start as usize..end as usize);
+            self.values.repeat(start as usize..end as usize);
+        }
         self.finish_row();
     }
 
@@ -65,22 +67,13 @@ impl AttributesBuilder {
         self.offsets.push(self.keys.len() as i32);
     }
 
-    /// The column, as an array of `map`, which is a type of the schema. The builder is used up.
+    /// The column, as an array of `map`, which is a type of the schema. The builder is empty again.
     pub(crate) fn finish(&mut self, map: &DataType) -> Result<ArrayRef, ArrowError> {
         let entries = list_item(map)?;
         let texts: Vec<ArrayRef> = vec![Arc::new(self.keys.finish()), Arc::new(self.values.finish())];
         let pairs = StructArray::try_new(struct_fields(entries.data_type())?, texts, None)?;
-        let offsets = OffsetBuffer::new(std::mem::take(&mut self.offsets).into());
+        let offsets = finish_offsets(&mut self.offsets);
         Ok(Arc::new(MapArray::try_new(entries, offsets, pairs, None, false)?))
-    }
-}
-
-/// Appends bytes as text, with replacement characters where they are not UTF-8.
-#[inline]
-pub(crate) fn append_text(column: &mut StringBuilder, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => column.append_value(text),
-        Err(_) => column.append_value(String::from_utf8_lossy(bytes)),
     }
 }
 

@@ -8,17 +8,17 @@ use aggregate::Lsn;
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use crate::error::ArchiveError;
 use crate::path;
-use crate::schema::{self, BLOOM_FILTER, COLUMNS, NESTED_DISTINCT, SORTED_BY, Storage};
+use crate::schema::{self, BLOOM_FILTER, COLUMNS, Cells, NESTED_DISTINCT, SORTED_BY, Storage};
 
-/// Rows of a row group: what a reader skips or reads as one. Large enough that its pages are full, small enough that the
-/// requests it is made of (some 1.4 KB a span) stay below [`ROW_GROUP_BYTES`].
+/// Rows of a row group: what a reader skips or reads as one. A quarter of it is a tenth larger and no faster to write. Lean
+/// spans (1.2 KB with their facts) reach [`ROW_GROUP_BYTES`] a little earlier.
 pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
 /// Memory of the requests that wait for a row group, and of the encoded columns of one that is being written.
 pub(crate) const ROW_GROUP_BYTES: usize = 64 << 20;
@@ -39,19 +39,29 @@ impl FileOptions {
         let mut builder = WriterProperties::builder()
             .set_created_by(concat!("spanmill version ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::ZSTD(level))
-            .set_dictionary_enabled(true)
+            .set_dictionary_enabled(false)
             .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_sorting_columns(Some(sorting_columns()));
-        for column in COLUMNS.iter().filter(|column| column.storage != Storage::Nested) {
-            let statistics = match column.storage {
-                Storage::Opaque => EnabledStatistics::None,
-                _ => EnabledStatistics::Page,
+        for column in COLUMNS {
+            let (has_dictionary, has_ranges) = match column.storage {
+                Storage::Repeating => (true, true),
+                Storage::Everywhere => (true, false),
+                Storage::Number => (false, true),
+                Storage::Opaque => (false, false),
+                Storage::Nested => continue,
             };
+            let statistics = if has_ranges { EnabledStatistics::Page } else { EnabledStatistics::None };
             builder = builder
-                .set_column_dictionary_enabled(column.name.into(), column.storage == Storage::Repeating)
+                .set_column_dictionary_enabled(column.name.into(), has_dictionary)
                 .set_column_statistics_enabled(column.name.into(), statistics);
+            if matches!(column.cells, Cells::Integer(_) | Cells::Time(_) | Cells::Constant(_)) {
+                builder = builder.set_column_encoding(column.name.into(), Encoding::DELTA_BINARY_PACKED);
+            }
+            if matches!(column.cells, Cells::Text(_) | Cells::Id(_)) {
+                builder = builder.set_column_encoding(column.name.into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+            }
         }
         for leaf in NESTED_DISTINCT {
             let path = ColumnPath::new(leaf.split('.').map(str::to_owned).collect());

@@ -1,16 +1,16 @@
 //! Ids as lower-hex text.
 
-use arrow_array::builder::StringBuilder;
+use crate::text::TextBuilder;
 
 /// Bytes of the longest id: a trace id.
 const MAX_ID: usize = 16;
 
-/// Appends an id; null if it is zero, empty, or longer than any id, for none of these tells a span.
+/// Adds an id; null if it is zero, empty, or longer than any id, for none of these tells a span.
 #[inline]
-pub(crate) fn append(column: &mut StringBuilder, id: &[u8]) {
+pub(crate) fn push(column: &mut TextBuilder, id: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     if id.len() > MAX_ID || id.iter().all(|&byte| byte == 0) {
-        column.append_null();
+        column.push_null();
         return;
     }
     let mut text = [0; 2 * MAX_ID];
@@ -18,10 +18,7 @@ pub(crate) fn append(column: &mut StringBuilder, id: &[u8]) {
         pair[0] = DIGITS[usize::from(byte >> 4)];
         pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    match std::str::from_utf8(&text[..2 * id.len()]) {
-        Ok(digits) => column.append_value(digits),
-        Err(_) => column.append_null(),
-    }
+    column.push(&text[..2 * id.len()]);
 }
 
 #[cfg(test)]
@@ -33,11 +30,11 @@ mod tests {
     // Ids are lower-hex with leading zeros; what tells no span is null.
     #[test]
     fn ids_are_lower_hex() {
-        let mut column = StringBuilder::new();
-        append(&mut column, &[0x00, 0xff, 0x0a, 0xb0]);
-        append(&mut column, &[0; 16]);
-        append(&mut column, &[]);
-        append(&mut column, &[1; 17]);
+        let mut column = TextBuilder::with_capacity(4, 32);
+        push(&mut column, &[0x00, 0xff, 0x0a, 0xb0]);
+        push(&mut column, &[0; 16]);
+        push(&mut column, &[]);
+        push(&mut column, &[1; 17]);
         let array = column.finish();
         assert_eq!(array.value(0), "00ff0ab0");
         assert!(array.is_null(1) && array.is_null(2) && array.is_null(3));

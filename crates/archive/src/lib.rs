@@ -22,6 +22,7 @@ mod promoted;
 mod rows;
 mod schema;
 mod span;
+mod text;
 mod writer;
 
 #[cfg(test)]

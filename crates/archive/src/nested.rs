@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{ArrayBuilder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::builder::{Int64Builder, TimestampMicrosecondBuilder};
 use arrow_array::{ArrayRef, ListArray, StructArray};
-use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 use otlp::trace::{EVENT_ATTRIBUTES, Event, LINK_ATTRIBUTES, Link, attributes};
 
-use crate::attributes::{AttributesBuilder, append_text};
+use crate::attributes::AttributesBuilder;
 use crate::hex;
 use crate::schema::{UTC, list_item, micros, struct_fields, unix_nano};
+use crate::text::{TextBuilder, finish_offsets, new_offsets};
 
 /// Columns that are filled while a span is read.
 #[derive(Debug)]
@@ -40,23 +40,23 @@ impl SpanColumns {
     }
 }
 
-/// Builds the LIST<STRUCT> of events.
+/// Builds the `LIST<STRUCT>` of events.
 #[derive(Debug)]
 pub(crate) struct EventsBuilder {
     offsets: Vec<i32>,
     time: TimestampMicrosecondBuilder,
     time_unix_nano: Int64Builder,
-    name: StringBuilder,
+    name: TextBuilder,
     attributes: AttributesBuilder,
 }
 
 impl EventsBuilder {
     fn with_capacity(rows: usize) -> Self {
         Self {
-            offsets: first_offset(rows),
+            offsets: new_offsets(rows),
             time: TimestampMicrosecondBuilder::new(),
             time_unix_nano: Int64Builder::new(),
-            name: StringBuilder::new(),
+            name: TextBuilder::with_capacity(0, 0),
             attributes: AttributesBuilder::with_capacity(0, 0),
         }
     }
@@ -66,7 +66,7 @@ impl EventsBuilder {
         let time = unix_nano(event.time);
         self.time.append_option(time.map(micros));
         self.time_unix_nano.append_option(time);
-        append_text(&mut self.name, event.name.bytes(body));
+        self.name.push(event.name.bytes(body));
         self.attributes.push_row(body, attributes(body, event.message, EVENT_ATTRIBUTES));
     }
 
@@ -74,7 +74,7 @@ impl EventsBuilder {
         self.offsets.push(self.name.len() as i32);
     }
 
-    /// The column, as an array of `list`, which is a type of the schema. The builder is used up.
+    /// The column, as an array of `list`, which is a type of the schema. The builder is empty again.
     pub(crate) fn finish(&mut self, list: &DataType) -> Result<ArrayRef, ArrowError> {
         let map = member(list, "attributes")?;
         let columns: Vec<ArrayRef> = vec![
@@ -83,33 +83,33 @@ impl EventsBuilder {
             Arc::new(self.name.finish()),
             self.attributes.finish(&map)?,
         ];
-        list_of_structs(list, std::mem::take(&mut self.offsets), columns)
+        list_of_structs(list, &mut self.offsets, columns)
     }
 }
 
-/// Builds the LIST<STRUCT> of links.
+/// Builds the `LIST<STRUCT>` of links.
 #[derive(Debug)]
 pub(crate) struct LinksBuilder {
     offsets: Vec<i32>,
-    trace_id: StringBuilder,
-    span_id: StringBuilder,
+    trace_id: TextBuilder,
+    span_id: TextBuilder,
     attributes: AttributesBuilder,
 }
 
 impl LinksBuilder {
     fn with_capacity(rows: usize) -> Self {
         Self {
-            offsets: first_offset(rows),
-            trace_id: StringBuilder::new(),
-            span_id: StringBuilder::new(),
+            offsets: new_offsets(rows),
+            trace_id: TextBuilder::with_capacity(0, 0),
+            span_id: TextBuilder::with_capacity(0, 0),
             attributes: AttributesBuilder::with_capacity(0, 0),
         }
     }
 
     /// Adds a link to the row that is open.
     pub(crate) fn push(&mut self, body: &[u8], link: Link) {
-        hex::append(&mut self.trace_id, link.trace_id.bytes(body));
-        hex::append(&mut self.span_id, link.span_id.bytes(body));
+        hex::push(&mut self.trace_id, link.trace_id.bytes(body));
+        hex::push(&mut self.span_id, link.span_id.bytes(body));
         self.attributes.push_row(body, attributes(body, link.message, LINK_ATTRIBUTES));
     }
 
@@ -117,25 +117,19 @@ impl LinksBuilder {
         self.offsets.push(self.trace_id.len() as i32);
     }
 
-    /// The column, as an array of `list`, which is a type of the schema. The builder is used up.
+    /// The column, as an array of `list`, which is a type of the schema. The builder is empty again.
     pub(crate) fn finish(&mut self, list: &DataType) -> Result<ArrayRef, ArrowError> {
         let map = member(list, "attributes")?;
         let columns: Vec<ArrayRef> =
             vec![Arc::new(self.trace_id.finish()), Arc::new(self.span_id.finish()), self.attributes.finish(&map)?];
-        list_of_structs(list, std::mem::take(&mut self.offsets), columns)
+        list_of_structs(list, &mut self.offsets, columns)
     }
 }
 
-fn first_offset(rows: usize) -> Vec<i32> {
-    let mut offsets = Vec::with_capacity(rows + 1);
-    offsets.push(0);
-    offsets
-}
-
-fn list_of_structs(list: &DataType, offsets: Vec<i32>, columns: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
+fn list_of_structs(list: &DataType, offsets: &mut Vec<i32>, columns: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
     let element = list_item(list)?;
     let structs = StructArray::try_new(struct_fields(element.data_type())?, columns, None)?;
-    Ok(Arc::new(ListArray::try_new(element, OffsetBuffer::new(offsets.into()), Arc::new(structs), None)?))
+    Ok(Arc::new(ListArray::try_new(element, finish_offsets(offsets), Arc::new(structs), None)?))
 }
 
 /// The type of a member of the structs of a list.

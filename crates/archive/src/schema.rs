@@ -63,10 +63,12 @@ pub(crate) enum Cells {
 /// How a column is stored. What this decides is most of what writing costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Storage {
-    /// Few distinct values: a dictionary, and the range of values of each page.
+    /// Texts with few distinct values, others on other pages: a dictionary, and the range of values of each page.
     Repeating,
-    /// Many distinct values that queries compare: no dictionary, the range of values of each page.
-    Distinct,
+    /// Texts with few distinct values, the same on every page, or without order: a dictionary alone.
+    Everywhere,
+    /// Numbers: differences instead of a dictionary, the range of values of each page.
+    Number,
     /// Many distinct values whose range tells nothing: neither.
     Opaque,
     /// A column with structure: [`NESTED_DISTINCT`] decides for each leaf.
@@ -76,7 +78,7 @@ pub(crate) enum Storage {
 use Cells::{
     Constant, Events, Flag, Id, Integer, Links, Money, ResourceAttributes, ScopeAttributes, SpanAttributes, Text, Time,
 };
-use Storage::{Distinct, Nested, Opaque, Repeating};
+use Storage::{Everywhere, Nested, Number, Opaque, Repeating};
 
 const fn column(id: i32, name: &'static str, cells: Cells, storage: Storage) -> Column {
     Column { id, name, cells, storage }
@@ -86,71 +88,71 @@ const fn column(id: i32, name: &'static str, cells: Cells, storage: Storage) -> 
 #[rustfmt::skip]
 pub(crate) const COLUMNS: &[Column] = &[
     // Where and when Spanmill got it.
-    column(1, "lsn", Integer(|row| i64::try_from(row.request.lsn).ok()), Distinct),
-    column(2, "receive_time", Time(|row| unix_nano(row.request.receive_time)), Distinct),
-    column(3, "receive_time_unix_nano", Integer(|row| unix_nano(row.request.receive_time)), Distinct),
+    column(1, "lsn", Integer(|row| i64::try_from(row.request.lsn).ok()), Number),
+    column(2, "receive_time", Time(|row| unix_nano(row.request.receive_time)), Number),
+    column(3, "receive_time_unix_nano", Integer(|row| unix_nano(row.request.receive_time)), Number),
 
     // The span. Times are null if they were not told (0) or lie beyond the year 2262: a cut one would look true.
     column(4, "trace_id", Id(|row| &row.facts.trace_id), Opaque),
     column(5, "span_id", Id(|row| &row.facts.span_id), Opaque),
     column(6, "parent_span_id", Id(|row| &row.facts.parent_span_id), Opaque),
-    column(7, "trace_state", Text(|row| row.header.trace_state.bytes(row.body)), Repeating),
-    column(8, "flags", Integer(|row| Some(row.header.flags.into())), Repeating),
-    column(9, "span_name", Text(|row| row.facts.name.bytes(row.body)), Repeating),
-    column(10, "kind", Text(|row| row.facts.kind.name().as_bytes()), Repeating),
-    column(11, "start_time", Time(|row| unix_nano(row.facts.start)), Distinct),
-    column(12, "start_time_unix_nano", Integer(|row| unix_nano(row.facts.start)), Distinct),
-    column(13, "end_time", Time(|row| unix_nano(row.facts.end)), Distinct),
-    column(14, "end_time_unix_nano", Integer(|row| unix_nano(row.facts.end)), Distinct),
-    column(15, "duration_nano", Integer(|row| row.facts.duration().and_then(|nanos| i64::try_from(nanos).ok())), Distinct),
-    column(16, "status_code", Text(|row| row.facts.status.name().as_bytes()), Repeating),
+    column(7, "trace_state", Text(|row| row.header.trace_state.bytes(row.body)), Everywhere),
+    column(8, "flags", Integer(|row| Some(row.header.flags.into())), Number),
+    column(9, "span_name", Text(|row| row.facts.name.bytes(row.body)), Everywhere),
+    column(10, "kind", Text(|row| row.facts.kind.name().as_bytes()), Everywhere),
+    column(11, "start_time", Time(|row| unix_nano(row.facts.start)), Number),
+    column(12, "start_time_unix_nano", Integer(|row| unix_nano(row.facts.start)), Number),
+    column(13, "end_time", Time(|row| unix_nano(row.facts.end)), Number),
+    column(14, "end_time_unix_nano", Integer(|row| unix_nano(row.facts.end)), Number),
+    column(15, "duration_nano", Integer(|row| row.facts.duration().and_then(|nanos| i64::try_from(nanos).ok())), Number),
+    column(16, "status_code", Text(|row| row.facts.status.name().as_bytes()), Everywhere),
     column(17, "status_message", Text(|row| row.header.status_message.bytes(row.body)), Opaque),
     column(18, "service_name", Text(|row| row.facts.service.bytes(row.body)), Repeating),
-    column(19, "scope_name", Text(|row| row.facts.scope_name.bytes(row.body)), Repeating),
-    column(20, "scope_version", Text(|row| row.facts.scope_version.bytes(row.body)), Repeating),
+    column(19, "scope_name", Text(|row| row.facts.scope_name.bytes(row.body)), Everywhere),
+    column(20, "scope_version", Text(|row| row.facts.scope_version.bytes(row.body)), Everywhere),
     column(21, "resource_attributes", ResourceAttributes, Nested),
     column(22, "scope_attributes", ScopeAttributes, Nested),
     column(23, "span_attributes", SpanAttributes, Nested),
     column(24, "events", Events, Nested),
     column(25, "links", Links, Nested),
-    column(26, "dropped_attributes_count", Integer(|row| Some(row.header.dropped_attributes.into())), Repeating),
-    column(27, "dropped_events_count", Integer(|row| Some(row.header.dropped_events.into())), Repeating),
-    column(28, "dropped_links_count", Integer(|row| Some(row.header.dropped_links.into())), Repeating),
+    column(26, "dropped_attributes_count", Integer(|row| Some(row.header.dropped_attributes.into())), Number),
+    column(27, "dropped_events_count", Integer(|row| Some(row.header.dropped_events.into())), Number),
+    column(28, "dropped_links_count", Integer(|row| Some(row.header.dropped_links.into())), Number),
 
     // What it means. Tokens are canonical: input includes cached input, output includes reasoning; null is "not told".
-    column(29, "gen_ai_dialect", Text(dialect), Repeating),
-    column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Repeating),
+    column(29, "gen_ai_dialect", Text(dialect), Everywhere),
+    column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Everywhere),
     column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Repeating),
     column(32, "gen_ai_provider_name", Text(|row| row.facts.provider.bytes(row.body)), Repeating),
     column(33, "gen_ai_request_model", Text(|row| row.facts.request_model.bytes(row.body)), Repeating),
     column(34, "gen_ai_response_model", Text(|row| row.facts.response_model.bytes(row.body)), Repeating),
-    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.facts.usage.input.map(i64::from)), Distinct),
-    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.facts.usage.output.map(i64::from)), Distinct),
-    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.facts.usage.cache_read.map(i64::from)), Distinct),
-    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.facts.usage.cache_write.map(i64::from)), Distinct),
-    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.facts.usage.reasoning.map(i64::from)), Distinct),
-    column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Distinct),
-    column(41, "streaming", Flag(|row| row.facts.streaming), Repeating),
+    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.facts.usage.input.map(i64::from)), Number),
+    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.facts.usage.output.map(i64::from)), Number),
+    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.facts.usage.cache_read.map(i64::from)), Number),
+    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.facts.usage.cache_write.map(i64::from)), Number),
+    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.facts.usage.reasoning.map(i64::from)), Number),
+    column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Number),
+    column(41, "streaming", Flag(|row| row.facts.streaming), Everywhere),
     column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Repeating),
     column(43, "gen_ai_response_id", Text(|row| row.facts.response_id.bytes(row.body)), Opaque),
     column(44, "gen_ai_agent_name", Text(|row| row.facts.agent_name.bytes(row.body)), Repeating),
     column(45, "gen_ai_tool_name", Text(|row| row.facts.tool_name.bytes(row.body)), Repeating),
     column(46, "gen_ai_workflow_name", Text(|row| row.facts.workflow_name.bytes(row.body)), Repeating),
-    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Opaque),
-    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Opaque),
+    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Everywhere),
+    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Everywhere),
     column(49, "gen_ai_prompt_name", Text(|row| row.facts.prompt_name.bytes(row.body)), Repeating),
     column(50, "gen_ai_prompt_version", Text(|row| row.facts.prompt_version.bytes(row.body)), Repeating),
     column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Repeating),
     column(52, "error_class", Text(|row| row.facts.error.map_or(b"", |error| error.class.name().as_bytes())), Repeating),
     column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
     column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
-    column(55, "cost_usd", Money(|_| None), Distinct), // prices are the next step's
+    column(55, "cost_usd", Money(|_| None), Number), // prices are the next step's
 
     // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals.
-    column(56, "outcome", Text(|row| row.outcome.outcome.name().as_bytes()), Repeating),
-    column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Repeating),
+    column(56, "outcome", Text(|row| row.outcome.outcome.name().as_bytes()), Everywhere),
+    column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Everywhere),
     column(58, "counted_span_id", Id(|row| &row.outcome.counted_span_id), Opaque),
-    column(59, "schema_version", Constant(SCHEMA_VERSION), Repeating),
+    column(59, "schema_version", Constant(SCHEMA_VERSION), Number),
 ];
 
 /// Leaves of nested columns that have no dictionary, as their values seldom repeat. The others have one: keys do repeat, and
@@ -255,14 +257,14 @@ fn with_id(field: Field, id: i32) -> Field {
     field.with_metadata(HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]))
 }
 
-/// MAP<string, string>, its inner fields named as the Parquet format wants them.
+/// `MAP<string, string>`, its inner fields named as the Parquet format wants them.
 fn attributes(ids: &mut Ids) -> DataType {
     let entries = ids.next();
     let pair = vec![ids.field("key", DataType::Utf8, false), ids.field("value", DataType::Utf8, true)];
     DataType::Map(Arc::new(with_id(Field::new_struct("key_value", pair, false), entries)), false)
 }
 
-/// LIST<STRUCT>, its element named as the Parquet format wants it.
+/// `LIST<STRUCT>`, its element named as the Parquet format wants it.
 fn list(ids: &mut Ids, members: impl FnOnce(&mut Ids) -> Vec<Field>) -> DataType {
     let element = ids.next();
     DataType::List(Arc::new(with_id(Field::new_struct("element", members(ids), false), element)))

@@ -24,6 +24,8 @@ pub struct Destination {
     /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
     /// requests only the newest matters.
     pub temporality: Temporality,
+    /// Bytes of one request, encoded, before compression; larger ones are split. OTLP receivers take 4 MiB by default.
+    pub max_request_size: usize,
     /// Whether it takes metrics.
     pub metrics: bool,
     /// Whether it takes logs.

@@ -28,8 +28,6 @@ const MAX_LOGGED_CHARS: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) capacity: Capacity,
-    /// Encoded, before compression.
-    pub(crate) max_request_bytes: usize,
     pub(crate) backoff: Backoff,
 }
 
@@ -37,7 +35,6 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             capacity: Capacity { bytes: 64 * 1024 * 1024, requests: 1024 },
-            max_request_bytes: 4 * 1024 * 1024,
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
         }
     }
@@ -81,7 +78,7 @@ impl Exporter {
             queue: Arc::clone(&queue),
             stats: Arc::clone(&stats),
             overflowing: Arc::clone(&overflowing),
-            max_request_bytes: limits.max_request_bytes,
+            max_request_size: destination.max_request_size,
             backoff: limits.backoff,
             deadline: deadline_set.clone(),
             current: None,
@@ -161,7 +158,7 @@ struct Worker {
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
-    max_request_bytes: usize,
+    max_request_size: usize,
     backoff: Backoff,
     deadline: watch::Receiver<Option<Instant>>,
     /// What is being delivered.
@@ -213,7 +210,7 @@ where
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            self.current = Some(Delivery::new(entry, self.max_request_bytes));
+            self.current = Some(Delivery::new(entry, self.max_request_size));
             self.deliver().await;
             self.current = None;
         }

@@ -36,6 +36,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         headers: vec![("x-key".to_owned(), Secret::from("s3cret"))],
         compression: Compression::None,
         timeout: Duration::from_secs(5),
+        max_request_size: 4 << 20,
         temporality: Temporality::Delta,
         metrics: true,
         logs: true,

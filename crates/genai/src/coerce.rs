@@ -9,7 +9,12 @@ pub(crate) const MAX_COUNT: u64 = 1_000_000_000;
 /// their quotes: unescaping would need a copy. What is not a text is empty.
 #[inline]
 pub(crate) fn text(found: Value, body: &[u8]) -> Text {
-    let Value::String(mut text) = found else { return Text::default() };
+    let Value::String(text) = found else { return Text::default() };
+    if body.get(text.start() as usize) == Some(&b'"') { unquoted(text, body) } else { text }
+}
+
+#[cold]
+fn unquoted(mut text: Text, body: &[u8]) -> Text {
     // Some SDKs quote twice.
     while let [b'"', inner @ .., b'"'] = text.bytes(body) {
         if inner.contains(&b'\\') {
@@ -21,10 +26,15 @@ pub(crate) fn text(found: Value, body: &[u8]) -> Text {
 }
 
 /// The text of a name, where `none`, `null` and `unknown` are ways to say nothing.
+#[inline]
 pub(crate) fn name(found: Value, body: &[u8]) -> Text {
     let text = text(found, body);
     let raw = text.bytes(body);
-    let says_nothing = ["none", "null", "unknown"].iter().any(|nothing| raw.eq_ignore_ascii_case(nothing.as_bytes()));
+    let says_nothing = match text.len() {
+        4 => raw.eq_ignore_ascii_case(b"none") || raw.eq_ignore_ascii_case(b"null"),
+        7 => raw.eq_ignore_ascii_case(b"unknown"),
+        _ => false,
+    };
     if says_nothing { Text::default() } else { text }
 }
 
@@ -53,7 +63,7 @@ pub(crate) enum Count {
 }
 
 /// A count of tokens.
-#[inline]
+#[inline(always)]
 pub(crate) fn count(found: Value, body: &[u8]) -> Count {
     if let Value::Int(number) = found {
         return match u64::try_from(number) {
@@ -61,6 +71,12 @@ pub(crate) fn count(found: Value, body: &[u8]) -> Count {
             _ => Count::Invalid,
         };
     }
+    if matches!(found, Value::Empty) { Count::Absent } else { count_in_words(found, body) }
+}
+
+/// A count that came as anything but an integer.
+#[inline(never)]
+fn count_in_words(found: Value, body: &[u8]) -> Count {
     match number(found, body) {
         Some(number) if (0.0..=MAX_COUNT as f64).contains(&number) => Count::Tokens(number as u32),
         Some(_) => Count::Invalid,

@@ -1,7 +1,7 @@
 //! The walk over a request that makes one [`SpanFacts`] of each span.
 
-use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, Visitor, attributes, walk};
-use otlp::{KeyValue, Text, Value, WireError};
+use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, SpanVisitor, Visitor, attributes, walk};
+use otlp::{Text, Value, WireError};
 
 use crate::dialects::{DialectId, Fact, Plain, Says, Table};
 use crate::error::{self, ErrorFacts};
@@ -57,16 +57,21 @@ struct Derivation<'a> {
 
 /// What was found on the span that is being read.
 struct Found {
-    values: [Value; Plain::COUNT],
-    ranks: [u16; Plain::COUNT],
-    /// Which of them are there: the arrays are not cleared between spans.
+    slots: [Slot; Plain::COUNT],
+    /// Which of them are there: they are not cleared between spans.
     present: u64,
     role: Option<RoleFound>,
     dialect: DialectId,
-    is_genai: bool,
     exception: Option<Exception>,
     /// Time of the first event that says that a stream began to answer.
     first_chunk_event: u64,
+}
+
+/// A value and the rank of the key that told it.
+#[derive(Clone, Copy)]
+struct Slot {
+    value: Value,
+    rank: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -85,15 +90,31 @@ struct Exception {
 
 const _: () = assert!(Plain::COUNT <= 64, "one bit for each plain fact");
 
+/// The bits of some plain facts: most spans have none of most groups, and one test passes over them all.
+const fn bits(of: &[Plain]) -> u64 {
+    let mut mask = 0;
+    let mut i = 0;
+    while i < of.len() {
+        mask |= 1 << of[i] as u32;
+        i += 1;
+    }
+    mask
+}
+
+const STREAM: u64 = bits(&[Plain::FirstChunkSeconds, Plain::FirstChunkMillis, Plain::FirstChunkAt, Plain::Streaming]);
+const FAILURE: u64 = bits(&[Plain::ErrorType, Plain::Level, Plain::Success]);
+const USAGE_OBJECTS: u64 =
+    bits(&[Plain::ProviderMetadata, Plain::UsageDetails, Plain::UsageObject, Plain::InclusiveUsageObject]);
+const LESS_COMMON_NAMES: u64 =
+    bits(&[Plain::ToolName, Plain::WorkflowName, Plain::UserId, Plain::PromptName, Plain::PromptVersion]);
+
 impl Found {
     fn new() -> Self {
         Self {
-            values: [Value::Empty; Plain::COUNT],
-            ranks: [0; Plain::COUNT],
+            slots: [Slot { value: Value::Empty, rank: 0 }; Plain::COUNT],
             present: 0,
             role: None,
             dialect: DialectId::NONE,
-            is_genai: false,
             exception: None,
             first_chunk_event: 0,
         }
@@ -103,21 +124,19 @@ impl Found {
         self.present = 0;
         self.role = None;
         self.dialect = DialectId::NONE;
-        self.is_genai = false;
         self.exception = None;
         self.first_chunk_event = 0;
     }
 
     #[inline(always)]
     fn keep(&mut self, plain: Plain, rank: u16, value: Value) {
-        let index = plain as usize;
-        let bit = 1 << index;
-        if self.present & bit != 0 && self.ranks[index] <= rank {
+        let bit = 1 << plain as u32;
+        let slot = &mut self.slots[plain as usize];
+        if self.present & bit != 0 && slot.rank <= rank {
             return;
         }
         self.present |= bit;
-        self.ranks[index] = rank;
-        self.values[index] = value;
+        *slot = Slot { value, rank };
     }
 
     #[inline(always)]
@@ -126,8 +145,13 @@ impl Found {
     }
 
     #[inline(always)]
+    fn has_any(&self, mask: u64) -> bool {
+        self.present & mask != 0
+    }
+
+    #[inline(always)]
     fn get(&self, plain: Plain) -> Value {
-        if self.has(plain) { self.values[plain as usize] } else { Value::Empty }
+        if self.has(plain) { self.slots[plain as usize].value } else { Value::Empty }
     }
 }
 
@@ -146,9 +170,9 @@ impl Visitor for Derivation<'_> {
         self.service = Text::default();
     }
 
-    fn resource_attribute(&mut self, attribute: KeyValue) {
-        if let Value::String(text) = attribute.value
-            && attribute.key.bytes(self.body) == b"service.name"
+    fn resource_attribute(&mut self, key: &[u8], value: Value) {
+        if let Value::String(text) = value
+            && key == b"service.name"
         {
             self.service = text;
         }
@@ -158,24 +182,25 @@ impl Visitor for Derivation<'_> {
         self.scope = scope;
         self.scope_dialect = self.table.of_scope(scope.name.bytes(self.body));
     }
+}
 
+impl SpanVisitor for Derivation<'_> {
     #[inline(always)]
-    fn attribute(&mut self, attribute: KeyValue) {
-        let Some((rank, row)) = self.table.row(attribute.key.bytes(self.body)) else { return };
-        if let Value::String(text) = attribute.value
+    fn attribute(&mut self, key: &[u8], value: Value) {
+        let Some(row) = self.table.row(key) else { return };
+        if let Value::String(text) = value
             && text.is_empty()
         {
             return;
         }
         let found = &mut self.found;
-        found.is_genai |= row.is_genai;
-        found.dialect = found.dialect.min(row.signal);
+        found.dialect = found.dialect.min(row.dialect);
         match row.fact {
-            Fact::Plain(plain) => found.keep(plain, rank, attribute.value),
+            Fact::Plain(plain) => found.keep(plain, row.rank, value),
             Fact::Role { values, otherwise } => {
-                if found.role.is_none_or(|role| rank < role.rank) {
-                    found.role =
-                        Some(RoleFound { rank, value: coerce::text(attribute.value, self.body), values, otherwise });
+                if found.role.is_none_or(|role| row.rank < role.rank) {
+                    let value = coerce::text(value, self.body);
+                    found.role = Some(RoleFound { rank: row.rank, value, values, otherwise });
                 }
             }
             Fact::Presence => {}
@@ -192,8 +217,13 @@ impl Visitor for Derivation<'_> {
     }
 
     fn span(&mut self, span: &Span) {
-        let facts = self.facts_of(span);
-        self.facts.push(facts);
+        // Facts are large: they are filled where they stay.
+        let mut facts = std::mem::take(&mut self.facts);
+        facts.push(SpanFacts::default());
+        if let Some(last) = facts.last_mut() {
+            self.fill(last, span);
+        }
+        self.facts = facts;
         self.found.clear();
     }
 }
@@ -212,47 +242,43 @@ impl Derivation<'_> {
         self.found.exception = Some(exception);
     }
 
-    fn facts_of(&self, span: &Span) -> SpanFacts {
+    fn fill(&self, facts: &mut SpanFacts, span: &Span) {
         let body = self.body;
-        let mut facts = SpanFacts {
-            resource: self.resource,
-            service: self.service,
-            scope: self.scope.message,
-            scope_name: self.scope.name,
-            scope_version: self.scope.version,
-            span: span.message,
-            name: span.name,
-            trace_id: id(span.trace_id, body),
-            span_id: id(span.span_id, body),
-            parent_span_id: id(span.parent_span_id, body),
-            start: span.start,
-            end: span.end,
-            kind: span.kind.into(),
-            status: span.status_code.into(),
-            dialect: self.found.dialect.min(self.scope_dialect),
-            ..SpanFacts::default()
-        };
-        if !self.found.is_genai {
-            return facts;
+        facts.resource = self.resource;
+        facts.service = self.service;
+        facts.scope = self.scope.message;
+        facts.scope_name = self.scope.name;
+        facts.scope_version = self.scope.version;
+        facts.span = span.message;
+        facts.name = span.name;
+        facts.trace_id = id(span.trace_id, body);
+        facts.span_id = id(span.span_id, body);
+        facts.parent_span_id = id(span.parent_span_id, body);
+        facts.start = span.start;
+        facts.end = span.end;
+        facts.kind = span.kind.into();
+        facts.status = span.status_code.into();
+        facts.dialect = self.found.dialect.min(self.scope_dialect);
+        if self.found.dialect == DialectId::NONE {
+            return;
         }
         facts.request_model = self.name(Plain::RequestModel);
         facts.response_model = self.name(Plain::ResponseModel);
-        if facts.response_model.is_empty() {
+        if facts.response_model.is_empty() && self.found.has(Plain::EitherModel) {
             facts.response_model = self.name(Plain::EitherModel);
         }
-        (facts.role, facts.operation) = self.role(&facts);
-        if facts.role == Role::None {
-            return facts;
-        }
+        (facts.role, facts.operation) = self.role(facts);
         if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
             facts.request_model = model::in_json(self.text(Plain::ModelInJson), body);
         }
-        facts.provider = self.provider(&facts);
-        facts.usage = self.usage(&facts);
-        facts.error = self.error(span, &facts);
-        self.stream(&mut facts);
-        self.names(&mut facts);
-        facts
+        facts.provider = self.provider(facts);
+        facts.usage = self.usage(facts);
+        facts.error = self.error(span, facts);
+        if facts.error.is_some() {
+            self.nothing_answered(facts);
+        }
+        self.stream(facts);
+        self.names(facts);
     }
 
     /// The role and the operation; the rules of reference/counting.md section 1, first hit wins.
@@ -304,7 +330,6 @@ impl Derivation<'_> {
 
     /// Canonical tokens: what stands in the place that the dialect means first, completed by the others.
     fn usage(&self, facts: &SpanFacts) -> Usage {
-        let dialect = facts.dialect.dialect();
         let mut counts = Usage {
             input: self.count(Plain::InputTokens),
             cache_read: self.count(Plain::CacheReadTokens),
@@ -312,22 +337,16 @@ impl Derivation<'_> {
             output: self.count(Plain::OutputTokens),
             reasoning: self.count(Plain::ReasoningTokens),
         };
-        if self.found.has(Plain::ProviderMetadata)
-            && let Some(object) = usage::parse_by_provider(self.text(Plain::ProviderMetadata), self.body)
-        {
+        if !self.found.has_any(USAGE_OBJECTS) {
+            self.make_canonical(&mut counts, facts);
+            return counts;
+        }
+        if let Some(object) = usage::parse_by_provider(self.text(Plain::ProviderMetadata), self.body) {
             let Usage { cache_read, cache_write, reasoning, .. } = object.usage(true);
             counts.fill(&Usage { cache_read, cache_write, reasoning, ..Usage::default() });
         }
-        let semantics =
-            if self.found.has(Plain::UncachedInputTokens) { CacheSemantics::Included } else { dialect.cache };
-        let is_anthropic =
-            facts.provider == Label::Known("anthropic") || facts.request_model.bytes(self.body).starts_with(b"claude");
-        counts.include_cache(semantics, is_anthropic, self.count(Plain::TotalTokens));
-        counts.include_reasoning(dialect.reasoning);
-
-        if self.found.has(Plain::UsageDetails)
-            && let Some(object) = usage::parse_object(self.text(Plain::UsageDetails), self.body)
-        {
+        self.make_canonical(&mut counts, facts);
+        if let Some(object) = usage::parse_object(self.text(Plain::UsageDetails), self.body) {
             let details = object.usage(false);
             // The wire object of the same answer, with more cache in it than a library put into its counts.
             if details.output == counts.output && details.input > counts.input {
@@ -336,9 +355,7 @@ impl Derivation<'_> {
             counts.fill(&details);
         }
         for (plain, trust_inclusive) in [(Plain::UsageObject, false), (Plain::InclusiveUsageObject, true)] {
-            if self.found.has(plain)
-                && let Some(object) = usage::parse_object(self.text(plain), self.body)
-            {
+            if let Some(object) = usage::parse_object(self.text(plain), self.body) {
                 let mut stated = object.usage(trust_inclusive);
                 stated.fill(&counts);
                 counts = stated;
@@ -347,11 +364,26 @@ impl Derivation<'_> {
         counts
     }
 
+    fn make_canonical(&self, counts: &mut Usage, facts: &SpanFacts) {
+        let dialect = facts.dialect.dialect();
+        let semantics =
+            if self.found.has(Plain::UncachedInputTokens) { CacheSemantics::Included } else { dialect.cache };
+        let is_anthropic = || {
+            facts.provider == Label::Known("anthropic") || facts.request_model.bytes(self.body).starts_with(b"claude")
+        };
+        counts.include_cache(semantics, is_anthropic, || self.count(Plain::TotalTokens));
+        counts.include_reasoning(dialect.reasoning);
+    }
+
     /// The failure that the span shows (reference/counting.md section 4).
     fn error(&self, span: &Span, facts: &SpanFacts) -> Option<ErrorFacts> {
         let body = self.body;
+        let is_error = Status::from(span.status_code) == Status::Error;
+        if !is_error && self.found.exception.is_none() && !self.found.has_any(FAILURE) {
+            return None;
+        }
         let kind = self.text(Plain::ErrorType);
-        let is_flagged = Status::from(span.status_code) == Status::Error
+        let is_flagged = is_error
             || !kind.is_empty()
             || self.text(Plain::Level).bytes(body) == b"ERROR"
             || (self.found.has(Plain::Success) && coerce::flag(self.found.get(Plain::Success), body) == Some(false));
@@ -371,8 +403,20 @@ impl Derivation<'_> {
         Some(ErrorFacts { class: error::classify(kind.bytes(body), http_status, message.bytes(body)), kind, message })
     }
 
+    /// A model of which is not told whether it was asked for or answered was asked for, if nothing answered.
+    #[cold]
+    fn nothing_answered(&self, facts: &mut SpanFacts) {
+        let is_told_apart = self.found.has(Plain::ResponseModel) || !facts.request_model.is_empty();
+        if !is_told_apart && !facts.usage.is_reported() {
+            facts.request_model = std::mem::take(&mut facts.response_model);
+        }
+    }
+
     /// Whether the answer was streamed, and when it began.
     fn stream(&self, facts: &mut SpanFacts) {
+        if !self.found.has_any(STREAM) && self.found.first_chunk_event == 0 {
+            return;
+        }
         let body = self.body;
         let seconds = coerce::number(self.found.get(Plain::FirstChunkSeconds), body)
             .or_else(|| coerce::number(self.found.get(Plain::FirstChunkMillis), body).map(|millis| millis / 1e3));
@@ -397,13 +441,15 @@ impl Derivation<'_> {
         facts.finish_reason = finish::reason(self.found.get(Plain::FinishReason), self.body);
         facts.response_id = self.text(Plain::ResponseId);
         facts.agent_name = self.text(Plain::AgentName);
-        facts.tool_name = self.text(Plain::ToolName);
-        facts.workflow_name = self.text(Plain::WorkflowName);
         facts.conversation_id = self.text(Plain::ConversationId);
-        facts.user_id = self.text(Plain::UserId);
-        facts.prompt_name = self.text(Plain::PromptName);
-        facts.prompt_version = self.text(Plain::PromptVersion);
         facts.server_address = self.text(Plain::ServerAddress);
+        if self.found.has_any(LESS_COMMON_NAMES) {
+            facts.tool_name = self.text(Plain::ToolName);
+            facts.workflow_name = self.text(Plain::WorkflowName);
+            facts.user_id = self.text(Plain::UserId);
+            facts.prompt_name = self.text(Plain::PromptName);
+            facts.prompt_version = self.text(Plain::PromptVersion);
+        }
         if facts.role == Role::Tool && facts.tool_name.is_empty() {
             facts.tool_name = facts.name;
         }
@@ -414,7 +460,11 @@ impl Derivation<'_> {
         coerce::text(self.found.get(plain), self.body)
     }
 
+    #[inline]
     fn name(&self, plain: Plain) -> Text {
+        if !self.found.has(plain) {
+            return Text::default();
+        }
         coerce::name(self.found.get(plain), self.body)
     }
 

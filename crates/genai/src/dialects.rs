@@ -71,8 +71,10 @@ pub(crate) const PLAIN: Dialect = Dialect {
 pub struct DialectId(u8);
 
 impl DialectId {
-    /// Beyond every dialect: no signal was seen.
+    /// Beyond every dialect: no sign of GenAI was seen.
     pub(crate) const NONE: Self = Self(u8::MAX);
+    /// GenAI, but no signal of a dialect.
+    pub(crate) const ANY: Self = Self(u8::MAX - 1);
 
     /// The dialect; that of OpenTelemetry if no signal was seen.
     pub fn dialect(self) -> &'static Dialect {
@@ -211,18 +213,18 @@ impl Plain {
 /// The table made ready for the walk.
 #[derive(Debug)]
 pub(crate) struct Table {
-    lookup: Lookup,
-    rows: Vec<Row>,
+    rows: Lookup<Row>,
     scopes: Vec<(&'static str, DialectId)>,
 }
 
-/// A key of the table with its dialect. Its position is its precedence.
-#[derive(Debug, Clone, Copy)]
+/// What the table says of a key.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Row {
     pub(crate) fact: Fact,
-    pub(crate) is_genai: bool,
-    /// The dialect that it is a signal of, else [`DialectId::NONE`].
-    pub(crate) signal: DialectId,
+    /// Its place in the table: the smaller, the more authoritative.
+    pub(crate) rank: u16,
+    /// The dialect that it is a signal of, [`DialectId::ANY`] for other keys of GenAI, [`DialectId::NONE`] for general keys.
+    pub(crate) dialect: DialectId,
 }
 
 impl Table {
@@ -233,25 +235,26 @@ impl Table {
     }
 
     fn build() -> Self {
-        let lookup = Lookup::new(DIALECTS.iter().flat_map(|dialect| dialect.keys).map(|key| key.name));
         let mut rows = Vec::new();
         let mut scopes = Vec::new();
         for (id, dialect) in (0..).map(DialectId).zip(DIALECTS) {
             scopes.extend(dialect.scopes.iter().map(|scope| (*scope, id)));
-            rows.extend(dialect.keys.iter().map(|key| Row {
-                fact: key.fact,
-                is_genai: key.is_genai,
-                signal: if key.is_signal { id } else { DialectId::NONE },
-            }));
+            for key in dialect.keys {
+                let dialect = match key {
+                    Key { is_signal: true, .. } => id,
+                    Key { is_genai: true, .. } => DialectId::ANY,
+                    Key { .. } => DialectId::NONE,
+                };
+                rows.push((key.name, Row { fact: key.fact, rank: rows.len() as u16, dialect }));
+            }
         }
-        Self { lookup, rows, scopes }
+        Self { rows: Lookup::new(rows.into_iter()), scopes }
     }
 
-    /// The row of a key and its precedence.
+    /// The row of a key.
     #[inline(always)]
-    pub(crate) fn row(&self, key: &[u8]) -> Option<(u16, &Row)> {
-        let index = self.lookup.find(key)?;
-        Some((index as u16, self.rows.get(index)?))
+    pub(crate) fn row(&self, key: &[u8]) -> Option<&Row> {
+        self.rows.find(key)
     }
 
     /// The dialect whose scopes begin as `scope` does.
@@ -285,8 +288,8 @@ mod tests {
         let mut seen = HashSet::new();
         for (i, key) in all().flat_map(|dialect| dialect.keys).enumerate() {
             assert!(seen.insert(key.name), "{} stands twice", key.name);
-            let (index, row) = table.row(key.name.as_bytes()).unwrap_or_else(|| panic!("{} is not found", key.name));
-            assert_eq!((usize::from(index), row.fact), (i, key.fact), "{}", key.name);
+            let row = table.row(key.name.as_bytes()).unwrap_or_else(|| panic!("{} is not found", key.name));
+            assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
         }
         assert!(table.row(b"gen_ai.usage.cost").is_none(), "costs are no tokens");
     }

@@ -1,5 +1,8 @@
 //! Failures: whether a span shows one, and its bounded class.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use otlp::Text;
 
 /// The normalised class of a failure: a metric dimension, so there are few.
@@ -216,11 +219,14 @@ const SEARCHED: usize = 512;
 
 fn by_signs(text: &[u8]) -> Option<ErrorClass> {
     let text = text.get(..SEARCHED).unwrap_or(text);
-    if text.is_empty() {
-        return None;
-    }
-    SIGNS.iter().find(|(sign, _)| contains_ignoring_case(text, sign.as_bytes())).map(|(_, class)| *class)
+    let first = FINDER.as_ref()?.find_overlapping_iter(text).map(|hit| hit.pattern().as_usize()).min()?;
+    SIGNS.get(first).map(|(_, class)| *class)
 }
+
+/// Finds all signs in one pass. It is there unless the signs are beyond what an automaton can hold, which a test rules out.
+static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(SIGNS.iter().map(|(sign, _)| sign)).ok()
+});
 
 fn contains_ignoring_case(text: &[u8], sign: &[u8]) -> bool {
     text.windows(sign.len()).any(|window| window.eq_ignore_ascii_case(sign))

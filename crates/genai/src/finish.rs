@@ -1,9 +1,12 @@
 //! Finish reasons, normalised (reference/dialects.md 4.8).
 
+use std::sync::LazyLock;
+
 use otlp::{Value, value};
 
 use crate::coerce;
 use crate::facts::Label;
+use crate::lookup::Lookup;
 
 /// Spelling in lower case, canonical reason.
 const REASONS: &[(&str, &str)] = &[
@@ -31,6 +34,8 @@ const REASONS: &[(&str, &str)] = &[
     ("other", "unknown"),
 ];
 
+static SPELLINGS: LazyLock<Lookup<&str>> = LazyLock::new(|| Lookup::new(REASONS.iter().copied()));
+
 /// The reason of the first choice: a text, an array of texts, or such an array written as JSON.
 pub(crate) fn reason(found: Value, body: &[u8]) -> Label {
     let first = match found {
@@ -38,8 +43,8 @@ pub(crate) fn reason(found: Value, body: &[u8]) -> Label {
         other => other,
     };
     let mut text = coerce::text(first, body);
-    if let [b'[', ..] = text.bytes(body) {
-        let bytes = text.bytes(body);
+    let bytes = text.bytes(body);
+    if bytes.first() == Some(&b'[') {
         let begin = bytes.iter().position(|b| b.is_ascii_alphanumeric()).unwrap_or(bytes.len());
         let rest = bytes.get(begin..).unwrap_or_default();
         let length =
@@ -50,8 +55,8 @@ pub(crate) fn reason(found: Value, body: &[u8]) -> Label {
     if raw.is_empty() {
         return Label::None;
     }
-    match REASONS.iter().find(|(spelling, _)| raw.eq_ignore_ascii_case(spelling.as_bytes())) {
-        Some((_, reason)) => Label::Known(reason),
+    match SPELLINGS.find_ignoring_case(raw) {
+        Some(reason) => Label::Known(reason),
         None => Label::Raw(text),
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Source: semconv 1.41, semantic-conventions-genai, and what clients really write (reference/counting.md section 1).
 
+use std::sync::LazyLock;
+
 use otlp::Text;
 
 use crate::facts::Label;
+use crate::lookup::Lookup;
 use crate::role::Role;
 
 /// Spelling in lower case, canonical operation, role.
@@ -47,11 +50,15 @@ const OPERATIONS: &[(&str, &str, Role)] = &[
 /// The canonical operation and the role that follows; one that nobody knows stays as it is and is unrecognised.
 pub(crate) fn canonical(text: Text, body: &[u8]) -> (Label, Role) {
     let raw = text.bytes(body);
-    match OPERATIONS.iter().find(|(spelling, _, _)| raw.eq_ignore_ascii_case(spelling.as_bytes())) {
-        Some((_, operation, role)) => (Label::Known(operation), *role),
+    match SPELLINGS.find_ignoring_case(raw) {
+        Some((operation, role)) => (Label::Known(operation), *role),
         None => (Label::Raw(text), Role::Unrecognised),
     }
 }
+
+static SPELLINGS: LazyLock<Lookup<(&str, Role)>> = LazyLock::new(|| {
+    Lookup::new(OPERATIONS.iter().map(|(spelling, operation, role)| (*spelling, (*operation, *role))))
+});
 
 /// The operation of a role, for spans that tell their role otherwise.
 pub(crate) const fn of_role(role: Role) -> Label {

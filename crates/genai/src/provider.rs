@@ -2,9 +2,12 @@
 //!
 //! Source: semconv 1.41 `gen_ai.provider.name`; aliases as seen in the wild (reference/dialects.json `_meta`).
 
+use std::sync::LazyLock;
+
 use otlp::Text;
 
 use crate::facts::Label;
+use crate::lookup::Lookup;
 
 /// Alias in lower case, canonical name. An empty canonical name marks a framework that poses as a provider.
 const PROVIDERS: &[(&str, &str)] = &[
@@ -94,12 +97,14 @@ pub(crate) fn canonical(text: Text, body: &[u8]) -> Label {
     if raw.is_empty() {
         return Label::None;
     }
-    match PROVIDERS.iter().find(|(alias, _)| raw.eq_ignore_ascii_case(alias.as_bytes())) {
-        Some((_, "")) => Label::None,
-        Some((_, name)) => Label::Known(name),
+    match ALIASES.find_ignoring_case(raw) {
+        Some(&"") => Label::None,
+        Some(name) => Label::Known(name),
         None => Label::Raw(text),
     }
 }
+
+static ALIASES: LazyLock<Lookup<&str>> = LazyLock::new(|| Lookup::new(PROVIDERS.iter().copied()));
 
 /// The provider that a model id speaks of, for spans that name none.
 pub(crate) fn of_model(model: &[u8]) -> Label {

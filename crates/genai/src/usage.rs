@@ -104,7 +104,12 @@ impl Usage {
     }
 
     /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` decides where it is told.
-    pub(crate) fn include_cache(&mut self, semantics: CacheSemantics, is_anthropic: bool, total: Option<u32>) {
+    pub(crate) fn include_cache(
+        &mut self,
+        semantics: CacheSemantics,
+        is_anthropic: impl FnOnce() -> bool,
+        total: impl FnOnce() -> Option<u32>,
+    ) {
         let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
         let Some(input) = self.input else { return };
         if cached == 0 {
@@ -113,9 +118,9 @@ impl Usage {
         let left_out = match semantics {
             CacheSemantics::Included => cached > input,
             CacheSemantics::Excluded => true,
-            CacheSemantics::ExcludedByAnthropic => is_anthropic || cached > input,
+            CacheSemantics::ExcludedByAnthropic => is_anthropic() || cached > input,
             CacheSemantics::ByTotal => {
-                total.is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
+                total().is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
             }
         };
         if left_out {
@@ -161,7 +166,7 @@ mod tests {
             Usage { input: Some(100), cache_read: Some(64), cache_write: None, output: Some(10), reasoning: None };
         let input = |semantics, anthropic, total| {
             let mut usage = raw;
-            usage.include_cache(semantics, anthropic, total);
+            usage.include_cache(semantics, || anthropic, || total);
             usage.input
         };
         assert_eq!(input(CacheSemantics::Included, false, None), Some(100));
@@ -171,7 +176,7 @@ mod tests {
         assert_eq!(input(CacheSemantics::ByTotal, false, Some(110)), Some(100));
         assert_eq!(input(CacheSemantics::ByTotal, false, Some(174)), Some(164));
         let mut more_cached_than_read = Usage { input: Some(10), ..raw };
-        more_cached_than_read.include_cache(CacheSemantics::Included, false, None);
+        more_cached_than_read.include_cache(CacheSemantics::Included, || false, || None);
         assert_eq!(more_cached_than_read.input, Some(74));
     }
 }

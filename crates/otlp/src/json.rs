@@ -4,7 +4,7 @@
 //! keys are ignored; ids are hex in either case; enums are numbers; 64-bit integers are strings or numbers; doubles may be
 //! `"NaN"`, `"Infinity"`, `"-Infinity"`; `null` is the same as absent.
 //!
-//! The protobuf is written while the JSON is parsed, by a table of OTLP's messages ([`schema`]). No tree of the request
+//! The protobuf is written while the JSON is parsed, by a table of OTLP's messages. No tree of the request
 //! stands in between, so a hostile body costs at most four times its size (an array of zeros, as 64-bit counts).
 //! serde_json limits the depth to 128, which is about 39 nested attribute values, well below what the protobuf reader takes.
 
@@ -12,12 +12,13 @@ mod encode;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-/// OTLP/JSON that is not a request: where, and what is wrong. Never quotes a value of the request.
+/// OTLP/JSON that is not a request: where, and what is wrong. Never quotes a text of the request.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}")]
 pub struct JsonError {

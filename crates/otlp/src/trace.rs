@@ -2,23 +2,26 @@
 //!
 //! Source: opentelemetry-proto v1.11, `collector/trace/v1/trace_service.proto` and `trace/v1/trace.proto`.
 
-use crate::value::{KeyValue, read_key_value};
+use crate::value::{KeyValue, Value, read_key_value};
 use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireError, key};
 
-/// What the walk tells, in this order: a resource with its attributes, then each scope with its attributes, then its spans.
-/// Before [`Visitor::span`] come the span's attributes, events and links, in the order in which they were sent.
-pub trait Visitor {
+/// What [`walk`] tells, in this order: a resource with its attributes, then each scope, then its spans.
+pub trait Visitor: SpanVisitor {
     /// A resource begins; `message` is the range of the `Resource` (empty if there is none).
     fn resource(&mut self, message: Text);
     /// An attribute of the resource.
-    fn resource_attribute(&mut self, attribute: KeyValue);
+    fn resource_attribute(&mut self, key: &[u8], value: Value);
     /// A scope begins. Its attributes are in [`Scope::message`], for [`attributes`].
     fn scope(&mut self, scope: Scope);
-    /// An attribute of the span that is being read.
-    fn attribute(&mut self, attribute: KeyValue);
-    /// An event of the span that is being read. Its attributes are in [`Event::message`].
+}
+
+/// What is told of a span: its attributes, events and links in the order in which they were sent, and then the rest of it.
+pub trait SpanVisitor {
+    /// An attribute.
+    fn attribute(&mut self, key: &[u8], value: Value);
+    /// An event. Its attributes are in [`Event::message`].
     fn event(&mut self, event: Event);
-    /// A link of the span that is being read.
+    /// A link. Its attributes are in [`Link::message`].
     fn link(&mut self, _link: Link) {}
     /// The span is complete.
     fn span(&mut self, span: &Span);
@@ -129,6 +132,14 @@ pub fn walk(body: &[u8], visitor: &mut impl Visitor) -> Result<(), WireError> {
     Ok(())
 }
 
+/// Walks one span of `body` again, as [`walk`] told its range in [`Span::message`].
+///
+/// # Errors
+/// As [`walk`]; a span that was walked before is sound.
+pub fn walk_span(body: &[u8], span_message: Text, visitor: &mut impl SpanVisitor) -> Result<(), WireError> {
+    span(Cursor::over(body, span_message), visitor)
+}
+
 fn resource_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
     const RESOURCE: u32 = key(1, BYTES);
     const SCOPE_SPANS: u32 = key(2, BYTES);
@@ -174,7 +185,7 @@ fn resource(mut message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), W
         match message.key()? {
             ATTRIBUTES => {
                 let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
-                visitor.resource_attribute(pair);
+                visitor.resource_attribute(pair.key.bytes(), pair.value);
             }
             DROPPED => drop(message.varint()?),
             other => message.unexpected(other, &[ATTRIBUTES, DROPPED])?,
@@ -194,8 +205,9 @@ fn scope_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), Wi
     while !fields.is_empty() {
         match fields.key()? {
             SCOPE => {
-                current.message = fields.text().in_field("scope")?;
-                scope(fields.inside(current.message), &mut current).in_field("scope")?;
+                let message = fields.message().in_field("scope")?;
+                current.message = message.range();
+                scope(message, &mut current).in_field("scope")?;
             }
             SPANS => drop(fields.text().in_field("spans")?),
             SCHEMA_URL => current.schema_url = fields.text()?,
@@ -208,8 +220,7 @@ fn scope_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), Wi
     while !fields.is_empty() {
         match fields.key()? {
             SPANS => {
-                let range = fields.text()?;
-                span(fields.inside(range), range, visitor).in_field("spans")?;
+                fields.message().and_then(|m| span(m, visitor)).in_field("spans")?;
             }
             other => fields.skip(other)?,
         }
@@ -234,7 +245,7 @@ fn scope(mut message: Cursor<'_>, scope: &mut Scope) -> Result<(), WireError> {
     Ok(())
 }
 
-fn span(mut message: Cursor<'_>, range: Text, visitor: &mut impl Visitor) -> Result<(), WireError> {
+fn span(mut message: Cursor<'_>, visitor: &mut impl SpanVisitor) -> Result<(), WireError> {
     const TRACE_ID: u32 = key(1, BYTES);
     const SPAN_ID: u32 = key(2, BYTES);
     const TRACE_STATE: u32 = key(3, BYTES);
@@ -270,12 +281,18 @@ fn span(mut message: Cursor<'_>, range: Text, visitor: &mut impl Visitor) -> Res
         FLAGS,
     ];
 
-    let mut span = Span { message: range, ..Span::default() };
+    let mut span = Span { message: message.range(), ..Span::default() };
     while !message.is_empty() {
         match message.key()? {
             ATTRIBUTES => {
-                let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
-                visitor.attribute(pair);
+                // Attributes come in runs: the next one is told from another field by its key alone.
+                loop {
+                    let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
+                    visitor.attribute(pair.key.bytes(), pair.value);
+                    if !message.skip_tag(ATTRIBUTES as u8) {
+                        break;
+                    }
+                }
             }
             TRACE_ID => span.trace_id = message.text().in_field("trace_id")?,
             SPAN_ID => span.span_id = message.text().in_field("span_id")?,
@@ -286,12 +303,10 @@ fn span(mut message: Cursor<'_>, range: Text, visitor: &mut impl Visitor) -> Res
             START => span.start = message.fixed64().in_field("start_time_unix_nano")?,
             END => span.end = message.fixed64().in_field("end_time_unix_nano")?,
             EVENTS => {
-                let range = message.text().in_field("events")?;
-                visitor.event(event(message.inside(range), range).in_field("events")?);
+                visitor.event(message.message().and_then(event).in_field("events")?);
             }
             LINKS => {
-                let range = message.text().in_field("links")?;
-                visitor.link(link(message.inside(range), range).in_field("links")?);
+                visitor.link(message.message().and_then(link).in_field("links")?);
             }
             STATUS => message.message().and_then(|m| status(m, &mut span)).in_field("status")?,
             FLAGS => span.flags = message.fixed32().in_field("flags")?,
@@ -318,12 +333,12 @@ fn status(mut message: Cursor<'_>, span: &mut Span) -> Result<(), WireError> {
     Ok(())
 }
 
-fn event(mut message: Cursor<'_>, range: Text) -> Result<Event, WireError> {
+fn event(mut message: Cursor<'_>) -> Result<Event, WireError> {
     const TIME: u32 = key(1, FIXED64);
     const NAME: u32 = key(2, BYTES);
     const ATTRIBUTES: u32 = key(EVENT_ATTRIBUTES, BYTES);
     const DROPPED: u32 = key(4, VARINT);
-    let mut event = Event { message: range, ..Event::default() };
+    let mut event = Event { message: message.range(), ..Event::default() };
     while !message.is_empty() {
         match message.key()? {
             TIME => event.time = message.fixed64().in_field("time_unix_nano")?,
@@ -336,14 +351,14 @@ fn event(mut message: Cursor<'_>, range: Text) -> Result<Event, WireError> {
     Ok(event)
 }
 
-fn link(mut message: Cursor<'_>, range: Text) -> Result<Link, WireError> {
+fn link(mut message: Cursor<'_>) -> Result<Link, WireError> {
     const TRACE_ID: u32 = key(1, BYTES);
     const SPAN_ID: u32 = key(2, BYTES);
     const TRACE_STATE: u32 = key(3, BYTES);
     const ATTRIBUTES: u32 = key(LINK_ATTRIBUTES, BYTES);
     const DROPPED: u32 = key(5, VARINT);
     const FLAGS: u32 = key(6, FIXED32);
-    let mut link = Link { message: range, ..Link::default() };
+    let mut link = Link { message: message.range(), ..Link::default() };
     while !message.is_empty() {
         match message.key()? {
             TRACE_ID => link.trace_id = message.text().in_field("trace_id")?,
@@ -361,17 +376,17 @@ fn link(mut message: Cursor<'_>, range: Text) -> Result<Link, WireError> {
 /// The attributes of a message that the walk gave as a range; `field` is one of the `*_ATTRIBUTES` numbers.
 /// The message was checked by the walk; an unsound one simply ends.
 pub fn attributes(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = KeyValue> {
-    submessages(body, message, field).filter_map(|pair| read_key_value(pair, 0).ok())
+    submessages(body, message, field).filter_map(|pair| Some(read_key_value(pair, 0).ok()?.ranges()))
 }
 
 /// The events of a span message.
 pub fn events(body: &[u8], span: Text) -> impl Iterator<Item = Event> {
-    ranges(body, span, 11).filter_map(move |range| event(Cursor::over(body, range), range).ok())
+    ranges(body, span, 11).filter_map(move |range| event(Cursor::over(body, range)).ok())
 }
 
 /// The links of a span message.
 pub fn links(body: &[u8], span: Text) -> impl Iterator<Item = Link> {
-    ranges(body, span, 13).filter_map(move |range| link(Cursor::over(body, range), range).ok())
+    ranges(body, span, 13).filter_map(move |range| link(Cursor::over(body, range)).ok())
 }
 
 fn submessages(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = Cursor<'_>> {

@@ -88,6 +88,44 @@ fn survives_flipped_bits() {
     }
 }
 
+/// The edges of the wire format are decided as prost decides them: what is a field, a varint, a group.
+#[test]
+fn decides_the_edges_as_prost_does() {
+    const VALID: bool = true;
+    const INVALID: bool = false;
+    let varint = |last: u8| [[0x80; 9].as_slice(), &[last]].concat();
+    let cases: [(&str, Vec<u8>, bool); 22] = [
+        ("nothing", vec![], VALID),
+        ("a message of no bytes", vec![0x0a, 0], VALID),
+        ("an unknown varint", vec![0x50, 1], VALID),
+        ("an unknown varint of ten bytes", [vec![0x50], varint(1)].concat(), VALID),
+        ("a varint of 65 bits", [vec![0x50], varint(2)].concat(), INVALID),
+        ("a varint of eleven bytes", [vec![0x50], varint(0x81), vec![0]].concat(), INVALID),
+        ("a length beyond the body", vec![0x0a, 1], INVALID),
+        ("a length of 64 bits", [vec![0x0a], varint(1)].concat(), INVALID),
+        ("a length beyond its message", vec![0x0a, 2, 0x1a, 1, b'x'], INVALID),
+        ("field number 0", vec![0x02, 0], INVALID),
+        ("the largest field number", vec![0xf8, 0xff, 0xff, 0xff, 0x0f, 1], VALID),
+        ("a field number beyond that", vec![0xf8, 0xff, 0xff, 0xff, 0x1f, 1], INVALID),
+        ("wire type 6", vec![0x56, 0], INVALID),
+        ("wire type 7", vec![0x57, 0], INVALID),
+        ("a known field of another wire type", vec![0x08, 1], INVALID),
+        ("a group", vec![0x53, 0x08, 1, 0x54], VALID),
+        ("a group in a group", vec![0x53, 0x5b, 0x5c, 0x54], VALID),
+        ("a group that ends as another", vec![0x53, 0x5c], INVALID),
+        ("groups that cross", vec![0x53, 0x5b, 0x54, 0x5c], INVALID),
+        ("a group that never ends", vec![0x53, 0x08, 1], INVALID),
+        ("a group that never began", vec![0x54], INVALID),
+        ("a known field as a group", vec![0x0b, 0x0c], INVALID),
+    ];
+    for (name, body, valid) in cases {
+        assert_eq!(observed::read(&body).is_ok(), valid, "{name}");
+        compare(&body, name);
+    }
+    let deep = [vec![0x53; 100_000], vec![0x54; 100_000]].concat();
+    assert!(observed::read(&deep).is_err());
+}
+
 /// An error says where: the byte, and the fields around it.
 #[test]
 fn an_error_has_its_place() {
@@ -100,8 +138,8 @@ fn an_error_has_its_place() {
     body[name - 1] = 100;
 
     let error = observed::read(&body).unwrap_err();
-    assert_eq!(error.path.to_string(), "resource_spans.scope_spans.spans.name");
-    assert_eq!(error.offset, name);
+    assert_eq!(error.path().to_string(), "resource_spans.scope_spans.spans.name");
+    assert_eq!(error.offset(), name);
     assert_eq!(error.to_string(), format!("truncated message at byte {name} in resource_spans.scope_spans.spans.name"));
 }
 

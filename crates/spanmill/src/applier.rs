@@ -7,6 +7,7 @@ use aggregate::{Applied, Effect, Interval, Logged, Pipeline, Record};
 use archive::Archive;
 use bytes::Bytes;
 use export::{Exporter, Outgoing, Temporality};
+use genai::SpanFacts;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Cursor, Lsn, Reader};
@@ -31,6 +32,13 @@ impl wal::Record for LogRecord {
         match &self.0 {
             Record::Traces { body, .. } => body.clone(),
             Record::Tick | Record::Drain | Record::ExportInterval => Bytes::new(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.0 {
+            Record::Traces { body, facts } => body.len() + facts.capacity() * size_of::<SpanFacts>(),
+            Record::Tick | Record::Drain | Record::ExportInterval => 0,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A running Spanmill: everything started in the order of the flow, and ended in the same order.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -222,10 +221,8 @@ async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError
 }
 
 /// Resolves when the channel says so, or its sender is gone.
-fn told(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
+async fn told(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The wall clock, in nanoseconds since the Unix epoch. The log is the only one who asks it.
@@ -268,6 +265,7 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
             exporters::Compression::None => Compression::None,
         },
         timeout: exporter.timeout,
+        max_request_size: exporter.max_request_size.as_usize(),
         temporality: match exporter.temporality {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,

@@ -26,7 +26,7 @@ pub(crate) fn render(report: &Report, format: Format) -> Result<String, serde_js
 
 fn table(report: &Report) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "service",
         "model",

@@ -23,6 +23,8 @@ pub trait Record: Send + 'static {
     fn kind(&self) -> u8;
     /// The bytes that must outlive the process. Everything else of a record can be made from them again.
     fn payload(&self) -> Bytes;
+    /// Bytes of memory that it takes, payload included.
+    fn size(&self) -> usize;
 }
 
 /// A record with what the log assigned.

@@ -122,6 +122,10 @@ fn columns_are_stored_as_the_table_says() {
     ] {
         assert!(!has_dictionary(path), "{path}");
     }
+    for path in ["lsn", "start_time", "gen_ai_usage_input_tokens"] {
+        let is_delta = chunk(group, path).encodings().any(|encoding| encoding == Encoding::DELTA_BINARY_PACKED);
+        assert!(is_delta, "{path}");
+    }
     for chunk in group.columns() {
         let is_filtered = chunk.column_path().string() == "trace_id";
         assert_eq!(chunk.bloom_filter_offset().is_some(), is_filtered, "{}", chunk.column_path());

@@ -74,8 +74,8 @@ async fn large_requests_are_split() {
     for protocol in PROTOCOLS {
         let server = Server::start(protocol).await;
         server.answer_next([Answer::Ok, Answer::Busy]);
-        let limits = Limits { max_request_bytes: MAX, ..impatient() };
-        let exporter = start(destination(&server.endpoint, protocol), limits);
+        let exporter =
+            start(Destination { max_request_size: MAX, ..destination(&server.endpoint, protocol) }, impatient());
         let values: Vec<i64> = (0..100).collect();
         exporter.offer(Outgoing::Metrics(Arc::new(metrics_request(&values))));
         exporter.offer(logs(0, 100));

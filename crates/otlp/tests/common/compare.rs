@@ -25,8 +25,8 @@ pub fn compare(body: &[u8], name: &str) {
         (Ok(_), Err(error)) => panic!("{name}: only prost reads it: {error}"),
         (Err(refusal), Ok(_)) => assert!(may_differ(&refusal), "{name}: only prost refuses it: {refusal}"),
         (Err(_), Err(error)) => {
-            assert!(error.offset <= body.len(), "{name}: {error}");
-            assert!(!error.path.to_string().is_empty(), "{name}: {error}");
+            assert!(error.offset() <= body.len(), "{name}: {error}");
+            assert!(!error.path().to_string().is_empty(), "{name}: {error}");
         }
     }
 }

@@ -36,6 +36,7 @@ static STATUS: Shape = Shape { fields: &[], oneof: false };
 static KEY_VALUE: Shape = Shape { fields: &[(2, One(&VALUE))], oneof: false };
 /// Of a list in two parts prost keeps both, this reader the last: it hands on one range. Nobody writes that, so it is not tried.
 static VALUE: Shape = Shape { fields: &[(5, Many(&ARRAY)), (6, Many(&KEY_VALUES))], oneof: true };
+const BOOL: u32 = 2;
 static ARRAY: Shape = Shape { fields: &[(1, Many(&VALUE))], oneof: false };
 static KEY_VALUES: Shape = Shape { fields: &[(1, Many(&KEY_VALUE))], oneof: false };
 
@@ -126,6 +127,10 @@ fn mangled(parts: Vec<Part>, shape: &Shape, dice: &mut Dice) -> Vec<Part> {
             Content::Message(field @ (One(inner) | Many(inner)), fields) => {
                 let fields = mangled(fields, inner, dice);
                 sent.push(Part { number, content: Content::Message(field, fields) });
+            }
+            // Any number but zero is true.
+            Content::Varint(1) if shape.oneof && number == BOOL => {
+                sent.push(Part { number, content: Content::Varint(dice.next() | 1) });
             }
             content => {
                 if field(shape, number).is_none() && dice.one_in(4) {

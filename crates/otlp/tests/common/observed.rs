@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message;
 use spanmill_otlp::trace::{
-    self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, SCOPE_ATTRIBUTES, SPAN_ATTRIBUTES, Visitor, attributes,
+    self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, SCOPE_ATTRIBUTES, SPAN_ATTRIBUTES, SpanVisitor, Visitor, attributes,
 };
 use spanmill_otlp::value::{array_items, key_values};
 use spanmill_otlp::{Text, Value, WireError};
@@ -79,6 +79,11 @@ impl Builder<'_> {
         String::from_utf8_lossy(&self.bytes(text)).into_owned()
     }
 
+    fn told(&self, key: &[u8], value: Value) -> KeyValue {
+        let key = String::from_utf8_lossy(key).into_owned();
+        KeyValue { key, value: Some(self.value(value)), ..KeyValue::default() }
+    }
+
     fn key_value(&self, pair: spanmill_otlp::KeyValue) -> KeyValue {
         KeyValue { key: self.string(pair.key), value: Some(self.value(pair.value)), ..KeyValue::default() }
     }
@@ -138,8 +143,8 @@ impl Visitor for Builder<'_> {
         self.request.resource_spans.push(ResourceSpans { resource, ..ResourceSpans::default() });
     }
 
-    fn resource_attribute(&mut self, attribute: spanmill_otlp::KeyValue) {
-        let attribute = self.key_value(attribute);
+    fn resource_attribute(&mut self, key: &[u8], value: Value) {
+        let attribute = self.told(key, value);
         self.resource_spans().resource.get_or_insert_default().attributes.push(attribute);
     }
 
@@ -153,9 +158,11 @@ impl Visitor for Builder<'_> {
         };
         self.resource_spans().scope_spans.push(ScopeSpans { scope: Some(scope), schema_url, ..ScopeSpans::default() });
     }
+}
 
-    fn attribute(&mut self, attribute: spanmill_otlp::KeyValue) {
-        let attribute = self.key_value(attribute);
+impl SpanVisitor for Builder<'_> {
+    fn attribute(&mut self, key: &[u8], value: Value) {
+        let attribute = self.told(key, value);
         self.span.attributes.push(attribute);
     }
 
@@ -178,6 +185,10 @@ impl Visitor for Builder<'_> {
         let later =
             Span { attributes: self.attributes(span.message, SPAN_ATTRIBUTES), events, links, ..Span::default() };
         assert!(later.encode_to_vec() == told.encode_to_vec(), "{later:#?} is not {told:#?}");
+        let mut again = Again { builder: self, told: Span::default(), rest: trace::Span::default() };
+        trace::walk_span(self.body, span.message, &mut again).expect("a span is as sound as its request");
+        assert!(again.told.encode_to_vec() == told.encode_to_vec(), "{:#?} is not {told:#?}", again.told);
+        assert_eq!(again.rest, *span);
 
         told.trace_id = self.bytes(span.trace_id);
         told.span_id = self.bytes(span.span_id);
@@ -193,5 +204,30 @@ impl Visitor for Builder<'_> {
         told.dropped_events_count = span.dropped_events;
         told.dropped_links_count = span.dropped_links;
         self.resource_spans().scope_spans.last_mut().expect("a scope was told before").spans.push(told);
+    }
+}
+
+/// A span that is walked again by itself.
+struct Again<'a> {
+    builder: &'a Builder<'a>,
+    told: Span,
+    rest: trace::Span,
+}
+
+impl SpanVisitor for Again<'_> {
+    fn attribute(&mut self, key: &[u8], value: Value) {
+        self.told.attributes.push(self.builder.told(key, value));
+    }
+
+    fn event(&mut self, event: trace::Event) {
+        self.told.events.push(self.builder.event_of(event));
+    }
+
+    fn link(&mut self, link: trace::Link) {
+        self.told.links.push(self.builder.link_of(link));
+    }
+
+    fn span(&mut self, span: &trace::Span) {
+        self.rest = *span;
     }
 }

@@ -1,0 +1,147 @@
+//! A destination: a real OTLP server that keeps what it receives.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use prost::Message;
+use tokio::net::TcpListener;
+use tonic::codec::CompressionEncoding::{Gzip, Zstd};
+use tonic::{Request, Response, Status};
+
+use crate::{Totals, otlp};
+
+/// What a destination has received, in order.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Metrics requests.
+    pub metrics: Vec<ExportMetricsServiceRequest>,
+    /// Logs requests.
+    pub logs: Vec<ExportLogsServiceRequest>,
+}
+
+impl Received {
+    /// What its metrics come to: deltas added up, of cumulative points the last.
+    pub fn totals(&self) -> Totals {
+        otlp(&self.metrics)
+    }
+
+    /// Its log records.
+    pub fn log_records(&self) -> impl Iterator<Item = &LogRecord> {
+        let resources = self.logs.iter().flat_map(|request| &request.resource_logs);
+        resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| &scope.log_records)
+    }
+}
+
+/// A running destination. It ends with the test's runtime.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Where it listens.
+    pub address: SocketAddr,
+    inbox: Inbox,
+}
+
+type Inbox = Arc<Mutex<Received>>;
+
+impl Backend {
+    /// An OTLP/gRPC server.
+    pub async fn grpc() -> Self {
+        let (listener, address) = listener().await;
+        let inbox = Inbox::default();
+        let metrics = MetricsServiceServer::new(Service(Arc::clone(&inbox)));
+        let logs = LogsServiceServer::new(Service(Arc::clone(&inbox)));
+        let server = tonic::transport::Server::builder()
+            .add_service(metrics.accept_compressed(Gzip).accept_compressed(Zstd))
+            .add_service(logs.accept_compressed(Gzip).accept_compressed(Zstd));
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        tokio::spawn(async move { server.serve_with_incoming(incoming).await.expect("a gRPC server") });
+        Self { address, inbox }
+    }
+
+    /// An OTLP/HTTP server for protobuf.
+    pub async fn http() -> Self {
+        let (listener, address) = listener().await;
+        let inbox = Inbox::default();
+        let router = Router::new()
+            .route("/v1/metrics", post(metrics))
+            .route("/v1/logs", post(logs))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&inbox));
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("an HTTP server") });
+        Self { address, inbox }
+    }
+
+    /// What it has received so far.
+    pub fn received(&self) -> MutexGuard<'_, Received> {
+        self.inbox.lock().expect("no test panics in here")
+    }
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+struct Service(Inbox);
+
+#[tonic::async_trait]
+impl MetricsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        self.0.lock().expect("no test panics in here").metrics.push(request.into_inner());
+        Ok(Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        self.0.lock().expect("no test panics in here").logs.push(request.into_inner());
+        Ok(Response::new(Default::default()))
+    }
+}
+
+async fn metrics(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let request = decode(&headers, &body);
+    inbox.lock().expect("no test panics in here").metrics.push(request);
+    StatusCode::OK
+}
+
+async fn logs(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let request = decode(&headers, &body);
+    inbox.lock().expect("no test panics in here").logs.push(request);
+    StatusCode::OK
+}
+
+fn decode<Request: Message + Default>(headers: &HeaderMap, body: &[u8]) -> Request {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    assert_eq!(header("content-type"), Some("application/x-protobuf"));
+    let plain = match header("content-encoding") {
+        None => body.to_vec(),
+        Some("gzip") => {
+            let mut plain = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(body), &mut plain).expect("gzip");
+            plain
+        }
+        Some("zstd") => zstd::decode_all(body).expect("zstd"),
+        Some(other) => panic!("content-encoding {other}"),
+    };
+    Request::decode(plain.as_slice()).expect("protobuf")
+}

@@ -1,0 +1,71 @@
+//! Python with the packages that users have: the official OpenTelemetry SDK, and pyarrow.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::target_directory;
+
+const PACKAGES: &[&str] = &[
+    "opentelemetry-sdk==1.45.2",
+    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
+    "opentelemetry-exporter-otlp-proto-http==1.45.2",
+    "pyarrow==26.0.1",
+];
+
+/// A virtual environment in cargo's target directory, made once.
+#[derive(Debug)]
+pub struct Python {
+    interpreter: PathBuf,
+}
+
+impl Python {
+    /// The environment; `None`, with the reason printed, where it cannot be made (no Python, no network).
+    pub fn get() -> Option<&'static Self> {
+        static PYTHON: OnceLock<Option<Python>> = OnceLock::new();
+        let python = PYTHON.get_or_init(|| match make() {
+            Ok(interpreter) => Some(Python { interpreter }),
+            Err(reason) => {
+                eprintln!("SKIPPED: no Python environment: {reason}");
+                None
+            }
+        });
+        python.as_ref()
+    }
+
+    /// Runs a script of tests/python.
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
+        let mut command = Command::new(&self.interpreter);
+        command.arg(script).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("OTEL_")) {
+                command.env_remove(name);
+            }
+        }
+        command.output().expect("Python runs")
+    }
+}
+
+/// Makes the environment, unless it is there already: the marker is written last and names what is in it.
+fn make() -> Result<PathBuf, String> {
+    let directory = target_directory().join("python");
+    let interpreter = directory.join("bin/python");
+    let marker = directory.join("packages");
+    let wanted = PACKAGES.join("\n");
+    if std::fs::read_to_string(&marker).is_ok_and(|found| found == wanted) {
+        return Ok(interpreter);
+    }
+    check(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory))?;
+    check(Command::new(&interpreter).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+    std::fs::write(&marker, wanted).map_err(|error| error.to_string())?;
+    Ok(interpreter)
+}
+
+fn check(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}

@@ -1,0 +1,105 @@
+//! The archive, read by the parquet crate.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, RecordBatch};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use walkdir::WalkDir;
+
+use super::{ModelTotals, Tokens, Totals};
+
+/// One row of the table `spans`, as far as the tests read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Row {
+    /// `trace_id`.
+    pub trace_id: String,
+    /// `span_id`.
+    pub span_id: String,
+    /// `span_name`.
+    pub span_name: String,
+    /// `service_name`.
+    pub service: String,
+    /// `outcome`.
+    pub outcome: String,
+    /// `outcome_reason`.
+    pub reason: String,
+    model: String,
+    is_error: bool,
+    tokens: Tokens,
+}
+
+/// All rows of an archive.
+///
+/// # Panics
+/// If anything but finished Parquet files is in it.
+pub fn rows(archive: &Path) -> Vec<Row> {
+    let entries = WalkDir::new(archive).sort_by_file_name().into_iter().map(|entry| entry.expect("a readable archive"));
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    files.flat_map(|file| rows_of(file.path())).collect()
+}
+
+fn rows_of(path: &Path) -> Vec<Row> {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(name.ends_with(".parquet") && !name.starts_with('.'), "no finished file: {}", path.display());
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("a readable file"));
+    let batches = reader.expect("a Parquet file").build().expect("a Parquet file");
+    batches.flat_map(|batch| rows_of_batch(&batch.expect("a sound batch"))).collect()
+}
+
+fn rows_of_batch(batch: &RecordBatch) -> Vec<Row> {
+    let column = |name: &str| batch.column_by_name(name).unwrap_or_else(|| panic!("no column {name}"));
+    let text = |name: &str, row: usize| {
+        let column = column(name).as_string::<i32>();
+        (!column.is_null(row)).then(|| column.value(row).to_owned())
+    };
+    let tokens = |name: &str, row: usize| {
+        let name = format!("gen_ai_usage_{name}_tokens");
+        let column = column(&name).as_primitive::<Int64Type>();
+        if column.is_null(row) { 0 } else { u64::try_from(column.value(row)).expect("no negative tokens") }
+    };
+    let row = |row: usize| Row {
+        trace_id: text("trace_id", row).unwrap_or_default(),
+        span_id: text("span_id", row).unwrap_or_default(),
+        span_name: text("span_name", row).unwrap_or_default(),
+        service: text("service_name", row).unwrap_or_default(),
+        outcome: text("outcome", row).unwrap_or_default(),
+        reason: text("outcome_reason", row).unwrap_or_default(),
+        model: text("gen_ai_response_model", row)
+            .or_else(|| text("gen_ai_request_model", row))
+            .unwrap_or_else(|| "unknown".to_owned()),
+        is_error: text("error_class", row).is_some(),
+        tokens: Tokens {
+            input: tokens("input", row),
+            cache_read: tokens("cache_read", row),
+            cache_write: tokens("cache_write", row),
+            output: tokens("output", row),
+            reasoning: tokens("reasoning", row),
+        },
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+impl Row {
+    /// Whether it stands for a call.
+    pub fn is_counted(&self) -> bool {
+        self.outcome == "counted"
+    }
+}
+
+impl Totals {
+    /// What the counted rows of an archive come to.
+    pub fn from_rows(rows: &[Row]) -> Self {
+        let mut by_model: BTreeMap<String, ModelTotals> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.is_counted()) {
+            let model = by_model.entry(row.model.clone()).or_default();
+            model.requests += 1;
+            model.errors += u64::from(row.is_error);
+            model.tokens.add(&row.tokens);
+        }
+        Self::of_models(by_model)
+    }
+}

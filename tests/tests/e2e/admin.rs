@@ -1,0 +1,61 @@
+//! Health and the error records on the admin port.
+
+use serde_json::Value;
+use spanmill_tests::{Client, Setup, Spanmill, corpus, get};
+
+// A server that runs says that it lives and is ready; other paths are not found.
+#[tokio::test(flavor = "multi_thread")]
+async fn health() {
+    let spanmill = Spanmill::start(&Setup::default());
+    for path in ["/livez", "/readyz"] {
+        let answer = get(spanmill.addresses.admin, path).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "ok\n"), "{path}");
+    }
+    assert_eq!(get(spanmill.addresses.admin, "/api/nothing").await.status, 404);
+    let none = get(spanmill.addresses.admin, "/api/errors").await;
+    assert_eq!(none.json(), serde_json::json!({ "groups": [] }));
+    spanmill.stop();
+}
+
+// Every failure of a real client is in a group, the groups add up, and a group lists records that lead to spans.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_grouped_and_lead_to_spans() {
+    let spanmill = Spanmill::start(&Setup::default());
+    let sender = Client::grpc(spanmill.addresses);
+    let clients = corpus();
+    let client = clients.iter().find(|client| client.name == "otel-openai-v2").unwrap();
+    for payload in &client.payloads {
+        sender.send(payload).await.unwrap();
+    }
+    spanmill.counted(client.truth.expected.requests).await;
+
+    let admin = spanmill.addresses.admin;
+    let all = get(admin, "/api/errors").await.json();
+    let groups = all["groups"].as_array().unwrap();
+    let counts: u64 = groups.iter().map(|group| group["count"].as_u64().unwrap()).sum();
+    assert_eq!(counts, client.truth.expected.errors);
+    let span_ids = client.truth.llm_spans();
+    for group in groups {
+        let name = group["group"].as_str().unwrap();
+        let one = get(admin, &format!("/api/errors?group={name}")).await.json();
+        assert_eq!(one["groups"], Value::Array(vec![group.clone()]));
+        let records = one["records"].as_array().unwrap();
+        assert_eq!(records.len() as u64, group["count"].as_u64().unwrap());
+        for record in records {
+            assert_eq!(record["group"], name);
+            assert!(span_ids.contains(record["span_id"].as_str().unwrap()), "{record}");
+        }
+    }
+    spanmill.stop();
+}
+
+// A group that is not there is 404, a group or a parameter that cannot be is 400.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_groups_are_not_found() {
+    let spanmill = Spanmill::start(&Setup::default());
+    let admin = spanmill.addresses.admin;
+    assert_eq!(get(admin, "/api/errors?group=0123456789abcdef").await.status, 404);
+    assert_eq!(get(admin, "/api/errors?group=xyz").await.status, 400);
+    assert_eq!(get(admin, "/api/errors?grup=0123456789abcdef").await.status, 400);
+    spanmill.stop();
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests against the real binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod accuracy;
+mod admin;
+mod bad_input;
+mod corpus;
+mod hostile;
+mod python;
+mod shutdown;
+mod spans;
