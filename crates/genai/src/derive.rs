@@ -272,7 +272,7 @@ impl Derivation<'_> {
             facts.request_model = model::in_json(self.text(Plain::ModelInJson), body);
         }
         facts.provider = self.provider(facts);
-        facts.usage = self.usage(facts);
+        facts.usage = self.usage(facts).within_whole();
         facts.error = self.error(span, facts);
         if facts.error.is_some() {
             self.nothing_answered(facts);

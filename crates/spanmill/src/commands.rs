@@ -16,12 +16,15 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
     runtime.block_on(command)
 }
 
-/// Resolves at Ctrl-C or SIGTERM.
-async fn told_to_stop() -> Result<(), Failure> {
+/// Listens for Ctrl-C and SIGTERM from now on; what it returns resolves at the first of them.
+fn told_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::io("waiting for SIGTERM"))?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::io("waiting for Ctrl-C")),
-        _ = terminate.recv() => Ok(()),
-    }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::io("waiting for Ctrl-C"))?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

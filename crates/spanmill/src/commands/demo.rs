@@ -56,7 +56,7 @@ pub(crate) fn run(once: bool) -> Result<(), Failure> {
         print(&format!("{}\n{table}", introduction(&server.addresses(), &archive)))?;
         if !once {
             print("Serving on: send your own spans there. Ctrl-C ends it and removes the directory.\n")?;
-            told_to_stop().await?;
+            told_to_stop()?.await;
         }
         server.shutdown().await
     })

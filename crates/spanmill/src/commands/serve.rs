@@ -23,8 +23,10 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
     block_on(async {
         let listeners = Listeners::bind(&loaded.config, IfTaken::Fail).await?;
         let server = Server::start(&loaded.config, listeners).await?;
+        // Before anyone is told that there is something to stop.
+        let told_to_stop = told_to_stop()?;
         println!("listening {}", server.addresses());
-        told_to_stop().await?;
+        told_to_stop.await;
         tracing::info!("stopping");
         server.shutdown().await
     })
