@@ -1,6 +1,6 @@
 //! The ways of reading a request that are compared.
 
-use genai::Deriver;
+use genai::{DeriveError, Deriver};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use otlp::trace::{Event, Scope, Span, SpanVisitor, Visitor, walk};
 use otlp::{Text, Value, WireError};
@@ -23,9 +23,12 @@ pub enum DecodeError {
     /// prost's word.
     #[error(transparent)]
     Prost(#[from] prost::DecodeError),
-    /// Spanmill's word.
+    /// The reader's word.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// The deriver's word.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
 }
 
 impl Decoder {

@@ -22,10 +22,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn of_span(series: u32, facts: &SpanFacts) -> Self {
+    pub(crate) fn of_span(series: u32, facts: &SpanFacts, receive_time: u64) -> Self {
         Self {
             series,
-            origin: Origin { trace_id: facts.trace_id, span_id: facts.span_id, time: facts.end },
+            origin: Origin::of_span(facts, receive_time),
             duration: facts.duration(),
             time_to_first_chunk: facts.time_to_first_chunk,
             usage: facts.usage.is_reported().then_some(facts.usage),

@@ -175,8 +175,12 @@ fn point_attributes(layout: &Layout, key: Key<'_>, kind: Kind) -> Vec<KeyValue> 
     if values.peek().is_none() {
         return vec![boolean("otel.metric.overflow", true)];
     }
-    let names = common_dimensions(kind).iter().copied().chain(layout.dimensions.iter().map(String::as_str));
-    present(names, values)
+    let common = common_dimensions(kind);
+    let mut attributes = present(common.iter().copied(), values.by_ref().take(common.len()));
+    // A dimension that this kind of series has anyway stands there once.
+    let is_new = |attribute: &KeyValue| !common.contains(&attribute.key.as_str());
+    attributes.extend(present(layout.dimensions.iter().map(String::as_str), values).into_iter().filter(is_new));
+    attributes
 }
 
 impl Points {

@@ -55,7 +55,7 @@ impl ErrorRecord {
         let kind = name(error.kind);
         let message = cut(error.message.str(body).into_owned(), MAX_MESSAGE);
         Self {
-            time: facts.end,
+            time: facts.time(receive_time),
             receive_time,
             trace_id: facts.trace_id,
             span_id: facts.span_id,

@@ -1,5 +1,7 @@
 //! Explicit-bucket histograms with true minimum and maximum, and an exemplar a bucket.
 
+use genai::SpanFacts;
+
 /// Bounds of token counts (semconv 1.41, `gen_ai.client.token.usage`).
 pub(crate) const TOKENS: &[f64] = &[
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
@@ -31,6 +33,12 @@ pub(crate) struct Origin {
     pub(crate) trace_id: [u8; 16],
     pub(crate) span_id: [u8; 8],
     pub(crate) time: u64,
+}
+
+impl Origin {
+    pub(crate) fn of_span(facts: &SpanFacts, receive_time: u64) -> Self {
+        Self { trace_id: facts.trace_id, span_id: facts.span_id, time: facts.time(receive_time) }
+    }
 }
 
 /// A histogram over bounds that its owner knows.

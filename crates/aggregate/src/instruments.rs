@@ -31,7 +31,7 @@ impl Instruments {
         }
         if let Some(usage) = call.usage {
             self.usage_reported = true;
-            add(&mut self.tokens, &usage.classes());
+            self.tokens += usage.classes();
             if let Some(tokens) = usage.input {
                 self.input_tokens.record(TOKENS, f64::from(tokens), &call.origin);
             }
@@ -75,7 +75,7 @@ impl Instruments {
         self.succeeded += newer.succeeded;
         self.failed += newer.failed;
         self.usage_reported |= newer.usage_reported;
-        add(&mut self.tokens, &newer.tokens);
+        self.tokens += newer.tokens;
         self.input_tokens.merge(&newer.input_tokens);
         self.output_tokens.merge(&newer.output_tokens);
         for (class, durations) in &newer.durations {
@@ -92,12 +92,4 @@ pub(crate) const fn duration_bounds(kind: Kind) -> &'static [f64] {
         Kind::Agent => AGENT_SECONDS,
         Kind::Call | Kind::Tool => SECONDS,
     }
-}
-
-fn add(sum: &mut TokenClasses, more: &TokenClasses) {
-    sum.input_uncached += more.input_uncached;
-    sum.cache_read += more.cache_read;
-    sum.cache_write += more.cache_write;
-    sum.output_visible += more.output_visible;
-    sum.reasoning += more.reasoning;
 }

@@ -114,12 +114,12 @@ impl Pipeline {
 
     fn span(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64) -> SpanOutcome {
         if let Some(outcome) = SpanOutcome::of_non_call(facts) {
-            self.measure(body, facts);
+            self.measure(body, facts, receive_time);
             return outcome;
         }
         let Some(number) = self.series.number(body, facts) else { return SpanOutcome::counted(facts) };
         let series = &mut self.series;
-        self.settle.offer(Call::of_span(number, facts), |call| {
+        self.settle.offer(Call::of_span(number, facts, receive_time), |call| {
             if let Some(series) = series.get_mut(call.series) {
                 series.open().count(call);
             }
@@ -131,7 +131,7 @@ impl Pipeline {
     }
 
     /// Measures how long an agent or a tool took.
-    fn measure(&mut self, body: &Bytes, facts: &SpanFacts) {
+    fn measure(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64) {
         let (Some(kind), Some(duration)) = (Kind::of_role(facts.role), facts.duration()) else { return };
         if !facts.has_valid_ids() {
             return;
@@ -139,7 +139,7 @@ impl Pipeline {
         let Some(series) = self.series.number(body, facts).and_then(|number| self.series.get_mut(number)) else {
             return;
         };
-        let origin = Origin { trace_id: facts.trace_id, span_id: facts.span_id, time: facts.end };
+        let origin = Origin::of_span(facts, receive_time);
         series.open().measure(kind, facts.error.map(|error| error.class), duration, &origin);
     }
 

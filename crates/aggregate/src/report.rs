@@ -34,11 +34,7 @@ impl Totals {
     fn add(&mut self, measured: &Instruments) {
         self.requests += measured.succeeded + measured.failed;
         self.errors += measured.failed;
-        self.tokens.input_uncached += measured.tokens.input_uncached;
-        self.tokens.cache_read += measured.tokens.cache_read;
-        self.tokens.cache_write += measured.tokens.cache_write;
-        self.tokens.output_visible += measured.tokens.output_visible;
-        self.tokens.reasoning += measured.tokens.reasoning;
+        self.tokens += measured.tokens;
     }
 }
 

@@ -78,9 +78,6 @@ impl SeriesTable {
         self.builder.begin();
         if self.interval_start == 0 {
             self.interval_start = receive_time;
-            for overflow in &mut self.series {
-                overflow.start = receive_time;
-            }
         }
     }
 
@@ -99,7 +96,7 @@ impl SeriesTable {
         let kind = Key::new(key).kind();
         let number = match known {
             Some(number) => number,
-            None if self.series.len() - OVERFLOW >= self.limit => return Some(kind as u32),
+            None if self.series.len() - OVERFLOW >= self.limit => return self.overflow(kind),
             None => {
                 let number = u32::try_from(self.series.len()).ok()?;
                 self.index.insert(&sanitised, number);
@@ -109,6 +106,15 @@ impl SeriesTable {
             }
         };
         Some(number)
+    }
+
+    /// The series for what is over the limit. It starts when it is first needed.
+    fn overflow(&mut self, kind: Kind) -> Option<u32> {
+        let series = self.series.get_mut(kind as usize)?;
+        if series.start == 0 {
+            series.start = self.interval_start;
+        }
+        Some(kind as u32)
     }
 
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Series> {

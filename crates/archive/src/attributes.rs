@@ -82,6 +82,8 @@ fn write_value(out: &mut Vec<u8>, body: &[u8], value: Value) {
     // Writing to a Vec can't fail, and neither can the serialisation of numbers, texts and lists of them.
     let _ = match value {
         Value::Bytes(bytes) => write!(out, "{}", Base64Display::new(bytes.bytes(body), &STANDARD)),
+        Value::Int(number) => serde_json::to_writer(out, &number).map_err(Into::into),
+        Value::Double(number) if number.is_finite() => serde_json::to_writer(out, &number).map_err(Into::into),
         Value::Double(number) if !number.is_finite() => out.write_all(non_finite(number).as_bytes()),
         other => serde_json::to_writer(out, &Json { body, value: other }).map_err(Into::into),
     };

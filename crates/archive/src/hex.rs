@@ -5,18 +5,28 @@ use crate::text::TextBuilder;
 /// Bytes of the longest id: a trace id.
 const MAX_ID: usize = 16;
 
+/// The digits of every byte.
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// Adds an id; null if it is zero, empty, or longer than any id, for none of these tells a span.
 #[inline]
 pub(crate) fn push(column: &mut TextBuilder, id: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     if id.len() > MAX_ID || id.iter().all(|&byte| byte == 0) {
         column.push_null();
         return;
     }
     let mut text = [0; 2 * MAX_ID];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (pair, &byte) in text.as_chunks_mut().0.iter_mut().zip(id) {
+        *pair = PAIRS[usize::from(byte)];
     }
     column.push(&text[..2 * id.len()]);
 }

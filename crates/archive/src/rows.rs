@@ -1,6 +1,5 @@
 //! Spans become rows: the columns of the table, filled.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -10,11 +9,14 @@ use arrow_array::{ArrayRef, BooleanArray, Int32Array, PrimitiveArray, RecordBatc
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType};
 use genai::SpanFacts;
+use otlp::KeyValue;
 use otlp::trace::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Span, attributes};
+use rapidhash::RapidHashMap;
 
 use crate::attributes::AttributesBuilder;
 use crate::hex;
 use crate::nested::SpanColumns;
+use crate::promoted;
 use crate::schema::{COLUMNS, Cells, UTC, micros, schema};
 use crate::span;
 use crate::text::TextBuilder;
@@ -58,7 +60,7 @@ impl Default for RowBuilder {
 }
 
 /// The first row with a resource and a scope: a request, and where they begin in it.
-type FirstRows = HashMap<(*const Applied, u32, u32), usize>;
+type FirstRows = RapidHashMap<(*const Applied, u32, u32), usize>;
 
 impl RowBuilder {
     /// The next spans of `spans` as one batch, each a request and a position in it; `None` after the last one.
@@ -67,7 +69,7 @@ impl RowBuilder {
         spans: &mut impl Iterator<Item = (&'a Applied, usize)>,
     ) -> Result<Option<RecordBatch>, ArrowError> {
         let mut rows = Vec::with_capacity(BATCH_ROWS);
-        let mut first_rows = FirstRows::new();
+        let mut first_rows = FirstRows::default();
         let mut bytes = 0;
         while rows.len() < BATCH_ROWS
             && bytes < BATCH_BYTES
@@ -94,7 +96,9 @@ impl RowBuilder {
             }
             Entry::Vacant(unseen) => {
                 unseen.insert(row);
-                self.resource_attributes.push_row(body, attributes(body, facts.resource, RESOURCE_ATTRIBUTES));
+                let resource = attributes(body, facts.resource, RESOURCE_ATTRIBUTES);
+                let has_no_column = |pair: &KeyValue| !promoted::is_service(facts, body, pair);
+                self.resource_attributes.push_row(body, resource.filter(has_no_column));
                 self.scope_attributes.push_row(body, attributes(body, facts.scope, SCOPE_ATTRIBUTES));
             }
         }
@@ -148,12 +152,14 @@ fn numbers<'a, T: ArrowPrimitiveType>(
 /// Bytes of a trace id as text.
 const ID_BYTES: usize = 32;
 
+/// Bytes of other texts: a guess at what to reserve.
+const TEXT_BYTES: usize = 16;
+
 fn texts<'a>(rows: &[Row<'a>], text: for<'r> fn(&Row<'r>) -> &'r [u8]) -> StringArray {
-    let bytes: usize = rows.iter().map(|row| text(row).len()).sum();
-    if bytes == 0 {
+    if rows.iter().all(|row| text(row).is_empty()) {
         return StringArray::new_null(rows.len());
     }
-    let mut column = TextBuilder::with_capacity(rows.len(), bytes);
+    let mut column = TextBuilder::with_capacity(rows.len(), rows.len() * TEXT_BYTES);
     for row in rows {
         match text(row) {
             [] => column.push_null(),

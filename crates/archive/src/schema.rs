@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
+use parquet::arrow::{ArrowSchemaConverter, PARQUET_FIELD_ID_META_KEY};
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::rows::Row;
 
@@ -69,16 +70,14 @@ pub(crate) enum Storage {
     Everywhere,
     /// Numbers: differences instead of a dictionary, the range of values of each page.
     Number,
-    /// Many distinct values whose range tells nothing: neither.
+    /// Many distinct values whose range tells nothing, and columns with structure: neither.
     Opaque,
-    /// A column with structure: [`NESTED_DISTINCT`] decides for each leaf.
-    Nested,
 }
 
 use Cells::{
     Constant, Events, Flag, Id, Integer, Links, Money, ResourceAttributes, ScopeAttributes, SpanAttributes, Text, Time,
 };
-use Storage::{Everywhere, Nested, Number, Opaque, Repeating};
+use Storage::{Everywhere, Number, Opaque, Repeating};
 
 const fn column(id: i32, name: &'static str, cells: Cells, storage: Storage) -> Column {
     Column { id, name, cells, storage }
@@ -110,11 +109,11 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(18, "service_name", Text(|row| row.facts.service.bytes(row.body)), Repeating),
     column(19, "scope_name", Text(|row| row.facts.scope_name.bytes(row.body)), Everywhere),
     column(20, "scope_version", Text(|row| row.facts.scope_version.bytes(row.body)), Everywhere),
-    column(21, "resource_attributes", ResourceAttributes, Nested),
-    column(22, "scope_attributes", ScopeAttributes, Nested),
-    column(23, "span_attributes", SpanAttributes, Nested),
-    column(24, "events", Events, Nested),
-    column(25, "links", Links, Nested),
+    column(21, "resource_attributes", ResourceAttributes, Opaque),
+    column(22, "scope_attributes", ScopeAttributes, Opaque),
+    column(23, "span_attributes", SpanAttributes, Opaque),
+    column(24, "events", Events, Opaque),
+    column(25, "links", Links, Opaque),
     column(26, "dropped_attributes_count", Integer(|row| Some(row.header.dropped_attributes.into())), Number),
     column(27, "dropped_events_count", Integer(|row| Some(row.header.dropped_events.into())), Number),
     column(28, "dropped_links_count", Integer(|row| Some(row.header.dropped_links.into())), Number),
@@ -122,8 +121,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     // What it means. Tokens are canonical: input includes cached input, output includes reasoning; null is "not told".
     column(29, "gen_ai_dialect", Text(dialect), Everywhere),
     column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Everywhere),
-    column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Repeating),
-    column(32, "gen_ai_provider_name", Text(|row| row.facts.provider.bytes(row.body)), Repeating),
+    column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Everywhere),
+    column(32, "gen_ai_provider_name", Text(|row| row.facts.provider.bytes(row.body)), Everywhere),
     column(33, "gen_ai_request_model", Text(|row| row.facts.request_model.bytes(row.body)), Repeating),
     column(34, "gen_ai_response_model", Text(|row| row.facts.response_model.bytes(row.body)), Repeating),
     column(35, "gen_ai_usage_input_tokens", Integer(|row| row.facts.usage.input.map(i64::from)), Number),
@@ -133,16 +132,16 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.facts.usage.reasoning.map(i64::from)), Number),
     column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Number),
     column(41, "streaming", Flag(|row| row.facts.streaming), Everywhere),
-    column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Repeating),
+    column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Everywhere),
     column(43, "gen_ai_response_id", Text(|row| row.facts.response_id.bytes(row.body)), Opaque),
     column(44, "gen_ai_agent_name", Text(|row| row.facts.agent_name.bytes(row.body)), Repeating),
     column(45, "gen_ai_tool_name", Text(|row| row.facts.tool_name.bytes(row.body)), Repeating),
     column(46, "gen_ai_workflow_name", Text(|row| row.facts.workflow_name.bytes(row.body)), Repeating),
-    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Everywhere),
-    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Everywhere),
+    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Opaque),
+    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Opaque),
     column(49, "gen_ai_prompt_name", Text(|row| row.facts.prompt_name.bytes(row.body)), Repeating),
     column(50, "gen_ai_prompt_version", Text(|row| row.facts.prompt_version.bytes(row.body)), Repeating),
-    column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Repeating),
+    column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Everywhere),
     column(52, "error_class", Text(|row| row.facts.error.map_or(b"", |error| error.class.name().as_bytes())), Repeating),
     column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
     column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
@@ -153,15 +152,6 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Everywhere),
     column(58, "counted_span_id", Id(|row| &row.outcome.counted_span_id), Opaque),
     column(59, "schema_version", Constant(SCHEMA_VERSION), Number),
-];
-
-/// Leaves of nested columns that have no dictionary, as their values seldom repeat. The others have one: keys do repeat, and
-/// of values so many do that it pays; the Parquet writer gives a dictionary up once it has grown too large.
-pub(crate) const NESTED_DISTINCT: &[&str] = &[
-    "events.list.element.time",
-    "events.list.element.time_unix_nano",
-    "links.list.element.trace_id",
-    "links.list.element.span_id",
 ];
 
 /// Rows of a row group are sorted by these columns, nulls last.
@@ -196,6 +186,11 @@ pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> =
         LazyLock::new(|| Arc::new(Schema::new(COLUMNS.iter().map(field).collect::<Fields>())));
     Arc::clone(&SCHEMA)
+}
+
+/// The leaves of the schema, as Parquet stores them.
+pub(crate) fn leaves() -> Result<SchemaDescriptor, ArrowError> {
+    Ok(ArrowSchemaConverter::new().convert(&schema())?)
 }
 
 fn field(column: &Column) -> Field {

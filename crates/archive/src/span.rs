@@ -10,7 +10,7 @@ use crate::promoted::Promoted;
 /// Appends attributes, events and links of a span of `body` to `columns` as one row, and gives its other fields, their texts as
 /// ranges of `body`.
 pub(crate) fn read(body: &[u8], facts: &SpanFacts, columns: &mut SpanColumns) -> Span {
-    let mut visitor = OneSpan { body, promoted: Promoted::of(facts), columns, span: Span::default() };
+    let mut visitor = OneSpan { body, promoted: Promoted::of(facts, body), columns, span: Span::default() };
     // The span was walked before it came here; of an unsound one, what stands before the flaw is kept.
     let _ = trace::walk_span(body, facts.span, &mut visitor);
     let header = visitor.span;
@@ -20,14 +20,14 @@ pub(crate) fn read(body: &[u8], facts: &SpanFacts, columns: &mut SpanColumns) ->
 
 struct OneSpan<'a> {
     body: &'a [u8],
-    promoted: Promoted,
+    promoted: Promoted<'a>,
     columns: &'a mut SpanColumns,
     span: Span,
 }
 
 impl SpanVisitor for OneSpan<'_> {
     fn attribute(&mut self, key: &[u8], value: Value) {
-        if !self.promoted.holds(key, value) {
+        if !self.promoted.holds(self.body, key, value) {
             self.columns.attributes.push(self.body, key, value);
         }
     }

@@ -38,6 +38,9 @@ pub struct ArchiveConfig {
     pub max_rows: usize,
     /// A file is closed when its first request was received this long ago.
     pub max_age: Duration,
+    /// Bytes of requests that wait for their row group at most, beside [`ROW_GROUP_BYTES`]: they are held in memory until it is
+    /// complete, and count against the budget of the receivers.
+    pub max_pending: usize,
     /// Level of zstd, 1 to 22. Higher ones than 1 cost more than they save.
     pub zstd_level: i32,
     /// Names this server in file names: letters, digits, `-` and `_`. Two servers must not share one.
@@ -57,6 +60,17 @@ pub struct Totals {
 
 /// Requests that wait for the thread before [`Archive::send`] waits too: some 50 ms of full load.
 const QUEUE_REQUESTS: usize = 32;
+
+/// Whether an archive still works.
+#[derive(Debug, Clone)]
+pub struct Health(Arc<AtomicBool>);
+
+impl Health {
+    /// Whether a failure has stopped the archive. What comes after it is not archived.
+    pub fn has_failed(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// The archive. Dropped without [`Archive::finish`], it completes its file in the background.
 #[derive(Debug)]
@@ -117,9 +131,9 @@ impl Archive {
         }
     }
 
-    /// Whether a failure has stopped the archive; [`Archive::finish`] tells which.
-    pub fn has_failed(&self) -> bool {
-        self.has_failed.load(Ordering::Acquire)
+    /// A handle that tells whether a failure has stopped the archive; [`Archive::finish`] tells which.
+    pub fn health(&self) -> Health {
+        Health(Arc::clone(&self.has_failed))
     }
 
     /// Archives what was sent, completes the file, and ends the thread.
@@ -221,7 +235,8 @@ impl Writer {
         let open = self.open.get_or_insert_with(|| OpenFile::new(&request, self.config.max_age));
         open.lsn_to = request.lsn;
         open.rows += open.pending.add(request, is_kept);
-        if open.pending.len() >= ROW_GROUP_ROWS || open.pending.bytes() >= ROW_GROUP_BYTES {
+        if open.pending.len() >= ROW_GROUP_ROWS || open.pending.bytes() >= self.config.max_pending.min(ROW_GROUP_BYTES)
+        {
             self.write_row_group()?;
         }
         if self.open.as_ref().is_some_and(|open| open.rows >= self.config.max_rows) {

@@ -69,10 +69,10 @@ where
 async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
     let format = Format::negotiate(&all_values(&headers, ACCEPT));
     let gzip = accepts_gzip(&all_values(&headers, ACCEPT_ENCODING));
-    let request = (scraped.collect)().await;
     let Ok(_turn) = scraped.renderer.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
+    let request = (scraped.collect)().await;
     // Ten thousand series take a while: not on a thread that serves others.
     let rendered = tokio::task::spawn_blocking(move || page(&request, format, gzip)).await;
     let body = match rendered {

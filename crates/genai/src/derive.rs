@@ -26,13 +26,13 @@ impl Deriver {
     /// The facts of the spans of an `ExportTraceServiceRequest`, in their order.
     ///
     /// # Errors
-    /// The body is malformed protobuf: the error names the byte and the field. Nothing is derived then.
-    pub fn derive(&self, body: &[u8]) -> Result<Vec<SpanFacts>, WireError> {
+    /// The body is malformed protobuf, or holds more than [`MAX_SPANS`] spans. Nothing is derived then.
+    pub fn derive(&self, body: &[u8]) -> Result<Vec<SpanFacts>, DeriveError> {
         let mut derivation = Derivation {
             body,
             table: self.table,
             // A span of real clients is seldom smaller than this: one allocation, seldom too large.
-            facts: Vec::with_capacity(body.len() / 640 + 1),
+            facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
             resource: Text::default(),
             service: Text::default(),
             scope: Scope::default(),
@@ -40,8 +40,27 @@ impl Deriver {
             found: Found::new(),
         };
         walk(body, &mut derivation)?;
+        if derivation.facts.len() > MAX_SPANS {
+            return Err(DeriveError::TooManySpans);
+        }
         Ok(derivation.facts)
     }
+}
+
+/// Spans that one request may hold. A span can be two bytes long and its facts take some hundred, so without a limit a small body
+/// could ask for a lot of memory. Real clients send some hundred spans at once, Collectors some thousand; at 1 KiB a span this many
+/// are what OTLP's limit of 64 MiB lets through.
+pub const MAX_SPANS: usize = 65_536;
+
+/// Why nothing was derived from a body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeriveError {
+    /// It is not the protobuf that it should be.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// It holds more than [`MAX_SPANS`] spans.
+    #[error("request holds more than {MAX_SPANS} spans")]
+    TooManySpans,
 }
 
 struct Derivation<'a> {
@@ -188,15 +207,21 @@ impl SpanVisitor for Derivation<'_> {
     #[inline(always)]
     fn attribute(&mut self, key: &[u8], value: Value) {
         let Some(row) = self.table.row(key) else { return };
-        if let Value::String(text) = value
-            && text.is_empty()
-        {
-            return;
+        match value {
+            Value::Empty => return,
+            Value::String(text) if text.is_empty() => return,
+            _ => {}
         }
         let found = &mut self.found;
         found.dialect = found.dialect.min(row.dialect);
         match row.fact {
-            Fact::Plain(plain) => found.keep(plain, row.rank, value),
+            Fact::Plain(plain) => {
+                let names_model = matches!(plain, Plain::RequestModel | Plain::ResponseModel | Plain::EitherModel);
+                // A key that says "none" must not stand in the way of one that says more.
+                if !names_model || !coerce::name(value, self.body).is_empty() {
+                    found.keep(plain, row.rank, value);
+                }
+            }
             Fact::Role { values, otherwise } => {
                 if found.role.is_none_or(|role| row.rank < role.rank) {
                     let value = coerce::text(value, self.body);
@@ -217,6 +242,10 @@ impl SpanVisitor for Derivation<'_> {
     }
 
     fn span(&mut self, span: &Span) {
+        // One more than the limit is kept, to tell that it was passed.
+        if self.facts.len() > MAX_SPANS {
+            return;
+        }
         // Facts are large: they are filled where they stay.
         let mut facts = std::mem::take(&mut self.facts);
         facts.push(SpanFacts::default());
@@ -262,10 +291,10 @@ impl Derivation<'_> {
         if self.found.dialect == DialectId::NONE {
             return;
         }
-        facts.request_model = self.name(Plain::RequestModel);
-        facts.response_model = self.name(Plain::ResponseModel);
+        facts.request_model = self.text(Plain::RequestModel);
+        facts.response_model = self.text(Plain::ResponseModel);
         if facts.response_model.is_empty() && self.found.has(Plain::EitherModel) {
-            facts.response_model = self.name(Plain::EitherModel);
+            facts.response_model = self.text(Plain::EitherModel);
         }
         (facts.role, facts.operation) = self.role(facts);
         if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
@@ -461,14 +490,6 @@ impl Derivation<'_> {
     }
 
     #[inline]
-    fn name(&self, plain: Plain) -> Text {
-        if !self.found.has(plain) {
-            return Text::default();
-        }
-        coerce::name(self.found.get(plain), self.body)
-    }
-
-    #[inline]
     fn count(&self, plain: Plain) -> Option<u32> {
         match coerce::count(self.found.get(plain), self.body) {
             coerce::Count::Tokens(tokens) => Some(tokens),
@@ -487,4 +508,34 @@ fn id<const N: usize>(text: Text, body: &[u8]) -> [u8; N] {
 fn unix_nanos(text: &[u8]) -> Option<u64> {
     let time: jiff::Timestamp = std::str::from_utf8(text).ok()?.parse().ok()?;
     u64::try_from(time.as_nanosecond()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request of one resource and one scope with so many empty spans.
+    fn empty_spans(number: usize) -> Vec<u8> {
+        fn field(key: u8, content: &[u8]) -> Vec<u8> {
+            let mut field = vec![key];
+            let mut length = content.len();
+            while length >= 0x80 {
+                field.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            field.push(length as u8);
+            field.extend_from_slice(content);
+            field
+        }
+        let spans = [0x12, 0].repeat(number);
+        field(0x0a, &field(0x12, &spans))
+    }
+
+    // A small body cannot ask for memory without limit, and the limit itself is allowed.
+    #[test]
+    fn spans_are_limited() {
+        let deriver = Deriver::default();
+        assert_eq!(deriver.derive(&empty_spans(MAX_SPANS)).map(|facts| facts.len()), Ok(MAX_SPANS));
+        assert_eq!(deriver.derive(&empty_spans(MAX_SPANS + 1)), Err(DeriveError::TooManySpans));
+    }
 }

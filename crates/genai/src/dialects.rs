@@ -269,12 +269,6 @@ pub fn all() -> impl Iterator<Item = &'static Dialect> {
     DIALECTS.iter().copied()
 }
 
-/// Whether an attribute stands in a column of its own in the archive, unchanged, so that the map of the other attributes
-/// need not repeat it: the first key of a text or count in OpenTelemetry's conventions.
-pub fn is_promoted(key: &[u8]) -> bool {
-    otel::PROMOTED.iter().any(|promoted| promoted.as_bytes() == key)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -292,13 +286,5 @@ mod tests {
             assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
         }
         assert!(table.row(b"gen_ai.usage.cost").is_none(), "costs are no tokens");
-    }
-
-    // Every key that the archive leaves out of its map is a key of the table.
-    #[test]
-    fn promoted_keys_are_known() {
-        for key in otel::PROMOTED {
-            assert!(Table::get().row(key.as_bytes()).is_some(), "{key}");
-        }
     }
 }

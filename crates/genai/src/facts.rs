@@ -203,12 +203,20 @@ pub struct SpanFacts {
 }
 
 impl SpanFacts {
-    /// Duration in nanoseconds; `None` if the span ends before it starts, or says not when.
+    /// Duration in nanoseconds; `None` if the span ends before it starts, says not when, or claims to have taken longer than a
+    /// day: one clock that is off would spoil sum and maximum for good.
     pub fn duration(&self) -> Option<u64> {
+        const MAX: u64 = 24 * 60 * 60 * 1_000_000_000;
         if self.start == 0 || self.end == 0 {
             return None;
         }
-        self.end.checked_sub(self.start)
+        self.end.checked_sub(self.start).filter(|duration| *duration <= MAX)
+    }
+
+    /// When the span ended, nanoseconds since the Unix epoch; when it was received, if it says nothing that can be.
+    pub fn time(&self, receive_time: u64) -> u64 {
+        const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
+        if self.end == 0 || self.end > receive_time.saturating_add(DAY) { receive_time } else { self.end }
     }
 
     /// Whether the ids are such as a span must have: neither all zero.

@@ -22,7 +22,7 @@ mod provider;
 mod role;
 mod usage;
 
-pub use derive::Deriver;
+pub use derive::{DeriveError, Deriver, MAX_SPANS};
 pub use error::{ErrorClass, ErrorFacts};
 pub use facts::{Label, SpanFacts, SpanKind, Status};
 pub use role::Role;

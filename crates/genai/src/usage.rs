@@ -37,6 +37,16 @@ pub struct TokenClasses {
     pub reasoning: u64,
 }
 
+impl std::ops::AddAssign for TokenClasses {
+    fn add_assign(&mut self, more: Self) {
+        self.input_uncached += more.input_uncached;
+        self.cache_read += more.cache_read;
+        self.cache_write += more.cache_write;
+        self.output_visible += more.output_visible;
+        self.reasoning += more.reasoning;
+    }
+}
+
 /// How a dialect writes input tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheSemantics {

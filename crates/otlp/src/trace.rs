@@ -132,6 +132,24 @@ pub fn walk(body: &[u8], visitor: &mut impl Visitor) -> Result<(), WireError> {
     Ok(())
 }
 
+/// Checks that `body` is a request of any signal on the outside: fields with numbers, types and lengths that fit. What is inside its
+/// messages is not looked at.
+///
+/// # Errors
+/// The first field that does not fit.
+pub fn check_envelope(body: &[u8]) -> Result<(), WireError> {
+    // Traces, metrics and logs alike: one repeated message, number 1.
+    const MESSAGES: u32 = key(1, BYTES);
+    let mut request = Cursor::new(body)?;
+    while !request.is_empty() {
+        match request.key()? {
+            MESSAGES => drop(request.message()?),
+            other => request.unexpected(other, &[MESSAGES])?,
+        }
+    }
+    Ok(())
+}
+
 /// Walks one span of `body` again, as [`walk`] told its range in [`Span::message`].
 ///
 /// # Errors

@@ -16,19 +16,20 @@ use wal::Log;
 
 use crate::applier::{LogRecord, SharedPipeline};
 
-/// Records that one answer lists at most.
-const MAX_RECORDS: usize = 1_000;
+/// Records, and groups, that one answer lists at most.
+const MAX_LISTED: usize = 1_000;
 
 /// Whether the server takes requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Readiness {
     is_ready: Arc<AtomicBool>,
     log: Log<LogRecord>,
+    archive: Option<archive::Health>,
 }
 
 impl Readiness {
-    pub(crate) fn new(log: Log<LogRecord>) -> Self {
-        Self { is_ready: Arc::default(), log }
+    pub(crate) fn new(log: Log<LogRecord>, archive: Option<archive::Health>) -> Self {
+        Self { is_ready: Arc::default(), log, archive }
     }
 
     pub(crate) fn set_ready(&self, is_ready: bool) {
@@ -39,6 +40,9 @@ impl Readiness {
     fn reason(&self) -> Option<&'static str> {
         if !self.is_ready.load(Ordering::Relaxed) {
             return Some("starting or stopping");
+        }
+        if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
+            return Some("the archive has failed: what comes now is counted but not archived");
         }
         let (size, max_size) = self.log.fill();
         (size > max_size / 5 * 4).then_some("more than 80 % of the log is waiting to be applied")
@@ -82,8 +86,9 @@ struct ErrorsQuery {
 
 #[derive(Debug, Serialize)]
 struct ErrorsAnswer {
+    /// Those seen last first, at most [`MAX_LISTED`].
     groups: Vec<Group>,
-    /// Newest first, at most [`MAX_RECORDS`].
+    /// Newest first, at most [`MAX_LISTED`].
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<Vec<OneRecord>>,
 }
@@ -144,9 +149,10 @@ fn answer(pipeline: &SharedPipeline, wanted: Option<u64>) -> ErrorsAnswer {
         .groups()
         .into_iter()
         .filter(|group| wanted.is_none_or(|wanted| group.fingerprint == wanted))
+        .take(MAX_LISTED)
         .map(Group::from)
         .collect();
-    let records = wanted.map(|wanted| errors.records(Some(wanted)).take(MAX_RECORDS).map(OneRecord::from).collect());
+    let records = wanted.map(|wanted| errors.records(Some(wanted)).take(MAX_LISTED).map(OneRecord::from).collect());
     ErrorsAnswer { groups, records }
 }
 

@@ -110,7 +110,7 @@ impl Applier {
     }
 }
 
-/// Waits for records to be applied.
+/// Waits for records to be applied. The applier's death ends every wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(watch::Receiver<Lsn>);
 
@@ -120,13 +120,18 @@ impl Progress {
         // An error means that the applier has ended: there is nothing more to wait for.
         let _ = self.0.wait_for(|applied| *applied >= lsn).await;
     }
+
+    /// Returns when the applier has ended.
+    pub(crate) async fn ended(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
 }
 
 impl Sinks {
     fn take(&mut self, effect: Effect) {
         match effect {
             Effect::Applied(applied) => self.archive(applied),
-            Effect::Interval(interval) => self.export(&interval),
+            Effect::Interval(interval) => self.export(interval),
         }
     }
 
@@ -136,15 +141,14 @@ impl Sinks {
         }
     }
 
-    fn export(&self, interval: &Interval) {
-        if self.exporters.is_empty() {
-            return;
-        }
-        let cumulative = with_own(interval.cumulative.clone(), &self.telemetry);
+    fn export(&self, interval: Interval) {
+        let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
+        let is_wanted = self.exporters.iter().any(wants_cumulative);
+        let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
         for exporter in self.exporters.iter() {
             let metrics = match exporter.destination().temporality {
                 Temporality::Delta => interval.delta.clone(),
-                Temporality::Cumulative => Some(Arc::clone(&cumulative)),
+                Temporality::Cumulative => cumulative.clone(),
             };
             if let Some(metrics) = metrics {
                 exporter.offer(Outgoing::Metrics(metrics));

@@ -13,7 +13,10 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
         .enable_all()
         .build()
         .map_err(Failure::io("starting the async runtime"))?;
-    runtime.block_on(command)
+    let result = runtime.block_on(command);
+    // A thread that is stuck on a disk must not keep a process alive that has given up on it.
+    runtime.shutdown_background();
+    result
 }
 
 /// Listens for Ctrl-C and SIGTERM from now on; what it returns resolves at the first of them.

@@ -38,11 +38,14 @@ pub(crate) enum Failure {
         /// Where it stands.
         place: receive::Place,
         /// What is wrong.
-        source: otlp::WireError,
+        source: genai::DeriveError,
     },
     /// The demonstration could not send.
     #[error("demo: {0}")]
     Demo(String),
+    /// Something that never ends has ended.
+    #[error("{0}")]
+    Broken(&'static str),
     /// Something could not be finished in time.
     #[error("{0}")]
     Deadline(String),
@@ -63,12 +66,14 @@ impl Failure {
         move |source| Self::Io { action, source }
     }
 
-    /// The exit code: 64 for bad configuration, 65 for bad data, 66 for unreadable input, 71 and 74 for the system.
+    /// The exit code: 64 for bad configuration, 65 for bad data, 66 for unreadable input, 70 for a fault of our
+    /// own, 71 and 74 for the system.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Export(_) => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
+            Self::Broken(_) => 70,
             Self::Listen { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
             Self::Print(_) | Self::Archive(_) | Self::Io { .. } => 74,
         }

@@ -23,11 +23,11 @@ pub(crate) struct Ingestion {
 
 impl Ingest for Ingestion {
     async fn ingest(&self, request: Request) -> Result<(), Refusal> {
+        let body = request.body;
         // Metrics and logs are accepted and counted where they came in; nothing behind here wants them yet.
         if request.signal != Signal::Traces {
-            return Ok(());
+            return otlp::trace::check_envelope(&body).map_err(|error| Refusal::Malformed(error.to_string()));
         }
-        let body = request.body;
         let mut facts = self.deriver.derive(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
         if facts.is_empty() {
             return Ok(());

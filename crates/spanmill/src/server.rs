@@ -29,6 +29,11 @@ const REQUEST_GRACE: Duration = Duration::from_secs(10);
 /// How long destinations may take to receive what is queued when the server stops.
 const EXPORT_GRACE: Duration = Duration::from_secs(10);
 
+/// How long all of the shutdown may take.
+const SHUTDOWN: Duration = Duration::from_secs(60);
+/// How long scrapes and admin requests may take to finish when the server stops.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
 /// A server that runs until it is shut down.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -62,9 +67,10 @@ impl Server {
             .collect::<Result<Vec<_>, _>>()?;
         let exporters = Arc::new(exporters);
         let archive = match &config.archive {
-            Some(archive) => Some(Archive::start(archive_config(archive, &instance_id), &meter)?),
+            Some(archive) => Some(Archive::start(archive_config(config, archive, &instance_id), &meter)?),
             None => None,
         };
+        let archive_health = archive.as_ref().map(Archive::health);
 
         let pipeline = Pipeline::new(settings(config, &exporters, instance_id));
         let index = pipeline.index();
@@ -99,7 +105,7 @@ impl Server {
             };
             answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
         }
-        let readiness = Readiness::new(log.clone());
+        let readiness = Readiness::new(log.clone(), archive_health);
         answering.spawn(admin::serve(listeners.admin, pipeline.clone(), readiness.clone(), told(stopped_answering)));
         let ticker = tokio::spawn(close_intervals(log.clone(), config.metrics.interval));
 
@@ -135,6 +141,12 @@ impl Server {
         }
     }
 
+    /// Resolves if the thread that applies the log dies: then nothing that is acknowledged is counted any more.
+    pub(crate) fn broken(&self) -> impl Future<Output = ()> + use<> {
+        let mut progress = self.applier.progress();
+        async move { progress.ended().await }
+    }
+
     /// Appends a record that must not be lost to a log that may be full for a moment.
     async fn append(&self, record: Record) -> Result<Lsn, AppendError> {
         append(&self.log, record).await
@@ -143,8 +155,14 @@ impl Server {
     /// Stops accepting, finishes the requests in flight, settles, closes the interval, and flushes every sink.
     ///
     /// # Errors
-    /// The archive failed, or requests did not finish in time; everything else was still done.
-    pub(crate) async fn shutdown(mut self) -> Result<(), Failure> {
+    /// The archive failed, or requests did not finish in time, and everything else was still done; or all of it together took
+    /// longer than a minute, and what was not done by then is lost.
+    pub(crate) async fn shutdown(self) -> Result<(), Failure> {
+        let too_late = || Failure::Deadline(format!("not everything was flushed within {} s", SHUTDOWN.as_secs()));
+        tokio::time::timeout(SHUTDOWN, self.stop()).await.map_err(|_| too_late())?
+    }
+
+    async fn stop(mut self) -> Result<(), Failure> {
         self.readiness.set_ready(false);
         self.stop_receiving.send_replace(true);
         let mut result = Ok(());
@@ -178,7 +196,10 @@ impl Server {
         }
         while flushing.join_next().await.is_some() {}
         self.stop_answering.send_replace(true);
-        while self.answering.join_next().await.is_some() {}
+        let answered = async { while self.answering.join_next().await.is_some() {} };
+        if tokio::time::timeout(ANSWER_GRACE, answered).await.is_err() {
+            tracing::warn!("scrapes or admin requests were cut off");
+        }
         result
     }
 }
@@ -275,7 +296,7 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
     }
 }
 
-fn archive_config(archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {
+fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {
     let sections::ArchiveCompression::Zstd(level) = archive.compression;
     ArchiveConfig {
         directory: archive.directory.clone(),
@@ -285,6 +306,8 @@ fn archive_config(archive: &sections::Archive, instance_id: &str) -> ArchiveConf
         },
         max_rows: archive.max_rows,
         max_age: archive.max_age,
+        // Requests that wait to be archived must leave the receivers room for those that come.
+        max_pending: config.receivers.otlp.memory_budget.as_usize() / 4,
         zstd_level: i32::from(level),
         instance: instance_id.to_owned(),
     }

@@ -147,7 +147,7 @@ fn facts_stand_in_their_columns() {
     assert!(column(&rows, "cost_usd").as_primitive::<Decimal128Type>().is_null(0));
     assert_eq!(column(&rows, "schema_version").as_primitive::<Int32Type>().value(0), crate::SCHEMA_VERSION);
     assert_eq!(text(&rows, "gen_ai_agent_name", 0), None);
-    assert_eq!(attributes(&rows, "resource_attributes", 0), [("service.name".to_owned(), Some("shop".to_owned()))]);
+    assert_eq!(attributes(&rows, "resource_attributes", 0), []);
     assert_eq!(attributes(&rows, "scope_attributes", 0), []);
 }
 
@@ -161,14 +161,7 @@ fn micros(rows: &RecordBatch, name: &str) -> Option<i64> {
 fn promoted_attributes_are_left_out_only_if_a_column_holds_them() {
     let rows = rows_of(one(failed_call()));
     let kept: Vec<_> = attributes(&rows, "span_attributes", 0).into_iter().map(|(key, _)| key).collect();
-    let expected = [
-        "gen_ai.operation.name",
-        "gen_ai.provider.name",
-        "gen_ai.response.finish_reasons",
-        "gen_ai.request.stream",
-        "error.type",
-    ];
-    assert_eq!(kept, expected);
+    assert_eq!(kept, ["gen_ai.response.finish_reasons"]);
 
     let plain = Span {
         attributes: vec![attribute("server.address", string("db.local")), attribute("http.method", string("GET"))],
@@ -179,13 +172,51 @@ fn promoted_attributes_are_left_out_only_if_a_column_holds_them() {
     assert_eq!(text(&rows, "server_address", 0), None);
     assert_eq!(value(&rows, "span_attributes", 0, "server.address").as_deref(), Some("db.local"));
 
-    let mut unusual = call(0, 0);
-    unusual.attributes.push(attribute("gen_ai.response.model", string("none")));
-    unusual.attributes.push(attribute("gen_ai.usage.input_tokens", any(Value::IntValue(-5))));
-    let rows = rows_of(one(unusual));
+    let unusual = [
+        ("gen_ai.provider.name", string("bedrock")),
+        ("gen_ai.system", string("openai")),
+        ("gen_ai.agent.name", string("")),
+        ("gen_ai.response.model", string("none")),
+        ("gen_ai.usage.input_tokens", any(Value::IntValue(-5))),
+        ("gen_ai.usage.output_tokens", any(Value::IntValue(70))),
+        ("gen_ai.usage.total_tokens", any(Value::IntValue(70))),
+        ("gen_ai.request.stream", string("true")),
+    ];
+    let span =
+        Span { attributes: unusual.iter().map(|(key, value)| attribute(key, value.clone())).collect(), ..call(0, 0) };
+    let rows = rows_of(one(span));
+    let kept: Vec<_> = attributes(&rows, "span_attributes", 0).into_iter().map(|(key, _)| key).collect();
+    let expected = unusual.iter().map(|(key, _)| *key).filter(|key| *key != "gen_ai.usage.output_tokens");
+    assert_eq!(kept, expected.collect::<Vec<_>>());
     assert_eq!(text(&rows, "gen_ai_response_model", 0), None);
-    assert_eq!(value(&rows, "span_attributes", 0, "gen_ai.response.model").as_deref(), Some("none"));
+    assert_eq!(integer(&rows, "gen_ai_usage_output_tokens", 0), Some(70));
     assert_eq!(value(&rows, "span_attributes", 0, "gen_ai.usage.input_tokens").as_deref(), Some("-5"));
+}
+
+// A count is left out only if its own column holds it: that another column holds the same number is no reason.
+#[test]
+fn a_count_that_only_another_column_holds_is_kept() {
+    let mut span = call(0, 0);
+    for (key, count) in [("input_tokens", 100), ("output_tokens", 100), ("cache_read.input_tokens", 900)] {
+        span.attributes.push(attribute(&format!("gen_ai.usage.{key}"), any(Value::IntValue(count))));
+    }
+    let rows = rows_of(one(span));
+    assert_eq!(integer(&rows, "gen_ai_usage_input_tokens", 0), Some(1_000));
+    assert_eq!(integer(&rows, "gen_ai_usage_output_tokens", 0), Some(100));
+    assert_eq!(integer(&rows, "gen_ai_usage_cache_read_tokens", 0), Some(900));
+    let kept = attributes(&rows, "span_attributes", 0);
+    assert_eq!(kept, [("gen_ai.usage.input_tokens".to_owned(), Some("100".to_owned()))]);
+}
+
+// The name of a service stands in its column; a name that is no text stands in the map.
+#[test]
+fn a_service_name_that_no_column_holds_is_kept() {
+    let mut spans = of_service("", vec![call(0, 0)]);
+    let resource = spans.resource.get_or_insert_default();
+    resource.attributes = vec![attribute("service.name", any(Value::IntValue(7))), attribute("host.name", string("a"))];
+    let rows = rows_of(applied(1, RECEIVED, encoded(vec![spans])));
+    assert_eq!(value(&rows, "resource_attributes", 0, "service.name").as_deref(), Some("7"));
+    assert_eq!(value(&rows, "resource_attributes", 0, "host.name").as_deref(), Some("a"));
 }
 
 // Times that were not told, or that no timestamp can hold, are null, and an impossible duration too.

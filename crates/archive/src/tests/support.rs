@@ -90,6 +90,7 @@ pub(super) fn calls(lsn: u64, receive_time: u64, spans: u64) -> Arc<Applied> {
 
 pub(super) fn config(directory: &Path) -> ArchiveConfig {
     ArchiveConfig {
+        max_pending: usize::MAX,
         directory: directory.to_owned(),
         include: Include::Genai,
         max_rows: 1_000_000,

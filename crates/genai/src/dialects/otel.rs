@@ -50,19 +50,3 @@ pub(super) const DIALECT: Dialect = Dialect {
     source: "open-telemetry/semantic-conventions v1.41.1 model/gen-ai; open-telemetry/semantic-conventions-genai",
     ..PLAIN
 };
-
-/// Keys whose value stands unchanged in a column of the archive.
-pub(super) const PROMOTED: &[&str] = &[
-    "gen_ai.request.model",
-    "gen_ai.response.model",
-    "gen_ai.response.id",
-    "gen_ai.usage.input_tokens",
-    "gen_ai.usage.output_tokens",
-    "gen_ai.tool.name",
-    "gen_ai.agent.name",
-    "gen_ai.workflow.name",
-    "gen_ai.conversation.id",
-    "gen_ai.prompt.name",
-    "gen_ai.prompt.version",
-    "server.address",
-];

@@ -1,6 +1,8 @@
 //! `spanmill demo`: a whole Spanmill in a temporary directory, fed with what real clients sent.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -45,6 +47,7 @@ pub(crate) fn run(once: bool) -> Result<(), Failure> {
     let archive = directory.path().join("archive");
     if let Some(section) = &mut config.archive {
         section.directory = archive.clone();
+        section.max_age = ARCHIVE_AGE;
     }
     block_on(async {
         let listeners = Listeners::bind(&config, IfTaken::UseAnother).await?;
@@ -53,12 +56,39 @@ pub(crate) fn run(once: bool) -> Result<(), Failure> {
         server.drain().await;
         let report = server.pipeline().lock().report();
         let table = table::render(&report, Format::Table).map_err(|error| Failure::Demo(error.to_string()))?;
-        print(&format!("{}\n{table}", introduction(&server.addresses(), &archive)))?;
+        if !once {
+            wait_for_a_file(&archive).await;
+        }
+        print(&format!("{}\n{table}", introduction(&server.addresses(), (!once).then_some(&archive))))?;
         if !once {
             print("Serving on: send your own spans there. Ctrl-C ends it and removes the directory.\n")?;
             told_to_stop()?.await;
         }
         server.shutdown().await
+    })
+}
+
+/// How soon the archive shows its first file: whoever looks there wants to see it.
+const ARCHIVE_AGE: Duration = Duration::from_secs(1);
+
+/// Waits until the archive has published something, or clearly will not.
+async fn wait_for_a_file(archive: &Path) {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let published = async {
+        while !has_file(archive) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    // The table is worth printing without it, too.
+    let _ = tokio::time::timeout(ARCHIVE_AGE * 5, published).await;
+}
+
+/// Whether there is a visible file somewhere below `directory`.
+fn has_file(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() { has_file(&path) } else { path.extension().is_some_and(|extension| extension == "parquet") }
     })
 }
 
@@ -74,12 +104,13 @@ async fn send(addresses: &Addresses) -> Result<(), Failure> {
     Ok(())
 }
 
-fn introduction(addresses: &Addresses, archive: &std::path::Path) -> String {
+fn introduction(addresses: &Addresses, archive: Option<&PathBuf>) -> String {
     let mut clients: Vec<&str> = PAYLOADS.iter().map(|(client, _)| *client).collect();
     clients.dedup();
     let metrics = addresses.prometheus.map_or_else(String::new, |at| format!("  metrics    http://{at}/metrics\n"));
+    let archive = archive.map_or_else(String::new, |at| format!("  archive    {}\n", at.display()));
     format!(
-        "Sent {} export requests of {} real clients ({}).\n\n  OTLP/gRPC  {}\n  OTLP/HTTP  http://{}\n{metrics}  errors     http://{}/api/errors\n  health     http://{}/readyz\n  archive    {}\n",
+        "Sent {} export requests of {} real clients ({}).\n\n  OTLP/gRPC  {}\n  OTLP/HTTP  http://{}\n{metrics}  errors     http://{}/api/errors\n  health     http://{}/readyz\n{archive}",
         PAYLOADS.len(),
         clients.len(),
         clients.join(", "),
@@ -87,7 +118,6 @@ fn introduction(addresses: &Addresses, archive: &std::path::Path) -> String {
         addresses.http,
         addresses.admin,
         addresses.admin,
-        archive.display(),
     )
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
         // Before anyone is told that there is something to stop.
         let told_to_stop = told_to_stop()?;
         println!("listening {}", server.addresses());
-        told_to_stop.await;
+        tokio::select! {
+            () = told_to_stop => {}
+            () = server.broken() => return Err(Failure::Broken("the applier died: nothing is counted any more")),
+        }
         tracing::info!("stopping");
         server.shutdown().await
     })

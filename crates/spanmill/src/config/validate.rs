@@ -72,12 +72,36 @@ fn limits(config: &Config, report: &mut Report<'_>) {
 }
 
 /// Texts that must not be empty, and lists that must not say a thing twice.
+/// Attributes that some metrics have by themselves: as dimensions they would stand there twice.
+const TAKEN: &[&str] = &[
+    "class",
+    "collector.instance.id",
+    "error.type",
+    "gen_ai.operation.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "gen_ai.token.type",
+    "otel.metric.overflow",
+    "outcome",
+    "reason",
+];
+
 fn names(config: &Config, report: &mut Report<'_>) {
     let mut directories = vec![(["storage", "directory"], &config.storage.directory)];
     directories.extend(config.archive.as_ref().map(|archive| (["archive", "directory"], &archive.directory)));
     for (path, directory) in directories {
         if directory.as_os_str().is_empty() {
             report.refuse_value(&KeyPath::of(&path), "expected a directory");
+        }
+    }
+    let dimensions = KeyPath::of(&["derive", "dimensions"]);
+    for (index, dimension) in config.derive.dimensions.iter().enumerate() {
+        if TAKEN.contains(&dimension.as_str()) {
+            report.refuse_value(
+                &dimensions.join(&format!("[{index}]")),
+                "expected an attribute that metrics do not have anyway",
+            );
         }
     }
     for (path, attributes) in [
