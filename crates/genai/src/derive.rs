@@ -3,11 +3,11 @@
 use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, SpanVisitor, Visitor, attributes, walk};
 use otlp::{Text, Value, WireError};
 
-use crate::dialects::{DialectId, Fact, Plain, Says, Table};
+use crate::dialects::{DialectId, Fact, Plain, Row, Says, Table, Unit};
 use crate::error::{self, ErrorFacts};
 use crate::facts::{Label, SpanFacts, Status};
 use crate::role::Role;
-use crate::usage::{self, CacheSemantics, Usage};
+use crate::usage::{self, CacheSemantics, ReasoningSemantics, Usage};
 use crate::{coerce, finish, model, operation, provider};
 
 /// Derives the facts of requests. It has no state beyond the table: one serves any number of threads.
@@ -79,6 +79,8 @@ struct Found {
     slots: [Slot; Plain::COUNT],
     /// Which of them are there: they are not cleared between spans.
     present: u64,
+    /// What keys tell that mean it in their own dialect only: read when the dialect is known.
+    own: Vec<OwnFound>,
     role: Option<RoleFound>,
     dialect: DialectId,
     exception: Option<Exception>,
@@ -101,6 +103,14 @@ struct RoleFound {
     otherwise: Role,
 }
 
+#[derive(Clone, Copy)]
+struct OwnFound {
+    dialect: DialectId,
+    plain: Plain,
+    rank: u16,
+    value: Value,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Exception {
     kind: Text,
@@ -120,10 +130,25 @@ const fn bits(of: &[Plain]) -> u64 {
     mask
 }
 
-const STREAM: u64 = bits(&[Plain::FirstChunkSeconds, Plain::FirstChunkMillis, Plain::FirstChunkAt, Plain::Streaming]);
-const FAILURE: u64 = bits(&[Plain::ErrorType, Plain::Level, Plain::Success]);
-const USAGE_OBJECTS: u64 =
-    bits(&[Plain::ProviderMetadata, Plain::UsageDetails, Plain::UsageObject, Plain::InclusiveUsageObject]);
+const STREAM: u64 = bits(&[
+    Plain::FirstChunkSeconds,
+    Plain::FirstChunkMillis,
+    Plain::FirstChunkInUnit,
+    Plain::FirstChunkAt,
+    Plain::Streaming,
+]);
+const FAILURE: u64 = bits(&[Plain::ErrorType, Plain::Outcome, Plain::Success, Plain::Failed]);
+/// Where counts stand that are told otherwise than one by one.
+const USAGE_ELSEWHERE: u64 = bits(&[
+    Plain::ProviderInputTokens,
+    Plain::ReasoningTokensApart,
+    Plain::InputDetails,
+    Plain::OutputDetails,
+    Plain::ProviderMetadata,
+    Plain::UsageDetails,
+    Plain::UsageObject,
+    Plain::InclusiveUsageObject,
+]);
 const LESS_COMMON_NAMES: u64 =
     bits(&[Plain::ToolName, Plain::WorkflowName, Plain::UserId, Plain::PromptName, Plain::PromptVersion]);
 
@@ -132,6 +157,7 @@ impl Found {
         Self {
             slots: [Slot { value: Value::Empty, rank: 0 }; Plain::COUNT],
             present: 0,
+            own: Vec::new(),
             role: None,
             dialect: DialectId::NONE,
             exception: None,
@@ -141,6 +167,7 @@ impl Found {
 
     fn clear(&mut self) {
         self.present = 0;
+        self.own.clear();
         self.role = None;
         self.dialect = DialectId::NONE;
         self.exception = None;
@@ -158,6 +185,34 @@ impl Found {
         *slot = Slot { value, rank };
     }
 
+    /// Takes the role that a value tells, if it tells one, and the better key told none.
+    #[inline(never)]
+    fn keep_role(&mut self, row: &Row, value: Text, body: &[u8]) {
+        let Fact::Role { values, otherwise } = row.fact else { return };
+        if otherwise.is_none() {
+            match values.iter().find(|(name, _)| name.as_bytes() == value.bytes(body)) {
+                None => return,
+                Some((_, Says::Shared(..))) => {}
+                Some(_) => self.dialect = self.dialect.min(row.owner),
+            }
+        }
+        if self.role.is_none_or(|role| row.rank < role.rank) {
+            self.role = Some(RoleFound { rank: row.rank, value, values, otherwise: otherwise.unwrap_or(Role::Chain) });
+        }
+    }
+
+    /// Takes what the keys of `dialect` alone tell.
+    #[cold]
+    fn keep_own(&mut self, dialect: DialectId) {
+        for i in 0..self.own.len() {
+            if let Some(OwnFound { dialect: owner, plain, rank, value }) = self.own.get(i).copied()
+                && owner == dialect
+            {
+                self.keep(plain, rank, value);
+            }
+        }
+    }
+
     #[inline(always)]
     fn has(&self, plain: Plain) -> bool {
         self.present & (1 << plain as usize) != 0
@@ -173,6 +228,9 @@ impl Found {
         if self.has(plain) { self.slots[plain as usize].value } else { Value::Empty }
     }
 }
+
+/// How many keys that mean something in their own dialect only are kept aside: no dialect has more.
+const MAX_OWN: usize = 64;
 
 /// Events that say that the answer to a streamed request has begun.
 const FIRST_CHUNK_EVENTS: &[&str] = &[
@@ -222,12 +280,11 @@ impl SpanVisitor for Derivation<'_> {
                     found.keep(plain, row.rank, value);
                 }
             }
-            Fact::Role { values, otherwise } => {
-                if found.role.is_none_or(|role| row.rank < role.rank) {
-                    let value = coerce::text(value, self.body);
-                    found.role = Some(RoleFound { rank: row.rank, value, values, otherwise });
-                }
+            Fact::Role { .. } => found.keep_role(row, coerce::text(value, self.body), self.body),
+            Fact::Own(plain) if found.own.len() < MAX_OWN => {
+                found.own.push(OwnFound { dialect: row.owner, plain, rank: row.rank, value });
             }
+            Fact::Own(_) => {}
             Fact::Presence => {}
         }
     }
@@ -244,7 +301,11 @@ impl SpanVisitor for Derivation<'_> {
     fn span(&mut self, span: &Span) {
         // One more than the limit is kept, to tell that it was passed.
         if self.facts.len() > MAX_SPANS {
+            self.found.clear();
             return;
+        }
+        if !self.found.own.is_empty() {
+            self.found.keep_own(self.found.dialect.min(self.scope_dialect));
         }
         // Facts are large: they are filled where they stay.
         let mut facts = std::mem::take(&mut self.facts);
@@ -288,7 +349,7 @@ impl Derivation<'_> {
         facts.kind = span.kind.into();
         facts.status = span.status_code.into();
         facts.dialect = self.found.dialect.min(self.scope_dialect);
-        if self.found.dialect == DialectId::NONE {
+        if self.found.dialect == DialectId::NONE && !self.is_call_by_name(facts) {
             return;
         }
         facts.request_model = self.text(Plain::RequestModel);
@@ -298,7 +359,7 @@ impl Derivation<'_> {
         }
         (facts.role, facts.operation) = self.role(facts);
         if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
-            facts.request_model = model::in_json(self.text(Plain::ModelInJson), body);
+            facts.request_model = self.model_elsewhere(facts);
         }
         facts.provider = self.provider(facts);
         facts.usage = self.usage(facts).within_whole();
@@ -313,11 +374,15 @@ impl Derivation<'_> {
     /// The role and the operation; the rules of reference/counting.md section 1, first hit wins.
     fn role(&self, facts: &SpanFacts) -> (Role, Label) {
         let has_model = !(facts.request_model.is_empty() && facts.response_model.is_empty());
+        let dialect = facts.dialect.dialect();
+        if dialect.is_server {
+            return (Role::Server, Label::None);
+        }
         if let Some(found) = self.found.role {
             let value = found.value.bytes(self.body);
             let says = found.values.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, says)| *says);
             let role = match says {
-                Some(Says::Operation(name, role)) => return (role, Label::Known(name)),
+                Some(Says::Operation(name, role) | Says::Shared(name, role)) => return (role, Label::Known(name)),
                 Some(Says::Is(role)) => role,
                 Some(Says::CallIfModel) if has_model => Role::Llm,
                 Some(Says::CallIfModel) => Role::Chain,
@@ -325,7 +390,7 @@ impl Derivation<'_> {
             };
             return (role, operation::of_role(role));
         }
-        if facts.dialect.dialect().call_needs_model && facts.request_model.is_empty() {
+        if dialect.call_needs_model && facts.request_model.is_empty() {
             return (Role::RawResponse, Label::None);
         }
         if self.found.has(Plain::Operation) {
@@ -341,11 +406,39 @@ impl Derivation<'_> {
         if self.found.has(Plain::ToolName) || self.found.has(Plain::ToolCallId) {
             return (Role::Tool, operation::of_role(Role::Tool));
         }
-        let has_usage = self.found.has(Plain::InputTokens) || self.found.has(Plain::OutputTokens);
-        if has_model && (self.found.has(Plain::Provider) || has_usage) {
+        if dialect.is_named_by_call {
+            let (label, role) = operation::of_name(facts.name, self.body);
+            if role != Role::Unrecognised {
+                return (role, label);
+            }
+        }
+        let has_usage_object = self.found.has(Plain::UsageObject);
+        let names_model = has_model || (has_usage_object && self.found.has(Plain::ModelInJson));
+        let has_usage = has_usage_object || self.found.has(Plain::InputTokens) || self.found.has(Plain::OutputTokens);
+        if names_model && (self.found.has(Plain::Provider) || has_usage) {
             return (Role::Llm, operation::of_role(Role::Llm));
         }
         (Role::Unrecognised, Label::None)
+    }
+
+    /// Whether a span that shows no sign of GenAI is called as its dialect calls calls. (OpenLIT's failed Anthropic calls
+    /// have no attributes at all.)
+    fn is_call_by_name(&self, facts: &SpanFacts) -> bool {
+        facts.dialect.dialect().is_named_by_call && operation::of_name(facts.name, self.body).1.is_call()
+    }
+
+    /// The model of a call that names none where models are named.
+    #[cold]
+    fn model_elsewhere(&self, facts: &SpanFacts) -> Text {
+        let action = self.text(Plain::NameOfAction);
+        if !action.is_empty() {
+            return action;
+        }
+        let inside = model::in_json(self.text(Plain::ModelInJson), self.body);
+        if inside.is_empty() && facts.dialect.dialect().is_named_by_call {
+            return model::in_name(facts.name, self.body);
+        }
+        inside
     }
 
     fn provider(&self, facts: &SpanFacts) -> Label {
@@ -366,9 +459,38 @@ impl Derivation<'_> {
             output: self.count(Plain::OutputTokens),
             reasoning: self.count(Plain::ReasoningTokens),
         };
-        if !self.found.has_any(USAGE_OBJECTS) {
-            self.make_canonical(&mut counts, facts);
-            return counts;
+        if self.found.has_any(USAGE_ELSEWHERE) {
+            return self.usage_elsewhere(counts, facts);
+        }
+        self.make_canonical(&mut counts, facts);
+        counts
+    }
+
+    /// `counts`, with what else the span tells of usage.
+    #[inline(never)]
+    fn usage_elsewhere(&self, mut counts: Usage, facts: &SpanFacts) -> Usage {
+        for (plain, is_input) in [(Plain::InputDetails, true), (Plain::OutputDetails, false)] {
+            if let Some(parts) = usage::parse_details(self.text(plain), self.body) {
+                let Usage { cache_read, cache_write, reasoning, .. } = parts.usage(true);
+                counts.fill(&if is_input {
+                    Usage { cache_read, cache_write, ..Usage::default() }
+                } else {
+                    Usage { reasoning, ..Usage::default() }
+                });
+            }
+        }
+        if let Some(apart) = self.count(Plain::ReasoningTokensApart)
+            && counts.reasoning.is_none()
+        {
+            counts.reasoning = Some(apart);
+            counts.include_reasoning(ReasoningSemantics::Excluded);
+        }
+        if counts.input.is_none() && counts.output.is_none() {
+            counts.input = self.count(Plain::ProviderInputTokens);
+            counts.output = self.count(Plain::ProviderOutputTokens);
+            if counts.input.is_some() {
+                counts.include_cache(CacheSemantics::ExcludedByAnthropic, || self.is_anthropic(facts), || None);
+            }
         }
         if let Some(object) = usage::parse_by_provider(self.text(Plain::ProviderMetadata), self.body) {
             let Usage { cache_read, cache_write, reasoning, .. } = object.usage(true);
@@ -397,11 +519,12 @@ impl Derivation<'_> {
         let dialect = facts.dialect.dialect();
         let semantics =
             if self.found.has(Plain::UncachedInputTokens) { CacheSemantics::Included } else { dialect.cache };
-        let is_anthropic = || {
-            facts.provider == Label::Known("anthropic") || facts.request_model.bytes(self.body).starts_with(b"claude")
-        };
-        counts.include_cache(semantics, is_anthropic, || self.count(Plain::TotalTokens));
+        counts.include_cache(semantics, || self.is_anthropic(facts), || self.count(Plain::TotalTokens));
         counts.include_reasoning(dialect.reasoning);
+    }
+
+    fn is_anthropic(&self, facts: &SpanFacts) -> bool {
+        facts.provider == Label::Known("anthropic") || facts.request_model.bytes(self.body).starts_with(b"claude")
     }
 
     /// The failure that the span shows (reference/counting.md section 4).
@@ -414,8 +537,9 @@ impl Derivation<'_> {
         let kind = self.text(Plain::ErrorType);
         let is_flagged = is_error
             || !kind.is_empty()
-            || self.text(Plain::Level).bytes(body) == b"ERROR"
-            || (self.found.has(Plain::Success) && coerce::flag(self.found.get(Plain::Success), body) == Some(false));
+            || error::is_failed(self.text(Plain::Outcome).bytes(body))
+            || (self.found.has(Plain::Success) && coerce::flag(self.found.get(Plain::Success), body) == Some(false))
+            || (self.found.has(Plain::Failed) && coerce::flag(self.found.get(Plain::Failed), body) == Some(true));
         let exception = self.found.exception.unwrap_or_default();
         if !is_flagged {
             self.found.exception?;
@@ -447,8 +571,15 @@ impl Derivation<'_> {
             return;
         }
         let body = self.body;
-        let seconds = coerce::number(self.found.get(Plain::FirstChunkSeconds), body)
-            .or_else(|| coerce::number(self.found.get(Plain::FirstChunkMillis), body).map(|millis| millis / 1e3));
+        let number = |plain| coerce::number(self.found.get(plain), body);
+        let seconds = number(Plain::FirstChunkSeconds)
+            .or_else(|| number(Plain::FirstChunkMillis).map(|millis| millis / 1e3))
+            .or_else(|| {
+                number(Plain::FirstChunkInUnit).map(|number| match facts.dialect.dialect().first_chunk_unit {
+                    Unit::Seconds => number,
+                    Unit::Milliseconds => number / 1e3,
+                })
+            });
         let absolute = self.text(Plain::FirstChunkAt);
         let first_chunk = match seconds {
             Some(seconds) if seconds >= 0.0 => Some((seconds * 1e9) as u64),
@@ -461,8 +592,11 @@ impl Derivation<'_> {
         facts.time_to_first_chunk =
             first_chunk.filter(|nanos| facts.duration().is_some_and(|duration| *nanos <= duration));
         facts.streaming = coerce::flag(self.found.get(Plain::Streaming), body);
-        if facts.streaming.is_none() && first_chunk.is_some() {
-            facts.streaming = Some(true);
+        match facts.streaming {
+            // OpenLIT writes the time of the whole answer.
+            Some(false) => facts.time_to_first_chunk = None,
+            None if first_chunk.is_some() => facts.streaming = Some(true),
+            _ => {}
         }
     }
 
@@ -480,7 +614,8 @@ impl Derivation<'_> {
             facts.prompt_version = self.text(Plain::PromptVersion);
         }
         if facts.role == Role::Tool && facts.tool_name.is_empty() {
-            facts.tool_name = facts.name;
+            let action = self.text(Plain::NameOfAction);
+            facts.tool_name = if action.is_empty() { facts.name } else { action };
         }
     }
 

@@ -13,13 +13,38 @@ use crate::lookup::Lookup;
 use crate::role::Role;
 use crate::usage::{CacheSemantics, ReasoningSemantics};
 
+mod agentops;
+mod anthropic_platform;
+mod azure_ai_agents;
+mod braintrust;
+mod claude_code;
+mod crewai_native;
+mod flue;
+mod gemini_cli;
+mod genkit;
+mod google_adk;
+mod laminar;
 mod langfuse;
+mod langsmith;
 mod litellm;
+mod livekit;
+mod logfire;
+mod mastra;
 mod mlflow;
+mod ms_agent_framework;
 mod openinference;
+mod openlit;
 mod openllmetry;
 mod otel;
+mod pipecat;
+mod pydantic_ai;
+mod semantic_kernel;
+mod spring_ai;
+mod strands;
 mod vercel;
+mod vllm;
+mod voltagent;
+mod weave;
 
 /// All dialects. OpenTelemetry's stands first: where a library writes its own keys beside OpenTelemetry's, those are the
 /// ones that it keeps compatible.
@@ -31,6 +56,31 @@ const DIALECTS: &[&Dialect] = &[
     &openllmetry::DIALECT,
     &vercel::DIALECT,
     &litellm::DIALECT,
+    &langsmith::DIALECT,
+    &vllm::DIALECT,
+    &anthropic_platform::DIALECT,
+    &strands::DIALECT,
+    &openlit::DIALECT,
+    &google_adk::DIALECT,
+    &pydantic_ai::DIALECT,
+    &logfire::DIALECT,
+    &spring_ai::DIALECT,
+    &semantic_kernel::DIALECT,
+    &ms_agent_framework::DIALECT,
+    &azure_ai_agents::DIALECT,
+    &genkit::DIALECT,
+    &gemini_cli::DIALECT,
+    &mastra::DIALECT,
+    &livekit::DIALECT,
+    &pipecat::DIALECT,
+    &agentops::DIALECT,
+    &laminar::DIALECT,
+    &braintrust::DIALECT,
+    &flue::DIALECT,
+    &weave::DIALECT,
+    &voltagent::DIALECT,
+    &claude_code::DIALECT,
+    &crewai_native::DIALECT,
 ];
 
 /// One attribute dialect.
@@ -48,6 +98,12 @@ pub struct Dialect {
     pub reasoning: ReasoningSemantics,
     /// Whether a span without a request model is only what went over the wire below a call.
     pub call_needs_model: bool,
+    /// Whether its span names say `{operation} {model}` where attributes do not.
+    pub is_named_by_call: bool,
+    /// Whether its spans are those of a model server.
+    pub is_server: bool,
+    /// The unit of [`Plain::FirstChunkInUnit`].
+    pub first_chunk_unit: Unit,
     /// Its keys, the more authoritative first.
     pub keys: &'static [Key],
     /// Where this was read.
@@ -62,9 +118,21 @@ pub(crate) const PLAIN: Dialect = Dialect {
     cache: CacheSemantics::Included,
     reasoning: ReasoningSemantics::Included,
     call_needs_model: false,
+    is_named_by_call: false,
+    is_server: false,
+    first_chunk_unit: Unit::Seconds,
     keys: &[],
     source: "",
 };
+
+/// A unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// 1 s.
+    Seconds,
+    /// 1 ms.
+    Milliseconds,
+}
 
 /// The position of a dialect in the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,9 +173,19 @@ const fn general(name: &'static str, plain: Plain) -> Key {
     Key { name, fact: Fact::Plain(plain), is_signal: false, is_genai: false }
 }
 
+/// A key so general that it tells `plain` in this dialect only.
+const fn own(name: &'static str, plain: Plain) -> Key {
+    Key { name, fact: Fact::Own(plain), is_signal: false, is_genai: false }
+}
+
 /// A key that tells the role, and so the dialect.
 const fn role(name: &'static str, values: &'static [(&'static str, Says)], otherwise: Role) -> Key {
-    Key { name, fact: Fact::Role { values, otherwise }, is_signal: true, is_genai: true }
+    Key { name, fact: Fact::Role { values, otherwise: Some(otherwise) }, is_signal: true, is_genai: true }
+}
+
+/// A general key that tells the role, and so the dialect, by these values only.
+const fn role_if(name: &'static str, values: &'static [(&'static str, Says)]) -> Key {
+    Key { name, fact: Fact::Role { values, otherwise: None }, is_signal: false, is_genai: false }
 }
 
 /// A key that tells the dialect and nothing else.
@@ -132,11 +210,13 @@ pub enum Fact {
     Role {
         /// Value, role, canonical operation.
         values: &'static [(&'static str, Says)],
-        /// For every other value.
-        otherwise: Role,
+        /// For every other value; without it, another value says nothing at all.
+        otherwise: Option<Role>,
     },
     /// Any of the plain facts.
     Plain(Plain),
+    /// A plain fact, if the span speaks the dialect of the key.
+    Own(Plain),
 }
 
 /// What a role's value says.
@@ -148,6 +228,8 @@ pub enum Says {
     Operation(&'static str, Role),
     /// A call if the span names a model, else structure: old SDKs wrote one value for both.
     CallIfModel,
+    /// As `Operation`, but others write this value too: it does not tell the dialect.
+    Shared(&'static str, Role),
 }
 
 /// Facts that are one value. Each holds the value of the first key that tells it.
@@ -164,6 +246,8 @@ pub enum Plain {
     EitherModel,
     /// JSON with the request model under `"model"`.
     ModelInJson,
+    /// The name of what the span does: the model of a call, the tool of a tool's execution.
+    NameOfAction,
     InputTokens,
     OutputTokens,
     TotalTokens,
@@ -172,6 +256,14 @@ pub enum Plain {
     CacheReadTokens,
     CacheWriteTokens,
     ReasoningTokens,
+    /// Reasoning that output leaves out.
+    ReasoningTokensApart,
+    /// Counts of the provider's own usage object: they are the usage if nothing else tells input and output.
+    ProviderInputTokens,
+    ProviderOutputTokens,
+    /// Objects with the parts of input and output.
+    InputDetails,
+    OutputDetails,
     /// A usage object, JSON or Python `repr`, that stands before the counts.
     UsageObject,
     /// A usage object that only completes the counts.
@@ -182,16 +274,20 @@ pub enum Plain {
     ProviderMetadata,
     FirstChunkSeconds,
     FirstChunkMillis,
+    /// In the unit of the dialect.
+    FirstChunkInUnit,
     /// An absolute time, RFC 3339.
     FirstChunkAt,
     Streaming,
     FinishReason,
     ErrorType,
     ErrorMessage,
-    /// `ERROR` is a failure.
-    Level,
+    /// `error` and `failed`, in any case, are failures.
+    Outcome,
     /// `false` is a failure.
     Success,
+    /// `true` is a failure.
+    Failed,
     HttpStatus,
     ResponseId,
     ToolName,
@@ -225,6 +321,8 @@ pub(crate) struct Row {
     pub(crate) rank: u16,
     /// The dialect that it is a signal of, [`DialectId::ANY`] for other keys of GenAI, [`DialectId::NONE`] for general keys.
     pub(crate) dialect: DialectId,
+    /// The dialect that it stands in.
+    pub(crate) owner: DialectId,
 }
 
 impl Table {
@@ -237,15 +335,15 @@ impl Table {
     fn build() -> Self {
         let mut rows = Vec::new();
         let mut scopes = Vec::new();
-        for (id, dialect) in (0..).map(DialectId).zip(DIALECTS) {
-            scopes.extend(dialect.scopes.iter().map(|scope| (*scope, id)));
+        for (owner, dialect) in (0..).map(DialectId).zip(DIALECTS) {
+            scopes.extend(dialect.scopes.iter().map(|scope| (*scope, owner)));
             for key in dialect.keys {
                 let dialect = match key {
-                    Key { is_signal: true, .. } => id,
+                    Key { is_signal: true, .. } => owner,
                     Key { is_genai: true, .. } => DialectId::ANY,
                     Key { .. } => DialectId::NONE,
                 };
-                rows.push((key.name, Row { fact: key.fact, rank: rows.len() as u16, dialect }));
+                rows.push((key.name, Row { fact: key.fact, rank: rows.len() as u16, dialect, owner }));
             }
         }
         Self { rows: Lookup::new(rows.into_iter()), scopes }

@@ -82,6 +82,11 @@ impl ErrorClass {
     }
 }
 
+/// Whether a dialect's word for how it went says that it failed.
+pub(crate) fn is_failed(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"error") || word.eq_ignore_ascii_case(b"failed")
+}
+
 /// The failure that a span shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorFacts {

@@ -23,6 +23,14 @@ pub(crate) fn in_json(text: Text, body: &[u8]) -> Text {
     Text::default()
 }
 
+/// The model of a span that is called `{operation} {model}`.
+pub(crate) fn in_name(name: Text, body: &[u8]) -> Text {
+    match name.bytes(body).iter().position(|b| *b == b' ') {
+        Some(space) => name.part(space as u32 + 1, name.len()),
+        None => Text::default(),
+    }
+}
+
 /// Begin and end of the string that follows `: ` at `position`.
 fn string_value(bytes: &[u8], position: usize) -> Option<(usize, usize)> {
     let rest = bytes.get(position..)?;

@@ -45,6 +45,18 @@ const OPERATIONS: &[(&str, &str, Role)] = &[
     ("rerank", "rerank", Role::Chain),
     ("plan", "plan", Role::Chain),
     ("fetch_response", "fetch_response", Role::Chain),
+    ("create_thread", "create_thread", Role::Chain),
+    ("create_message", "create_message", Role::Chain),
+    ("list_messages", "list_messages", Role::Chain),
+    ("start_thread_run", "start_thread_run", Role::Chain),
+    ("get_thread_run", "get_thread_run", Role::Chain),
+    ("process_thread_run", "invoke_agent", Role::Agent),
+    ("submit_tool_outputs", "submit_tool_outputs", Role::Chain),
+    ("model_step", "model_step", Role::Chain),
+    ("model_chunk", "model_chunk", Role::Chain),
+    ("user_prompt", "user_prompt", Role::Chain),
+    ("system_prompt", "system_prompt", Role::Chain),
+    ("schedule_tool_calls", "schedule_tool_calls", Role::Chain),
 ];
 
 /// The canonical operation and the role that follows; one that nobody knows stays as it is and is unrecognised.
@@ -54,6 +66,13 @@ pub(crate) fn canonical(text: Text, body: &[u8]) -> (Label, Role) {
         Some((operation, role)) => (Label::Known(operation), *role),
         None => (Label::Raw(text), Role::Unrecognised),
     }
+}
+
+/// The operation that is the first word of a span's name.
+pub(crate) fn of_name(name: Text, body: &[u8]) -> (Label, Role) {
+    let bytes = name.bytes(body);
+    let length = bytes.iter().position(|b| *b == b' ').unwrap_or(bytes.len());
+    canonical(name.part(0, length as u32), body)
 }
 
 static SPELLINGS: LazyLock<Lookup<(&str, Role)>> = LazyLock::new(|| {

@@ -19,6 +19,8 @@ pub enum Role {
     Chain,
     /// What went over the wire below a call that has a span of its own.
     RawResponse,
+    /// What a model server did to answer: the other side of a call, which the client counts.
+    Server,
     /// GenAI attributes, but nothing that says what the span is.
     Unrecognised,
 }
@@ -39,6 +41,7 @@ impl Role {
             Self::Tool => "tool",
             Self::Chain => "chain",
             Self::RawResponse => "raw_response",
+            Self::Server => "server",
             Self::Unrecognised => "unrecognised",
         }
     }

@@ -5,7 +5,7 @@
 
 mod object;
 
-pub(crate) use object::{parse_by_provider, parse_object};
+pub(crate) use object::{parse_by_provider, parse_details, parse_object};
 
 /// Canonical token counts of one call. `None` is "not told", which is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -63,12 +63,17 @@ fn table(client: &str) -> String {
 fn facts_of_real_spans() {
     for client in [
         "anthropic-sdk-native",
+        "google-adk",
         "langfuse",
+        "langsmith-otel",
         "litellm",
+        "logfire-pydantic-ai",
         "mlflow-3.17",
         "openai-agents-oinf",
+        "openlit",
         "openllmetry-0.40",
         "otel-openai-v2",
+        "strands-agents",
         "vercel-ai-sdk-5",
     ] {
         insta::assert_snapshot!(client, table(client));

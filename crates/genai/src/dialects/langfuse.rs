@@ -24,7 +24,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("langfuse.observation.usage_details", UsageObject),
         key("langfuse.observation.model.name", EitherModel),
         key("langfuse.observation.completion_start_time", FirstChunkAt),
-        key("langfuse.observation.level", Level),
+        key("langfuse.observation.level", Outcome),
         key("langfuse.observation.status_message", ErrorMessage),
         key("langfuse.observation.metadata.finish_reason", FinishReason),
         key("langfuse.observation.prompt.name", PromptName),

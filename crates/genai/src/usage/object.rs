@@ -70,6 +70,11 @@ const TOP: &[(&str, Field)] = &[
     ("output_reasoning_tokens", Field::ReasoningExclusive),
     ("reasoning_tokens", Field::Reasoning),
     ("reasoningTokens", Field::Reasoning),
+    ("thoughtsTokens", Field::Reasoning),
+    ("completion_reasoning_tokens", Field::Reasoning),
+    ("prompt_cached_tokens", Field::CacheRead),
+    ("prompt_cache_creation_tokens", Field::CacheWriteInDetails),
+    ("cachedContentTokens", Field::CacheRead),
     ("cache_read_input_tokens", Field::CacheRead),
     ("cacheReadInputTokens", Field::CacheRead),
     ("cachedInputTokens", Field::CacheRead),
@@ -122,6 +127,15 @@ pub(crate) fn parse_object(text: Text, body: &[u8]) -> Option<UsageObject> {
         return None;
     }
     parse_json(bytes, Level::Top).or_else(|| parse_json(&json_of_repr(bytes)?, Level::Top))
+}
+
+/// Reads an object with the parts of input or output, JSON or Python `repr`, e.g. `{'cache_read': 64}` (LangSmith).
+pub(crate) fn parse_details(text: Text, body: &[u8]) -> Option<UsageObject> {
+    let bytes = text.bytes(body);
+    if bytes.len() > MAX_SIZE {
+        return None;
+    }
+    parse_json(bytes, Level::Details).or_else(|| parse_json(&json_of_repr(bytes)?, Level::Details))
 }
 
 /// Reads the usage objects that stand under providers' names, e.g. `{"anthropic": {"usage": {...}}}` (AI SDK).

@@ -1,0 +1,29 @@
+//! AgentOps SDK.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, Says, general, key, role};
+use crate::role::Role;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "agentops",
+    title: "AgentOps SDK",
+    scopes: &["agentops"],
+    keys: &[
+        role(
+            "agentops.span.kind",
+            &[
+                ("llm", Says::Operation("chat", Role::Llm)),
+                ("agent", Says::Operation("invoke_agent", Role::Agent)),
+                ("tool", Says::Operation("execute_tool", Role::Tool)),
+            ],
+            Role::Chain,
+        ),
+        key("gen_ai.request.type", RequestType),
+        key("gen_ai.streaming.time_to_first_token", FirstChunkSeconds),
+        key("gen_ai.request.streaming", Streaming),
+        general("workflow.session_id", ConversationId),
+        general("workflow.user_id", UserId),
+    ],
+    source: "AgentOps-AI/agentops@a855a92 agentops/semconv/*.py",
+    ..PLAIN
+};

@@ -1,0 +1,18 @@
+//! Braintrust. Counts and model stand in JSON; the .NET SDK writes them flat.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, key};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "braintrust",
+    title: "Braintrust",
+    keys: &[
+        key("braintrust.metrics", UsageObject).and_signal(),
+        key("braintrust.metadata", ModelInJson),
+        key("braintrust.metrics.prompt_tokens", InputTokens).and_signal(),
+        key("braintrust.metrics.completion_tokens", OutputTokens),
+        key("braintrust.metrics.prompt_cached_tokens", CacheReadTokens),
+    ],
+    source: "braintrust SDKs for Java, Ruby, .NET and Go, as excerpted in reference/dialects.md",
+    ..PLAIN
+};

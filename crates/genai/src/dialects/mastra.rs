@@ -1,0 +1,12 @@
+//! Mastra's OTel exporter. It writes OpenTelemetry's keys.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, key, signal};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "mastra",
+    title: "Mastra",
+    keys: &[signal("mastra.span.type"), key("mastra.completion_start_time", FirstChunkAt)],
+    source: "mastra-ai/mastra@087c72f observability/otel-exporter/src/gen-ai-semantics.ts",
+    ..PLAIN
+};

@@ -1,0 +1,29 @@
+//! OpenLIT SDK, Python and TypeScript.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, key};
+use crate::usage::CacheSemantics;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "openlit",
+    title: "OpenLIT SDK",
+    scopes: &["openlit."],
+    cache: CacheSemantics::ExcludedByAnthropic,
+    // Failed calls of its Anthropic instrumentation have no attributes.
+    is_named_by_call: true,
+    keys: &[
+        // Strands writes milliseconds here.
+        key("gen_ai.server.time_to_first_token", FirstChunkInUnit),
+        key("gen_ai.token.usage.input", InputTokens),
+        key("gen_ai.token.usage.output", OutputTokens),
+        key("gen_ai.usage.prompt_tokens_details.cached_tokens", CacheReadTokens),
+        key("gen_ai.usage.prompt_tokens_details.cache_creation_tokens", CacheWriteTokens),
+        key("gen_ai.usage.completion_tokens_details.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.request.is_stream", Streaming), // until 1.3x
+        key("gen_ai.framework.error.type", ErrorType),
+        key("gen_ai.agent.session_id", ConversationId),
+        key("gen_ai.request.user", UserId),
+    ],
+    source: "openlit/openlit@ad20b7b sdk/python/src/openlit/semcov/__init__.py, instrumentation/anthropic/utils.py; corpus openlit",
+    ..PLAIN
+};

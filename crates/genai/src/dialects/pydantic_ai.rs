@@ -1,0 +1,28 @@
+//! Pydantic AI, formats 1 to 5.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, key, own, signal};
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "pydantic_ai",
+    title: "Pydantic AI",
+    scopes: &["pydantic-ai"],
+    keys: &[
+        // Subsets, told again. Those of a provider stand alone where the library could not read its answer.
+        key("gen_ai.usage.details.cache_read_tokens", CacheReadTokens),
+        key("gen_ai.usage.details.cache_read_input_tokens", CacheReadTokens),
+        key("gen_ai.usage.details.cached_tokens", CacheReadTokens),
+        key("gen_ai.usage.details.cache_write_tokens", CacheWriteTokens),
+        key("gen_ai.usage.details.cache_creation_input_tokens", CacheWriteTokens),
+        key("gen_ai.usage.details.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.usage.details.input_tokens", ProviderInputTokens),
+        key("gen_ai.usage.details.prompt_tokens", ProviderInputTokens),
+        key("gen_ai.usage.details.output_tokens", ProviderOutputTokens),
+        key("gen_ai.usage.details.completion_tokens", ProviderOutputTokens),
+        own("agent_name", AgentName), // formats 1 and 2
+        own("model_name", RequestModel),
+        signal("pydantic_ai.all_messages"),
+    ],
+    source: "pydantic/pydantic-ai@4fda389 pydantic_ai_slim/pydantic_ai/{models/instrumented.py,usage.py}; corpus logfire-pydantic-ai",
+    ..PLAIN
+};

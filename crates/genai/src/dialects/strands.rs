@@ -1,0 +1,21 @@
+//! AWS Strands Agents. It poses as the provider; the sums on its agents and cycles are never calls.
+
+use super::Plain::*;
+use super::{Dialect, PLAIN, Unit, key, own, signal};
+use crate::usage::CacheSemantics;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    name: "strands",
+    title: "AWS Strands Agents",
+    scopes: &["strands.telemetry.tracer"],
+    // Bedrock Converse leaves cached tokens out, the other models include them.
+    cache: CacheSemantics::ByTotal,
+    first_chunk_unit: Unit::Milliseconds,
+    keys: &[
+        signal("event_loop.cycle_id"),
+        key("gen_ai.tool.status", Outcome),
+        own("tool.status", Outcome), // until 1.11
+    ],
+    source: "strands-agents/sdk-python@1232230 src/strands/telemetry/tracer.py; corpus strands-agents",
+    ..PLAIN
+};
