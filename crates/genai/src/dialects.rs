@@ -50,6 +50,7 @@ mod weave;
 /// ones that it keeps compatible.
 const DIALECTS: &[&Dialect] = &[
     &otel::DIALECT,
+    &openinference::WITHOUT_CACHE,
     &openinference::DIALECT,
     &langfuse::DIALECT,
     &mlflow::DIALECT,
@@ -384,5 +385,19 @@ mod tests {
             assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
         }
         assert!(table.row(b"gen_ai.usage.cost").is_none(), "costs are no tokens");
+    }
+
+    // Every scope and every signal leads to its own dialect: no earlier row takes it away.
+    #[test]
+    fn scopes_and_signals_lead_home() {
+        let table = Table::get();
+        for (id, dialect) in (0..).map(DialectId).zip(DIALECTS) {
+            for scope in dialect.scopes {
+                assert_eq!(table.of_scope(format!("{scope}.x").as_bytes()), id, "{scope}");
+            }
+            for key in dialect.keys.iter().filter(|key| key.is_signal) {
+                assert_eq!(table.row(key.name.as_bytes()).map(|row| row.dialect), Some(id), "{}", key.name);
+            }
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Goldens: what the spans of real clients mean, one line a span.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::fmt::Write;
+mod common;
+
 use std::path::PathBuf;
 
-use genai::{Deriver, SpanFacts};
-use spanmill_genai as genai;
+use common::line;
+use spanmill_genai::Deriver;
 
 fn bodies(client: &str) -> Vec<Vec<u8>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus").join(client);
@@ -13,37 +14,6 @@ fn bodies(client: &str) -> Vec<Vec<u8>> {
     files.retain(|file| file.to_string_lossy().ends_with(".traces.binpb"));
     files.sort();
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
-}
-
-fn line(body: &[u8], facts: &SpanFacts) -> String {
-    let mut line = String::new();
-    let count = |told: Option<u32>| told.map_or_else(|| "-".to_owned(), |count| count.to_string());
-    let usage = facts.usage;
-    let id: String = facts.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
-    write!(
-        line,
-        "{id} {} {} {} {} {}->{} in={} read={} write={} out={} reasoning={} finish={}",
-        facts.dialect.dialect().name,
-        facts.role.name(),
-        facts.operation.str(body),
-        facts.provider.str(body),
-        facts.request_model.str(body),
-        facts.response_model.str(body),
-        count(usage.input),
-        count(usage.cache_read),
-        count(usage.cache_write),
-        count(usage.output),
-        count(usage.reasoning),
-        facts.finish_reason.str(body),
-    )
-    .unwrap();
-    if facts.time_to_first_chunk.is_some() {
-        line.push_str(" streamed");
-    }
-    if let Some(error) = facts.error {
-        write!(line, " error={}/{}", error.class.name(), error.kind.str(body)).unwrap();
-    }
-    line
 }
 
 fn table(client: &str) -> String {

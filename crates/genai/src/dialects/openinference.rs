@@ -3,6 +3,7 @@
 use super::Plain::*;
 use super::{Dialect, PLAIN, Says, general, key, role};
 use crate::role::Role;
+use crate::usage::CacheSemantics;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "openinference",
@@ -46,4 +47,13 @@ pub(super) const DIALECT: Dialect = Dialect {
     ],
     source: "Arize-ai/openinference@1fe497f python/openinference-semantic-conventions, spec/*.md",
     ..PLAIN
+};
+
+/// Its instrumentations that hand on a usage without cached tokens; everything else is as above.
+pub(super) const WITHOUT_CACHE: Dialect = Dialect {
+    title: "OpenInference, of Bedrock and the Claude Agent SDK",
+    scopes: &["openinference.instrumentation.bedrock", "openinference.instrumentation.claude_agent_sdk"],
+    cache: CacheSemantics::ByTotal,
+    keys: &[],
+    ..DIALECT
 };

@@ -1,0 +1,38 @@
+//! What the facts of a span look like in a test.
+#![allow(missing_docs)]
+
+use std::fmt::Write;
+
+use spanmill_genai::SpanFacts;
+
+/// The facts of a span that goldens hold, in one line.
+pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
+    let mut line = String::new();
+    let count = |told: Option<u32>| told.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let usage = facts.usage;
+    let id: String = facts.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    write!(
+        line,
+        "{id} {} {} {} {} {}->{} in={} read={} write={} out={} reasoning={} finish={}",
+        facts.dialect.dialect().name,
+        facts.role.name(),
+        facts.operation.str(body),
+        facts.provider.str(body),
+        facts.request_model.str(body),
+        facts.response_model.str(body),
+        count(usage.input),
+        count(usage.cache_read),
+        count(usage.cache_write),
+        count(usage.output),
+        count(usage.reasoning),
+        facts.finish_reason.str(body),
+    )
+    .unwrap();
+    if facts.time_to_first_chunk.is_some() {
+        line.push_str(" streamed");
+    }
+    if let Some(error) = facts.error {
+        write!(line, " error={}/{}", error.class.name(), error.kind.str(body)).unwrap();
+    }
+    line
+}

@@ -1,0 +1,349 @@
+//! What the dialects say that no client of the corpus speaks: spans made after their sources.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use common::line;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use spanmill_genai::Deriver;
+
+/// A value as it is written in these tests: `'5'` is a text, `5`, `0.5` and `true` are not.
+fn value(written: &str) -> Value {
+    if let Some(text) = written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        return Value::StringValue(text.to_owned());
+    }
+    if let Ok(number) = written.parse() {
+        return Value::IntValue(number);
+    }
+    if let Ok(number) = written.parse() {
+        return Value::DoubleValue(number);
+    }
+    match written {
+        "true" => Value::BoolValue(true),
+        "false" => Value::BoolValue(false),
+        text => Value::StringValue(text.to_owned()),
+    }
+}
+
+/// The facts of a span of one second with these attributes, its time to the first chunk in milliseconds at the end.
+fn facts(scope: &str, name: &str, attributes: &[(&str, &str)]) -> String {
+    let attribute = |(key, written): &(&str, &str)| KeyValue {
+        key: (*key).to_owned(),
+        value: Some(AnyValue { value: Some(value(written)) }),
+        ..KeyValue::default()
+    };
+    let span = Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        name: name.to_owned(),
+        start_time_unix_nano: 1_000_000_000,
+        end_time_unix_nano: 2_000_000_000,
+        attributes: attributes.iter().map(attribute).collect(),
+        ..Span::default()
+    };
+    let scope = InstrumentationScope { name: scope.to_owned(), ..InstrumentationScope::default() };
+    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let facts = Deriver::default().derive(&body).unwrap().remove(0);
+    let mut told = line(&body, &facts).split_once(' ').unwrap().1.to_owned();
+    if let Some(nanos) = facts.time_to_first_chunk {
+        told = format!("{told}={}ms", nanos / 1_000_000);
+    }
+    for (what, text) in [("tool", facts.tool_name), ("agent", facts.agent_name), ("in", facts.conversation_id)] {
+        if !text.is_empty() {
+            told = format!("{told} {what}:{}", text.str(&body));
+        }
+    }
+    told
+}
+
+/// As [`facts`], in a scope that says nothing.
+fn plain(attributes: &[(&str, &str)]) -> String {
+    facts("app", "span", attributes)
+}
+
+// The general keys of Claude Code count on its own spans, without the cache, and say nothing on any other.
+#[test]
+fn claude_code() {
+    let keys = [
+        ("model", "claude-sonnet-4-5"),
+        ("input_tokens", "'100'"),
+        ("output_tokens", "20"),
+        ("cache_read_tokens", "64"),
+        ("cache_creation_tokens", "32"),
+        ("ttft_ms", "250"),
+        ("stop_reason", "end_turn"),
+        ("session.id", "s1"),
+    ];
+    let with = |extra: &[(&'static str, &'static str)]| plain(&[&keys, extra].concat());
+    let counted = "claude_code llm chat anthropic claude-sonnet-4-5-> in=196 read=64 write=32 out=20 reasoning=- finish=stop streamed";
+    assert_eq!(with(&[("span.type", "claude_code.llm_request")]), format!("{counted}=250ms in:s1"));
+    assert_eq!(
+        with(&[("span.type", "llm_request"), ("success", "false")]),
+        format!("{counted} error=other/=250ms in:s1")
+    );
+    let nothing = "otel_genai none   -> in=- read=- write=- out=- reasoning=- finish=";
+    assert_eq!(with(&[]), nothing);
+    assert_eq!(with(&[("span.type", "web")]), nothing);
+    let other = with(&[("gen_ai.operation.name", "chat")]);
+    assert!(other.contains("in=- read=- write=- out=- reasoning=- finish="), "{other}");
+}
+
+// VoltAgent shares the key of the role with Claude Code, and keeps its own counts and semantics.
+#[test]
+fn voltagent() {
+    let span = [
+        ("voltagent.operation_id", "o1"),
+        ("span.type", "llm"),
+        ("gen_ai.request.model", "gpt-4o"),
+        ("usage.prompt_tokens", "114"),
+        ("usage.completion_tokens", "26"),
+    ];
+    assert_eq!(plain(&span), "voltagent llm chat openai gpt-4o-> in=114 read=- write=- out=26 reasoning=- finish=");
+    assert!(plain(&[("span.type", "llm"), ("usage.prompt_tokens", "5")]).starts_with("otel_genai none "));
+}
+
+// One key, two units: milliseconds from Strands, seconds from everybody else.
+#[test]
+fn unit_of_the_first_token() {
+    let span = [("gen_ai.operation.name", "chat"), ("gen_ai.server.time_to_first_token", "250")];
+    assert!(facts("strands.telemetry.tracer", "chat", &span).ends_with(" streamed=250ms"));
+    let span = [("gen_ai.operation.name", "chat"), ("gen_ai.server.time_to_first_token", "0.25")];
+    assert!(facts("openlit.instrumentation.openai", "chat x", &span).ends_with(" streamed=250ms"));
+    let span = [&span[..], &[("gen_ai.request.stream", "false")]].concat();
+    assert!(facts("openlit.instrumentation.openai", "chat x", &span).ends_with(" finish="));
+}
+
+// Strands on Bedrock leaves cached tokens out, which only the total shows.
+#[test]
+fn strands_on_bedrock() {
+    let span = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "strands-agents"),
+        ("gen_ai.request.model", "us.anthropic.claude-sonnet-4-5-v1:0"),
+        ("gen_ai.usage.input_tokens", "10"),
+        ("gen_ai.usage.output_tokens", "5"),
+        ("gen_ai.usage.total_tokens", "79"),
+        ("gen_ai.usage.cache_read_input_tokens", "64"),
+        ("gen_ai.usage.cache_write_input_tokens", "0"),
+    ];
+    assert_eq!(
+        facts("strands.telemetry.tracer", "chat", &span),
+        "strands llm chat aws.bedrock us.anthropic.claude-sonnet-4-5-v1:0-> in=74 read=64 write=0 out=5 reasoning=- finish="
+    );
+}
+
+// A span without attributes is a call by its name in the scope of OpenLIT only, and never for another word.
+#[test]
+fn calls_by_name() {
+    let none = "in=- read=- write=- out=- reasoning=- finish=";
+    let openlit = "openlit.instrumentation.anthropic";
+    assert_eq!(
+        facts(openlit, "chat claude-sonnet-4-5", &[]),
+        format!("openlit llm chat anthropic claude-sonnet-4-5-> {none}")
+    );
+    assert!(facts("app", "chat claude-sonnet-4-5", &[]).starts_with("otel_genai none "));
+    assert!(facts(openlit, "POST", &[]).starts_with("openlit none "));
+    assert!(facts(openlit, "execute_tool x", &[]).starts_with("openlit none "));
+}
+
+// Pydantic AI's details are the usage where nothing else is, without the cache if Anthropic answered, and never an addend.
+#[test]
+fn pydantic_ai_details() {
+    let wire = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.request.model", "claude-sonnet-4-5"),
+        ("gen_ai.usage.details.input_tokens", "198"),
+        ("gen_ai.usage.details.output_tokens", "62"),
+        ("gen_ai.usage.details.cache_read_input_tokens", "64"),
+        ("gen_ai.usage.details.cache_creation_input_tokens", "32"),
+    ];
+    let counted =
+        "pydantic_ai llm chat anthropic claude-sonnet-4-5-> in=294 read=64 write=32 out=62 reasoning=- finish=";
+    assert_eq!(facts("pydantic-ai", "chat", &wire), counted);
+    let read = [("gen_ai.usage.input_tokens", "294"), ("gen_ai.usage.output_tokens", "62")];
+    assert_eq!(facts("pydantic-ai", "chat", &[&wire[..], &read].concat()), counted);
+}
+
+// Google ADK 1.x leaves thoughts out of the output, 2.x includes them.
+#[test]
+fn thoughts_of_google_adk() {
+    let span = |reasoning| {
+        facts(
+            "gcp.vertex.agent",
+            "call_llm",
+            &[
+                ("gen_ai.system", "gcp.vertex.agent"),
+                ("gen_ai.request.model", "gemini-2.5-pro"),
+                ("gen_ai.usage.input_tokens", "114"),
+                ("gen_ai.usage.output_tokens", "26"),
+                (reasoning, "11"),
+            ],
+        )
+    };
+    let told = "google_adk llm chat gcp.gen_ai gemini-2.5-pro-> in=114 read=- write=-";
+    assert_eq!(span("gen_ai.usage.experimental.reasoning_tokens"), format!("{told} out=37 reasoning=11 finish="));
+    assert_eq!(span("gen_ai.usage.reasoning.output_tokens"), format!("{told} out=26 reasoning=11 finish="));
+}
+
+// Logfire before its own counts: they stand in the captured response, the model in the request; on other spans these are no GenAI.
+#[test]
+fn logfire() {
+    let span = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.system", "openai"),
+        ("request_data", r#"{"messages": [], "model": "gpt-4o", "stream": true}"#),
+        (
+            "response_data",
+            r#"{"message": {"content": "x"}, "usage": {"prompt_tokens": 114, "completion_tokens": 26,
+            "prompt_tokens_details": {"cached_tokens": 64}}}"#,
+        ),
+    ];
+    assert_eq!(
+        facts("logfire.openai", "Chat Completion", &span),
+        "logfire llm chat openai gpt-4o-> in=114 read=64 write=- out=26 reasoning=- finish="
+    );
+    assert!(plain(span.get(2..).unwrap()).starts_with("otel_genai none "));
+}
+
+// Everything that Spring AI writes is a text, and `none` is no model.
+#[test]
+fn spring_ai() {
+    let span = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.system", "openai"),
+        ("gen_ai.request.model", "gpt-4o"),
+        ("gen_ai.response.model", "none"),
+        ("gen_ai.usage.input_tokens", "'114'"),
+        ("gen_ai.usage.output_tokens", "'26'"),
+        ("gen_ai.usage.total_tokens", "'null'"),
+        ("gen_ai.response.finish_reasons", r#"["STOP"]"#),
+        ("spring.ai.chat.client.conversation.id", "c1"),
+    ];
+    assert_eq!(
+        plain(&span),
+        "spring_ai llm chat openai gpt-4o-> in=114 read=- write=- out=26 reasoning=- finish=stop in:c1"
+    );
+}
+
+// Genkit's name is a model or a tool, by its role; its flows are no calls, whatever their output repeats.
+#[test]
+fn genkit() {
+    let output =
+        r#"{"usage": {"inputTokens": 114, "outputTokens": 26, "thoughtsTokens": 11, "cachedContentTokens": 64}}"#;
+    let span = |subtype| {
+        plain(&[
+            ("genkit:type", "action"),
+            ("genkit:metadata:subtype", subtype),
+            ("genkit:name", "g/m"),
+            ("genkit:output", output),
+        ])
+    };
+    assert_eq!(span("model"), "genkit llm chat  g/m-> in=114 read=64 write=- out=26 reasoning=11 finish=");
+    assert!(span("tool").starts_with("genkit tool execute_tool ") && span("tool").ends_with(" tool:g/m"));
+    assert!(span("flow").starts_with("genkit chain "));
+    assert!(plain(&[("genkit:type", "util")]).starts_with("genkit chain "));
+}
+
+// Braintrust's counts and model are found in its JSON.
+#[test]
+fn braintrust() {
+    let span = [
+        (
+            "braintrust.metrics",
+            r#"{"prompt_tokens": 114, "completion_tokens": 26, "tokens": 140, "prompt_cached_tokens": 64}"#,
+        ),
+        ("braintrust.metadata", r#"{"provider": "openai", "model": "gpt-4o"}"#),
+    ];
+    assert_eq!(plain(&span), "braintrust llm chat openai gpt-4o-> in=114 read=64 write=- out=26 reasoning=- finish=");
+}
+
+// What is no request of the client is no call: model servers, cached answers, attempts, steps, product analytics.
+#[test]
+fn no_calls() {
+    let usage =
+        [("gen_ai.request.model", "m"), ("gen_ai.usage.prompt_tokens", "7"), ("gen_ai.usage.completion_tokens", "3")];
+    let role = |scope, extra: &[(&'static str, &'static str)]| {
+        facts(scope, "llm_request", &[&usage, extra].concat()).split(' ').take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(role("app", &[("gen_ai.latency.e2e", "0.5")]), "vllm server");
+    assert_eq!(role("vllm.llm_engine", &[]), "vllm server");
+    assert_eq!(
+        role("com.anthropic.claude-platform", &[("gen_ai.operation.name", "chat")]),
+        "anthropic_platform server"
+    );
+    assert_eq!(role("lmnr.tracer", &[("lmnr.span.type", "CACHED")]), "laminar chain");
+    assert_eq!(role("lmnr.tracer", &[("lmnr.span.type", "LLM")]), "laminar llm");
+    assert_eq!(
+        role("mastra", &[("mastra.span.type", "model_step"), ("gen_ai.operation.name", "model_step")]),
+        "mastra chain"
+    );
+    assert_eq!(
+        role("langsmith", &[("langsmith.span.kind", "prompt"), ("gen_ai.operation.name", "chat")]),
+        "langsmith chain"
+    );
+    assert_eq!(role("gemini-cli", &[("gen_ai.operation.name", "user_prompt")]), "gemini_cli chain");
+    assert_eq!(role("agentops", &[("agentops.span.kind", "workflow")]), "agentops chain");
+    assert!(facts("crewai.telemetry", "Crew Created", &[("crew_id", "x")]).starts_with("crewai_native none "));
+}
+
+// Failures that only a dialect's own word tells.
+#[test]
+fn failures() {
+    let failed = |extra| plain(&[("gen_ai.operation.name", "chat"), extra]).contains(" error=");
+    assert!(failed(("gen_ai.thread.run.status", "failed")));
+    assert!(!failed(("gen_ai.thread.run.status", "completed")));
+    assert!(failed(("gen_ai.tool.status", "error")));
+    assert!(failed(("lk.function_tool.is_error", "true")));
+    assert!(!failed(("lk.function_tool.is_error", "false")));
+}
+
+// Two of OpenInference's instrumentations leave cached tokens out, the others do not.
+#[test]
+fn openinference_of_bedrock() {
+    let input = |scope, total| {
+        let span = [
+            ("openinference.span.kind", "LLM"),
+            ("llm.token_count.prompt", "100"),
+            ("llm.token_count.completion", "26"),
+            ("llm.token_count.total", total),
+            ("llm.token_count.prompt_details.cache_read", "64"),
+        ];
+        facts(scope, "span", &span).split(' ').find_map(|part| part.strip_prefix("in=").map(str::to_owned)).unwrap()
+    };
+    assert_eq!(input("openinference.instrumentation.bedrock", "190"), "164");
+    assert_eq!(input("openinference.instrumentation.bedrock", "126"), "100");
+    assert_eq!(input("openinference.instrumentation.openai", "190"), "100");
+}
+
+// W&B Weave and LiveKit tell the usual facts under other names.
+#[test]
+fn other_names() {
+    let weave = [
+        ("weave.operation.name", "chat"),
+        ("weave.provider.name", "openai"),
+        ("weave.request.model", "gpt-4o"),
+        ("weave.usage.input_tokens", "114"),
+        ("weave.usage.cache_read.input_tokens", "64"),
+        ("weave.usage.output_tokens", "26"),
+        ("weave.conversation.id", "c1"),
+    ];
+    assert_eq!(plain(&weave), "weave llm chat openai gpt-4o-> in=114 read=64 write=- out=26 reasoning=- finish= in:c1");
+    let livekit = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "openai"),
+        ("gen_ai.request.model", "gpt-4o"),
+        ("gen_ai.usage.input_tokens", "114"),
+        ("gen_ai.usage.output_tokens", "26"),
+        ("lk.response.ttft", "0.25"),
+        ("lk.agent_name", "a1"),
+    ];
+    assert_eq!(
+        facts("livekit-agents", "llm_request", &livekit),
+        "livekit llm chat openai gpt-4o-> in=114 read=- write=- out=26 reasoning=- finish= streamed=250ms agent:a1"
+    );
+}
