@@ -6,7 +6,8 @@
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
 //! - [`ErrorClass`] is the bounded class of a failure.
 //!
-//! Pure: no I/O, no async, no clock, no logging, and no allocation per span.
+//! Pure: no I/O, no async, no clock, no logging, and no allocation per span (only usage objects that are
+//! written as text, and keys that mean something in one dialect only, may take one).
 
 pub mod dialects;
 
