@@ -201,6 +201,14 @@ impl Found {
         }
     }
 
+    /// Keeps a key aside until the dialect of the span is known.
+    #[cold]
+    fn keep_aside(&mut self, row: &Row, plain: Plain, value: Value) {
+        if self.own.len() < MAX_OWN {
+            self.own.push(OwnFound { dialect: row.owner, plain, rank: row.rank, value });
+        }
+    }
+
     /// Takes what the keys of `dialect` alone tell.
     #[cold]
     fn keep_own(&mut self, dialect: DialectId) {
@@ -265,26 +273,18 @@ impl SpanVisitor for Derivation<'_> {
     #[inline(always)]
     fn attribute(&mut self, key: &[u8], value: Value) {
         let Some(row) = self.table.row(key) else { return };
-        match value {
-            Value::Empty => return,
-            Value::String(text) if text.is_empty() => return,
-            _ => {}
+        if let Value::String(text) = value
+            && text.is_empty()
+        {
+            return;
         }
         let found = &mut self.found;
         found.dialect = found.dialect.min(row.dialect);
         match row.fact {
-            Fact::Plain(plain) => {
-                let names_model = matches!(plain, Plain::RequestModel | Plain::ResponseModel | Plain::EitherModel);
-                // A key that says "none" must not stand in the way of one that says more.
-                if !names_model || !coerce::name(value, self.body).is_empty() {
-                    found.keep(plain, row.rank, value);
-                }
-            }
+            // A key that says "none" must not stand in the way of one that says more.
+            Fact::Plain(plain) => found.keep(plain, row.rank, value),
             Fact::Role { .. } => found.keep_role(row, coerce::text(value, self.body), self.body),
-            Fact::Own(plain) if found.own.len() < MAX_OWN => {
-                found.own.push(OwnFound { dialect: row.owner, plain, rank: row.rank, value });
-            }
-            Fact::Own(_) => {}
+            Fact::Own(plain) => found.keep_aside(row, plain, value),
             Fact::Presence => {}
         }
     }
@@ -299,13 +299,8 @@ impl SpanVisitor for Derivation<'_> {
     }
 
     fn span(&mut self, span: &Span) {
-        // One more than the limit is kept, to tell that it was passed.
-        if self.facts.len() > MAX_SPANS {
-            self.found.clear();
+        if (self.facts.len() > MAX_SPANS || !self.found.own.is_empty()) && self.is_too_many() {
             return;
-        }
-        if !self.found.own.is_empty() {
-            self.found.keep_own(self.found.dialect.min(self.scope_dialect));
         }
         // Facts are large: they are filled where they stay.
         let mut facts = std::mem::take(&mut self.facts);
@@ -319,6 +314,18 @@ impl SpanVisitor for Derivation<'_> {
 }
 
 impl Derivation<'_> {
+    /// What few spans need: takes what was kept aside, or tells that there were too many spans before this one. (One more than
+    /// the limit is kept, to tell that it was passed.)
+    #[cold]
+    fn is_too_many(&mut self) -> bool {
+        if self.facts.len() > MAX_SPANS {
+            self.found.clear();
+            return true;
+        }
+        self.found.keep_own(self.found.dialect.min(self.scope_dialect));
+        false
+    }
+
     #[cold]
     fn exception(&mut self, event: Event) {
         let mut exception = Exception::default();
@@ -352,17 +359,18 @@ impl Derivation<'_> {
         if self.found.dialect == DialectId::NONE && !self.is_call_by_name(facts) {
             return;
         }
-        facts.request_model = self.text(Plain::RequestModel);
-        facts.response_model = self.text(Plain::ResponseModel);
+        facts.request_model = self.name(Plain::RequestModel);
+        facts.response_model = self.name(Plain::ResponseModel);
         if facts.response_model.is_empty() && self.found.has(Plain::EitherModel) {
-            facts.response_model = self.text(Plain::EitherModel);
+            facts.response_model = self.name(Plain::EitherModel);
         }
         (facts.role, facts.operation) = self.role(facts);
         if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
             facts.request_model = self.model_elsewhere(facts);
         }
         facts.provider = self.provider(facts);
-        facts.usage = self.usage(facts).within_whole();
+        facts.usage = self.usage(facts);
+        facts.usage.keep_within_whole();
         facts.error = self.error(span, facts);
         if facts.error.is_some() {
             self.nothing_answered(facts);
@@ -622,6 +630,15 @@ impl Derivation<'_> {
     #[inline]
     fn text(&self, plain: Plain) -> Text {
         coerce::text(self.found.get(plain), self.body)
+    }
+
+    /// A name; empty if it is one of the ways to name nothing.
+    #[inline]
+    fn name(&self, plain: Plain) -> Text {
+        if !self.found.has(plain) {
+            return Text::default();
+        }
+        coerce::name(self.found.get(plain), self.body)
     }
 
     #[inline]

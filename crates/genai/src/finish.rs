@@ -39,7 +39,7 @@ static SPELLINGS: LazyLock<Lookup<&str>> = LazyLock::new(|| Lookup::new(REASONS.
 /// The reason of the first choice: a text, an array of texts, or such an array written as JSON.
 pub(crate) fn reason(found: Value, body: &[u8]) -> Label {
     let first = match found {
-        Value::Array(list) => value::array_items(body, list).next().unwrap_or_default(),
+        Value::Array(list) => value::first_item(body, list),
         other => other,
     };
     let mut text = coerce::text(first, body);

@@ -95,13 +95,21 @@ impl Usage {
 
     /// A subset larger than its whole is cut to the whole, and one of an unknown whole is not told: so what a row of the
     /// archive says adds up to what is counted.
-    pub(crate) fn within_whole(mut self) -> Self {
+    #[inline]
+    pub(crate) fn keep_within_whole(&mut self) {
+        let cached = u64::from(self.cache_read.unwrap_or(0)) + u64::from(self.cache_write.unwrap_or(0));
+        if cached > u64::from(self.input.unwrap_or(0)) || self.reasoning.unwrap_or(0) > self.output.unwrap_or(0) {
+            self.cut_to_whole();
+        }
+    }
+
+    #[cold]
+    fn cut_to_whole(&mut self) {
         let part = |subset: Option<u32>, whole: Option<u32>| Some(subset?.min(whole?));
         self.cache_read = part(self.cache_read, self.input);
         let not_read = self.input.map(|input| input - self.cache_read.unwrap_or(0));
         self.cache_write = part(self.cache_write, not_read);
         self.reasoning = part(self.reasoning, self.output);
-        self
     }
 
     /// Takes what is not told, or told as zero, from `other`: cache and reasoning may stand in a second place only.

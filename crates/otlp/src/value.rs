@@ -182,6 +182,15 @@ pub fn array_items(body: &[u8], array: Text) -> impl Iterator<Item = Value> {
     })
 }
 
+/// The first item of a [`Value::Array`]; empty if there is none.
+pub fn first_item(body: &[u8], array: Text) -> Value {
+    let short_string = || {
+        let mut list = Cursor::over(body, array);
+        Some(Value::String(list.short_message(ITEM as u8)?.last_message(STRING_TAG)?.range()))
+    };
+    short_string().or_else(|| array_items(body, array).next()).unwrap_or_default()
+}
+
 /// The pairs of a [`Value::KeyValues`]. The list was checked when it was read; an unsound one simply ends.
 pub fn key_values(body: &[u8], list: Text) -> impl Iterator<Item = KeyValue> {
     list_items(body, list).filter_map(|message| Some(read_key_value(message, 0).ok()?.ranges()))
