@@ -38,7 +38,7 @@ pub struct ArchiveConfig {
     pub max_rows: usize,
     /// A file is closed when its first request was received this long ago.
     pub max_age: Duration,
-    /// Bytes of requests that wait for their row group at most, beside [`ROW_GROUP_BYTES`]: they are held in memory until it is
+    /// Bytes of requests that wait for their row group at most, beside a fixed limit of 64 MiB: they are held in memory until it is
     /// complete, and count against the budget of the receivers.
     pub max_pending: usize,
     /// Level of zstd, 1 to 22. Higher ones than 1 cost more than they save.

@@ -114,6 +114,12 @@ impl<R: Record> Log<R> {
         Cursor { number: state.cursors.len() - 1, shared: Arc::clone(&self.shared) }
     }
 
+    /// Whether the log takes another record. It may be full again by the time that one is appended.
+    pub fn has_room(&self) -> bool {
+        let state = self.shared.lock();
+        state.size < self.shared.max_size
+    }
+
     /// Bytes of records that not every cursor has passed, and how many there may be.
     pub fn fill(&self) -> (usize, usize) {
         (self.shared.lock().size, self.shared.max_size)
