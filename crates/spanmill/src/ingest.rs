@@ -13,8 +13,8 @@ use crate::applier::LogRecord;
 /// How long a client waits when the log is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a request waits for room in the log before its client is told to come again. Most are through by then, and a
-/// client that waits for its answer is slowed down without sending everything twice.
-const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// client that waits for its answer (SDKs do so for ten seconds) is slowed down without sending everything twice.
+const ROOM_WITHIN: Duration = Duration::from_secs(5);
 /// How often room is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
