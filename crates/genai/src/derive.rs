@@ -465,6 +465,7 @@ impl Derivation<'_> {
             cache_read: self.count(Plain::CacheReadTokens),
             cache_write: self.count(Plain::CacheWriteTokens),
             output: self.count(Plain::OutputTokens),
+            cache_write_1h: None,
             reasoning: self.count(Plain::ReasoningTokens),
         };
         if self.found.has_any(USAGE_ELSEWHERE) {

@@ -6,8 +6,9 @@ use otlp::Text;
 
 use crate::dialects::DialectId;
 use crate::error::ErrorFacts;
+use crate::money::Money;
 use crate::role::Role;
-use crate::usage::Usage;
+use crate::usage::{Inconsistency, Usage};
 
 /// A name that is either one of the tables' canonical values or a text of the body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,6 +126,26 @@ impl Status {
     }
 }
 
+/// One of two spans that report a call together: what a stream used stands on a second span (Logfire).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitReport {
+    /// Which of the two it is.
+    pub part: ReportPart,
+    /// Hash of what both say of the request: equal on the two spans of a call, and on others that ask the same.
+    pub request: u64,
+    /// Duration of the stream in nanoseconds, told by the second span: it began at `start - duration`.
+    pub stream_duration: Option<u64>,
+}
+
+/// Which of two spans that report a call together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportPart {
+    /// The span of the request; it ends when the stream begins.
+    Request,
+    /// The span without extent that is written when the stream has ended.
+    StreamEnd,
+}
+
 /// What one span says. Texts are ranges of the request body, so facts have no lifetime and travel beside it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SpanFacts {
@@ -169,8 +190,18 @@ pub struct SpanFacts {
     pub request_model: Text,
     /// The model that answered.
     pub response_model: Text,
+    /// Whether `response_model` stands where the model that was asked for may stand as well: one that is told apart goes before it.
+    pub response_model_is_weak: bool,
     /// Tokens.
     pub usage: Usage,
+    /// What is wrong with the usage as it was reported.
+    pub inconsistency: Option<Inconsistency>,
+    /// Whether usage on a span that is no call goes on from earlier ones, so that it can't stand for the calls below it.
+    pub usage_is_running_total: bool,
+    /// What the instrumentation says the call cost.
+    pub supplied_cost: Option<Money>,
+    /// Whether the span reports its call together with another one.
+    pub split: Option<SplitReport>,
     /// Time to the first chunk or token in nanoseconds, of streams only.
     pub time_to_first_chunk: Option<u64>,
     /// Whether the answer was streamed, where told.

@@ -4,6 +4,7 @@
 //! - [`dialects`] is the table of attribute dialects: data, one file a dialect. To add one, read its documentation.
 //! - [`Role`] says whether a span is a call to a model; only calls are counted.
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
+//! - [`Money`] is an exact amount.
 //! - [`ErrorClass`] is the bounded class of a failure.
 //!
 //! Pure: no I/O, no async, no clock, no logging, and no allocation per span (only usage objects that are
@@ -18,6 +19,7 @@ mod facts;
 mod finish;
 mod lookup;
 mod model;
+mod money;
 mod operation;
 mod provider;
 mod role;
@@ -25,6 +27,7 @@ mod usage;
 
 pub use derive::{DeriveError, Deriver, MAX_SPANS};
 pub use error::{ErrorClass, ErrorFacts};
-pub use facts::{Label, SpanFacts, SpanKind, Status};
+pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status};
+pub use money::Money;
 pub use role::Role;
-pub use usage::{TokenClasses, Usage};
+pub use usage::{Inconsistency, TokenClasses, Usage};

@@ -16,10 +16,37 @@ pub struct Usage {
     pub cache_read: Option<u32>,
     /// Prompt tokens written to a cache: part of `input`.
     pub cache_write: Option<u32>,
+    /// Those of them that are kept for an hour, which costs more: part of `cache_write`.
+    pub cache_write_1h: Option<u32>,
     /// All generated tokens.
     pub output: Option<u32>,
     /// Generated tokens of reasoning: part of `output`.
     pub reasoning: Option<u32>,
+}
+
+/// What can be wrong with a usage that was reported. It is counted, never guessed away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Inconsistency {
+    /// More tokens were read from and written to a cache than there were.
+    CacheExceedsInput,
+    /// More tokens of reasoning than tokens of output.
+    ReasoningExceedsOutput,
+    /// The total is neither input and output nor these and what is cached.
+    TotalMismatch,
+    /// A count that none can be: negative, not finite, or beyond a billion.
+    InvalidCount,
+}
+
+impl Inconsistency {
+    /// Its name, the `reason` of `spanmill.tokens.inconsistent`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CacheExceedsInput => "cache_exceeds_input",
+            Self::ReasoningExceedsOutput => "reasoning_exceeds_output",
+            Self::TotalMismatch => "total_mismatch",
+            Self::InvalidCount => "invalid_count",
+        }
+    }
 }
 
 /// The five disjoint classes of tokens.
@@ -181,7 +208,7 @@ mod tests {
         // Whatever is reported, the five classes are disjoint and add up to input and output.
         #[test]
         fn classes_add_up(input in counts(), cache_read in counts(), cache_write in counts(), output in counts(), reasoning in counts()) {
-            let usage = Usage { input, cache_read, cache_write, output, reasoning };
+            let usage = Usage { input, cache_read, cache_write, cache_write_1h: None, output, reasoning };
             let classes = usage.classes();
             prop_assert_eq!(classes.input_uncached + classes.cache_read + classes.cache_write, u64::from(input.unwrap_or(0)));
             prop_assert_eq!(classes.output_visible + classes.reasoning, u64::from(output.unwrap_or(0)));
@@ -191,8 +218,7 @@ mod tests {
     // What a dialect leaves out of input is added once, by its own rule.
     #[test]
     fn input_includes_cache_after_normalising() {
-        let raw =
-            Usage { input: Some(100), cache_read: Some(64), cache_write: None, output: Some(10), reasoning: None };
+        let raw = Usage { input: Some(100), cache_read: Some(64), output: Some(10), ..Usage::default() };
         let input = |semantics, anthropic, total| {
             let mut usage = raw;
             usage.include_cache(semantics, || anthropic, || total);

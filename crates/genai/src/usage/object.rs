@@ -203,7 +203,14 @@ impl UsageObject {
             Some(output) => Some(output),
             None => self.get(Field::OutputExclusive).map(|output| output.saturating_add(reasoning_apart.unwrap_or(0))),
         };
-        Usage { input, cache_read, cache_write, output, reasoning: self.get(Field::Reasoning).or(reasoning_apart) }
+        Usage {
+            input,
+            cache_read,
+            cache_write,
+            cache_write_1h: None,
+            output,
+            reasoning: self.get(Field::Reasoning).or(reasoning_apart),
+        }
     }
 }
 
@@ -392,7 +399,7 @@ mod tests {
         output: u32,
         reasoning: Option<u32>,
     ) -> Usage {
-        Usage { input: Some(input), cache_read, cache_write, output: Some(output), reasoning }
+        Usage { input: Some(input), cache_read, cache_write, cache_write_1h: None, output: Some(output), reasoning }
     }
 
     // Each known shape of a usage object gives the canonical counts (reference/counting.md 2.1, corpus span ids there).
