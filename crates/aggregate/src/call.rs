@@ -1,14 +1,12 @@
-//! A call to a model: what the settle stage holds and what is counted.
+//! A call to a model, as it is counted.
 
-use genai::{ErrorClass, SpanFacts, Usage};
+use genai::{ErrorClass, Usage};
 
 use crate::histogram::Origin;
 
 /// One call, as its span or its merged spans tell it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
-    /// Number of its series.
-    pub(crate) series: u32,
     /// The span under which it is counted.
     pub(crate) origin: Origin,
     /// Duration in nanoseconds, if its spans tell one.
@@ -22,17 +20,6 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn of_span(series: u32, facts: &SpanFacts, receive_time: u64) -> Self {
-        Self {
-            series,
-            origin: Origin::of_span(facts, receive_time),
-            duration: facts.duration(),
-            time_to_first_chunk: facts.time_to_first_chunk,
-            usage: facts.usage.is_reported().then_some(facts.usage),
-            error: facts.error.map(|error| error.class),
-        }
-    }
-
     /// Seconds per output token after the first, of streams that tell when they began to answer.
     pub(crate) fn time_per_output_token(&self) -> Option<f64> {
         let streamed_for = self.duration?.checked_sub(self.time_to_first_chunk?)?;

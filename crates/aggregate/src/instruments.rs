@@ -1,6 +1,6 @@
 //! The instruments of one series, over one interval or over all time.
 
-use genai::{ErrorClass, TokenClasses};
+use genai::{ErrorClass, TokenClasses, Usage};
 
 use crate::call::{Call, seconds};
 use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SECONDS, TOKEN_SECONDS, TOKENS};
@@ -30,14 +30,7 @@ impl Instruments {
             None => self.succeeded += 1,
         }
         if let Some(usage) = call.usage {
-            self.usage_reported = true;
-            self.tokens += usage.classes();
-            if let Some(tokens) = usage.input {
-                self.input_tokens.record(TOKENS, f64::from(tokens), &call.origin);
-            }
-            if let Some(tokens) = usage.output {
-                self.output_tokens.record(TOKENS, f64::from(tokens), &call.origin);
-            }
+            self.use_tokens(usage, &call.origin);
         }
         if let Some(nanos) = call.duration {
             self.duration(SECONDS, call.error, nanos, &call.origin);
@@ -47,6 +40,18 @@ impl Instruments {
         }
         if let Some(per_token) = call.time_per_output_token() {
             self.time_per_output_token.record(TOKEN_SECONDS, per_token, &call.origin);
+        }
+    }
+
+    /// Counts the tokens of a call.
+    pub(crate) fn use_tokens(&mut self, usage: Usage, origin: &Origin) {
+        self.usage_reported = true;
+        self.tokens += usage.classes();
+        if let Some(tokens) = usage.input {
+            self.input_tokens.record(TOKENS, f64::from(tokens), origin);
+        }
+        if let Some(tokens) = usage.output {
+            self.output_tokens.record(TOKENS, f64::from(tokens), origin);
         }
     }
 

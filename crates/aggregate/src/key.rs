@@ -75,7 +75,12 @@ impl KeyBuilder {
     /// The key of a span's series; `None` if spans of its role have none.
     #[inline]
     pub(crate) fn key(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) -> Option<&[u8]> {
-        let kind = Kind::of_role(facts.role)?;
+        Some(self.key_of_kind(Kind::of_role(facts.role)?, layout, body, facts))
+    }
+
+    /// The key of a span in series of a kind.
+    #[inline]
+    pub(crate) fn key_of_kind(&mut self, kind: Kind, layout: &Layout, body: &[u8], facts: &SpanFacts) -> &[u8] {
         match self.resource {
             Some((resource, end)) if resource == facts.resource => self.key.truncate(end),
             _ => self.begin_resource(layout, body, facts),
@@ -97,7 +102,7 @@ impl KeyBuilder {
         if !layout.dimensions.is_empty() {
             self.push_dimensions(layout, body, facts);
         }
-        Some(&self.key)
+        &self.key
     }
 
     #[cold]
@@ -219,4 +224,46 @@ impl<'a> Key<'a> {
         }
         Cow::Owned(builder.key)
     }
+}
+
+/// What a span of a call names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member<'a> {
+    /// The key of its series.
+    pub(crate) key: Key<'a>,
+    /// Whether its response model may be what was asked for.
+    pub(crate) response_model_is_weak: bool,
+}
+
+/// The key of a call that several spans report, `members` innermost first, one of which is `base`: of what `base` does not tell,
+/// what the others do; the provider and the models by the rules of reference/counting.md section 5.
+pub(crate) fn key_of_call(layout: &Layout, base: Key<'_>, members: &[Member<'_>]) -> Box<[u8]> {
+    let kept = layout.resource_attributes.len();
+    let (provider, request, response) = (kept + 1, kept + 2, kept + 3);
+    let named = |place: usize| members.iter().filter_map(move |member| member.key.values().nth(place).flatten());
+    let is_strong = |member: &&Member<'_>| {
+        let model = |place: usize| member.key.values().nth(place).flatten();
+        !member.response_model_is_weak && model(response) != model(request)
+    };
+    let strong = members.iter().filter(is_strong).find_map(|member| member.key.values().nth(response).flatten());
+    let mut builder = KeyBuilder { key: vec![Kind::Call as u8], resource: None };
+    for (place, own) in base.values().enumerate() {
+        let value = if place == response {
+            strong.or_else(|| named(response).next()).map(|model| dated(model, named(response)))
+        } else if place == request {
+            named(request).next().map(|model| dated(model, named(request)))
+        } else if place == provider {
+            named(provider).next()
+        } else {
+            own.or_else(|| named(place).next())
+        };
+        builder.push(value.unwrap_or_default(), usize::from(ABSENT - 1));
+    }
+    builder.key.into()
+}
+
+/// The name among `others` that is `model` with a date or a version, if there is one: wrappers repeat what was asked for.
+fn dated<'a>(model: &'a [u8], mut others: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
+    let is_dated = |other: &&[u8]| matches!(other.strip_prefix(model), Some([b'-' | b'@' | b':', rest @ ..]) if rest.first().is_some_and(u8::is_ascii_digit));
+    others.find(is_dated).unwrap_or(model)
 }

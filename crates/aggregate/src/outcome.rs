@@ -7,6 +7,10 @@ use genai::{Role, SpanFacts};
 pub enum Outcome {
     /// A call to a model, counted.
     Counted,
+    /// A call that another span reports as well, under which it is counted.
+    Duplicate,
+    /// A call that was counted before this span of it came.
+    Late,
     /// GenAI, but no call: an agent, a tool, structure.
     NotACall,
     /// GenAI attributes that say not what the span is; not counted as a call.
@@ -22,6 +26,8 @@ impl Outcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counted => "counted",
+            Self::Duplicate => "duplicate",
+            Self::Late => "late",
             Self::NotACall => "not_a_call",
             Self::Unrecognised => "unrecognised",
             Self::NotGenai => "not_genai",
@@ -35,7 +41,7 @@ impl Outcome {
 pub struct SpanOutcome {
     /// What became of it.
     pub outcome: Outcome,
-    /// Why, in a word: a role, or what is wrong.
+    /// Why, in a word: a role, what links it to the span under which it is counted, or what is wrong.
     pub reason: &'static str,
     /// The span under which its call was counted; zero if it was counted under none.
     pub counted_span_id: [u8; 8],
@@ -54,9 +60,11 @@ impl SpanOutcome {
         Some(Self { outcome, reason, counted_span_id: [0; 8] })
     }
 
-    /// The outcome of a call that is counted under this span itself.
-    pub(crate) fn counted(facts: &SpanFacts) -> Self {
-        let reason = if facts.duration().is_none() { "invalid_duration" } else { facts.role.name() };
-        Self { outcome: Outcome::Counted, reason, counted_span_id: facts.span_id }
+    /// Stands where the outcome of a span will stand that waits.
+    pub(crate) const UNDECIDED: Self = Self { outcome: Outcome::Counted, reason: "", counted_span_id: [0; 8] };
+
+    /// The outcome of a span of a call that is counted under the span `counted_span_id`.
+    pub(crate) fn of_call(outcome: Outcome, reason: &'static str, counted_span_id: [u8; 8]) -> Self {
+        Self { outcome, reason, counted_span_id }
     }
 }

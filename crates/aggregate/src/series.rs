@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use genai::SpanFacts;
 
+use crate::family::Families;
 use crate::index::SeriesIndex;
 use crate::instruments::Instruments;
-use crate::key::{Key, KeyBuilder, Kind, Layout};
+use crate::key::{Key, KeyBuilder, Kind, Layout, Member, key_of_call};
 
 /// One series: its key and what was measured under it.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +15,10 @@ pub(crate) struct Series {
     /// Its key; empty for the series that takes what is over the limit.
     pub(crate) key: Box<[u8]>,
     pub(crate) kind: Option<Kind>,
-    /// When its first measurement could have been made, nanoseconds since the Unix epoch.
+    /// The families of the models in its key.
+    pub(crate) families: Families,
+    /// When its first measurement could have been made, nanoseconds since the Unix epoch; zero if none was: spans that are merged
+    /// into others have keys as well.
     pub(crate) start: u64,
     /// All closed intervals.
     pub(crate) total: Instruments,
@@ -23,11 +27,6 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// What to measure into.
-    pub(crate) fn open(&mut self) -> &mut Instruments {
-        self.open.get_or_insert_default()
-    }
-
     /// All that was measured, the open interval included.
     pub(crate) fn all(&self) -> Instruments {
         let mut all = self.total.clone();
@@ -44,6 +43,8 @@ pub(crate) struct SeriesTable {
     index: Arc<SeriesIndex>,
     series: Vec<Series>,
     limit: usize,
+    /// How many series hold measurements, those for the rest left out.
+    measured: usize,
     builder: KeyBuilder,
     /// When the open interval began.
     interval_start: u64,
@@ -60,6 +61,7 @@ impl SeriesTable {
             index: Arc::new(SeriesIndex::new(layout)),
             series: overflow.into(),
             limit,
+            measured: 0,
             builder: KeyBuilder::default(),
             interval_start: 0,
         }
@@ -87,47 +89,83 @@ impl SeriesTable {
         if facts.series.is_some_and(|number| (number as usize) < self.series.len()) {
             return facts.series;
         }
-        let key = self.builder.key(self.index.layout(), body, facts)?;
+        self.number_of_kind(Kind::of_role(facts.role)?, body, facts)
+    }
+
+    /// The number of a span's series among those of a kind.
+    pub(crate) fn number_of_kind(&mut self, kind: Kind, body: &[u8], facts: &SpanFacts) -> Option<u32> {
+        let mut builder = std::mem::take(&mut self.builder);
+        let number = self.number_of_key(builder.key_of_kind(kind, self.index.layout(), body, facts));
+        self.builder = builder;
+        number
+    }
+
+    /// The number of the series of a call that spans of these series report together, innermost first; `base` is among them.
+    pub(crate) fn number_of_call(&mut self, base: u32, members: &[(u32, bool)]) -> Option<u32> {
+        if members.iter().all(|(number, _)| *number == base) || (base as usize) < OVERFLOW {
+            return Some(base);
+        }
+        let key = |number: u32| self.series.get(number as usize).map(|series| Key::new(&series.key));
+        let members: Vec<Member<'_>> = members
+            .iter()
+            .filter_map(|(number, is_weak)| Some(Member { key: key(*number)?, response_model_is_weak: *is_weak }))
+            .collect();
+        let merged = key_of_call(self.layout(), key(base)?, &members);
+        self.number_of_key(&merged)
+    }
+
+    fn number_of_key(&mut self, key: &[u8]) -> Option<u32> {
         if let Some(number) = self.index.find(key) {
             return Some(number);
         }
         let sanitised = Key::new(key).sanitised();
-        let known = if *sanitised == *key { None } else { self.index.find(&sanitised) };
+        if *sanitised != *key
+            && let Some(number) = self.index.find(&sanitised)
+        {
+            return Some(number);
+        }
         let kind = Key::new(key).kind();
-        let number = match known {
-            Some(number) => number,
-            None if self.series.len() - OVERFLOW >= self.limit => return self.overflow(kind),
-            None => {
-                let number = u32::try_from(self.series.len()).ok()?;
-                self.index.insert(&sanitised, number);
-                let start = self.interval_start;
-                self.series.push(Series { key: sanitised.into(), kind: Some(kind), start, ..Series::default() });
-                number
-            }
-        };
+        // As many again for spans that are merged into others: their keys are needed to know what they named.
+        if self.series.len() - OVERFLOW >= self.limit.saturating_mul(2) {
+            return Some(kind as u32);
+        }
+        let number = u32::try_from(self.series.len()).ok()?;
+        self.index.insert(&sanitised, number);
+        let layout = self.index.layout();
+        let model = |name: &str| Key::new(&sanitised).common(layout, name).unwrap_or_default();
+        let families = Families::new(model("gen_ai.request.model"), model("gen_ai.response.model"));
+        self.series.push(Series { key: sanitised.into(), kind: Some(kind), families, ..Series::default() });
         Some(number)
     }
 
-    /// The series for what is over the limit. It starts when it is first needed.
-    fn overflow(&mut self, kind: Kind) -> Option<u32> {
-        let series = self.series.get_mut(kind as usize)?;
-        if series.start == 0 {
-            series.start = self.interval_start;
-        }
-        Some(kind as u32)
+    pub(crate) fn get(&self, number: u32) -> Option<&Series> {
+        self.series.get(number as usize)
     }
 
-    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut Series> {
-        self.series.get_mut(number as usize)
+    /// Where to measure: in the series of a number, or in that for the rest if there are too many. A series starts when it is
+    /// first measured.
+    pub(crate) fn open(&mut self, number: u32) -> Option<&mut Instruments> {
+        let series = self.series.get(number as usize)?;
+        let is_new = series.start == 0;
+        let is_rest = (number as usize) < OVERFLOW;
+        let number = match series.kind {
+            Some(kind) if is_new && !is_rest && self.measured >= self.limit => kind as u32,
+            _ => {
+                self.measured += usize::from(is_new && !is_rest);
+                number
+            }
+        };
+        let start = self.interval_start;
+        let series = self.series.get_mut(number as usize)?;
+        if series.start == 0 {
+            series.start = start;
+        }
+        Some(series.open.get_or_insert_default())
     }
 
     /// Series in which anything was ever measured.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Series> {
-        self.series
-            .iter()
-            .enumerate()
-            .filter(|(number, series)| *number >= OVERFLOW || !series.is_untouched())
-            .map(|(_, series)| series)
+        self.series.iter().filter(|series| series.start > 0)
     }
 
     /// When the open interval began.
@@ -143,11 +181,5 @@ impl SeriesTable {
             }
         }
         self.interval_start = end;
-    }
-}
-
-impl Series {
-    fn is_untouched(&self) -> bool {
-        self.open.is_none() && self.total.succeeded + self.total.failed == 0 && self.total.durations.is_empty()
     }
 }

@@ -1,17 +1,184 @@
-//! The settle stage: every call passes through it before it is counted.
+//! The settle stage: every call passes through it before it is counted, and is counted once however many spans report it.
 //!
-//! Here each call span is its own call and is settled at once. The rules by which several spans become one call
-//! (reference/counting.md) need a hold; they have their place here, and nothing before or behind this stage changes.
+//! A call span is held for a while, of receive time, until the other spans of its call can have come. Then its call is gathered
+//! from what is held, merged, and given out. What was counted stays known as long as there is room, so that a span which comes
+//! later is told from a call of its own. The rules are those of reference/counting.md; what is decided is a function of the spans
+//! offered and the times asked for, not of their order.
+//!
+//! - [`Held`] is a call span without its body, [`Window`] holds those of the last while and finds them by what links them.
+//! - `same_call` tells whether two spans report one call, [`Group`] gathers those that do, [`Merged`] is what they tell together.
+//! - `lineage` tells which agents have no call below them, so that their own usage counts.
 
-use crate::call::Call;
+mod group;
+mod held;
+mod lineage;
+mod merge;
+mod same_call;
+mod window;
 
-/// Gathers the spans of a call and gives the call back once.
-#[derive(Debug, Default)]
-pub(crate) struct Settle;
+use genai::SpanFacts;
+
+pub(crate) use group::{FamiliesOf, Group};
+pub(crate) use held::{Context, Held, Place, Seq, State};
+pub(crate) use lineage::DecidedAgent;
+use lineage::Lineage;
+pub(crate) use merge::Merged;
+pub(crate) use same_call::Relation;
+use window::Window;
+
+/// How the stage holds.
+#[derive(Debug, Clone, Copy)]
+pub struct SettleSettings {
+    /// How long the spans of one call are gathered, nanoseconds of receive time.
+    pub wait: u64,
+    /// Memory for what is held, in bytes; beyond it the oldest are counted early.
+    pub memory: usize,
+    /// Whether spans are merged that nothing links but their times and what they tell.
+    pub merge_unlinked: bool,
+}
+
+/// Holds call spans, and agents that may stand for one.
+#[derive(Debug)]
+pub(crate) struct Settle {
+    settings: SettleSettings,
+    window: Window,
+    lineage: Lineage,
+    /// The first span that waits, or one before it.
+    next: Option<Seq>,
+    waiting: usize,
+}
+
+/// How long a call that was counted is known, if there is room: 30 minutes.
+const KNOWN_FOR: u64 = 30 * 60 * 1_000_000_000;
+
+/// The share of the memory that is for spans which are no calls.
+const LINEAGE_SHARE: usize = 4;
 
 impl Settle {
-    /// Takes a call span; `count` is called for every call that is settled by it.
-    pub(crate) fn offer(&mut self, call: Call, mut count: impl FnMut(&Call)) {
-        count(&call);
+    pub(crate) fn new(settings: SettleSettings) -> Self {
+        let for_lineage = settings.memory / LINEAGE_SHARE;
+        Self {
+            settings,
+            window: Window::new(settings.memory - for_lineage, settings.merge_unlinked),
+            lineage: Lineage::new(for_lineage),
+            next: None,
+            waiting: 0,
+        }
+    }
+
+    /// Whether anything waits for time to pass.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting > 0 || self.lineage.is_waiting()
+    }
+
+    /// The newest receive time of which everything is due at `now`.
+    pub(crate) fn due_at(&self, now: u64) -> Option<u64> {
+        now.checked_sub(self.settings.wait)
+    }
+
+    /// Makes room for one more call span. If that takes one that waits, it gives it: it must be counted now.
+    pub(crate) fn make_room(&mut self, now: u64) -> Option<Seq> {
+        while let Some((seq, oldest)) = self.window.front() {
+            let is_known = oldest.is_waiting() || oldest.receive_time.saturating_add(KNOWN_FOR) > now;
+            if is_known && !self.window.is_full() {
+                return None;
+            }
+            if oldest.is_waiting() {
+                return Some(seq);
+            }
+            if self.next == Some(seq) {
+                self.next = Some(self.window.next(seq));
+            }
+            self.window.pop_front();
+        }
+        None
+    }
+
+    /// Makes room for one more span that is no call. If that takes an agent that waits, it gives it.
+    pub(crate) fn make_room_for_lineage(&mut self) -> Option<DecidedAgent> {
+        while self.lineage.is_full() {
+            if !self.lineage.pop_front() {
+                return self.lineage.decide(&self.window, u64::MAX);
+            }
+        }
+        None
+    }
+
+    /// Takes a call span; there must be room. If it repeats one that is known, that one is given, and it is not held.
+    pub(crate) fn offer(&mut self, held: Held) -> Option<Seq> {
+        let mut same = self.window.with_id(held.trace_id, held.span_id);
+        if let Some(known) = same.find(|seq| self.window.get(*seq).is_some_and(|known| known.repeats(&held))) {
+            return Some(known);
+        }
+        drop(same);
+        self.window.push(held);
+        self.waiting += 1;
+        if self.next.is_none() {
+            self.next = self.window.front().map(|(seq, _)| seq);
+        }
+        None
+    }
+
+    /// Takes a span that is no call: it may stand between an agent and its calls. An agent that tells its usage comes with what
+    /// would be counted. Spans without GenAI meaning matter only in traces that have others.
+    pub(crate) fn pass(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
+        self.lineage.push(facts, agent);
+    }
+
+    /// Whether anything of a trace is known.
+    pub(crate) fn knows_trace(&self, trace_id: [u8; 16]) -> bool {
+        self.window.newest_of_trace(trace_id).is_some() || self.lineage.knows(trace_id)
+    }
+
+    /// The oldest call span that waits, if it was received at `until` or before.
+    pub(crate) fn due(&mut self, until: u64) -> Option<Seq> {
+        if self.waiting == 0 {
+            return None;
+        }
+        loop {
+            let seq = self.next?;
+            let held = self.window.get(seq)?;
+            if held.is_waiting() {
+                return (held.receive_time <= until).then_some(seq);
+            }
+            self.next = Some(self.window.next(seq));
+        }
+    }
+
+    /// The oldest agent that waits, if it was received at `until` or before, with what was decided. Calls come first.
+    pub(crate) fn due_agent(&mut self, until: u64) -> Option<DecidedAgent> {
+        self.lineage.decide(&self.window, until)
+    }
+
+    /// Gathers the spans of the call of a span that waits.
+    pub(crate) fn gather(&self, group: &mut Group, first: Seq, families: FamiliesOf<'_>) {
+        group.gather(&self.window, first, families, self.settings.merge_unlinked);
+    }
+
+    /// What the spans of a call tell together.
+    pub(crate) fn merge(&self, group: &Group) -> Option<Merged> {
+        Merged::of(&self.window, group)
+    }
+
+    /// The agent that was counted in place of the calls below it, if a span stands below one.
+    pub(crate) fn counted_agent_above(&self, seq: Seq) -> Option<[u8; 8]> {
+        self.lineage.counted_above(self.window.get(seq)?)
+    }
+
+    pub(crate) fn get(&self, seq: Seq) -> Option<&Held> {
+        self.window.get(seq)
+    }
+
+    pub(crate) fn get_mut(&mut self, seq: Seq) -> Option<&mut Held> {
+        self.window.get_mut(seq)
+    }
+
+    /// Notes that a span waits no longer.
+    pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32, counted_span_id: [u8; 8]) {
+        let Some(held) = self.window.get_mut(seq) else { return };
+        self.waiting -= usize::from(held.is_waiting());
+        held.state = state;
+        held.series = series;
+        held.counted_span_id = counted_span_id;
     }
 }

@@ -1,85 +1,46 @@
 //! What the pipeline promises, driven with real and made-up requests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Record, Settings, Totals};
+use aggregate::{Interval, Pipeline, Record, Totals};
 use bytes::Bytes;
-use genai::Deriver;
+use common::corpus::clients;
+use common::driver::{Driver, SECOND, settings};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use proptest::prelude::*;
 use spanmill_aggregate as aggregate;
 
-const SECOND: u64 = 1_000_000_000;
-const START: u64 = 1_700_000_000 * SECOND;
-
-fn settings(limit: usize) -> Settings {
-    Settings {
-        layout: Layout {
-            resource_attributes: vec!["service.name".to_owned()],
-            dimensions: Vec::new(),
-            max_label_length: 256,
-        },
-        cardinality_limit: limit,
-        error_records: 1_000,
-        instance_id: "test".to_owned(),
-        delta: true,
-        cumulative: true,
-        error_logs: true,
-    }
-}
-
 fn corpus() -> Vec<Bytes> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>())
-        .filter(|file| file.to_string_lossy().ends_with(".traces.binpb"))
-        .collect();
-    files.sort();
-    files.iter().map(|file| std::fs::read(file).unwrap().into()).collect()
+    clients().into_iter().flat_map(|client| client.requests).collect()
 }
 
-/// A pipeline and the log position that it has reached.
-struct Driven {
-    pipeline: Pipeline,
-    lsn: u64,
-    received: u64,
-    outcomes: u64,
-}
+/// A driver whose records are received a second after each other.
+struct Driven(Driver);
 
 impl Driven {
     fn new(limit: usize) -> Self {
-        Self { pipeline: Pipeline::new(settings(limit)), lsn: 0, received: 0, outcomes: 0 }
+        Self(Driver::new(settings(limit)))
     }
 
-    /// Each record is received a second after the one before.
     fn apply(&mut self, record: Record) -> Option<Interval> {
-        self.lsn += 1;
-        let mut closed = None;
-        let logged = Logged { lsn: self.lsn, receive_time: START + self.lsn * SECOND, record };
-        let outcomes = &mut self.outcomes;
-        self.pipeline.apply(logged, |effect| match effect {
-            Effect::Applied(applied) => *outcomes += applied.outcomes.len() as u64,
-            Effect::Interval(interval) => closed = Some(interval),
-        });
-        closed
+        self.0.now += SECOND;
+        self.0.apply(record);
+        self.0.intervals.pop()
     }
 
     fn traces(&mut self, body: &Bytes) {
-        let mut facts = Deriver::default().derive(body).unwrap();
-        // Half of the requests come as from a handler that looked its series up, half as after a restart.
-        if self.lsn.is_multiple_of(2) {
-            self.pipeline.index().resolve(body, &mut facts);
-        }
-        self.received += facts.len() as u64;
-        self.apply(Record::Traces { body: body.clone(), facts });
+        self.0.now += SECOND;
+        self.0.traces(body);
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.0.pipeline
     }
 }
 
@@ -87,7 +48,8 @@ impl Driven {
 static UNLIMITED: LazyLock<Totals> = LazyLock::new(|| {
     let mut driven = Driven::new(usize::MAX);
     corpus().iter().for_each(|body| driven.traces(body));
-    driven.pipeline.report().totals
+    driven.apply(Record::Drain);
+    driven.pipeline().report().totals
 });
 
 type Sums = BTreeMap<String, u64>;
@@ -158,7 +120,8 @@ proptest! {
                 add(driven.apply(Record::ExportInterval).unwrap());
             }
         }
-        let before_the_close = sums(&driven.pipeline.snapshot().unwrap());
+        driven.apply(Record::Drain);
+        let before_the_close = sums(&driven.pipeline().snapshot().unwrap());
         let last = driven.apply(Record::ExportInterval).unwrap();
         let cumulative = sums(last.cumulative.as_ref().unwrap());
         add(last);
@@ -168,9 +131,9 @@ proptest! {
         told.retain(|_, value| *value > 0);
         prop_assert_eq!(deltas, told);
 
-        prop_assert_eq!(driven.outcomes, driven.received);
-        prop_assert_eq!(of_metric(&cumulative, "spanmill.spans"), driven.received);
-        let report = driven.pipeline.report();
+        prop_assert_eq!(driven.0.outcomes.len() as u64, driven.0.received);
+        prop_assert_eq!(of_metric(&cumulative, "spanmill.spans"), driven.0.received);
+        let report = driven.pipeline().report();
         prop_assert_eq!(of_metric(&cumulative, "spanmill.requests"), report.totals.requests);
         prop_assert_eq!(of_metric(&cumulative, "spanmill.tokens"), report.totals.input() + report.totals.output());
         prop_assert_eq!(report.totals, *UNLIMITED, "the limit moves calls into the overflow series and loses none");
@@ -182,6 +145,7 @@ proptest! {
 fn an_empty_interval_is_no_news() {
     let mut driven = Driven::new(100);
     driven.traces(&corpus()[0]);
+    driven.apply(Record::Drain);
     let first = driven.apply(Record::ExportInterval).unwrap();
     let second = driven.apply(Record::ExportInterval).unwrap();
     assert!(second.delta.is_none());

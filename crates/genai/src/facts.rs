@@ -233,21 +233,31 @@ pub struct SpanFacts {
     pub series: Option<u32>,
 }
 
+const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
+
+/// The duration of a span in nanoseconds; `None` if it ends before it starts, says not when, or claims to have taken longer than
+/// a day: one clock that is off would spoil sum and maximum for good.
+pub fn duration_of(start: u64, end: u64) -> Option<u64> {
+    if start == 0 || end == 0 {
+        return None;
+    }
+    end.checked_sub(start).filter(|duration| *duration <= DAY)
+}
+
+/// When a span ended, nanoseconds since the Unix epoch; when it was received, if it says nothing that can be.
+pub fn time_of(end: u64, receive_time: u64) -> u64 {
+    if end == 0 || end > receive_time.saturating_add(DAY) { receive_time } else { end }
+}
+
 impl SpanFacts {
-    /// Duration in nanoseconds; `None` if the span ends before it starts, says not when, or claims to have taken longer than a
-    /// day: one clock that is off would spoil sum and maximum for good.
+    /// See [`duration_of`].
     pub fn duration(&self) -> Option<u64> {
-        const MAX: u64 = 24 * 60 * 60 * 1_000_000_000;
-        if self.start == 0 || self.end == 0 {
-            return None;
-        }
-        self.end.checked_sub(self.start).filter(|duration| *duration <= MAX)
+        duration_of(self.start, self.end)
     }
 
-    /// When the span ended, nanoseconds since the Unix epoch; when it was received, if it says nothing that can be.
+    /// See [`time_of`].
     pub fn time(&self, receive_time: u64) -> u64 {
-        const DAY: u64 = 24 * 60 * 60 * 1_000_000_000;
-        if self.end == 0 || self.end > receive_time.saturating_add(DAY) { receive_time } else { self.end }
+        time_of(self.end, receive_time)
     }
 
     /// Whether the ids are such as a span must have: neither all zero.

@@ -31,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version, max_term_width = 100)]
 struct Cli {
     /// Configuration file (YAML); without one the defaults hold.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         None => commands::serve::run(cli.config.as_deref()),
         Some(Command::Demo { once }) => commands::demo::run(once),
-        Some(Command::Replay { paths, format }) => commands::replay::run(&paths, format),
+        Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

@@ -47,7 +47,7 @@ pub(crate) struct Server {
     receivers: JoinSet<Result<(), receive::ServeError>>,
     stop_answering: watch::Sender<bool>,
     answering: JoinSet<std::io::Result<()>>,
-    ticker: tokio::task::JoinHandle<()>,
+    tickers: JoinSet<()>,
 }
 
 impl Server {
@@ -107,7 +107,9 @@ impl Server {
         }
         let readiness = Readiness::new(log.clone(), archive_health);
         answering.spawn(admin::serve(listeners.admin, pipeline.clone(), readiness.clone(), told(stopped_answering)));
-        let ticker = tokio::spawn(close_intervals(log.clone(), config.metrics.interval));
+        let mut tickers = JoinSet::new();
+        tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
+        tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
 
         readiness.set_ready(true);
         Ok(Self {
@@ -121,7 +123,7 @@ impl Server {
             receivers,
             stop_answering,
             answering,
-            ticker,
+            tickers,
         })
     }
 
@@ -173,7 +175,7 @@ impl Server {
                 Err(error) => result = Err(Failure::Deadline(error.to_string())),
             }
         }
-        self.ticker.abort();
+        self.tickers.abort_all();
         for record in [Record::Drain, Record::ExportInterval] {
             if let Err(error) = self.append(record).await {
                 tracing::error!(%error, "the last interval was not closed");
@@ -230,6 +232,20 @@ async fn close_intervals(log: Log<LogRecord>, interval: Duration) {
     }
 }
 
+/// Tells the pipeline the time while anything waits for it.
+async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration) {
+    // Often enough that no call waits much longer than it must.
+    let mut ticks = tokio::time::interval((wait / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let is_waiting = pipeline.lock().is_waiting();
+        if is_waiting && append(&log, Record::Tick).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Waits for room in the log.
 async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError> {
     const PAUSE: Duration = Duration::from_millis(10);
@@ -268,6 +284,9 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Set
         delta: metrics(Temporality::Delta),
         cumulative: metrics(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
+        settle: config.derive.settle(),
+        // Requests that wait for outcomes must leave the receivers room for those that come.
+        pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
     }
 }
 

@@ -1,20 +1,25 @@
 //! `spanmill replay PATH...`: count what stands in files, without a server.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aggregate::{Layout, Logged, Pipeline, Record, Settings};
+use aggregate::{Layout, Logged, Pipeline, Record, Settings, SettleSettings};
 use genai::Deriver;
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Signal};
 
+use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::server::unix_nanos;
 use crate::table::{self, Format};
 
+/// Memory for calls whose spans are gathered: some four million.
+const MEMORY: usize = 1 << 30;
+
 /// Reads the files and prints what they come to.
-pub(crate) fn run(paths: &[PathBuf], format: Format) -> Result<(), Failure> {
-    let mut counting = Counting::new();
+pub(crate) fn run(config: Option<&Path>, paths: &[PathBuf], format: Format) -> Result<(), Failure> {
+    let config = Config::load(config, &config::process_environment)?.config;
+    let mut counting = Counting::new(&config);
     let mut replay = Replay::open(paths)?;
     let progress = progress_bar(replay.total_bytes());
     while let Some(entry) = replay.next() {
@@ -39,7 +44,8 @@ struct Counting {
 }
 
 impl Counting {
-    fn new() -> Self {
+    fn new(config: &Config) -> Self {
+        let settle = config.derive.settle();
         let settings = Settings {
             layout: Layout {
                 resource_attributes: vec!["service.name".to_owned()],
@@ -53,6 +59,9 @@ impl Counting {
             delta: false,
             cumulative: false,
             error_logs: false,
+            // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
+            settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
+            pending: None,
         };
         Self { deriver: Deriver::default(), pipeline: Pipeline::new(settings), lsn: 0, receive_time: unix_nanos() }
     }

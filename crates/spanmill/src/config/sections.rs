@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::address::Address;
-use super::units::{duration, serde_as_text};
+use super::units::{ByteSize, duration, serde_as_text};
 
 /// `storage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,11 +43,35 @@ pub struct Derive {
     pub dimensions: Vec<String>,
     /// Longer values are cut, in bytes.
     pub max_label_length: usize,
+    /// How long the spans of one call are gathered before it is counted.
+    #[serde(with = "duration")]
+    pub settle_wait: Duration,
+    /// Memory for calls whose spans are gathered; beyond it the oldest are counted early.
+    pub settle_memory: ByteSize,
+    /// Whether spans in different traces are one call if only their times and usage say so.
+    pub merge_unlinked_duplicates: bool,
 }
 
 impl Default for Derive {
     fn default() -> Self {
-        Self { dimensions: Vec::new(), max_label_length: 256 }
+        Self {
+            dimensions: Vec::new(),
+            max_label_length: 256,
+            settle_wait: Duration::from_secs(10),
+            settle_memory: ByteSize::mebibytes(64),
+            merge_unlinked_duplicates: false,
+        }
+    }
+}
+
+impl Derive {
+    /// The same for the settle stage.
+    pub fn settle(&self) -> aggregate::SettleSettings {
+        aggregate::SettleSettings {
+            wait: u64::try_from(self.settle_wait.as_nanos()).unwrap_or(u64::MAX),
+            memory: self.settle_memory.as_usize(),
+            merge_unlinked: self.merge_unlinked_duplicates,
+        }
     }
 }
 

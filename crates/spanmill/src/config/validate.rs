@@ -7,6 +7,7 @@ use super::Config;
 use super::document::KeyPath;
 use super::exporters::{OtlpExporter, Protocol};
 use super::report::Report;
+use super::units::ByteSize;
 
 /// Reports every value that cannot stand, alone or beside the others.
 pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
@@ -62,6 +63,8 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     at_least(receiver.memory_budget >= largest, &budget, &format!("the largest request, {largest}"));
 
     at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
+    let settle_memory = ["derive", "settle_memory"];
+    at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");
     at_least(config.metrics.interval >= second, &["metrics", "interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];
     at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");

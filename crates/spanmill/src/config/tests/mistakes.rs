@@ -182,8 +182,8 @@ fn later_keys_are_not_supported_yet() {
         ),
         ("derive: { content: drop }".into(), r#"1:11: "derive.content" is not supported yet, the only value is keep"#),
         (
-            "derive: { settle_wait: 11s }".into(),
-            r#"1:11: "derive.settle_wait" is not supported yet, the only value is 10s"#,
+            "derive: { duplicate_window: 11s }".into(),
+            r#"1:11: "derive.duplicate_window" is not supported yet, the only value is 30m"#,
         ),
         (
             "derive: { prices: { overrides: [a.yaml] } }".into(),

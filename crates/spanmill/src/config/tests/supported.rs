@@ -59,9 +59,9 @@ derive:
   content_hash_key: null
   duplicate_window: 1800s
   duplicate_max_entries: 2000000
-  settle_wait: 10s
-  settle_memory: 64MiB
-  merge_unlinked_duplicates: false
+  settle_wait: 11s
+  settle_memory: 65MiB
+  merge_unlinked_duplicates: true
   prices: { catalogue: builtin, overrides: [], supplied_cost: honour }
 metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
 exporters:
@@ -98,6 +98,9 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.storage.directory, Path::new("/data"));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
+    assert_eq!(config.derive.settle_wait, Duration::from_secs(11));
+    assert_eq!(config.derive.settle_memory, ByteSize::mebibytes(65));
+    assert!(config.derive.merge_unlinked_duplicates);
     assert_eq!(config.metrics.interval, Duration::from_secs(60));
     assert!(config.metrics.resource_attributes.is_empty());
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);

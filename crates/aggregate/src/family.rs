@@ -1,0 +1,106 @@
+//! Families of models: what is left of a model's id without its path, its provider's prefixes, its date and its version.
+
+use rapidhash::v3::rapidhash_v3;
+
+/// Hashes of the families of the models that a span names; zero for none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Families {
+    request: u64,
+    response: u64,
+}
+
+impl Families {
+    pub(crate) fn new(request_model: &[u8], response_model: &[u8]) -> Self {
+        let hash = |model: &[u8]| match family(model) {
+            [] => 0,
+            name => rapidhash_v3(&name.to_ascii_lowercase()).max(1),
+        };
+        Self { request: hash(request_model), response: hash(response_model) }
+    }
+
+    /// Whether two spans may speak of the same model: they name one family, or one of them names none.
+    pub(crate) fn agree(self, other: Self) -> bool {
+        let is_unknown = |families: Self| families == Self::default();
+        let is_shared = |model: u64| model != 0 && (model == other.request || model == other.response);
+        is_unknown(self) || is_unknown(other) || is_shared(self.request) || is_shared(self.response)
+    }
+}
+
+/// Regions and vendors that Bedrock and its like put before a model's name.
+const PREFIXES: &[&[u8]] =
+    &[b"us.", b"eu.", b"apac.", b"global.", b"anthropic.", b"meta.", b"amazon.", b"mistral.", b"cohere.", b"openai."];
+
+fn family(model: &[u8]) -> &[u8] {
+    let mut name = model.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(*prefix)) {
+        name = rest;
+    }
+    while let Some(rest) = without_version(name) {
+        name = rest;
+    }
+    name
+}
+
+/// The name without a date or a version at its end, if it has one: `-2024-08-06`, `-20240806`, `@20240806`, `-001`, `-v1`, `:0`, `-latest`.
+fn without_version(name: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = name.strip_suffix(b"-latest") {
+        return Some(rest);
+    }
+    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = name.get(..name.len() - digits)?;
+    match rest.split_last()? {
+        (b':' | b'@', rest) if digits > 0 => Some(rest),
+        (b'v', rest) if digits > 0 => rest.strip_suffix(b"-").or_else(|| rest.strip_suffix(b"@")),
+        (b'-', rest) if matches!(digits, 3 | 4 | 8) => Some(rest),
+        (b'-', rest) if digits == 2 => without_year_and_month(rest),
+        _ => None,
+    }
+}
+
+/// The name before `-YYYY-MM`, where `-DD` was cut already.
+fn without_year_and_month(rest: &[u8]) -> Option<&[u8]> {
+    let (name, date) = rest.split_at_checked(rest.len().checked_sub(8)?)?;
+    let is_date = date.iter().enumerate().all(|(i, byte)| match i {
+        0 | 5 => *byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    is_date.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What is left is the family, whatever path, prefix, date and version a library wrote around it.
+    #[test]
+    fn families_of_real_names() {
+        for (model, expected) in [
+            ("gpt-4o", "gpt-4o"),
+            ("gpt-4o-2024-08-06", "gpt-4o"),
+            ("openai/gpt-4o-2024-08-06", "gpt-4o"),
+            ("gpt-4.1", "gpt-4.1"),
+            ("gpt-4-0613", "gpt-4"),
+            ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+            ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+            ("models/gemini-2.5-flash", "gemini-2.5-flash"),
+            ("gemini-1.5-pro-002", "gemini-1.5-pro"),
+            ("claude-3-5-haiku-latest", "claude-3-5-haiku"),
+            ("text-embedding-3-small", "text-embedding-3-small"),
+            ("", ""),
+            ("-", "-"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(family(model.as_bytes())), expected);
+        }
+    }
+
+    // Two spans agree if any of their models is of one family, or if one names none; else they do not.
+    #[test]
+    fn spans_agree_on_their_models() {
+        let of = |request: &str, response: &str| Families::new(request.as_bytes(), response.as_bytes());
+        assert!(of("gpt-4o", "gpt-4o-2024-08-06").agree(of("openai/GPT-4o", "")));
+        assert!(of("my-deployment", "gpt-4o-2024-08-06").agree(of("", "gpt-4o")));
+        assert!(of("", "").agree(of("gpt-4o", "")));
+        assert!(!of("gpt-4o", "").agree(of("gpt-4o-mini", "")));
+    }
+}

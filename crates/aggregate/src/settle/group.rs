@@ -1,0 +1,280 @@
+//! Which held spans are one call.
+//!
+//! What is decided is decided when the first of them is due, from all that is held by then: so the order of arrival plays no
+//! role. All links among the spans that can be reached from the first are found, the surest are taken first, and a link is
+//! dropped if one that was taken before excludes it: a wrapper wraps one call, a half of a report has one other half, and two
+//! libraries that share no link are two different ones.
+
+use super::held::{Held, Seq, State};
+use super::same_call::{Misfit, Relation, View, relation};
+use super::window::Window;
+use crate::family::Families;
+
+/// How many spans may be looked at for one call.
+const MAX_SPANS: usize = 128;
+
+/// The spans of one call, and what makes each of them one. Reused from call to call.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// The waiting spans, innermost first.
+    pub(crate) members: Vec<(Seq, Option<Relation>)>,
+    /// Parents and children among them.
+    wrappers: Vec<(Seq, Seq)>,
+    /// A span of a call that was counted before: the members came too late.
+    pub(crate) late_for: Option<Seq>,
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+}
+
+/// A span that may belong to the call.
+#[derive(Debug)]
+struct Node {
+    seq: Seq,
+    /// Nodes of one call have the same.
+    call: usize,
+    relation: Option<Relation>,
+    is_waiting: bool,
+    has_child: bool,
+    has_parent: bool,
+    has_half: bool,
+}
+
+/// A link between two nodes, in the order in which links are taken.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    relation: Relation,
+    misfit: Misfit,
+    /// Decides between equals, whatever order they came in.
+    ids: [([u8; 16], [u8; 8]); 2],
+    nodes: [usize; 2],
+}
+
+/// What is asked of the stage that knows the models of spans.
+pub(crate) type FamiliesOf<'a> = &'a dyn Fn(u32) -> Families;
+
+impl Group {
+    /// Gathers the spans of the call of a waiting span.
+    pub(crate) fn gather(&mut self, window: &Window, first: Seq, families: FamiliesOf<'_>, links_unlinked: bool) {
+        self.members.clear();
+        self.wrappers.clear();
+        self.late_for = None;
+        if is_alone(window, first) {
+            self.members.push((first, None));
+            return;
+        }
+        self.find(window, first, families, links_unlinked);
+        self.link(window);
+        self.take(window, first);
+    }
+
+    /// Finds the spans that can be reached, and all links among them.
+    fn find(&mut self, window: &Window, first: Seq, families: FamiliesOf<'_>, links_unlinked: bool) {
+        self.nodes.clear();
+        self.edges.clear();
+        self.nodes.push(Node::new(first, 0, true));
+        let mut at = 0;
+        while at < self.nodes.len() {
+            let seq = self.nodes[at].seq;
+            let Some(held) = window.get(seq).filter(|held| held.is_waiting()) else {
+                at += 1;
+                continue;
+            };
+            let view = View { held, families: families(held.series) };
+            candidates(window, held, &mut |other| {
+                let Some(that) = window.get(other).filter(|_| other != seq) else { return };
+                let those = View { held: that, families: families(that.series) };
+                let Some((relation, misfit)) = relation(view, those, links_unlinked) else { return };
+                if !may_still_join(that, relation) {
+                    return;
+                }
+                let Some(place) = self.place_of(other, that.is_waiting()) else { return };
+                let ids = [id(held).min(id(that)), id(held).max(id(that))];
+                self.edges.push(Edge { relation, misfit, ids, nodes: [at.min(place), at.max(place)] });
+            });
+            at += 1;
+        }
+        self.edges.sort_unstable();
+        // Most links are found from both of their ends.
+        self.edges.dedup();
+    }
+
+    fn place_of(&mut self, seq: Seq, is_waiting: bool) -> Option<usize> {
+        if let Some(place) = self.nodes.iter().position(|node| node.seq == seq) {
+            return Some(place);
+        }
+        let place = self.nodes.len();
+        if place >= MAX_SPANS {
+            return None;
+        }
+        self.nodes.push(Node::new(seq, place, is_waiting));
+        Some(place)
+    }
+
+    /// Takes the links that no surer one excludes.
+    fn link(&mut self, window: &Window) {
+        for i in 0..self.edges.len() {
+            let Edge { relation, nodes: [a, b], .. } = self.edges[i];
+            let (call_a, call_b) = (self.nodes[a].call, self.nodes[b].call);
+            if call_a == call_b {
+                self.note_wrapper(window, relation, a, b);
+                continue;
+            }
+            let both_counted = self.has_counted(call_a) && self.has_counted(call_b);
+            if both_counted || !self.is_free(window, relation, a, b) {
+                continue;
+            }
+            self.note_wrapper(window, relation, a, b);
+            for node in [a, b] {
+                let node = &mut self.nodes[node];
+                node.has_half |= relation == Relation::SplitReport;
+                node.relation = Some(node.relation.map_or(relation, |known| known.min(relation)));
+            }
+            for node in self.nodes.iter_mut().filter(|node| node.call == call_b) {
+                node.call = call_a;
+            }
+        }
+    }
+
+    /// Whether nothing that was taken excludes a link.
+    fn is_free(&self, window: &Window, relation: Relation, a: usize, b: usize) -> bool {
+        match relation {
+            Relation::ResponseId => true,
+            Relation::SplitReport => !self.nodes[a].has_half && !self.nodes[b].has_half,
+            Relation::Wrapper => {
+                let (parent, child) = self.parent_and_child(window, a, b);
+                !self.nodes[parent].has_child && !self.nodes[child].has_parent
+            }
+            // One span of each library, or of each of its functions.
+            Relation::SameTrace => self.are_disjoint(window, a, b, |held| (held.scope, 0)),
+            Relation::Unlinked => self.are_disjoint(window, a, b, |held| (held.scope, held.name)),
+        }
+    }
+
+    fn parent_and_child(&self, window: &Window, a: usize, b: usize) -> (usize, usize) {
+        let ids = |node: usize| window.get(self.nodes[node].seq).map(|held| (held.span_id, held.parent_span_id));
+        let a_is_parent = matches!((ids(a), ids(b)), (Some((id, _)), Some((_, parent))) if id == parent);
+        if a_is_parent { (a, b) } else { (b, a) }
+    }
+
+    /// Notes who wraps whom, also where a surer link made them one call already.
+    fn note_wrapper(&mut self, window: &Window, relation: Relation, a: usize, b: usize) {
+        if relation != Relation::Wrapper && !is_parent_of(window, self.nodes[a].seq, self.nodes[b].seq) {
+            return;
+        }
+        let (parent, child) = self.parent_and_child(window, a, b);
+        if !is_parent_of(window, self.nodes[parent].seq, self.nodes[child].seq) {
+            return;
+        }
+        self.nodes[parent].has_child = true;
+        self.nodes[child].has_parent = true;
+        self.wrappers.push((self.nodes[parent].seq, self.nodes[child].seq));
+    }
+
+    fn are_disjoint(&self, window: &Window, a: usize, b: usize, key: impl Fn(&Held) -> (u32, u32)) -> bool {
+        let keys = |call: usize| {
+            let of_call = self.nodes.iter().filter(move |node| node.call == call);
+            of_call.filter_map(|node| window.get(node.seq)).map(&key)
+        };
+        let (call_a, call_b) = (self.nodes[a].call, self.nodes[b].call);
+        !keys(call_a).any(|mine| keys(call_b).any(|theirs| theirs == mine))
+    }
+
+    fn has_counted(&self, call: usize) -> bool {
+        self.nodes.iter().any(|node| !node.is_waiting && node.call == call)
+    }
+
+    /// Takes the call of the first node: its waiting spans, innermost first.
+    fn take(&mut self, window: &Window, first: Seq) {
+        let call = self.nodes.first().map(|node| node.call);
+        for node in self.nodes.iter().filter(|node| Some(node.call) == call) {
+            if node.is_waiting {
+                self.members.push((node.seq, node.relation));
+            } else {
+                self.late_for = Some(node.seq);
+            }
+        }
+        if self.members.is_empty() {
+            self.members.push((first, None));
+        }
+        self.sort(window);
+    }
+
+    /// Puts children before parents, then shorter spans before longer ones, and the end of a stream last.
+    fn sort(&mut self, window: &Window) {
+        self.members.sort_by_key(|(seq, _)| {
+            window.get(*seq).map(|held| {
+                let is_stream_end = held.split().is_some_and(|split| split.part == genai::ReportPart::StreamEnd);
+                (is_stream_end, held.end.saturating_sub(held.start), id(held))
+            })
+        });
+        // A chain of wrappers is as long as there are spans at the most.
+        for _ in 0..self.members.len() {
+            let place =
+                |seq: Seq, members: &[(Seq, Option<Relation>)]| members.iter().position(|member| member.0 == seq);
+            let misplaced = self.wrappers.iter().find_map(|(parent, child)| {
+                let (parent, child) = (place(*parent, &self.members)?, place(*child, &self.members)?);
+                (parent < child).then_some((parent, child))
+            });
+            let Some((parent, child)) = misplaced else { return };
+            let member = self.members.remove(child);
+            self.members.insert(parent, member);
+        }
+    }
+}
+
+impl Node {
+    fn new(seq: Seq, place: usize, is_waiting: bool) -> Self {
+        Self { seq, call: place, relation: None, is_waiting, has_child: false, has_parent: false, has_half: false }
+    }
+}
+
+fn id(held: &Held) -> ([u8; 16], [u8; 8]) {
+    (held.trace_id, held.span_id)
+}
+
+fn is_parent_of(window: &Window, parent: Seq, child: Seq) -> bool {
+    let (Some(parent), Some(child)) = (window.get(parent), window.get(child)) else { return false };
+    parent.trace_id == child.trace_id && parent.span_id == child.parent_span_id
+}
+
+/// Whether a span that was counted may be linked to one that came late: a call that was counted from several spans is
+/// complete, and only the provider's id tells of one more.
+fn may_still_join(that: &Held, relation: Relation) -> bool {
+    match that.state {
+        State::Waiting => true,
+        State::Counted { alone, .. } => alone || relation == Relation::ResponseId,
+    }
+}
+
+/// Whether nothing can be linked to a span: most are.
+fn is_alone(window: &Window, seq: Seq) -> bool {
+    let Some(held) = window.get(seq) else { return true };
+    let mut is_alone = true;
+    candidates(window, held, &mut |other| is_alone &= other == seq);
+    is_alone
+}
+
+/// The spans that may be of the call of one, some of them twice.
+fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq)) {
+    for other in window.same_response(held) {
+        each(other);
+    }
+    for other in window.same_split(held) {
+        each(other);
+    }
+    for other in window.trace_neighbours(held) {
+        let Some(that) = window.get(other) else { continue };
+        // Spans of one library are linked by id or as parent and child only.
+        if that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id {
+            each(other);
+        }
+    }
+    if held.parent_span_id != [0; 8] {
+        for other in window.with_id(held.trace_id, held.parent_span_id) {
+            each(other);
+        }
+    }
+    for other in window.same_unlinked(held) {
+        each(other);
+    }
+}

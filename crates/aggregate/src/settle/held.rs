@@ -1,0 +1,183 @@
+//! A call span while it waits for the others of its call, and afterwards, while late ones may still come.
+
+use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
+use rapidhash::v3::rapidhash_v3;
+
+use crate::errors::ErrorRecord;
+use crate::histogram::Origin;
+
+/// The place of a held span in the order of arrival. It wraps around: only places within the window are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Seq(pub(super) u32);
+
+impl Seq {
+    /// No span.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
+
+/// Where the outcome of a span is to be written: a request that waits, and the position of the span in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) request: u64,
+    pub(crate) position: u32,
+}
+
+/// What became of a held span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It waits.
+    Waiting,
+    /// Its call was counted.
+    Counted {
+        /// From this span alone: then a late one may be the second of its call.
+        alone: bool,
+        /// With usage: then a late one adds none.
+        with_usage: bool,
+    },
+}
+
+/// What the rules of reference/counting.md section 3 ask of a call span, without its body.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: [u8; 8],
+    pub(crate) parent_span_id: [u8; 8],
+    /// Start and end, nanoseconds since the Unix epoch.
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    /// When its request was received, nanoseconds since the Unix epoch.
+    pub(crate) receive_time: u64,
+    pub(crate) place: Place,
+    /// Number of its series; once it is counted, that of the call.
+    pub(crate) series: u32,
+    /// Hashes of `service.name`, of the scope's name and of the span's name.
+    pub(super) service: u32,
+    pub(super) scope: u32,
+    pub(super) name: u32,
+    /// Hash of service and response id; zero without one.
+    pub(super) response: u64,
+    pub(crate) usage: Usage,
+    /// Nanoseconds.
+    pub(crate) time_to_first_chunk: Option<u64>,
+    pub(crate) error: Option<ErrorClass>,
+    pub(crate) is_embeddings: bool,
+    /// See [`SpanFacts::response_model_is_weak`].
+    pub(crate) response_model_is_weak: bool,
+    pub(crate) state: State,
+    /// The span under which its call was counted, once it is.
+    pub(crate) counted_span_id: [u8; 8],
+    /// What few spans have.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Neighbours in the order of arrival: of its trace, of its response id, of what may be the same without a link.
+    pub(super) trace_before: Seq,
+    pub(super) trace_after: Seq,
+    pub(super) response_before: Seq,
+    pub(super) unlinked_before: Seq,
+}
+
+/// What few held spans have.
+#[derive(Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) error: Option<ErrorRecord>,
+    pub(crate) split: Option<SplitReport>,
+    pub(crate) supplied_cost: Option<Money>,
+    /// Where its repetitions wait for the same outcome.
+    pub(crate) repetitions: Vec<Place>,
+}
+
+/// What stands beside a span in its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    pub(crate) receive_time: u64,
+    pub(crate) place: Place,
+    /// Number of its series.
+    pub(crate) series: u32,
+}
+
+impl Held {
+    pub(crate) fn new(body: &[u8], facts: &SpanFacts, context: Context) -> Self {
+        let service = short_hash(facts.service.bytes(body));
+        let rare = Rare {
+            error: facts.error.map(|error| ErrorRecord::new(body, facts, error, context.receive_time)),
+            split: facts.split,
+            supplied_cost: facts.supplied_cost,
+            repetitions: Vec::new(),
+        };
+        let has_rare = rare.error.is_some() || rare.split.is_some() || rare.supplied_cost.is_some();
+        Self {
+            trace_id: facts.trace_id,
+            span_id: facts.span_id,
+            parent_span_id: facts.parent_span_id,
+            start: facts.start,
+            end: facts.end,
+            receive_time: context.receive_time,
+            place: context.place,
+            series: context.series,
+            service,
+            scope: short_hash(facts.scope_name.bytes(body)),
+            name: short_hash(facts.name.bytes(body)),
+            response: match facts.response_id.bytes(body) {
+                [] => 0,
+                id => (rapidhash_v3(id) ^ u64::from(service)).max(1),
+            },
+            usage: facts.usage,
+            time_to_first_chunk: facts.time_to_first_chunk,
+            error: facts.error.map(|error| error.class),
+            is_embeddings: facts.role == genai::Role::Embeddings,
+            response_model_is_weak: facts.response_model_is_weak,
+            state: State::Waiting,
+            counted_span_id: [0; 8],
+            rare: has_rare.then(|| Box::new(rare)),
+            trace_before: Seq::NONE,
+            trace_after: Seq::NONE,
+            response_before: Seq::NONE,
+            unlinked_before: Seq::NONE,
+        }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        let time = genai::time_of(self.end, self.receive_time);
+        Origin { trace_id: self.trace_id, span_id: self.span_id, time }
+    }
+
+    /// Nanoseconds; `None` if its times tell none.
+    pub(crate) fn duration(&self) -> Option<u64> {
+        genai::duration_of(self.start, self.end)
+    }
+
+    pub(crate) fn has_usage(&self) -> bool {
+        self.usage.is_reported()
+    }
+
+    pub(crate) fn split(&self) -> Option<&SplitReport> {
+        self.rare.as_ref()?.split.as_ref()
+    }
+
+    /// Forgets what is of no use once its call is counted, and gives the places of its repetitions.
+    pub(crate) fn forget_rare(&mut self) -> Vec<Place> {
+        let Some(mut rare) = self.rare.take() else { return Vec::new() };
+        let repetitions = std::mem::take(&mut rare.repetitions);
+        if rare.split.is_some() {
+            self.rare = Some(rare);
+        }
+        repetitions
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
+    }
+
+    /// Whether it says the same as another span: then one of the two is a retry of the client. (Ids alone do not tell: they are
+    /// not unique in the wild.)
+    pub(super) fn repeats(&self, other: &Self) -> bool {
+        (self.trace_id, self.span_id, self.parent_span_id) == (other.trace_id, other.span_id, other.parent_span_id)
+            && (self.start, self.end) == (other.start, other.end)
+            && (self.service, self.scope, self.name) == (other.service, other.scope, other.name)
+            && (self.response, self.usage, self.error) == (other.response, other.usage, other.error)
+    }
+}
+
+/// 32 bits are enough where two spans are compared that have much else in common.
+fn short_hash(bytes: &[u8]) -> u32 {
+    rapidhash_v3(bytes) as u32
+}

@@ -1,0 +1,248 @@
+//! Which agents have no call below them.
+//!
+//! Some frameworks report what was used on their agents only. So the usage of an agent stands for a call if no span of a call
+//! stands below it. To know that, the spans between agents and calls are remembered for a while, by their ids alone.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
+
+use genai::SpanFacts;
+use hashbrown::HashTable;
+use rapidhash::fast::RandomState;
+
+use super::held::{Held, Seq};
+use super::window::Window;
+
+/// A span id; all zero is no span.
+type SpanId = [u8; 8];
+
+/// How many spans of a trace are looked at. In a larger one, an agent is taken to have calls below it.
+const MAX_SPANS: usize = 4096;
+
+/// Memory of one span: itself and its place in the index.
+const BYTES_A_SPAN: usize = size_of::<Node>() + 16;
+
+/// The spans of the last while that are no calls.
+#[derive(Debug)]
+pub(super) struct Lineage {
+    nodes: VecDeque<Node>,
+    first: Seq,
+    capacity: usize,
+    /// The newest span of each trace.
+    traces: HashTable<Seq>,
+    /// The first agent that waits, or a span before it.
+    next: Seq,
+    /// How many agents wait.
+    waiting: usize,
+    /// How many agents were counted and are not forgotten.
+    counted: usize,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Node {
+    trace_id: [u8; 16],
+    span_id: SpanId,
+    parent_span_id: SpanId,
+    before: Seq,
+    agent: Agent,
+}
+
+/// What usage a span tells that is no call.
+#[derive(Debug)]
+enum Agent {
+    /// None, or none that could stand for a call.
+    None,
+    /// Not decided yet.
+    Waiting(Box<Held>),
+    /// It stood for a call.
+    Counted,
+    /// Calls below it were counted.
+    Passed,
+}
+
+/// An agent whose time has come.
+#[derive(Debug)]
+pub(crate) struct DecidedAgent {
+    pub(crate) held: Box<Held>,
+    /// Whether it stands for a call.
+    pub(crate) is_call: bool,
+}
+
+impl Lineage {
+    pub(super) fn new(memory: usize) -> Self {
+        Self {
+            nodes: VecDeque::new(),
+            first: Seq(0),
+            capacity: (memory / BYTES_A_SPAN).clamp(1, 1 << 30),
+            traces: HashTable::new(),
+            next: Seq(0),
+            waiting: 0,
+            counted: 0,
+            hasher: RandomState::default(),
+        }
+    }
+
+    fn get(&self, seq: Seq) -> Option<&Node> {
+        self.nodes.get(seq.0.wrapping_sub(self.first.0) as usize).filter(|_| seq != Seq::NONE)
+    }
+
+    /// Whether any span of a trace is remembered.
+    pub(super) fn knows(&self, trace_id: [u8; 16]) -> bool {
+        self.newest(trace_id).is_some()
+    }
+
+    fn newest(&self, trace_id: [u8; 16]) -> Option<Seq> {
+        let in_trace = |seq: &Seq| self.get(*seq).is_some_and(|node| node.trace_id == trace_id);
+        self.traces.find(self.hasher.hash_one(trace_id), in_trace).copied()
+    }
+
+    fn trace(&self, trace_id: [u8; 16]) -> impl Iterator<Item = &Node> {
+        let mut at = self.newest(trace_id).unwrap_or(Seq::NONE);
+        std::iter::from_fn(move || {
+            let node = self.get(at)?;
+            at = node.before;
+            Some(node)
+        })
+    }
+
+    /// Remembers a span, and the usage of an agent that is to be decided on. Gives back the oldest agent if it has to be decided
+    /// now to make room.
+    pub(super) fn push(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
+        let seq = Seq(self.first.0.wrapping_add(self.nodes.len() as u32));
+        self.waiting += usize::from(agent.is_some());
+        let trace_id = facts.trace_id;
+        let Self { nodes, first, traces, hasher, .. } = self;
+        let at = |seq: Seq| nodes.get(seq.0.wrapping_sub(first.0) as usize);
+        let in_trace = |seq: &Seq| at(*seq).is_some_and(|node| node.trace_id == trace_id);
+        let hash = hasher.hash_one(trace_id);
+        let before = match traces.find_mut(hash, in_trace) {
+            Some(newest) => std::mem::replace(newest, seq),
+            None => {
+                traces.insert_unique(hash, seq, |seq| at(*seq).map_or(hash, |node| hasher.hash_one(node.trace_id)));
+                Seq::NONE
+            }
+        };
+        self.nodes.push_back(Node {
+            trace_id,
+            span_id: facts.span_id,
+            parent_span_id: facts.parent_span_id,
+            before,
+            agent: agent.map_or(Agent::None, Agent::Waiting),
+        });
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.nodes.len() >= self.capacity
+    }
+
+    /// Forgets the oldest span, if it does not wait.
+    pub(super) fn pop_front(&mut self) -> bool {
+        let Some(node) = self.nodes.front() else { return false };
+        match node.agent {
+            Agent::Waiting(_) => return false,
+            Agent::Counted => self.counted -= 1,
+            Agent::None | Agent::Passed => {}
+        }
+        let seq = self.first;
+        if let Ok(entry) = self.traces.find_entry(self.hasher.hash_one(node.trace_id), |other| *other == seq) {
+            entry.remove();
+        }
+        self.nodes.pop_front();
+        self.first = Seq(seq.0.wrapping_add(1));
+        if self.next == seq {
+            self.next = self.first;
+        }
+        true
+    }
+
+    /// Whether any agent waits.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Decides on the oldest agent that waits, if it was received at `until` or before.
+    pub(super) fn decide(&mut self, window: &Window, until: u64) -> Option<DecidedAgent> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let seq = loop {
+            match &self.get(self.next)?.agent {
+                Agent::Waiting(held) if held.receive_time <= until => break self.next,
+                Agent::Waiting(_) => return None,
+                _ => self.next = Seq(self.next.0.wrapping_add(1)),
+            }
+        };
+        let node = self.get(seq)?;
+        let is_call = !self.is_repeated(node) && !self.has_calls_below(window, node);
+        let offset = seq.0.wrapping_sub(self.first.0) as usize;
+        let decided = if is_call { Agent::Counted } else { Agent::Passed };
+        let agent = std::mem::replace(&mut self.nodes.get_mut(offset)?.agent, decided);
+        self.waiting -= 1;
+        self.counted += usize::from(is_call);
+        match agent {
+            Agent::Waiting(held) => Some(DecidedAgent { held, is_call }),
+            _ => None,
+        }
+    }
+
+    /// Whether the same agent was counted before: its client sent it again.
+    fn is_repeated(&self, agent: &Node) -> bool {
+        self.counted > 0
+            && self
+                .trace(agent.trace_id)
+                .any(|node| node.span_id == agent.span_id && matches!(node.agent, Agent::Counted))
+    }
+
+    /// Whether a call, or an agent whose usage may stand for one, stands below an agent, or may do so for all that is known.
+    fn has_calls_below(&self, window: &Window, agent: &Node) -> bool {
+        let mut parents: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
+        let mut sources: Vec<SpanId> = Vec::new();
+        for node in self.trace(agent.trace_id) {
+            parents.insert(node.span_id, node.parent_span_id);
+            if !matches!(node.agent, Agent::None) && node.span_id != agent.span_id {
+                sources.push(node.span_id);
+            }
+            if parents.len() > MAX_SPANS {
+                return true;
+            }
+        }
+        for held in window.trace(agent.trace_id).filter_map(|seq| window.get(seq)) {
+            parents.insert(held.span_id, held.parent_span_id);
+            sources.push(held.span_id);
+            if parents.len() > MAX_SPANS {
+                return true;
+            }
+        }
+        let above: Vec<SpanId> = ancestors(&parents, agent.span_id).collect();
+        // A chain that ends at a span which nobody sent may go on to the agent, unless that span stands above the agent itself.
+        let stands_below = |source: SpanId| {
+            let mut top = source;
+            ancestors(&parents, source).any(|id| {
+                top = id;
+                id == agent.span_id
+            }) || (top != [0; 8] && !parents.contains_key(&top) && !above.contains(&top))
+        };
+        sources.into_iter().any(stands_below)
+    }
+
+    /// The agent above a call that was counted in its place.
+    pub(super) fn counted_above(&self, held: &Held) -> Option<SpanId> {
+        if self.counted == 0 || !self.trace(held.trace_id).any(|node| matches!(node.agent, Agent::Counted)) {
+            return None;
+        }
+        let nodes = self.trace(held.trace_id).take(MAX_SPANS);
+        let parents: HashMap<SpanId, SpanId, RandomState> =
+            nodes.map(|node| (node.span_id, node.parent_span_id)).collect();
+        let is_counted = |id: &SpanId| {
+            self.trace(held.trace_id).any(|node| node.span_id == *id && matches!(node.agent, Agent::Counted))
+        };
+        std::iter::once(held.parent_span_id).chain(ancestors(&parents, held.parent_span_id)).find(is_counted)
+    }
+}
+
+/// The ids above a span, from the nearest on; the last one may be of a span that is not known, or zero for a root's.
+fn ancestors(parents: &HashMap<SpanId, SpanId, RandomState>, id: SpanId) -> impl Iterator<Item = SpanId> {
+    // A broken client may close a circle.
+    std::iter::successors(parents.get(&id).copied(), |id| parents.get(id).copied()).take(MAX_SPANS)
+}

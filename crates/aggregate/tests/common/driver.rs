@@ -1,0 +1,69 @@
+//! A pipeline that is driven by hand.
+
+use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Record, Settings, SettleSettings, SpanOutcome};
+use bytes::Bytes;
+use genai::Deriver;
+use spanmill_aggregate as aggregate;
+
+pub const SECOND: u64 = 1_000_000_000;
+pub const START: u64 = 1_700_000_000 * SECOND;
+
+pub fn settings(cardinality_limit: usize) -> Settings {
+    Settings {
+        layout: Layout {
+            resource_attributes: vec!["service.name".to_owned()],
+            dimensions: Vec::new(),
+            max_label_length: 256,
+        },
+        cardinality_limit,
+        error_records: 1_000,
+        instance_id: "test".to_owned(),
+        delta: true,
+        cumulative: true,
+        error_logs: true,
+        settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
+        pending: Some(usize::MAX),
+    }
+}
+
+/// A pipeline and the log position that it has reached.
+pub struct Driver {
+    pub pipeline: Pipeline,
+    pub lsn: u64,
+    /// Receive time of the next record.
+    pub now: u64,
+    pub received: u64,
+    pub outcomes: Vec<SpanOutcome>,
+    pub intervals: Vec<Interval>,
+}
+
+impl Driver {
+    pub fn new(settings: Settings) -> Self {
+        let pipeline = Pipeline::new(settings);
+        Self { pipeline, lsn: 0, now: START, received: 0, outcomes: Vec::new(), intervals: Vec::new() }
+    }
+
+    pub fn apply(&mut self, record: Record) {
+        self.lsn += 1;
+        let logged = Logged { lsn: self.lsn, receive_time: self.now, record };
+        let Self { pipeline, outcomes, intervals, .. } = self;
+        pipeline.apply(logged, |effect| match effect {
+            Effect::Applied(applied) => outcomes.extend(applied.outcomes),
+            Effect::Interval(interval) => intervals.push(interval),
+        });
+    }
+
+    pub fn traces(&mut self, body: &Bytes) {
+        let mut facts = Deriver::default().derive(body).unwrap();
+        // Half of the requests come as from a handler that looked its series up, half as after a restart.
+        if self.lsn.is_multiple_of(2) {
+            self.pipeline.index().resolve(body, &mut facts);
+        }
+        self.received += facts.len() as u64;
+        self.apply(Record::Traces { body: body.clone(), facts });
+    }
+
+    pub fn drain(&mut self) {
+        self.apply(Record::Drain);
+    }
+}

@@ -1,0 +1,6 @@
+//! What the tests share.
+#![allow(dead_code)]
+
+pub mod corpus;
+pub mod driver;
+pub mod spans;
