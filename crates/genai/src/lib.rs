@@ -5,12 +5,14 @@
 //! - [`Role`] says whether a span is a call to a model; only calls are counted.
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
 //! - [`Money`] is an exact amount.
+//! - [`price`] says what a call costs.
 //! - [`ErrorClass`] is the bounded class of a failure.
 //!
 //! Pure: no I/O, no async, no clock, no logging, and no allocation per span (only usage objects that are
 //! written as text, and keys that mean something in one dialect only, may take one).
 
 pub mod dialects;
+pub mod price;
 
 mod coerce;
 mod derive;
