@@ -70,6 +70,7 @@ storage: {{ directory: {directory} }}
 archive: {{ directory: {directory}/archive }}
 admin: {{ endpoint: 127.0.0.1:0 }}
 metrics: {{ interval: {} }}
+derive: {{ settle_wait: 2s }}
 exporters:
   prometheus: {{ endpoint: 127.0.0.1:0 }}
 ",

@@ -3,6 +3,7 @@
 use genai::{ErrorClass, Usage};
 
 use crate::histogram::Origin;
+use crate::pricing::CallCost;
 
 /// One call, as its span or its merged spans tell it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub(crate) struct Call {
     pub(crate) time_to_first_chunk: Option<u64>,
     /// Tokens, if usage was reported.
     pub(crate) usage: Option<Usage>,
+    /// What it costs.
+    pub(crate) cost: CallCost,
     /// Its failure.
     pub(crate) error: Option<ErrorClass>,
 }

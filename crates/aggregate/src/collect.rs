@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use genai::Money;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
@@ -19,8 +20,9 @@ use crate::errors::ErrorRecord;
 use crate::histogram::{Histogram, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::instruments::{Instruments, duration_bounds};
 use crate::key::{Key, Kind, Layout, common_dimensions};
-use crate::outcome::Outcome;
+use crate::pricing::{Costs, Coverage};
 use crate::series::Series;
+use crate::tally::{Counted, Tally};
 
 /// A closed metrics interval, ready to be sent.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +34,6 @@ pub struct Interval {
     /// The failures of the interval, if there were any and any destination wants them.
     pub errors: Option<Arc<ExportLogsServiceRequest>>,
 }
-
-/// How often each outcome was given, and why.
-pub(crate) type OutcomeCounts = BTreeMap<(Outcome, &'static str), u64>;
 
 const TOKEN_USAGE: Description = Description {
     name: "gen_ai.client.token.usage",
@@ -61,6 +60,20 @@ const REQUESTS: Description =
     Description { name: "spanmill.requests", unit: "{request}", description: "Calls to models, each counted once" };
 const TOKEN_CLASSES: Description =
     Description { name: "spanmill.tokens", unit: "{token}", description: "Tokens in five disjoint classes" };
+const COST: Description =
+    Description { name: "spanmill.cost", unit: "{USD}", description: "What calls cost, in US dollars" };
+const PRICED_CALLS: Description =
+    Description { name: "spanmill.price.calls", unit: "{call}", description: "Calls by what is known of their cost" };
+const INCONSISTENT: Description = Description {
+    name: "spanmill.tokens.inconsistent",
+    unit: "{call}",
+    description: "Call spans whose usage contradicts itself",
+};
+const SETTLED_EARLY: Description = Description {
+    name: "spanmill.settle.early",
+    unit: "{call}",
+    description: "Calls counted before all of their spans can have come, for want of memory",
+};
 const SPANS: Description =
     Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
 
@@ -92,7 +105,11 @@ struct Points {
     execute_tool_duration: Vec<HistogramDataPoint>,
     requests: Vec<NumberDataPoint>,
     tokens: Vec<NumberDataPoint>,
+    cost: Vec<NumberDataPoint>,
+    priced_calls: Vec<NumberDataPoint>,
     spans: Vec<NumberDataPoint>,
+    inconsistent: Vec<NumberDataPoint>,
+    settled_early: Vec<NumberDataPoint>,
 }
 
 impl<'a> Collector<'a> {
@@ -115,20 +132,25 @@ impl<'a> Collector<'a> {
         self.resources.entry(resource).or_default().add(kind, &shape, measured);
     }
 
-    /// Adds the outcomes of spans, which belong to no application.
-    pub(crate) fn outcomes(&mut self, counts: &OutcomeCounts, start: u64) {
-        if counts.is_empty() {
+    /// Adds what was counted of the work itself, which belongs to no application.
+    pub(crate) fn tally(&mut self, tally: &Tally, start: u64) {
+        if tally.is_empty() {
             return;
         }
         let resource = vec![None; self.layout.resource_attributes.len()];
         let points = self.resources.entry(resource).or_default();
-        for ((outcome, reason), count) in counts {
-            let shape = PointShape {
-                start,
-                end: self.window.end,
-                attributes: vec![text("outcome", outcome.name()), text("reason", *reason)],
-            };
-            points.spans.push(shape.number(*count, None));
+        let shape = |attributes| PointShape { start, end: self.window.end, attributes };
+        for (what, count) in tally.sorted() {
+            match what {
+                Counted::Span(outcome, reason) => {
+                    let shape = shape(vec![text("outcome", outcome.name()), text("reason", reason)]);
+                    points.spans.push(shape.number(count, None));
+                }
+                Counted::Inconsistent(reason) => {
+                    points.inconsistent.push(shape(vec![text("reason", reason.name())]).number(count, None));
+                }
+                Counted::SettledEarly => points.settled_early.push(shape(Vec::new()).number(count, None)),
+            }
         }
     }
 
@@ -218,6 +240,29 @@ impl Points {
                 self.tokens.push(shape.number(count, Some(text("class", class))));
             }
         }
+        self.add_costs(shape, &measured.costs);
+    }
+
+    fn add_costs(&mut self, shape: &PointShape, costs: &Costs) {
+        for coverage in Coverage::ALL.into_iter().filter(|coverage| costs.of(*coverage) > 0) {
+            self.priced_calls.push(shape.number(costs.of(coverage), Some(text("coverage", coverage.name()))));
+        }
+        let mut point = |class: &str, source: &str, amount: Money| {
+            let mut attributes = shape.attributes(Some(text("class", class)));
+            attributes.push(text("source", source));
+            self.cost.push(shape.amount(amount, attributes));
+        };
+        if costs.of(Coverage::Priced) + costs.of(Coverage::Estimated) > 0 || costs.catalogue.total() > Money::ZERO {
+            for (class, amount) in costs.catalogue.by_class() {
+                // Few providers bill requests.
+                if class != "request" || amount > Money::ZERO {
+                    point(class, "catalogue", amount);
+                }
+            }
+        }
+        if costs.of(Coverage::Supplied) > 0 {
+            point("total", "supplied", costs.supplied);
+        }
     }
 
     fn metrics(self, temporality: AggregationTemporality) -> Vec<Metric> {
@@ -229,7 +274,15 @@ impl Points {
             (INVOKE_AGENT_DURATION, self.invoke_agent_duration),
             (EXECUTE_TOOL_DURATION, self.execute_tool_duration),
         ];
-        let sums = [(REQUESTS, self.requests), (TOKEN_CLASSES, self.tokens), (SPANS, self.spans)];
+        let sums = [
+            (REQUESTS, self.requests),
+            (TOKEN_CLASSES, self.tokens),
+            (COST, self.cost),
+            (PRICED_CALLS, self.priced_calls),
+            (SPANS, self.spans),
+            (INCONSISTENT, self.inconsistent),
+            (SETTLED_EARLY, self.settled_early),
+        ];
         let histograms = histograms
             .into_iter()
             .filter(|(_, points)| !points.is_empty())
@@ -255,11 +308,21 @@ impl PointShape {
     }
 
     fn number(&self, count: u64, more: Option<KeyValue>) -> NumberDataPoint {
+        let count = number_data_point::Value::AsInt(i64::try_from(count).unwrap_or(i64::MAX));
+        self.point(count, self.attributes(more))
+    }
+
+    /// An amount in dollars: the one place where money becomes a double.
+    fn amount(&self, amount: Money, attributes: Vec<KeyValue>) -> NumberDataPoint {
+        self.point(number_data_point::Value::AsDouble(amount.dollars()), attributes)
+    }
+
+    fn point(&self, value: number_data_point::Value, attributes: Vec<KeyValue>) -> NumberDataPoint {
         NumberDataPoint {
-            attributes: self.attributes(more),
+            attributes,
             start_time_unix_nano: self.start,
             time_unix_nano: self.end,
-            value: Some(number_data_point::Value::AsInt(i64::try_from(count).unwrap_or(i64::MAX))),
+            value: Some(value),
             ..NumberDataPoint::default()
         }
     }

@@ -5,6 +5,7 @@ use genai::{ErrorClass, TokenClasses, Usage};
 use crate::call::{Call, seconds};
 use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::key::Kind;
+use crate::pricing::Costs;
 
 /// What was measured.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Instruments {
     /// Whether any call told its usage: only then there are tokens to show, if none were used.
     pub(crate) usage_reported: bool,
     pub(crate) tokens: TokenClasses,
+    pub(crate) costs: Costs,
     pub(crate) input_tokens: Histogram,
     pub(crate) output_tokens: Histogram,
     /// By the class of the failure; `None` for success.
@@ -32,6 +34,7 @@ impl Instruments {
         if let Some(usage) = call.usage {
             self.use_tokens(usage, &call.origin);
         }
+        self.costs.count(&call.cost);
         if let Some(nanos) = call.duration {
             self.duration(SECONDS, call.error, nanos, &call.origin);
         }
@@ -81,6 +84,7 @@ impl Instruments {
         self.failed += newer.failed;
         self.usage_reported |= newer.usage_reported;
         self.tokens += newer.tokens;
+        self.costs.merge(&newer.costs);
         self.input_tokens.merge(&newer.input_tokens);
         self.output_tokens.merge(&newer.output_tokens);
         for (class, durations) in &newer.durations {

@@ -1,6 +1,8 @@
 //! What became of a span. Every span gets exactly one outcome, and the outcomes add up to what was received.
 
-use genai::{Role, SpanFacts};
+use genai::{ErrorClass, Role, SpanFacts, Usage};
+
+use crate::pricing::CallCost;
 
 /// What became of a span, as it stands on `spanmill.spans` and in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +39,7 @@ impl Outcome {
 }
 
 /// The outcome of one span, why, and under which span it was counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanOutcome {
     /// What became of it.
     pub outcome: Outcome,
@@ -45,6 +47,25 @@ pub struct SpanOutcome {
     pub reason: &'static str,
     /// The span under which its call was counted; zero if it was counted under none.
     pub counted_span_id: [u8; 8],
+    /// What its call costs, if it is counted under this span.
+    pub cost: Option<CallCost>,
+    /// What its call was counted as, if it is counted under this span and others told of it, too.
+    pub merged: Option<Box<Merged>>,
+}
+
+/// What a call was counted as that several spans report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// Tokens, if any of its spans reported them.
+    pub usage: Option<Usage>,
+    /// Its failure.
+    pub error: Option<ErrorClass>,
+    /// Canonical provider; empty if it was not told, as the models.
+    pub provider: Box<[u8]>,
+    /// The model that was asked for.
+    pub request_model: Box<[u8]>,
+    /// The model that answered.
+    pub response_model: Box<[u8]>,
 }
 
 impl SpanOutcome {
@@ -57,14 +78,14 @@ impl SpanOutcome {
             Role::Unrecognised => (Outcome::Unrecognised, "unknown_operation"),
             role => (Outcome::NotACall, role.name()),
         };
-        Some(Self { outcome, reason, counted_span_id: [0; 8] })
+        Some(Self::new(outcome, reason, [0; 8]))
     }
 
     /// Stands where the outcome of a span will stand that waits.
-    pub(crate) const UNDECIDED: Self = Self { outcome: Outcome::Counted, reason: "", counted_span_id: [0; 8] };
+    pub(crate) const UNDECIDED: Self = Self::new(Outcome::Counted, "", [0; 8]);
 
     /// The outcome of a span of a call that is counted under the span `counted_span_id`.
-    pub(crate) fn of_call(outcome: Outcome, reason: &'static str, counted_span_id: [u8; 8]) -> Self {
-        Self { outcome, reason, counted_span_id }
+    pub const fn new(outcome: Outcome, reason: &'static str, counted_span_id: [u8; 8]) -> Self {
+        Self { outcome, reason, counted_span_id, cost: None, merged: None }
     }
 }

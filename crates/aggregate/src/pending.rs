@@ -1,6 +1,7 @@
 //! Requests that wait until every one of their spans has its outcome, in the order of the log.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use genai::SpanFacts;
@@ -14,6 +15,7 @@ use crate::settle::Place;
 pub(crate) struct Pending {
     /// Bytes that may wait; `None` if nothing is kept.
     limit: Option<usize>,
+    price_version: Arc<str>,
     requests: VecDeque<Request>,
     /// Number of the first of them.
     first: u64,
@@ -34,8 +36,8 @@ impl Request {
 }
 
 impl Pending {
-    pub(crate) fn new(limit: Option<usize>) -> Self {
-        Self { limit, requests: VecDeque::new(), first: 0, bytes: 0 }
+    pub(crate) fn new(limit: Option<usize>, price_version: &str) -> Self {
+        Self { limit, price_version: price_version.into(), requests: VecDeque::new(), first: 0, bytes: 0 }
     }
 
     /// The number that the next request gets.
@@ -56,7 +58,9 @@ impl Pending {
             self.first += 1;
             return;
         }
-        let request = Request { applied: Applied { lsn, receive_time, body, facts, outcomes }, undecided };
+        let price_version = Arc::clone(&self.price_version);
+        let request =
+            Request { applied: Applied { lsn, receive_time, body, facts, outcomes, price_version }, undecided };
         self.bytes += request.bytes();
         self.requests.push_back(request);
     }

@@ -1,5 +1,7 @@
 //! What the log holds, and what the pipeline hands on.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use genai::SpanFacts;
 
@@ -50,4 +52,6 @@ pub struct Applied {
     pub facts: Vec<SpanFacts>,
     /// One a span, in the same order.
     pub outcomes: Vec<SpanOutcome>,
+    /// Which prices held.
+    pub price_version: Arc<str>,
 }

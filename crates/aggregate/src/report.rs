@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use genai::TokenClasses;
+use genai::{Money, TokenClasses};
 
 use crate::histogram::{Histogram, SECONDS};
 use crate::instruments::Instruments;
 use crate::key::{Key, Kind, Layout};
+use crate::pricing::Coverage;
 use crate::series::Series;
 
 /// Requests, errors and canonical tokens.
@@ -18,6 +19,10 @@ pub struct Totals {
     pub errors: u64,
     /// Tokens in their classes; see [`Totals::input`] and [`Totals::output`] for the sums.
     pub tokens: TokenClasses,
+    /// What the calls cost whose cost is known.
+    pub cost: Money,
+    /// How many calls have no known cost.
+    pub without_cost: u64,
 }
 
 impl Totals {
@@ -35,6 +40,8 @@ impl Totals {
         self.requests += measured.succeeded + measured.failed;
         self.errors += measured.failed;
         self.tokens += measured.tokens;
+        self.cost += measured.costs.total();
+        self.without_cost += measured.costs.of(Coverage::Unpriced) + measured.costs.of(Coverage::UsageMissing);
     }
 }
 
@@ -88,6 +95,45 @@ impl Report {
             })
             .collect();
         report
+    }
+}
+
+/// A model that calls were made to and that has no price.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unpriced {
+    /// Canonical provider; empty if it was not told, as the models.
+    pub provider: String,
+    /// The model that was asked for.
+    pub request_model: String,
+    /// The model that answered.
+    pub response_model: String,
+    /// How many calls were made to it.
+    pub calls: u64,
+}
+
+impl Unpriced {
+    pub(crate) fn of<'a>(layout: &Layout, all: impl Iterator<Item = &'a Series>) -> Vec<Self> {
+        let mut calls: BTreeMap<[String; 3], u64> = BTreeMap::new();
+        for series in all.filter(|series| series.kind == Some(Kind::Call)) {
+            let unpriced = series.all().costs.of(Coverage::Unpriced);
+            if unpriced > 0 {
+                let names = ["gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"];
+                let name = |dimension| Key::new(&series.key).common(layout, dimension).unwrap_or_default();
+                let names = names.map(|dimension| String::from_utf8_lossy(name(dimension)).into_owned());
+                *calls.entry(names).or_default() += unpriced;
+            }
+        }
+        let mut unpriced: Vec<Self> = calls
+            .into_iter()
+            .map(|([provider, request_model, response_model], calls)| Self {
+                provider,
+                request_model,
+                response_model,
+                calls,
+            })
+            .collect();
+        unpriced.sort_by_key(|model| std::cmp::Reverse(model.calls));
+        unpriced
     }
 }
 

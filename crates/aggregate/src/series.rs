@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use genai::SpanFacts;
+use genai::price::{PriceRef, Prices};
 
 use crate::family::Families;
 use crate::index::SeriesIndex;
@@ -17,6 +18,8 @@ pub(crate) struct Series {
     pub(crate) kind: Option<Kind>,
     /// The families of the models in its key.
     pub(crate) families: Families,
+    /// Where the prices of its models stand, once that was looked up.
+    price: Option<Option<PriceRef>>,
     /// When its first measurement could have been made, nanoseconds since the Unix epoch; zero if none was: spans that are merged
     /// into others have keys as well.
     pub(crate) start: u64,
@@ -136,6 +139,24 @@ impl SeriesTable {
         let families = Families::new(model("gen_ai.request.model"), model("gen_ai.response.model"));
         self.series.push(Series { key: sanitised.into(), kind: Some(kind), families, ..Series::default() });
         Some(number)
+    }
+
+    /// Where the prices of a series' models stand.
+    pub(crate) fn price(&mut self, number: u32, prices: &Prices) -> Option<PriceRef> {
+        let Self { index, series, .. } = self;
+        let series = series.get_mut(number as usize)?;
+        *series.price.get_or_insert_with(|| {
+            let key = Key::new(&series.key);
+            let name =
+                |dimension: &str| String::from_utf8_lossy(key.common(index.layout(), dimension).unwrap_or_default());
+            let (request, response) = (name("gen_ai.request.model"), name("gen_ai.response.model"));
+            prices.find(&name("gen_ai.provider.name"), &request, &response)
+        })
+    }
+
+    /// The value of a common dimension of a series.
+    pub(crate) fn common(&self, number: u32, dimension: &str) -> Option<&[u8]> {
+        Key::new(&self.get(number)?.key).common(self.layout(), dimension)
     }
 
     pub(crate) fn get(&self, number: u32) -> Option<&Series> {

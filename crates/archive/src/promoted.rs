@@ -1,6 +1,7 @@
 //! Which attributes stand in columns of their own, so that the maps need not repeat them.
 
-use genai::SpanFacts;
+use aggregate::SpanOutcome;
+use genai::{SpanFacts, Usage};
 use otlp::{KeyValue, Text, Value};
 
 const OPERATION: &[u8] = b"gen_ai.operation.name";
@@ -47,16 +48,19 @@ pub(crate) struct Promoted<'a> {
 }
 
 impl<'a> Promoted<'a> {
-    pub(crate) fn of(facts: &SpanFacts, body: &'a [u8]) -> Self {
-        let usage = facts.usage;
+    pub(crate) fn of(facts: &SpanFacts, outcome: &SpanOutcome, body: &'a [u8]) -> Self {
+        // Where columns hold what several spans told together, what this one told stays in the map.
+        let is_merged = outcome.merged.is_some();
+        let usage = if is_merged { Usage::default() } else { facts.usage };
         let counts = [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning];
+        let own = |text: Text| if is_merged { Text::default() } else { text };
         Self {
             operation: facts.operation.bytes(body),
-            provider: facts.provider.bytes(body),
+            provider: if is_merged { b"" } else { facts.provider.bytes(body) },
             streaming: facts.streaming,
             texts: [
-                facts.request_model,
-                facts.response_model,
+                own(facts.request_model),
+                own(facts.response_model),
                 facts.response_id,
                 facts.agent_name,
                 facts.tool_name,

@@ -8,7 +8,7 @@ use arrow_array::types::{ArrowPrimitiveType, Decimal128Type, Int64Type, Timestam
 use arrow_array::{ArrayRef, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
 use arrow_buffer::NullBufferBuilder;
 use arrow_schema::{ArrowError, DataType};
-use genai::SpanFacts;
+use genai::{SpanFacts, Usage};
 use otlp::KeyValue;
 use otlp::trace::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Span, attributes};
 use rapidhash::RapidHashMap;
@@ -36,6 +36,39 @@ pub(crate) struct Row<'a> {
     pub(crate) outcome: &'a SpanOutcome,
     /// The fields of the span that its facts don't hold.
     pub(crate) header: Span,
+}
+
+/// What a span says, or what its call was counted as if several spans told of it: so what the counted rows say adds up to what was
+/// counted.
+impl<'a> Row<'a> {
+    pub(crate) fn usage(&self) -> Usage {
+        match &self.outcome.merged {
+            Some(merged) => merged.usage.unwrap_or_default(),
+            None => self.facts.usage,
+        }
+    }
+
+    pub(crate) fn provider(&self) -> &'a [u8] {
+        self.outcome.merged.as_ref().map_or_else(|| self.facts.provider.bytes(self.body), |merged| &merged.provider)
+    }
+
+    pub(crate) fn request_model(&self) -> &'a [u8] {
+        let own = || self.facts.request_model.bytes(self.body);
+        self.outcome.merged.as_ref().map_or_else(own, |merged| &merged.request_model)
+    }
+
+    pub(crate) fn response_model(&self) -> &'a [u8] {
+        let own = || self.facts.response_model.bytes(self.body);
+        self.outcome.merged.as_ref().map_or_else(own, |merged| &merged.response_model)
+    }
+
+    pub(crate) fn error_class(&self) -> &'a [u8] {
+        let class = match &self.outcome.merged {
+            Some(merged) => merged.error,
+            None => self.facts.error.map(|error| error.class),
+        };
+        class.map_or(b"", |class| class.name().as_bytes())
+    }
 }
 
 /// Makes record batches of spans.
@@ -80,7 +113,7 @@ impl RowBuilder {
             };
             bytes += (facts.span.len() + facts.resource.len() + facts.scope.len()) as usize;
             self.resource_and_scope(request, facts, rows.len(), &mut first_rows);
-            let header = span::read(&request.body, facts, &mut self.span);
+            let header = span::read(&request.body, facts, outcome, &mut self.span);
             rows.push(Row { request, body: &request.body, facts, outcome, header });
         }
         if rows.is_empty() { Ok(None) } else { self.finish(&rows).map(Some) }

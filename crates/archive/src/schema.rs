@@ -122,14 +122,14 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(29, "gen_ai_dialect", Text(dialect), Everywhere),
     column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Everywhere),
     column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Everywhere),
-    column(32, "gen_ai_provider_name", Text(|row| row.facts.provider.bytes(row.body)), Everywhere),
-    column(33, "gen_ai_request_model", Text(|row| row.facts.request_model.bytes(row.body)), Repeating),
-    column(34, "gen_ai_response_model", Text(|row| row.facts.response_model.bytes(row.body)), Repeating),
-    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.facts.usage.input.map(i64::from)), Number),
-    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.facts.usage.output.map(i64::from)), Number),
-    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.facts.usage.cache_read.map(i64::from)), Number),
-    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.facts.usage.cache_write.map(i64::from)), Number),
-    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.facts.usage.reasoning.map(i64::from)), Number),
+    column(32, "gen_ai_provider_name", Text(|row| row.provider()), Everywhere),
+    column(33, "gen_ai_request_model", Text(|row| row.request_model()), Repeating),
+    column(34, "gen_ai_response_model", Text(|row| row.response_model()), Repeating),
+    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.usage().input.map(i64::from)), Number),
+    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.usage().output.map(i64::from)), Number),
+    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.usage().cache_read.map(i64::from)), Number),
+    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.usage().cache_write.map(i64::from)), Number),
+    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.usage().reasoning.map(i64::from)), Number),
     column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Number),
     column(41, "streaming", Flag(|row| row.facts.streaming), Everywhere),
     column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Everywhere),
@@ -142,16 +142,24 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(49, "gen_ai_prompt_name", Text(|row| row.facts.prompt_name.bytes(row.body)), Repeating),
     column(50, "gen_ai_prompt_version", Text(|row| row.facts.prompt_version.bytes(row.body)), Repeating),
     column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Everywhere),
-    column(52, "error_class", Text(|row| row.facts.error.map_or(b"", |error| error.class.name().as_bytes())), Repeating),
+    column(52, "error_class", Text(|row| row.error_class()), Repeating),
     column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
     column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
-    column(55, "cost_usd", Money(|_| None), Number), // prices are the next step's
+    column(55, "cost_usd", Money(|row| row.outcome.cost.and_then(|cost| cost.total()).map(genai::Money::pico)), Number),
 
-    // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals.
+    // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals. (Only a span that came
+    // too late may add usage to a call that had none: `late`, `adds_usage`.)
     column(56, "outcome", Text(|row| row.outcome.outcome.name().as_bytes()), Everywhere),
     column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Everywhere),
     column(58, "counted_span_id", Id(|row| &row.outcome.counted_span_id), Opaque),
     column(59, "schema_version", Constant(SCHEMA_VERSION), Number),
+
+    // What is known of the cost: `catalogue` or `supplied`, of how much of the usage, at which prices.
+    column(60, "cost_source", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.source().as_bytes())), Everywhere),
+    column(61, "price_coverage", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.coverage.name().as_bytes())), Everywhere),
+    column(62, "price_version", Text(|row| row.request.price_version.as_bytes()), Everywhere),
+    column(63, "gen_ai_usage_cache_write_1h_tokens", Integer(|row| row.usage().cache_write_1h.map(i64::from)), Number),
+    column(64, "service_tier", Text(|row| row.facts.service_tier.bytes(row.body)), Everywhere),
 ];
 
 /// Rows of a row group are sorted by these columns, nulls last.

@@ -1,5 +1,6 @@
 //! A span of a request, read again: what its facts don't hold.
 
+use aggregate::SpanOutcome;
 use genai::SpanFacts;
 use otlp::Value;
 use otlp::trace::{self, Event, Link, Span, SpanVisitor};
@@ -9,8 +10,9 @@ use crate::promoted::Promoted;
 
 /// Appends attributes, events and links of a span of `body` to `columns` as one row, and gives its other fields, their texts as
 /// ranges of `body`.
-pub(crate) fn read(body: &[u8], facts: &SpanFacts, columns: &mut SpanColumns) -> Span {
-    let mut visitor = OneSpan { body, promoted: Promoted::of(facts, body), columns, span: Span::default() };
+pub(crate) fn read(body: &[u8], facts: &SpanFacts, outcome: &SpanOutcome, columns: &mut SpanColumns) -> Span {
+    let promoted = Promoted::of(facts, outcome, body);
+    let mut visitor = OneSpan { body, promoted, columns, span: Span::default() };
     // The span was walked before it came here; of an unsound one, what stands before the flaw is kept.
     let _ = trace::walk_span(body, facts.span, &mut visitor);
     let header = visitor.span;

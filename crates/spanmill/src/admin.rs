@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aggregate::{ErrorGroup, ErrorRecord};
+use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -66,6 +66,7 @@ pub(crate) async fn serve(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/api/errors", get(errors))
+        .route("/api/prices/unpriced", get(unpriced))
         .with_state(Shared { pipeline, readiness });
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
@@ -138,6 +139,30 @@ async fn errors(State(shared): State<Shared>, Query(query): Query<ErrorsQuery>) 
             (StatusCode::NOT_FOUND, "no such group\n").into_response()
         }
         Ok(answer) => Json(answer).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// A model that calls were made to and that has no price.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnpricedModel {
+    pub(crate) provider: String,
+    pub(crate) request_model: String,
+    pub(crate) response_model: String,
+    pub(crate) calls: u64,
+}
+
+/// The models without a price, the most called first.
+async fn unpriced(State(shared): State<Shared>) -> Response {
+    let listed = tokio::task::spawn_blocking(move || shared.pipeline.lock().unpriced()).await;
+    let model = |Unpriced { provider, request_model, response_model, calls }| UnpricedModel {
+        provider,
+        request_model,
+        response_model,
+        calls,
+    };
+    match listed {
+        Ok(models) => Json(models.into_iter().take(MAX_LISTED).map(model).collect::<Vec<_>>()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -72,7 +72,7 @@ impl Server {
         };
         let archive_health = archive.as_ref().map(Archive::health);
 
-        let pipeline = Pipeline::new(settings(config, &exporters, instance_id));
+        let pipeline = Pipeline::new(settings(config, &exporters, instance_id)?);
         let index = pipeline.index();
         let pipeline = SharedPipeline::new(pipeline);
         let memory_budget = config.receivers.otlp.memory_budget.as_usize();
@@ -268,11 +268,11 @@ pub(crate) fn unix_nanos() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Settings {
+fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
     let metrics = |temporality: Temporality| {
         exporters.iter().map(Exporter::destination).any(|to| to.metrics && to.temporality == temporality)
     };
-    Settings {
+    Ok(Settings {
         layout: Layout {
             resource_attributes: config.metrics.resource_attributes.clone(),
             dimensions: config.derive.dimensions.clone(),
@@ -287,7 +287,8 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Set
         settle: config.derive.settle(),
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
-    }
+        pricing: config.derive.prices.pricing()?,
+    })
 }
 
 fn destination(name: &str, exporter: &OtlpExporter) -> Destination {

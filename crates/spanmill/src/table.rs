@@ -38,6 +38,7 @@ fn table(report: &Report) -> String {
         "output",
         "reasoning",
         "p95 s",
+        "cost $",
     ]);
     for row in &report.by_service_and_model {
         let p95 = row.p95.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.3}"));
@@ -50,7 +51,7 @@ fn table(report: &Report) -> String {
     format!("{table}\n")
 }
 
-fn cells(service: &str, model: &str, totals: &Totals, p95: String) -> [String; 10] {
+fn cells(service: &str, model: &str, totals: &Totals, p95: String) -> [String; 11] {
     let count = |number: u64| number.to_string();
     [
         service.to_owned(),
@@ -63,7 +64,16 @@ fn cells(service: &str, model: &str, totals: &Totals, p95: String) -> [String; 1
         count(totals.output()),
         count(totals.tokens.reasoning),
         p95,
+        cost(totals),
     ]
+}
+
+/// The sum of what is known; `+ N unknown` if so many calls have no known cost.
+fn cost(totals: &Totals) -> String {
+    match totals.without_cost {
+        0 => totals.cost.to_string(),
+        unknown => format!("{} + {unknown} unknown", totals.cost),
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -81,6 +81,7 @@ pub(crate) struct Rare {
     pub(crate) error: Option<ErrorRecord>,
     pub(crate) split: Option<SplitReport>,
     pub(crate) supplied_cost: Option<Money>,
+    pub(crate) service_tier: Box<str>,
     /// Where its repetitions wait for the same outcome.
     pub(crate) repetitions: Vec<Place>,
 }
@@ -101,9 +102,13 @@ impl Held {
             error: facts.error.map(|error| ErrorRecord::new(body, facts, error, context.receive_time)),
             split: facts.split,
             supplied_cost: facts.supplied_cost,
+            service_tier: String::from_utf8_lossy(cut(facts.service_tier.bytes(body))).into(),
             repetitions: Vec::new(),
         };
-        let has_rare = rare.error.is_some() || rare.split.is_some() || rare.supplied_cost.is_some();
+        let has_rare = rare.error.is_some()
+            || rare.split.is_some()
+            || rare.supplied_cost.is_some()
+            || !rare.service_tier.is_empty();
         Self {
             trace_id: facts.trace_id,
             span_id: facts.span_id,
@@ -145,6 +150,21 @@ impl Held {
         genai::duration_of(self.start, self.end)
     }
 
+    /// When its call was made, nanoseconds since the Unix epoch: prices change with time.
+    pub(crate) fn called_at(&self) -> u64 {
+        if self.start == 0 { self.receive_time } else { genai::time_of(self.start, self.receive_time) }
+    }
+
+    /// What its instrumentation says the call cost.
+    pub(crate) fn supplied_cost(&self) -> Option<Money> {
+        self.rare.as_ref()?.supplied_cost
+    }
+
+    /// The service tier that it names; empty if it names none.
+    pub(crate) fn service_tier(&self) -> &str {
+        self.rare.as_ref().map_or("", |rare| &rare.service_tier)
+    }
+
     pub(crate) fn has_usage(&self) -> bool {
         self.usage.is_reported()
     }
@@ -175,6 +195,11 @@ impl Held {
             && (self.service, self.scope, self.name) == (other.service, other.scope, other.name)
             && (self.response, self.usage, self.error) == (other.response, other.usage, other.error)
     }
+}
+
+/// Tiers are short words; a longer text names none that has a price.
+fn cut(tier: &[u8]) -> &[u8] {
+    tier.get(..32).unwrap_or(tier)
 }
 
 /// 32 bits are enough where two spans are compared that have much else in common.

@@ -36,7 +36,7 @@ impl Merged {
             time_to_first_chunk: chosen
                 .time_to_first_chunk
                 .or_else(|| members().find_map(|(_, held)| held.time_to_first_chunk)),
-            supplied_cost: supplied_cost(chosen).or_else(|| members().find_map(|(_, held)| supplied_cost(held))),
+            supplied_cost: chosen.supplied_cost().or_else(|| members().find_map(|(_, held)| held.supplied_cost())),
         })
     }
 }
@@ -81,8 +81,4 @@ fn duration<'a>(chosen: &Held, members: impl Iterator<Item = &'a Held> + Clone) 
         (Some(request), Some(end)) if chosen.split().is_some() => genai::duration_of(request.start, end.end),
         _ => chosen.duration(),
     }
-}
-
-fn supplied_cost(held: &Held) -> Option<Money> {
-    held.rare.as_ref()?.supplied_cost
 }

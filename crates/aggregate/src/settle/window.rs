@@ -247,14 +247,55 @@ fn unlinked_key(span: &Held) -> Option<(u32, Option<u32>)> {
 }
 
 #[cfg(test)]
-impl Window {
-    /// Whether the indexes hold just what the window does.
-    pub(super) fn is_consistent(&self) -> bool {
-        let is_there = |seq: &Seq| self.get(*seq).is_some();
-        self.by_id.len() == self.spans.len()
-            && [&self.by_id, &self.traces, &self.responses, &self.unlinked]
-                .iter()
-                .all(|table| table.iter().all(is_there))
-            && self.splits.values().flatten().all(is_there)
+mod tests {
+    use genai::{SpanFacts, SplitReport};
+    use otlp::Text;
+    use proptest::prelude::*;
+
+    use super::super::held::{Context, Place};
+    use super::*;
+
+    fn held((trace, span, response, is_split): (u8, u8, u8, bool)) -> Held {
+        let split = SplitReport { part: genai::ReportPart::Request, request: 7, stream_duration: None };
+        let facts = SpanFacts {
+            trace_id: [trace; 16],
+            span_id: [span; 8],
+            response_id: Text::new(u32::from(response), u32::from(response > 0)),
+            usage: genai::Usage { output: Some(u32::from(span)), ..genai::Usage::default() },
+            split: is_split.then_some(split),
+            ..SpanFacts::default()
+        };
+        let place = Place { request: 0, position: 0 };
+        Held::new(b"0123456789", &facts, Context { receive_time: 1, place, series: 3 })
+    }
+
+    proptest! {
+        // Whatever comes and goes, the indexes hold just the spans of the window, and find every one of them.
+        #[test]
+        fn indexes_follow_the_window(spans in proptest::collection::vec((1..4_u8, 1..9_u8, 0..5_u8, any::<bool>()), 1..60), size in 1..12_usize) {
+            let mut window = Window::new(size * BYTES_A_SPAN, true);
+            for span in spans {
+                while window.is_full() {
+                    window.pop_front();
+                }
+                window.push(held(span));
+                let (first, count) = (window.first, window.spans.len());
+                prop_assert_eq!(window.by_id.len(), count);
+                for offset in 0..count as u32 {
+                    let seq = Seq(first.0 + offset);
+                    let held = window.get(seq).unwrap();
+                    prop_assert!(window.with_id(held.trace_id, held.span_id).any(|found| found == seq));
+                    prop_assert!(window.trace(held.trace_id).any(|found| found == seq));
+                    prop_assert!(held.response == 0 || window.same_response(held).any(|found| found == seq));
+                    prop_assert!(window.same_unlinked(held).any(|found| found == seq));
+                    prop_assert!(held.split().is_none() || window.same_split(held).any(|found| found == seq));
+                }
+            }
+            while window.front().is_some() {
+                window.pop_front();
+            }
+            let tables = [&window.by_id, &window.traces, &window.responses, &window.unlinked];
+            prop_assert!(tables.iter().all(|table| table.is_empty()) && window.splits.is_empty());
+        }
     }
 }

@@ -1,12 +1,18 @@
 //! A pipeline that is driven by hand.
 
-use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Record, Settings, SettleSettings, SpanOutcome};
+use std::sync::{Arc, LazyLock};
+
+use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings, SpanOutcome};
 use bytes::Bytes;
 use genai::Deriver;
+use genai::price::{Catalogue, Overrides, Prices};
 use spanmill_aggregate as aggregate;
 
 pub const SECOND: u64 = 1_000_000_000;
 pub const START: u64 = 1_700_000_000 * SECOND;
+
+static PRICES: LazyLock<Arc<Prices>> =
+    LazyLock::new(|| Arc::new(Prices::new(Catalogue::builtin().unwrap(), Overrides::default())));
 
 pub fn settings(cardinality_limit: usize) -> Settings {
     Settings {
@@ -23,6 +29,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         error_logs: true,
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
         pending: Some(usize::MAX),
+        pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use aggregate::Applied;
+use aggregate::{Applied, Merged};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
+use genai::Usage;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
@@ -336,4 +337,27 @@ fn include_genai_leaves_the_others_out() {
     let directory = tempfile::tempdir().unwrap();
     let nothing = [one(plain), applied(2, RECEIVED, Vec::new())];
     assert!(archived(config(directory.path()), nothing).is_empty());
+}
+
+// A row that stands for a call of several spans holds what was counted; what the span itself says stays in the map.
+#[test]
+fn a_merged_call_holds_what_was_counted() {
+    let mut span = failed_call();
+    span.status = None;
+    let mut request = Arc::unwrap_or_clone(one(span));
+    request.outcomes[0].merged = Some(Box::new(Merged {
+        usage: Some(Usage { input: Some(120), output: Some(7), ..Usage::default() }),
+        error: None,
+        provider: b"azure.ai.openai"[..].into(),
+        request_model: b"gpt-4o"[..].into(),
+        response_model: b"gpt-4o-2024-11-20"[..].into(),
+    }));
+    let rows = rows_of(Arc::new(request));
+    assert_eq!(text(&rows, "gen_ai_provider_name", 0), Some("azure.ai.openai"));
+    assert_eq!(text(&rows, "gen_ai_response_model", 0), Some("gpt-4o-2024-11-20"));
+    assert_eq!(integer(&rows, "gen_ai_usage_output_tokens", 0), Some(7));
+    assert_eq!(text(&rows, "error_class", 0), None);
+    let kept = attributes(&rows, "span_attributes", 0);
+    let says = |key: &str, value: &str| kept.contains(&(key.to_owned(), Some(value.to_owned())));
+    assert!(says("gen_ai.response.model", "gpt-4o-2024-08-06") && says("gen_ai.usage.output_tokens", "0"), "{kept:?}");
 }

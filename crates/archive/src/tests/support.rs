@@ -74,13 +74,11 @@ pub(super) fn encoded(resource_spans: Vec<ResourceSpans>) -> Vec<u8> {
 pub(super) fn applied(lsn: u64, receive_time: u64, body: Vec<u8>) -> Arc<Applied> {
     let facts = genai::Deriver::default().derive(&body).unwrap();
     let outcomes = facts.iter().map(|facts| match facts.role {
-        genai::Role::None => {
-            SpanOutcome { outcome: Outcome::NotGenai, reason: "no_genai_attributes", counted_span_id: [0; 8] }
-        }
-        role => SpanOutcome { outcome: Outcome::Counted, reason: role.name(), counted_span_id: facts.span_id },
+        genai::Role::None => SpanOutcome::new(Outcome::NotGenai, "no_genai_attributes", [0; 8]),
+        role => SpanOutcome::new(Outcome::Counted, role.name(), facts.span_id),
     });
     let outcomes = outcomes.collect();
-    Arc::new(Applied { lsn, receive_time, body: Bytes::from(body), facts, outcomes })
+    Arc::new(Applied { lsn, receive_time, body: Bytes::from(body), facts, outcomes, price_version: "prices".into() })
 }
 
 /// A request of `spans` calls of one service.

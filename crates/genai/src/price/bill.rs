@@ -1,6 +1,7 @@
 //! What a call costs at given prices.
 
 use std::fmt;
+use std::ops::AddAssign;
 
 use super::decimal::{Exact, Price};
 use super::rates::{COUNT, Tariffs, UNITS, Unit};
@@ -49,6 +50,18 @@ impl Cost {
             ("reasoning", self.reasoning),
             ("request", self.request),
         ]
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, more: Self) {
+        self.input_uncached += more.input_uncached;
+        self.cache_read += more.cache_read;
+        self.cache_write += more.cache_write;
+        self.output_visible += more.output_visible;
+        self.reasoning += more.reasoning;
+        self.request += more.request;
+        self.unpriced_tokens = self.unpriced_tokens.saturating_add(more.unpriced_tokens);
     }
 }
 

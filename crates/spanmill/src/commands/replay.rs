@@ -19,7 +19,7 @@ const MEMORY: usize = 1 << 30;
 /// Reads the files and prints what they come to.
 pub(crate) fn run(config: Option<&Path>, paths: &[PathBuf], format: Format) -> Result<(), Failure> {
     let config = Config::load(config, &config::process_environment)?.config;
-    let mut counting = Counting::new(&config);
+    let mut counting = Counting::new(&config)?;
     let mut replay = Replay::open(paths)?;
     let progress = progress_bar(replay.total_bytes());
     while let Some(entry) = replay.next() {
@@ -44,7 +44,7 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config) -> Result<Self, Failure> {
         let settle = config.derive.settle();
         let settings = Settings {
             layout: Layout {
@@ -62,8 +62,10 @@ impl Counting {
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending: None,
+            pricing: config.derive.prices.pricing()?,
         };
-        Self { deriver: Deriver::default(), pipeline: Pipeline::new(settings), lsn: 0, receive_time: unix_nanos() }
+        let pipeline = Pipeline::new(settings);
+        Ok(Self { deriver: Deriver::default(), pipeline, lsn: 0, receive_time: unix_nanos() })
     }
 
     fn traces(&mut self, entry: receive::Entry) -> Result<(), Failure> {

@@ -1,0 +1,94 @@
+//! Counts prebuilt requests with distinct ids: the program that `callgrind.sh` and `perf record` look into for counting, the hold
+//! included. What comes out is one counted call a span.
+#![allow(clippy::print_stdout)]
+
+use std::sync::Arc;
+
+use aggregate::{Layout, Logged, Pipeline, Pricing, Record, SettleSettings, Settings};
+use bytes::Bytes;
+use clap::Parser;
+use genai::Deriver;
+use genai::price::{Catalogue, Overrides, Prices};
+use rustix::time::{ClockId, clock_gettime};
+use spanmill_benches::payload::{IdSource, Payload, Shape};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(about = "Count requests with distinct ids; prints what was counted and the CPU time a span")]
+struct Arguments {
+    #[arg(long, value_enum, default_value = "lean")]
+    payload: Shape,
+    /// Spans in a request.
+    #[arg(long, default_value_t = 500)]
+    batch: usize,
+    /// Number of requests.
+    #[arg(long, default_value_t = 100)]
+    requests: usize,
+    /// Calls a second of receive time.
+    #[arg(long, default_value_t = 5_000)]
+    rate: u64,
+    /// `derive.settle_memory`, in MiB.
+    #[arg(long, default_value_t = 64)]
+    memory: usize,
+    /// Only read and derive, to tell what that is of the whole.
+    #[arg(long)]
+    derive_only: bool,
+}
+
+const SECOND: u64 = 1_000_000_000;
+/// 2026-11-22T10:59:00Z in nanoseconds since the Unix epoch.
+const RECEIVED: u64 = 1_795_345_140 * SECOND;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
+    let payload = Payload::build(arguments.payload, arguments.batch, 0)?;
+    let mut ids = IdSource::new(1);
+    let deriver = Deriver::default();
+    let mut pipeline = Pipeline::new(settings(arguments.memory << 20)?);
+    let index = pipeline.index();
+    let before = clock_gettime(ClockId::ProcessCPUTime);
+    for lsn in 1..=arguments.requests as u64 {
+        let receive_time = RECEIVED + lsn * arguments.batch as u64 * SECOND / arguments.rate;
+        let mut body = payload.body().to_vec();
+        payload.renew(&mut body, &mut ids, receive_time);
+        let body = Bytes::from(body);
+        let mut facts = deriver.derive(&body)?;
+        index.resolve(&body, &mut facts);
+        if !arguments.derive_only {
+            pipeline.apply(Logged { lsn, receive_time, record: Record::Traces { body, facts } }, drop);
+        }
+    }
+    let lsn = arguments.requests as u64 + 1;
+    pipeline.apply(Logged { lsn, receive_time: u64::MAX / 2, record: Record::Drain }, drop);
+    let after = clock_gettime(ClockId::ProcessCPUTime);
+    let spans = (arguments.requests * arguments.batch) as i64;
+    let nanos = (after.tv_sec - before.tv_sec) * 1_000_000_000 + (after.tv_nsec - before.tv_nsec);
+    let (calls, early) = (pipeline.report().totals.requests, pipeline.settled_early());
+    println!("{calls} calls, {early} of them counted early, {} ns of CPU a span", nanos / spans.max(1));
+    Ok(())
+}
+
+fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
+    let kept = ["service.name", "service.namespace", "deployment.environment.name"];
+    Ok(Settings {
+        layout: Layout {
+            resource_attributes: kept.map(str::to_owned).to_vec(),
+            dimensions: Vec::new(),
+            max_label_length: 256,
+        },
+        cardinality_limit: 10_000,
+        error_records: 100_000,
+        instance_id: "bench".to_owned(),
+        delta: false,
+        cumulative: true,
+        error_logs: false,
+        settle: SettleSettings { wait: 10 * SECOND, memory, merge_unlinked: false },
+        pending: None,
+        pricing: Pricing {
+            prices: Arc::new(Prices::new(Catalogue::builtin()?, Overrides::default())),
+            honour_supplied: true,
+        },
+    })
+}

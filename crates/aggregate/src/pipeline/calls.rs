@@ -1,0 +1,331 @@
+//! From spans to counted calls: what the pipeline does with the spans of a request, and when their time has come.
+
+use bytes::Bytes;
+use genai::{Role, SpanFacts};
+
+use super::Pipeline;
+use crate::call::Call;
+use crate::errors::ErrorRecord;
+use crate::family::Families;
+use crate::histogram::Origin;
+use crate::key::Kind;
+use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
+use crate::pricing::{CallCost, Priceable};
+use crate::settle::{Context, DecidedAgent, Group, Held, Merged, Place, Relation, Seq, State};
+use crate::tally::Counted;
+
+/// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
+const ADDS_USAGE: &str = "adds_usage";
+
+/// Why a span is a duplicate that its client sent again.
+const REPEATED: &str = "repeated";
+
+impl Pipeline {
+    /// The outcomes of the spans of a request, and how many of them are not decided yet.
+    pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64) -> (Vec<SpanOutcome>, usize) {
+        let request = self.pending.next_number();
+        let mut outcomes = Vec::new();
+        if self.settings.pending.is_some() {
+            outcomes.reserve_exact(facts.len());
+        }
+        let mut undecided = 0;
+        let mut has_others = false;
+        for (position, span) in (0..).zip(facts) {
+            let place = Place { request, position };
+            let outcome = self.span(body, span, receive_time, place);
+            match &outcome {
+                Some(outcome) => self.note(outcome),
+                None => undecided += 1,
+            }
+            has_others |= span.role == Role::None;
+            if self.settings.pending.is_some() {
+                outcomes.push(outcome.unwrap_or(SpanOutcome::UNDECIDED));
+            }
+        }
+        if has_others {
+            self.pass_others(facts);
+        }
+        (outcomes, undecided)
+    }
+
+    fn note(&mut self, outcome: &SpanOutcome) {
+        self.open_tally.add(Counted::Span(outcome.outcome, outcome.reason), 1);
+    }
+
+    fn note_settled_early(&mut self) {
+        self.open_tally.add(Counted::SettledEarly, 1);
+    }
+
+    /// The outcome of a span; `None` if it waits for the others of its call.
+    fn span(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<SpanOutcome> {
+        let Some(outcome) = SpanOutcome::of_non_call(facts) else {
+            return self.call_span(body, facts, receive_time, place);
+        };
+        self.measure(body, facts, receive_time);
+        if outcome.outcome == Outcome::Malformed || facts.role == Role::None {
+            return Some(outcome);
+        }
+        if let Some(agent) = self.settle.make_room_for_lineage() {
+            self.note_settled_early();
+            self.decided(agent);
+        }
+        let agent = self.agent(body, facts, receive_time, place);
+        let waits = agent.is_some();
+        self.settle.pass(facts, agent);
+        (!waits).then_some(outcome)
+    }
+
+    /// Holds a call span until the others of its call can have come.
+    fn call_span(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<SpanOutcome> {
+        while let Some(oldest) = self.settle.make_room(self.now) {
+            self.note_settled_early();
+            self.settle_call(oldest);
+        }
+        if let Some(inconsistency) = facts.inconsistency {
+            self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
+        }
+        let series = self.series.number(body, facts).unwrap_or_default();
+        let repeated = self.settle.offer(Held::new(body, facts, Context { receive_time, place, series }))?;
+        let original = self.settle.get_mut(repeated)?;
+        if original.is_waiting() {
+            original.rare.get_or_insert_default().repetitions.push(place);
+            return None;
+        }
+        Some(SpanOutcome::new(Outcome::Duplicate, REPEATED, original.counted_span_id))
+    }
+
+    /// What is counted for an agent, if it turns out to stand for a call.
+    fn agent(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<Box<Held>> {
+        if facts.role != Role::Agent || facts.usage_is_running_total || !facts.usage.is_reported() {
+            return None;
+        }
+        let series = self.series.number_of_kind(Kind::Call, body, facts)?;
+        Some(Box::new(Held::new(body, facts, Context { receive_time, place, series })))
+    }
+
+    /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the
+    /// request is.
+    fn pass_others(&mut self, facts: &[SpanFacts]) {
+        for span in facts.iter().filter(|span| span.role == Role::None && span.has_valid_ids()) {
+            if self.settle.knows_trace(span.trace_id) {
+                if let Some(agent) = self.settle.make_room_for_lineage() {
+                    self.note_settled_early();
+                    self.decided(agent);
+                }
+                self.settle.pass(span, None);
+            }
+        }
+    }
+
+    /// Measures how long an agent or a tool took.
+    fn measure(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64) {
+        let (Some(kind), Some(duration)) = (Kind::of_role(facts.role), facts.duration()) else { return };
+        if !facts.has_valid_ids() {
+            return;
+        }
+        let number = self.series.number(body, facts);
+        let Some(open) = number.and_then(|number| self.series.open(number)) else { return };
+        let origin = Origin::of_span(facts, receive_time);
+        open.measure(kind, facts.error.map(|error| error.class), duration, &origin);
+    }
+
+    /// Counts what was received at `until` or before.
+    pub(super) fn settle_until(&mut self, until: u64) {
+        while let Some(first) = self.settle.due(until) {
+            self.settle_call(first);
+        }
+        while let Some(agent) = self.settle.due_agent(until) {
+            self.decided(agent);
+        }
+    }
+
+    /// Counts the oldest call that waits, before its time; tells whether there was one.
+    pub(super) fn settle_oldest(&mut self) -> bool {
+        if let Some(first) = self.settle.due(u64::MAX) {
+            self.note_settled_early();
+            self.settle_call(first);
+            return true;
+        }
+        let Some(agent) = self.settle.due_agent(u64::MAX) else { return false };
+        self.note_settled_early();
+        self.decided(agent);
+        true
+    }
+
+    /// Gathers the spans of the call of a span that waits, and counts it.
+    fn settle_call(&mut self, first: Seq) {
+        let mut group = std::mem::take(&mut self.group);
+        let series = &self.series;
+        let families = |number: u32| series.get(number).map_or(Families::default(), |series| series.families);
+        self.settle.gather(&mut group, first, &families);
+        match group.late_for {
+            Some(counted) => self.late(&group, counted),
+            None => self.count(&group),
+        }
+        self.group = group;
+    }
+
+    /// Counts a call that its spans report together.
+    fn count(&mut self, group: &Group) {
+        let Some(merged) = self.settle.merge(group) else { return };
+        if let Some(agent) = group.members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
+            let state = State::Counted { alone: false, with_usage: true };
+            return self.close(group, state, None, |_| SpanOutcome::new(Outcome::Late, "agent", agent));
+        }
+        let Some(counted) = self.settle.get(merged.counted) else { return };
+        let (origin, counted_span_id) = (counted.origin(), counted.span_id);
+        let role = if counted.is_embeddings { Role::Embeddings } else { Role::Llm };
+        let reason = if merged.duration.is_none() { "invalid_duration" } else { role.name() };
+        let series = self.series_of(group, counted.series);
+        let call = Call {
+            origin,
+            duration: merged.duration,
+            time_to_first_chunk: merged.time_to_first_chunk,
+            usage: merged.usage,
+            cost: self.cost(series, &merged),
+            error: merged.error.map(|(class, _)| class),
+        };
+        if let Some(open) = self.series.open(series) {
+            open.count(&call);
+        }
+        if let Some((class, seq)) = merged.error
+            && let Some(record) = self.settle.get_mut(seq).and_then(|held| held.rare.as_mut()?.error.take())
+        {
+            self.errors.add(ErrorRecord { class, ..record });
+        }
+        let told_by_several = (group.members.len() > 1).then(|| self.merged_span(series, &call));
+        let state = State::Counted { alone: group.members.len() == 1, with_usage: call.usage.is_some() };
+        self.close(group, state, Some(series), |(seq, relation)| match relation {
+            _ if seq == merged.counted => SpanOutcome {
+                cost: Some(call.cost),
+                merged: told_by_several.clone(),
+                ..SpanOutcome::new(Outcome::Counted, reason, counted_span_id)
+            },
+            relation => SpanOutcome::new(Outcome::Duplicate, relation.map_or("", Relation::name), counted_span_id),
+        });
+    }
+
+    /// The series of a call that is counted under a span of the series `counted`.
+    fn series_of(&mut self, group: &Group, counted: u32) -> u32 {
+        let [_, _, ..] = group.members.as_slice() else { return counted };
+        let members: Vec<(u32, bool)> = group
+            .members
+            .iter()
+            .filter_map(|(seq, _)| self.settle.get(*seq))
+            .map(|held| (held.series, held.response_model_is_weak))
+            .collect();
+        self.series.number_of_call(counted, &members).unwrap_or(counted)
+    }
+
+    /// What a call costs whose models are those of a series.
+    fn cost(&mut self, series: u32, merged: &Merged) -> CallCost {
+        let pricing = &self.settings.pricing;
+        let price = merged.usage.and_then(|_| self.series.price(series, &pricing.prices));
+        let counted = self.settle.get(merged.counted);
+        pricing.cost(&Priceable {
+            price,
+            time: counted.map_or(self.now, Held::called_at),
+            usage: merged.usage,
+            supplied: merged.supplied_cost,
+            service_tier: counted.map_or("", Held::service_tier),
+        })
+    }
+
+    /// What stands in the archive for a call that several spans report.
+    fn merged_span(&self, series: u32, call: &Call) -> Box<MergedSpan> {
+        let name = |dimension| self.series.common(series, dimension).unwrap_or_default().into();
+        Box::new(MergedSpan {
+            usage: call.usage,
+            error: call.error,
+            provider: name("gen_ai.provider.name"),
+            request_model: name("gen_ai.request.model"),
+            response_model: name("gen_ai.response.model"),
+        })
+    }
+
+    /// Takes spans of a call that was counted before they came: they add usage, where none was counted.
+    fn late(&mut self, group: &Group, counted: Seq) {
+        let merged = self.settle.merge(group);
+        let Some(before) = self.settle.get_mut(counted) else { return };
+        let (series, counted_span_id, origin) = (before.series, before.counted_span_id, before.origin());
+        let had_usage = matches!(before.state, State::Counted { with_usage: true, .. });
+        let missing = merged.filter(|merged| merged.usage.is_some() && !had_usage);
+        let state = State::Counted { alone: false, with_usage: had_usage || missing.is_some() };
+        before.state = state;
+        let cost = missing.map(|merged| self.cost(series, &merged));
+        if let Some(usage) = missing.and_then(|merged| merged.usage)
+            && let Some(open) = self.series.open(series)
+        {
+            open.use_tokens(usage, &origin);
+            open.costs.add(&cost.unwrap_or(CallCost::NOTHING));
+        }
+        let adds = missing.map(|merged| merged.counted);
+        self.close(group, state, Some(series), |(seq, relation)| match relation {
+            _ if adds == Some(seq) => {
+                SpanOutcome { cost, ..SpanOutcome::new(Outcome::Late, ADDS_USAGE, counted_span_id) }
+            }
+            relation => SpanOutcome::new(Outcome::Late, relation.map_or("", Relation::name), counted_span_id),
+        });
+    }
+
+    /// Gives every span of a call its outcome.
+    fn close(
+        &mut self,
+        group: &Group,
+        state: State,
+        series: Option<u32>,
+        outcome: impl Fn((Seq, Option<Relation>)) -> SpanOutcome,
+    ) {
+        for &(seq, relation) in &group.members {
+            let outcome = outcome((seq, relation));
+            let Some(held) = self.settle.get_mut(seq) else { continue };
+            let place = held.place;
+            let series = series.unwrap_or(held.series);
+            let repetitions = held.forget_rare();
+            self.settle.settled(seq, state, series, outcome.counted_span_id);
+            let counted_span_id = outcome.counted_span_id;
+            self.decide(place, outcome);
+            for place in repetitions {
+                self.decide(place, SpanOutcome::new(Outcome::Duplicate, REPEATED, counted_span_id));
+            }
+        }
+    }
+
+    /// Counts an agent that stands for a call, or not.
+    fn decided(&mut self, agent: DecidedAgent) {
+        let DecidedAgent { mut held, is_call } = agent;
+        if !is_call {
+            let outcome = SpanOutcome::new(Outcome::NotACall, Role::Agent.name(), [0; 8]);
+            return self.decide(held.place, outcome);
+        }
+        let pricing = &self.settings.pricing;
+        let cost = pricing.cost(&Priceable {
+            price: self.series.price(held.series, &pricing.prices),
+            time: held.called_at(),
+            usage: Some(held.usage),
+            supplied: held.supplied_cost(),
+            service_tier: held.service_tier(),
+        });
+        let call = Call {
+            origin: held.origin(),
+            duration: held.duration(),
+            time_to_first_chunk: held.time_to_first_chunk,
+            usage: Some(held.usage),
+            cost,
+            error: held.error,
+        };
+        if let Some(open) = self.series.open(held.series) {
+            open.count(&call);
+        }
+        if let Some(record) = held.rare.as_mut().and_then(|rare| rare.error.take()) {
+            self.errors.add(record);
+        }
+        let outcome = SpanOutcome::new(Outcome::Counted, Role::Agent.name(), held.span_id);
+        self.decide(held.place, SpanOutcome { cost: Some(cost), ..outcome });
+    }
+
+    fn decide(&mut self, place: Place, outcome: SpanOutcome) {
+        self.note(&outcome);
+        self.pending.decide(place, outcome);
+    }
+}

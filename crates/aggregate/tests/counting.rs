@@ -1,0 +1,133 @@
+//! One call, one count: what the corpus' clients sent comes to what their servers answered, whatever the delivery.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use aggregate::{SettleSettings, Totals};
+use bytes::Bytes;
+use common::corpus::{Client, Sums, clients};
+use common::driver::{Driver, SECOND, settings};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use prost::Message;
+use spanmill_aggregate as aggregate;
+
+/// What requests come to, each received half a second after the one before.
+fn count(requests: &[Bytes], merge_unlinked: bool) -> (Totals, BTreeMap<String, Totals>) {
+    let mut driver = Driver::new(aggregate::Settings {
+        settle: SettleSettings { wait: 300 * SECOND, memory: 64 << 20, merge_unlinked },
+        ..settings(usize::MAX)
+    });
+    for body in requests {
+        driver.now += SECOND / 2;
+        driver.traces(body);
+    }
+    driver.drain();
+    assert_eq!(driver.outcomes.len() as u64, driver.received);
+    let report = driver.pipeline.report();
+    (report.totals, report.by_model)
+}
+
+/// Each span of a request as a request of its own.
+fn one_by_one(request: &Bytes) -> Vec<Bytes> {
+    let mut apart = Vec::new();
+    for resource_spans in ExportTraceServiceRequest::decode(request.clone()).unwrap().resource_spans {
+        for scope_spans in &resource_spans.scope_spans {
+            for span in &scope_spans.spans {
+                let scope_spans = vec![opentelemetry_proto::tonic::trace::v1::ScopeSpans {
+                    spans: vec![span.clone()],
+                    ..scope_spans.clone()
+                }];
+                let resource_spans = vec![opentelemetry_proto::tonic::trace::v1::ResourceSpans {
+                    scope_spans,
+                    ..resource_spans.clone()
+                }];
+                apart.push(ExportTraceServiceRequest { resource_spans }.encode_to_vec().into());
+            }
+        }
+    }
+    apart
+}
+
+// With unlinked duplicates merged, every client comes to its truth in every cell, by model too.
+#[test]
+fn every_client_is_exact() {
+    let mut wrong = Vec::new();
+    for client in clients() {
+        let (totals, by_model) = count(&client.requests, true);
+        let by_model: BTreeMap<String, Sums> = by_model.into_iter().map(|(model, t)| (model, Sums::from(&t))).collect();
+        if Sums::from(&totals) != client.expected.totals {
+            wrong.push(format!("{}: {:?}\n   expected {:?}", client.name, Sums::from(&totals), client.expected.totals));
+        }
+        for (model, sums) in &client.expected.by_model {
+            if by_model.get(model) != Some(sums) {
+                wrong.push(format!("{} {model}: {:?}\n   expected {sums:?}", client.name, by_model.get(model)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+// Without, every cell lies between what is expected and what counting every unlinked span would give.
+#[test]
+fn every_client_is_within_its_range() {
+    for client in clients() {
+        let sums = Sums::from(&count(&client.requests, false).0);
+        let (least, most) = (client.expected.totals, client.upper.totals);
+        assert!(sums.is_within(&least, &most), "{}: {sums:?}\n expected {least:?}\n to {most:?}", client.name);
+    }
+}
+
+fn shuffle<T>(items: &mut [T], rng: &mut TestRng) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, rng.next_u64() as usize % (last + 1));
+    }
+}
+
+/// The ways to deliver requests that a test goes through: whatever the way, the totals are the same.
+fn deliveries(client: &Client, rng: &mut TestRng) -> Vec<(&'static str, Vec<Bytes>)> {
+    let in_order = client.requests.clone();
+    let reversed: Vec<Bytes> = in_order.iter().rev().cloned().collect();
+    let apart: Vec<Bytes> = in_order.iter().flat_map(one_by_one).collect();
+    let apart_reversed: Vec<Bytes> = apart.iter().rev().cloned().collect();
+    let mut shuffled = apart.clone();
+    shuffle(&mut shuffled, rng);
+    // Eight connections, each with its own order, whose requests come as they come.
+    let mut connections: Vec<(usize, usize)> = (0..apart.len()).map(|place| (place % 8, place)).collect();
+    let mut turns: Vec<usize> = connections.iter().map(|(connection, _)| *connection).collect();
+    shuffle(&mut turns, rng);
+    connections.sort_unstable();
+    let interleaved = turns
+        .iter()
+        .map(|turn| {
+            let next = connections.iter().position(|(connection, _)| connection == turn).unwrap();
+            apart[connections.remove(next).1].clone()
+        })
+        .collect();
+    vec![
+        ("reversed", reversed),
+        ("one by one", apart),
+        ("one by one, reversed", apart_reversed),
+        ("shuffled", shuffled),
+        ("over eight connections", interleaved),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    // Every client comes to the same totals, by model too, whatever the order in which its spans are delivered.
+    #[test]
+    fn totals_do_not_depend_on_the_delivery(seed in any::<[u8; 32]>(), merge_unlinked in any::<bool>()) {
+        let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        for client in clients() {
+            let in_order = count(&client.requests, merge_unlinked);
+            for (delivery, requests) in deliveries(&client, &mut rng) {
+                prop_assert_eq!(count(&requests, merge_unlinked), in_order.clone(), "{}, {}", client.name, delivery);
+            }
+        }
+    }
+}
