@@ -200,6 +200,8 @@ pub struct SpanFacts {
     pub usage_is_running_total: bool,
     /// What the instrumentation says the call cost.
     pub supplied_cost: Option<Money>,
+    /// The service tier of the call, e.g. `batch`, on which its price depends; canonical where known.
+    pub service_tier: Label,
     /// Whether the span reports its call together with another one.
     pub split: Option<SplitReport>,
     /// Time to the first chunk or token in nanoseconds, of streams only.
