@@ -3,6 +3,8 @@
 //! Canonical: `input` includes what was read from and written to a cache, `output` includes reasoning; cache and reasoning
 //! are subsets, never addends (corpus/README.md, reference/dialects.md 4.3-4.5).
 
+mod fields;
+mod number;
 mod object;
 
 pub(crate) use object::{UsageObject, by_provider, details, object, seed};

@@ -52,12 +52,12 @@ impl Derivation<'_> {
         class
     }
 
+    /// The HTTP status, from a key of its own or from a numeric type of the failure.
     fn http_status(&self) -> Option<u16> {
-        if !self.found.has(Plain::HttpStatus) {
-            return None;
-        }
-        let status = coerce::number(self.found.get(Plain::HttpStatus), self.body)?;
-        (100.0..600.0).contains(&status).then_some(status as u16)
+        [Plain::HttpStatus, Plain::ErrorType].into_iter().filter(|plain| self.found.has(*plain)).find_map(|plain| {
+            let status = coerce::number(self.found.get(plain), self.body)?;
+            (100.0..600.0).contains(&status).then_some(status as u16)
+        })
     }
 
     fn flag(&self, plain: Plain) -> Option<bool> {

@@ -33,7 +33,8 @@ impl Derivation<'_> {
         }
         facts.usage = counts;
         facts.inconsistency = flaw;
-        facts.usage_is_running_total = facts.dialect.dialect().has_running_totals && !facts.role.is_call();
+        facts.usage_is_running_total =
+            facts.dialect.dialect().has_running_totals && !facts.role.is_call() && counts.is_reported();
         if self.found.has_any(COST) {
             facts.supplied_cost = self.cost();
         }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use otlp::value::key_values;
 use otlp::{Text, Value};
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::fields::{Field, Level, Next};
+use super::number::Number;
 use super::{Inconsistency, Usage};
-use crate::coerce::{self, Count, MAX_COUNT};
+use crate::coerce::{self, Count};
 
 /// More than this is no usage object.
 const MAX_SIZE: usize = 64 * 1024;
@@ -21,105 +22,6 @@ pub(crate) struct UsageObject {
     has_details: bool,
     has_invalid: bool,
 }
-
-/// What a key of a usage object counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    /// Input that includes cached tokens.
-    InputInclusive,
-    /// Input of either shape: it depends on what stands beside it.
-    InputEither,
-    /// Input that never includes cached tokens.
-    InputExclusive,
-    Output,
-    /// Output that leaves reasoning out.
-    OutputExclusive,
-    CacheRead,
-    CacheWrite,
-    CacheWriteInDetails,
-    /// Parts of cache writes by time to live.
-    CacheWrite5m,
-    CacheWrite1h,
-    Reasoning,
-    ReasoningExclusive,
-    Total,
-}
-
-impl Field {
-    const COUNT: usize = Self::Total as usize + 1;
-}
-
-/// Keys at the top of a usage object.
-const TOP: &[(&str, Field)] = &[
-    ("prompt_tokens", Field::InputInclusive),
-    ("promptTokens", Field::InputInclusive),
-    ("inputTokens", Field::InputInclusive),
-    ("prompt_token_count", Field::InputInclusive),
-    ("promptTokenCount", Field::InputInclusive),
-    ("input_tokens", Field::InputEither),
-    ("input", Field::InputExclusive),
-    ("completion_tokens", Field::Output),
-    ("completionTokens", Field::Output),
-    ("outputTokens", Field::Output),
-    ("output_tokens", Field::Output),
-    ("output", Field::OutputExclusive),
-    ("candidates_token_count", Field::OutputExclusive),
-    ("candidatesTokenCount", Field::OutputExclusive),
-    ("thoughts_token_count", Field::ReasoningExclusive),
-    ("thoughtsTokenCount", Field::ReasoningExclusive),
-    ("output_reasoning", Field::ReasoningExclusive),
-    ("output_reasoning_tokens", Field::ReasoningExclusive),
-    ("reasoning_tokens", Field::Reasoning),
-    ("reasoningTokens", Field::Reasoning),
-    ("thoughtsTokens", Field::Reasoning),
-    ("completion_reasoning_tokens", Field::Reasoning),
-    ("prompt_cached_tokens", Field::CacheRead),
-    ("prompt_cache_creation_tokens", Field::CacheWriteInDetails),
-    ("cachedContentTokens", Field::CacheRead),
-    ("cache_read_input_tokens", Field::CacheRead),
-    ("cacheReadInputTokens", Field::CacheRead),
-    ("cachedInputTokens", Field::CacheRead),
-    ("cachedPromptTokens", Field::CacheRead),
-    ("cached_content_token_count", Field::CacheRead),
-    ("cachedContentTokenCount", Field::CacheRead),
-    ("input_cache_read", Field::CacheRead),
-    ("input_cached_tokens", Field::CacheRead),
-    ("cache_creation_input_tokens", Field::CacheWrite),
-    ("cacheCreationInputTokens", Field::CacheWrite),
-    ("cacheWriteInputTokens", Field::CacheWrite),
-    ("input_cache_creation", Field::CacheWrite),
-    ("total_tokens", Field::Total),
-    ("totalTokens", Field::Total),
-    ("total", Field::Total),
-];
-
-/// Keys inside `*_details` and `*TokenDetails` objects, and inside Anthropic's `cache_creation`.
-const DETAILS: &[(&str, Field)] = &[
-    ("cached_tokens", Field::CacheRead),
-    ("cache_read", Field::CacheRead),
-    ("cacheReadTokens", Field::CacheRead),
-    ("cache_creation", Field::CacheWriteInDetails),
-    ("cache_write_tokens", Field::CacheWriteInDetails),
-    ("cache_creation_tokens", Field::CacheWriteInDetails),
-    ("cacheWriteTokens", Field::CacheWriteInDetails),
-    ("ephemeral_5m_input_tokens", Field::CacheWrite5m),
-    ("ephemeral_1h_input_tokens", Field::CacheWrite1h),
-    ("reasoning_tokens", Field::Reasoning),
-    ("reasoning", Field::Reasoning),
-    ("reasoningTokens", Field::Reasoning),
-];
-
-/// Objects inside a usage object that hold parts of its counts.
-const DETAIL_OBJECTS: &[&str] = &[
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens_details",
-    "output_tokens_details",
-    "input_token_details",
-    "output_token_details",
-    "inputTokenDetails",
-    "outputTokenDetails",
-];
 
 /// Reads a usage object: JSON, a Python `repr`, or a structured value. `None` if it is none of them, or holds no count.
 pub(crate) fn object(found: Value, body: &[u8]) -> Option<UsageObject> {
@@ -287,17 +189,6 @@ impl UsageObject {
     }
 }
 
-/// Where in a usage object the reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    /// Around usage objects: every value may be one.
-    Providers,
-    /// In a usage object.
-    Top,
-    /// In one of its details objects.
-    Details,
-}
-
 /// Reads an object's counts into `into`, without keeping anything else of it.
 struct Object<'u> {
     into: &'u mut UsageObject,
@@ -366,14 +257,6 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// What to do with the value of a key.
-enum Next {
-    Count(Field),
-    Object(Level),
-    Details,
-    Nothing,
-}
-
 impl<'de> DeserializeSeed<'de> for Level {
     type Value = Next;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Next, D::Error> {
@@ -390,84 +273,6 @@ impl Visitor<'_> for Level {
 
     fn visit_str<E>(self, key: &str) -> Result<Next, E> {
         Ok(self.next(key))
-    }
-}
-
-impl Level {
-    /// What stands under a key.
-    fn next(self, key: &str) -> Next {
-        let counts = match self {
-            Self::Providers => return Next::Object(Self::Top),
-            Self::Top => TOP,
-            Self::Details => DETAILS,
-        };
-        if let Some((_, field)) = counts.iter().find(|(name, _)| *name == key) {
-            return Next::Count(*field);
-        }
-        match (self, key) {
-            // Anthropic's own objects split their cache writes by age; that makes them no details object.
-            (Self::Top, "cache_creation") => Next::Object(Self::Details),
-            (Self::Top, "usage") => Next::Object(Self::Top),
-            (Self::Top, _) if DETAIL_OBJECTS.contains(&key) => Next::Details,
-            _ => Next::Nothing,
-        }
-    }
-}
-
-/// A count as a number or as anything else, which is then no count.
-#[derive(Default)]
-struct Number {
-    tokens: Option<u32>,
-    /// A number that no count can be.
-    is_invalid: bool,
-}
-
-impl Number {
-    const NONE: Self = Self { tokens: None, is_invalid: false };
-    const INVALID: Self = Self { tokens: None, is_invalid: true };
-
-    const fn of(tokens: u64) -> Self {
-        if tokens <= MAX_COUNT { Self { tokens: Some(tokens as u32), is_invalid: false } } else { Self::INVALID }
-    }
-}
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Number;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a count")
-            }
-            fn visit_u64<E>(self, tokens: u64) -> Result<Number, E> {
-                Ok(Number::of(tokens))
-            }
-            fn visit_i64<E>(self, tokens: i64) -> Result<Number, E> {
-                Ok(u64::try_from(tokens).map_or(Number::INVALID, Number::of))
-            }
-            fn visit_f64<E>(self, tokens: f64) -> Result<Number, E> {
-                let is_valid = (0.0..=MAX_COUNT as f64).contains(&tokens);
-                Ok(if is_valid { Number::of(tokens as u64) } else { Number::INVALID })
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Number, E> {
-                Ok(text.parse().map_or(Number::NONE, Number::of))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
-                Ok(Number::NONE)
-            }
-            fn visit_unit<E>(self) -> Result<Number, E> {
-                Ok(Number::NONE)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Number, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Number::NONE)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Number, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Number::NONE)
-            }
-        }
-        deserializer.deserialize_any(Any)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the facts of a span look like in a test.
 #![allow(missing_docs, dead_code)]
 
+pub(crate) mod build;
 pub(crate) mod corpus;
 
 use std::fmt::Write;
