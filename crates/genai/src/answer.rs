@@ -64,11 +64,12 @@ impl<'a> Answer<'a> {
 
     /// The id of the answer, if it is one: an application's own value may have an `id`, too, but then no model or usage.
     pub(crate) fn response_id(&self) -> Text {
-        /// Shorter ones are no provider's, and would link what is not the same.
+        /// Shorter ones, and ones without a digit, are no provider's, and would link what is not the same.
         const SHORTEST: u32 = 8;
         let id = self.name(Name::Id);
+        let has_digit = id.bytes(self.body).iter().any(u8::is_ascii_digit);
         let is_answer = !self.name(Name::Model).is_empty() || self.usage.is_reported();
-        if is_answer && id.len() >= SHORTEST { id } else { Text::default() }
+        if is_answer && has_digit && id.len() >= SHORTEST { id } else { Text::default() }
     }
 
     /// Reads one more text, and keeps what was not told before.

@@ -240,8 +240,8 @@ impl Derivation<'_> {
         }
         self.models(facts);
         (facts.role, facts.operation) = self.role(facts);
-        if facts.role.is_call() && facts.request_model.is_empty() && facts.response_model.is_empty() {
-            facts.request_model = self.model_elsewhere(facts);
+        if facts.role.is_call() && facts.request_model.is_empty() {
+            facts.request_model = self.request_model_elsewhere(facts);
         }
         facts.provider = self.provider(facts);
         self.usage(facts);

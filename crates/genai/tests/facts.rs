@@ -103,9 +103,14 @@ fn raw_responses_of_litellm() {
 // Ids of LangChain runs are no ids of answers.
 #[test]
 fn ids_of_runs() {
-    for (id, is_kept) in
-        [("run-17", false), ("lc_run--17", false), ("lc_run-17", false), ("resp_17", true), ("running", true)]
-    {
+    for (id, is_kept) in [
+        ("run-17", false),
+        ("lc_run--17", false),
+        ("lc_run-17", false),
+        ("resp_17", true),
+        ("running", true),
+        ("__fake_id__", false),
+    ] {
         assert_eq!(call(&[("gen_ai.response.id", id)]).facts.response_id.is_empty(), !is_kept, "{id}");
     }
 }

@@ -13,6 +13,7 @@ use spanmill_genai::{Deriver, ErrorClass, SpanFacts, Usage};
 struct Said {
     facts: SpanFacts,
     model: String,
+    response_id: String,
     told: String,
 }
 
@@ -23,7 +24,8 @@ fn said(client: &str) -> HashMap<String, Said> {
         for facts in deriver.derive(&body).unwrap() {
             let id = facts.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
             let model = String::from_utf8_lossy(facts.model(&body)).into_owned();
-            said.insert(id, Said { facts, model, told: common::line(&body, &facts) });
+            let response_id = facts.response_id.str(&body).into_owned();
+            said.insert(id, Said { facts, model, response_id, told: common::line(&body, &facts) });
         }
     }
     said
@@ -59,7 +61,7 @@ fn spans_that_stand_alone() {
         for row in rows(&truth) {
             let &[id] = ids(row).as_slice() else { continue };
             rows_seen += 1;
-            let Said { facts, model, told } = &said[id];
+            let Said { facts, model, told, .. } = &said[id];
             let mut differs = Vec::new();
             if !facts.role.is_call() {
                 differs.push("role".to_owned());
@@ -145,6 +147,21 @@ fn nothing_else_is_a_call() {
         }
     }
     assert!(wrong.is_empty(), "{} spans\n{}", wrong.len(), wrong.join("\n"));
+}
+
+// An id of an answer is that of one call: it may link spans across traces, so it must never stand on two calls.
+#[test]
+fn ids_of_answers_are_of_one_call() {
+    for client in clients() {
+        let (truth, said) = (truth(&client), said(&client));
+        let mut calls: HashMap<&str, &Value> = HashMap::new();
+        for row in rows(&truth) {
+            for id in ids(row).into_iter().map(|id| said[id].response_id.as_str()).filter(|id| !id.is_empty()) {
+                let first = calls.entry(id).or_insert(&row["id"]);
+                assert_eq!(*first, &row["id"], "{client}: {id}");
+            }
+        }
+    }
 }
 
 /// Classes that a person would give to what the server did.

@@ -42,7 +42,8 @@ impl Derivation<'_> {
         }
         let model = answer.name(Name::Model);
         if !model.is_empty() && (facts.response_model.is_empty() || facts.response_model_is_weak) {
-            if facts.request_model.is_empty() {
+            // What may be either, and is not what answered, was asked for.
+            if facts.request_model.is_empty() && facts.response_model.bytes(self.body) != model.bytes(self.body) {
                 facts.request_model = facts.response_model;
             }
             facts.response_model = model;

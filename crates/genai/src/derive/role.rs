@@ -87,11 +87,12 @@ impl Derivation<'_> {
         facts.dialect.dialect().raw_spans.iter().any(|raw| raw.as_bytes() == name)
     }
 
-    /// The model of a call that names none where models are named.
+    /// The request model of a call that names none where models are named.
     #[cold]
-    pub(super) fn model_elsewhere(&self, facts: &SpanFacts) -> Text {
+    pub(super) fn request_model_elsewhere(&self, facts: &SpanFacts) -> Text {
+        let has_none = facts.response_model.is_empty();
         let action = self.text(Plain::NameOfAction);
-        if !action.is_empty() {
+        if has_none && !action.is_empty() {
             return action;
         }
         for plain in [Plain::ModelInJson, Plain::RequestData] {
@@ -100,7 +101,8 @@ impl Derivation<'_> {
                 return inside;
             }
         }
-        if facts.dialect.dialect().is_named_by_call { model::in_name(facts.name, self.body) } else { Text::default() }
+        let is_in_name = has_none && facts.dialect.dialect().is_named_by_call;
+        if is_in_name { model::in_name(facts.name, self.body) } else { Text::default() }
     }
 
     /// The provider: what is told, unless it is a framework that poses as one; else what the server, then what the model speaks of.
@@ -125,8 +127,11 @@ impl Derivation<'_> {
     /// A model of which is not told whether it was asked for or answered was asked for, if nothing answered.
     #[cold]
     pub(super) fn nothing_answered(&self, facts: &mut SpanFacts) {
-        let is_told_apart = !facts.response_model_is_weak || !facts.request_model.is_empty();
-        if !is_told_apart && !facts.usage.is_reported() {
+        if !facts.response_model_is_weak || facts.usage.is_reported() {
+            return;
+        }
+        let (asked, answered) = (facts.request_model.bytes(self.body), facts.response_model.bytes(self.body));
+        if asked.is_empty() || asked == answered {
             facts.request_model = std::mem::take(&mut facts.response_model);
             facts.response_model_is_weak = false;
         }
