@@ -305,6 +305,8 @@ pub enum Plain {
     InputMessages,
     /// The name of what the span does: the model of a call, the tool of a tool's execution.
     NameOfAction,
+    /// The name of the tool or the agent that the span describes.
+    EntityName,
     InputTokens,
     OutputTokens,
     TotalTokens,

@@ -28,6 +28,15 @@ pub(crate) fn number(text: Text, body: &[u8], key: &[u8]) -> Option<f64> {
     std::str::from_utf8(number.bytes(body)).ok()?.parse().ok()
 }
 
+/// The flag under `key`.
+pub(crate) fn flag(text: Text, body: &[u8], key: &[u8]) -> Option<bool> {
+    let word = find(text, body, key, |value| {
+        let length = value.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(value.len());
+        matches!(value.get(..length), Some(b"true" | b"false")).then_some((0, length))
+    });
+    (!word.is_empty()).then(|| word.bytes(body) == b"true")
+}
+
 fn number_text(text: Text, body: &[u8], key: &[u8]) -> Text {
     find(text, body, key, |value| {
         let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
@@ -83,12 +92,15 @@ mod tests {
         }
     }
 
-    // A number is found as a number, and as the text of one.
+    // A number is found as a number, and as the text of one; a flag as a flag.
     #[test]
     fn finds_numbers() {
         let json = r#"{"a": {"ttft": null}, "ttft": 0.25, "version": 3}"#;
         assert_eq!(number(text(json), json.as_bytes(), b"\"ttft\""), Some(0.25));
         assert_eq!(scalar(text(json), json.as_bytes(), b"\"version\"").bytes(json.as_bytes()), b"3");
         assert_eq!(number(text(json), json.as_bytes(), b"\"version"), None);
+        let json = r#"{"stream": null, "x": {"stream": true}}"#;
+        assert_eq!(flag(text(json), json.as_bytes(), b"\"stream\""), Some(true));
+        assert_eq!(flag(text(json), json.as_bytes(), b"\"x\""), None);
     }
 }

@@ -325,6 +325,31 @@ fn prompts() {
     }
 }
 
+// Whether a stream was asked for stands in the request, in the kind of call, or in a flag.
+#[test]
+fn streaming() {
+    let streaming = |more: &[(&'static str, &'static str)]| call(more).facts.streaming;
+    assert_eq!(streaming(&[("llm.invocation_parameters", r#"{"model": "m", "stream": true}"#)]), Some(true));
+    assert_eq!(streaming(&[("llm.invocation_parameters", r#"{"model": "m", "stream": null}"#)]), None);
+    assert_eq!(streaming(&[("ai.operationId", "ai.streamText.doStream")]), Some(true));
+    assert_eq!(streaming(&[("ai.operationId", "ai.generateText.doGenerate")]), None);
+    assert_eq!(streaming(&[("llm.is_streaming", "False")]), Some(false));
+    let first = call(&[("braintrust.metrics", r#"{"prompt_tokens": 5, "time_to_first_token": 0.25}"#)]);
+    assert_eq!(first.facts.time_to_first_chunk, Some(250_000_000));
+}
+
+// Tools and agents that only OpenLLMetry's decorators name.
+#[test]
+fn decorated_entities() {
+    let names = |kind| {
+        let built = span("traceloop.tracer", &[("traceloop.span.kind", kind), ("traceloop.entity.name", "x")]);
+        [built.facts.tool_name, built.facts.agent_name].map(|text| text.str(&built.body).into_owned())
+    };
+    assert_eq!(names("tool"), ["x", ""]);
+    assert_eq!(names("agent"), ["", "x"]);
+    assert_eq!(names("workflow"), ["", ""]);
+}
+
 // A scope is known by its whole name, not by how it begins.
 #[test]
 fn scopes_are_whole_names() {

@@ -112,6 +112,9 @@ pub(super) const STREAM: u64 = bits(&[
     Plain::FirstChunkInJson,
     Plain::FirstChunkAt,
     Plain::Streaming,
+    Plain::ModelInJson,
+    Plain::RequestData,
+    Plain::UsageObject,
 ]);
 pub(super) const FAILURE: u64 =
     bits(&[Plain::ErrorType, Plain::ErrorCategory, Plain::Outcome, Plain::Success, Plain::Failed, Plain::HttpStatus]);

@@ -20,9 +20,13 @@ impl Derivation<'_> {
         if self.found.has_any(LESS_COMMON_NAMES) {
             self.less_common_names(facts);
         }
-        if facts.role == Role::Tool && facts.tool_name.is_empty() {
-            let action = self.text(Plain::NameOfAction);
-            facts.tool_name = if action.is_empty() { facts.name } else { action };
+        match facts.role {
+            Role::Tool if facts.tool_name.is_empty() => {
+                let names = [self.text(Plain::NameOfAction), self.text(Plain::EntityName), facts.name];
+                facts.tool_name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+            }
+            Role::Agent if facts.agent_name.is_empty() => facts.agent_name = self.text(Plain::EntityName),
+            _ => {}
         }
     }
 

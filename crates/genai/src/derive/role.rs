@@ -116,6 +116,11 @@ impl Derivation<'_> {
         if !told.is_none() {
             return told;
         }
+        // Braintrust
+        let inside = json::string(self.text(Plain::ModelInJson), self.body, b"\"provider\"");
+        if let known @ Label::Known(_) = provider::canonical(inside, self.body) {
+            return known;
+        }
         let server = provider::of_server(self.text(Plain::ServerAddress).bytes(self.body));
         if !server.is_none() {
             return server;

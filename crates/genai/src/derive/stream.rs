@@ -8,7 +8,7 @@ use crate::{coerce, json};
 
 impl Derivation<'_> {
     pub(super) fn stream(&self, facts: &mut SpanFacts) {
-        if !self.found.has_any(STREAM) && self.found.first_chunk_event == 0 {
+        if !self.found.has_any(STREAM) && self.found.first_chunk_event == 0 && self.found.role.is_none() {
             return;
         }
         let body = self.body;
@@ -21,7 +21,9 @@ impl Derivation<'_> {
                     Unit::Milliseconds => number / 1e3,
                 })
             })
-            .or_else(|| json::number(self.text(Plain::FirstChunkInJson), body, b"\"ttft\""));
+            .or_else(|| json::number(self.text(Plain::FirstChunkInJson), body, b"\"ttft\""))
+            // Braintrust
+            .or_else(|| json::number(self.text(Plain::UsageObject), body, b"\"time_to_first_token\""));
         let absolute = self.text(Plain::FirstChunkAt);
         let first_chunk = match seconds {
             Some(seconds) if seconds >= 0.0 => Some((seconds * 1e9) as u64),
@@ -33,13 +35,26 @@ impl Derivation<'_> {
         // Nothing begins to answer after it has ended: a wrong unit or a clock that is off.
         facts.time_to_first_chunk =
             first_chunk.filter(|nanos| facts.duration().is_some_and(|duration| *nanos <= duration));
-        facts.streaming = coerce::flag(self.found.get(Plain::Streaming), body);
+        facts.streaming = coerce::flag(self.found.get(Plain::Streaming), body).or_else(|| self.asked_for_stream());
         match facts.streaming {
             // OpenLIT writes the time of the whole answer.
             Some(false) => facts.time_to_first_chunk = None,
             None if first_chunk.is_some() => facts.streaming = Some(true),
             _ => {}
         }
+    }
+
+    /// Whether a stream was asked for, as the request or the kind of call says.
+    fn asked_for_stream(&self) -> Option<bool> {
+        // `ai.streamText.doStream` (AI SDK)
+        let kind = self.found.role.map(|role| role.value.bytes(self.body)).unwrap_or_default();
+        if memchr::memmem::find(kind, b".doStream").is_some() {
+            return Some(true);
+        }
+        [Plain::ModelInJson, Plain::RequestData]
+            .into_iter()
+            .filter(|plain| self.found.has(*plain))
+            .find_map(|plain| json::flag(self.text(plain), self.body, b"\"stream\""))
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("traceloop.prompt.version", PromptVersion),
         key("traceloop.prompt.version_name", PromptVersion),
         key("traceloop.prompt.version_hash", PromptVersion),
-        signal("traceloop.entity.name"),
+        key("traceloop.entity.name", EntityName).and_signal(),
         signal("traceloop.entity.path"),
     ],
     events: &[
