@@ -28,13 +28,9 @@ pub(crate) fn number(text: Text, body: &[u8], key: &[u8]) -> Option<f64> {
     std::str::from_utf8(number.bytes(body)).ok()?.parse().ok()
 }
 
-/// The flag under `key`.
-pub(crate) fn flag(text: Text, body: &[u8], key: &[u8]) -> Option<bool> {
-    let word = find(text, body, key, |value| {
-        let length = value.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(value.len());
-        matches!(value.get(..length), Some(b"true" | b"false")).then_some((0, length))
-    });
-    (!word.is_empty()).then(|| word.bytes(body) == b"true")
+/// Whether `true` stands under `key`.
+pub(crate) fn is_true(text: Text, body: &[u8], key: &[u8]) -> bool {
+    !find(text, body, key, |value| value.starts_with(b"true").then_some((0, 4))).is_empty()
 }
 
 fn number_text(text: Text, body: &[u8], key: &[u8]) -> Text {
@@ -100,7 +96,7 @@ mod tests {
         assert_eq!(scalar(text(json), json.as_bytes(), b"\"version\"").bytes(json.as_bytes()), b"3");
         assert_eq!(number(text(json), json.as_bytes(), b"\"version"), None);
         let json = r#"{"stream": null, "x": {"stream": true}}"#;
-        assert_eq!(flag(text(json), json.as_bytes(), b"\"stream\""), Some(true));
-        assert_eq!(flag(text(json), json.as_bytes(), b"\"x\""), None);
+        assert!(is_true(text(json), json.as_bytes(), b"\"stream\""));
+        assert!(!is_true(text(json), json.as_bytes(), b"\"x\""));
     }
 }

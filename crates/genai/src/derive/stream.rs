@@ -44,17 +44,16 @@ impl Derivation<'_> {
         }
     }
 
-    /// Whether a stream was asked for, as the request or the kind of call says.
+    /// Whether a stream was asked for, as the request or the kind of call says. (`false` says nothing: LangChain writes it for
+    /// models that it then streams from.)
     fn asked_for_stream(&self) -> Option<bool> {
         // `ai.streamText.doStream` (AI SDK)
         let kind = self.found.role.map(|role| role.value.bytes(self.body)).unwrap_or_default();
-        if memchr::memmem::find(kind, b".doStream").is_some() {
-            return Some(true);
-        }
-        [Plain::ModelInJson, Plain::RequestData]
-            .into_iter()
-            .filter(|plain| self.found.has(*plain))
-            .find_map(|plain| json::flag(self.text(plain), self.body, b"\"stream\""))
+        let says_so = |plain| json::is_true(self.text(plain), self.body, b"\"stream\"");
+        let is_asked = memchr::memmem::find(kind, b".doStream").is_some()
+            || says_so(Plain::ModelInJson)
+            || says_so(Plain::RequestData);
+        is_asked.then_some(true)
     }
 }
 
