@@ -26,7 +26,13 @@ fn check(span: &SpanFacts, body: &[u8]) {
     inside(span.resource);
     inside(span.request_model);
     inside(span.response_model);
+    inside(span.response_id);
+    inside(span.prompt_name);
+    inside(span.prompt_version);
     assert!(!span.model(body).is_empty());
+
+    assert!(span.supplied_cost.is_none_or(|cost| cost.pico() > 0));
+    assert!(span.usage.cache_write_1h <= span.usage.cache_write.or(Some(0)));
 
     let (usage, classes) = (span.usage, span.usage.classes());
     let input = classes.input_uncached + classes.cache_read + classes.cache_write;

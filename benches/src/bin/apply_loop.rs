@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use aggregate::{Layout, Logged, Pipeline, Pricing, Record, SettleSettings, Settings};
+use aggregate::{Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
 use bytes::Bytes;
 use clap::Parser;
 use genai::Deriver;
 use genai::price::{Catalogue, Overrides, Prices};
-use rustix::time::{ClockId, clock_gettime};
 use spanmill_benches::payload::{IdSource, Payload, Shape};
+use spanmill_benches::process::CpuTime;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let deriver = Deriver::default();
     let mut pipeline = Pipeline::new(settings(arguments.memory << 20)?);
     let index = pipeline.index();
-    let before = clock_gettime(ClockId::ProcessCPUTime);
+    let before = CpuTime::read(std::process::id())?;
     for lsn in 1..=arguments.requests as u64 {
         let receive_time = RECEIVED + lsn * arguments.batch as u64 * SECOND / arguments.rate;
         let mut body = payload.body().to_vec();
@@ -62,11 +62,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let lsn = arguments.requests as u64 + 1;
     pipeline.apply(Logged { lsn, receive_time: u64::MAX / 2, record: Record::Drain }, drop);
-    let after = clock_gettime(ClockId::ProcessCPUTime);
-    let spans = (arguments.requests * arguments.batch) as i64;
-    let nanos = (after.tv_sec - before.tv_sec) * 1_000_000_000 + (after.tv_nsec - before.tv_nsec);
+    let used = CpuTime::read(std::process::id())?.since(&before);
+    let spans = (arguments.requests * arguments.batch) as u128;
     let (calls, early) = (pipeline.report().totals.requests, pipeline.settled_early());
-    println!("{calls} calls, {early} of them counted early, {} ns of CPU a span", nanos / spans.max(1));
+    println!("{calls} calls, {early} of them counted early, {} ns of CPU a span", used.as_nanos() / spans.max(1));
     Ok(())
 }
 

@@ -64,9 +64,13 @@ fn sums(message: &ExportMetricsServiceRequest) -> Sums {
                 metric::Data::Sum(sum) => {
                     for point in &sum.data_points {
                         assert!(0 < point.start_time_unix_nano && point.start_time_unix_nano < point.time_unix_nano);
-                        let Some(number_data_point::Value::AsInt(value)) = point.value else { panic!("a count") };
+                        let value = match point.value.unwrap() {
+                            number_data_point::Value::AsInt(count) => count as u64,
+                            // Dollars: below 9,000 of them every pico-dollar comes back.
+                            number_data_point::Value::AsDouble(dollars) => (dollars * 1e12).round() as u64,
+                        };
                         let key = format!("{} {resource} {}", metric.name, text(&point.attributes));
-                        *sums.entry(key).or_default() += value as u64;
+                        *sums.entry(key).or_default() += value;
                     }
                 }
                 metric::Data::Histogram(histogram) => {

@@ -6,12 +6,14 @@
 //! **Order is precedence.** Where two keys of a span tell the same fact, the one that stands earlier wins; a span speaks the
 //! first dialect of the list that it gives a signal of (a key with [`Key::is_signal`], or the name of its scope), and
 //! the OpenTelemetry conventions if it gives none.
+//!
+//! `docs/dialects.md` is this table, written by [`documentation`].
 
-use std::sync::LazyLock;
-
-use crate::lookup::Lookup;
 use crate::role::Role;
 use crate::usage::{CacheSemantics, ReasoningSemantics};
+
+pub use docs::documentation;
+pub(crate) use table::{Row, Table};
 
 mod agentops;
 mod anthropic_platform;
@@ -19,6 +21,7 @@ mod azure_ai_agents;
 mod braintrust;
 mod claude_code;
 mod crewai_native;
+mod docs;
 mod flue;
 mod gemini_cli;
 mod genkit;
@@ -41,6 +44,7 @@ mod pydantic_ai;
 mod semantic_kernel;
 mod spring_ai;
 mod strands;
+mod table;
 mod vercel;
 mod vllm;
 mod voltagent;
@@ -51,15 +55,17 @@ mod weave;
 const DIALECTS: &[&Dialect] = &[
     &otel::DIALECT,
     &openinference::WITHOUT_CACHE,
+    &openinference::RUNNING_TOTALS,
     &openinference::DIALECT,
     &langfuse::DIALECT,
     &mlflow::DIALECT,
-    &openllmetry::DIALECT,
     &vercel::DIALECT,
+    &vercel::VERSION_7,
     &litellm::DIALECT,
     &langsmith::DIALECT,
     &vllm::DIALECT,
     &anthropic_platform::DIALECT,
+    &anthropic_platform::SDK,
     &strands::DIALECT,
     &openlit::DIALECT,
     &google_adk::DIALECT,
@@ -82,6 +88,9 @@ const DIALECTS: &[&Dialect] = &[
     &voltagent::DIALECT,
     &claude_code::DIALECT,
     &crewai_native::DIALECT,
+    // Its SDK adds keys to the spans of others, and others write its older ones: it and what everybody wrote come last.
+    &openllmetry::DIALECT,
+    &otel::LEGACY,
 ];
 
 /// One attribute dialect.
@@ -91,7 +100,7 @@ pub struct Dialect {
     pub name: &'static str,
     /// What it is.
     pub title: &'static str,
-    /// How names of its instrumentation scopes begin.
+    /// Names of its instrumentation scopes, or what stands before a separator in them.
     pub scopes: &'static [&'static str],
     /// Whether its input tokens include cached ones.
     pub cache: CacheSemantics,
@@ -99,6 +108,12 @@ pub struct Dialect {
     pub reasoning: ReasoningSemantics,
     /// Whether a span without a request model is only what went over the wire below a call.
     pub call_needs_model: bool,
+    /// Whether its request type `completion` is a chat.
+    pub completion_is_chat: bool,
+    /// Names of spans that are only what went over the wire below a call, whatever they say.
+    pub raw_spans: &'static [&'static str],
+    /// Whether usage on its spans that are no calls goes on from earlier ones.
+    pub has_running_totals: bool,
     /// Whether its span names say `{operation} {model}` where attributes do not.
     pub is_named_by_call: bool,
     /// Whether its spans are those of a model server.
@@ -107,6 +122,8 @@ pub struct Dialect {
     pub first_chunk_unit: Unit,
     /// Its keys, the more authoritative first.
     pub keys: &'static [Key],
+    /// Its span events.
+    pub events: &'static [EventKey],
     /// Where this was read.
     pub source: &'static str,
 }
@@ -119,12 +136,40 @@ pub(crate) const PLAIN: Dialect = Dialect {
     cache: CacheSemantics::Included,
     reasoning: ReasoningSemantics::Included,
     call_needs_model: false,
+    completion_is_chat: false,
+    raw_spans: &[],
+    has_running_totals: false,
     is_named_by_call: false,
     is_server: false,
     first_chunk_unit: Unit::Seconds,
     keys: &[],
+    events: &[],
     source: "",
 };
+
+/// A span event and what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventKey {
+    /// Its name; one that ends in a dot is a beginning.
+    pub name: &'static str,
+    /// What it says.
+    pub says: EventSays,
+}
+
+/// What a span event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventSays {
+    /// A failure, in `exception.type` and `exception.message`.
+    Exception,
+    /// The answer to a streamed request has begun.
+    FirstChunk,
+    /// So, too; a part of the answer stands in this attribute.
+    Chunk(&'static str),
+    /// Why generation ended, in `finish_reason`.
+    FinishReason,
+    /// Its attributes say what attributes of the span would say.
+    Attributes,
+}
 
 /// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +197,7 @@ impl DialectId {
 }
 
 /// An attribute key and what it says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Key {
     /// The key.
     pub name: &'static str,
@@ -177,6 +222,11 @@ const fn general(name: &'static str, plain: Plain) -> Key {
 /// A key so general that it tells `plain` in this dialect only.
 const fn own(name: &'static str, plain: Plain) -> Key {
     Key { name, fact: Fact::Own(plain), is_signal: false, is_genai: false }
+}
+
+/// As [`own`], for all keys that differ in what stands for `*`. They are read on spans of this dialect's scopes only.
+const fn pattern(name: &'static str, plain: Plain) -> Key {
+    own(name, plain)
 }
 
 /// A key that tells the role, and so the dialect.
@@ -241,14 +291,22 @@ pub enum Plain {
     Operation,
     RequestType,
     Provider,
+    /// A provider, told where another key may know better or say the same.
+    ProviderElsewhere,
     RequestModel,
     ResponseModel,
     /// A model of which is not told whether it was asked for or answered.
     EitherModel,
     /// JSON with the request model under `"model"`.
     ModelInJson,
+    /// Logfire: the request, or as much of it as is written.
+    RequestData,
+    /// The conversation that was sent.
+    InputMessages,
     /// The name of what the span does: the model of a call, the tool of a tool's execution.
     NameOfAction,
+    /// The name of the tool or the agent that the span describes.
+    EntityName,
     InputTokens,
     OutputTokens,
     TotalTokens,
@@ -256,6 +314,9 @@ pub enum Plain {
     UncachedInputTokens,
     CacheReadTokens,
     CacheWriteTokens,
+    /// Parts of cache writes by time to live.
+    CacheWrite5mTokens,
+    CacheWrite1hTokens,
     ReasoningTokens,
     /// Reasoning that output leaves out.
     ReasoningTokensApart,
@@ -273,16 +334,32 @@ pub enum Plain {
     InclusiveUsageObject,
     /// AI SDK: JSON with usage objects under the provider's name.
     ProviderMetadata,
+    /// The answer as it was captured, JSON: usage, model and id stand in it.
+    Answer,
+    /// Dollars: of the call, of its input, of its output.
+    Cost,
+    InputCost,
+    OutputCost,
+    /// JSON with them.
+    CostObject,
     FirstChunkSeconds,
     FirstChunkMillis,
     /// In the unit of the dialect.
     FirstChunkInUnit,
+    /// JSON with seconds under `"ttft"`.
+    FirstChunkInJson,
     /// An absolute time, RFC 3339.
     FirstChunkAt,
     Streaming,
+    /// Logfire: seconds that a stream took, on the span that is written at its end.
+    StreamSeconds,
+    /// Logfire: what kind of span it is.
+    LogfireSpanType,
     FinishReason,
     ErrorType,
     ErrorMessage,
+    /// A word for the class of a failure.
+    ErrorCategory,
     /// `error` and `failed`, in any case, are failures.
     Outcome,
     /// `false` is a failure.
@@ -291,6 +368,9 @@ pub enum Plain {
     Failed,
     HttpStatus,
     ResponseId,
+    /// LiteLLM's own id of a call, which it writes as response id where there is none.
+    CallId,
+    ServiceTier,
     ToolName,
     ToolCallId,
     AgentName,
@@ -299,6 +379,8 @@ pub enum Plain {
     UserId,
     PromptName,
     PromptVersion,
+    /// JSON with both, under `"name"` and `"version"`.
+    PromptInJson,
     ServerAddress,
 }
 
@@ -307,97 +389,7 @@ impl Plain {
     pub(crate) const COUNT: usize = Self::ServerAddress as usize + 1;
 }
 
-/// The table made ready for the walk.
-#[derive(Debug)]
-pub(crate) struct Table {
-    rows: Lookup<Row>,
-    scopes: Vec<(&'static str, DialectId)>,
-}
-
-/// What the table says of a key.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Row {
-    pub(crate) fact: Fact,
-    /// Its place in the table: the smaller, the more authoritative.
-    pub(crate) rank: u16,
-    /// The dialect that it is a signal of, [`DialectId::ANY`] for other keys of GenAI, [`DialectId::NONE`] for general keys.
-    pub(crate) dialect: DialectId,
-    /// The dialect that it stands in.
-    pub(crate) owner: DialectId,
-}
-
-impl Table {
-    /// The one table.
-    pub(crate) fn get() -> &'static Self {
-        static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
-        &TABLE
-    }
-
-    fn build() -> Self {
-        let mut rows = Vec::new();
-        let mut scopes = Vec::new();
-        for (owner, dialect) in (0..).map(DialectId).zip(DIALECTS) {
-            scopes.extend(dialect.scopes.iter().map(|scope| (*scope, owner)));
-            for key in dialect.keys {
-                let dialect = match key {
-                    Key { is_signal: true, .. } => owner,
-                    Key { is_genai: true, .. } => DialectId::ANY,
-                    Key { .. } => DialectId::NONE,
-                };
-                rows.push((key.name, Row { fact: key.fact, rank: rows.len() as u16, dialect, owner }));
-            }
-        }
-        Self { rows: Lookup::new(rows.into_iter()), scopes }
-    }
-
-    /// The row of a key.
-    #[inline(always)]
-    pub(crate) fn row(&self, key: &[u8]) -> Option<&Row> {
-        self.rows.find(key)
-    }
-
-    /// The dialect whose scopes begin as `scope` does.
-    pub(crate) fn of_scope(&self, scope: &[u8]) -> DialectId {
-        let speaks = |(prefix, _): &&(&str, DialectId)| scope.starts_with(prefix.as_bytes());
-        self.scopes.iter().find(speaks).map_or(DialectId::NONE, |(_, id)| *id)
-    }
-}
-
 /// All dialects, in order of precedence.
 pub fn all() -> impl Iterator<Item = &'static Dialect> {
     DIALECTS.iter().copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    // No key stands twice, and every key of the table is found at its own row: the perfect hash is one.
-    #[test]
-    fn every_key_is_found_once() {
-        let table = Table::get();
-        let mut seen = HashSet::new();
-        for (i, key) in all().flat_map(|dialect| dialect.keys).enumerate() {
-            assert!(seen.insert(key.name), "{} stands twice", key.name);
-            let row = table.row(key.name.as_bytes()).unwrap_or_else(|| panic!("{} is not found", key.name));
-            assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
-        }
-        assert!(table.row(b"gen_ai.usage.cost").is_none(), "costs are no tokens");
-    }
-
-    // Every scope and every signal leads to its own dialect: no earlier row takes it away.
-    #[test]
-    fn scopes_and_signals_lead_home() {
-        let table = Table::get();
-        for (id, dialect) in (0..).map(DialectId).zip(DIALECTS) {
-            for scope in dialect.scopes {
-                assert_eq!(table.of_scope(format!("{scope}.x").as_bytes()), id, "{scope}");
-            }
-            for key in dialect.keys.iter().filter(|key| key.is_signal) {
-                assert_eq!(table.row(key.name.as_bytes()).map(|row| row.dialect), Some(id), "{}", key.name);
-            }
-        }
-    }
 }

@@ -84,7 +84,7 @@ impl ErrorClass {
 
 /// Whether a dialect's word for how it went says that it failed.
 pub(crate) fn is_failed(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"error") || word.eq_ignore_ascii_case(b"failed")
+    [&b"error"[..], b"failed", b"failure", b"expired"].iter().any(|failed| word.eq_ignore_ascii_case(failed))
 }
 
 /// The failure that a span shows.
@@ -151,6 +151,7 @@ const SIGNS: &[(&str, ErrorClass)] = &[
     ("fetch failed", ErrorClass::Connection),
     ("socket", ErrorClass::Connection),
     ("badrequest", ErrorClass::InvalidRequest),
+    ("invalid_argument", ErrorClass::InvalidRequest),
     ("bad request", ErrorClass::InvalidRequest),
     ("invalid_request", ErrorClass::InvalidRequest),
     ("invalidrequest", ErrorClass::InvalidRequest),
@@ -160,6 +161,7 @@ const SIGNS: &[(&str, ErrorClass)] = &[
     ("internal server", ErrorClass::ServerError),
     ("server_error", ErrorClass::ServerError),
     ("servererror", ErrorClass::ServerError),
+    ("server had an error", ErrorClass::ServerError),
     ("api_error", ErrorClass::ServerError),
 ];
 
@@ -177,21 +179,24 @@ const STATUSES: &[(u16, ErrorClass)] = &[
     (529, ErrorClass::Overloaded),
 ];
 
-/// The class of a failure: by its raw type, else by its HTTP status, else by its message. A message of a bad request can
-/// be more particular than its type: there the message is asked first.
+/// The class of a failure: by its raw type, else by its HTTP status, else by its message. Types of bad requests and failed
+/// servers say no more than a hundred of statuses: there the message and the status are asked for something more particular.
 pub(crate) fn classify(kind: &[u8], http_status: Option<u16>, message: &[u8]) -> ErrorClass {
+    use ErrorClass::{Connection, ContentFilter, ContextLength, InvalidRequest, Overloaded, ServerError, Timeout};
     let by_kind = status_in(kind).and_then(by_status).or_else(|| by_signs(kind));
-    let particular = match by_kind {
-        None | Some(ErrorClass::InvalidRequest | ErrorClass::ServerError | ErrorClass::Other) => by_signs(message),
-        Some(_) => None,
-    };
-    match (by_kind, particular) {
-        (_, Some(class @ (ErrorClass::ContextLength | ErrorClass::ContentFilter))) => class,
-        (Some(class), _) => class,
-        (None, by_message) => {
-            let status = http_status.or_else(|| status_in_message(message));
-            status.and_then(by_status).or(by_message).unwrap_or(ErrorClass::Other)
-        }
+    if let Some(class) = by_kind
+        && !matches!(class, InvalidRequest | ServerError)
+    {
+        return class;
+    }
+    let by_message = by_signs(message);
+    let by_status = status_in_message(message).or(http_status).and_then(by_status);
+    let general = by_kind.or(by_status).or(by_message).unwrap_or(ErrorClass::Other);
+    match (general, by_message) {
+        (InvalidRequest, Some(class @ (ContextLength | ContentFilter))) => class,
+        (ServerError, Some(class @ (Overloaded | Connection | Timeout))) => class,
+        (ServerError, _) if by_status == Some(Overloaded) => Overloaded,
+        (general, _) => general,
     }
 }
 
@@ -212,11 +217,17 @@ fn status_in(text: &[u8]) -> Option<u16> {
     Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
 }
 
-/// The status of a message such as `Error code: 429 - {...}`, as the OpenAI and Anthropic SDKs write it.
+/// The status of a message such as `Error code: 429 - {...}` (OpenAI, Anthropic), `status_code: 429, ...` (Pydantic AI) or
+/// `400 INVALID_ARGUMENT. {...}` (Google).
 fn status_in_message(message: &[u8]) -> Option<u16> {
-    const BEFORE: &[u8] = b"Error code: ";
-    let begin = message.windows(BEFORE.len()).take(SEARCHED).position(|window| window == BEFORE)? + BEFORE.len();
-    status_in(message.get(begin..begin + 3)?)
+    const BEFORE: [&[u8]; 4] = [b"Error code: ", b"status_code: ", b"status code: ", b"status code "];
+    let message = message.get(..SEARCHED).unwrap_or(message);
+    let status_at = |at: usize| status_in(message.get(at..at + 3)?);
+    let leading = || match message.get(3) {
+        Some(b' ' | b'.' | b':') => status_at(0),
+        _ => None,
+    };
+    BEFORE.iter().find_map(|before| status_at(memchr::memmem::find(message, before)? + before.len())).or_else(leading)
 }
 
 /// How much of a text is searched for signs: messages can be long, and what they are about stands in front.
@@ -252,7 +263,7 @@ mod tests {
     // Types, statuses and messages of real SDKs get the class that a person would give them.
     #[test]
     fn classes_of_real_errors() {
-        let cases: [(&str, Option<u16>, &str, ErrorClass); 14] = [
+        let cases: [(&str, Option<u16>, &str, ErrorClass); 20] = [
             ("RateLimitError", None, "Error code: 429 - {'error': {'message': 'slow down'}}", ErrorClass::RateLimited),
             ("429", None, "", ErrorClass::RateLimited),
             ("APITimeoutError", None, "Request timed out.", ErrorClass::Timeout),
@@ -267,6 +278,22 @@ mod tests {
             ("ValueError", None, "boom", ErrorClass::Other),
             ("overloaded_error", None, "Overloaded", ErrorClass::Overloaded),
             ("_OTHER", Some(418), "", ErrorClass::InvalidRequest),
+            (
+                "InternalServerError",
+                None,
+                "Error code: 503 - The engine is currently overloaded",
+                ErrorClass::Overloaded,
+            ),
+            ("InternalServerError", Some(500), "OpenAIException - Connection error.", ErrorClass::Connection),
+            ("google.genai.errors.ClientError", None, "400 INVALID_ARGUMENT. {}", ErrorClass::InvalidRequest),
+            ("google.genai.errors.ServerError", None, "503 UNAVAILABLE. {}", ErrorClass::Overloaded),
+            (
+                "AI_APICallError",
+                None,
+                "The server had an error while processing your request.",
+                ErrorClass::ServerError,
+            ),
+            ("ModelHTTPError", None, "status_code: 403, model_name: x", ErrorClass::Permission),
         ];
         for (kind, status, message, expected) in cases {
             assert_eq!(

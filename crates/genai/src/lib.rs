@@ -14,17 +14,21 @@
 pub mod dialects;
 pub mod price;
 
+mod answer;
 mod coerce;
+mod cost;
 mod derive;
 mod error;
 mod facts;
 mod finish;
+mod json;
 mod lookup;
 mod model;
 mod money;
 mod operation;
 mod provider;
 mod role;
+mod tier;
 mod usage;
 
 pub use derive::{DeriveError, Deriver, MAX_SPANS};

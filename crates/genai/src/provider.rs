@@ -18,6 +18,18 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("openai.embedding", "openai"),
     ("anthropic", "anthropic"),
     ("anthropic.messages", "anthropic"),
+    ("azure-openai.chat", "azure.ai.openai"),
+    ("azure-openai.responses", "azure.ai.openai"),
+    ("google.generative-ai.chat", "gcp.gemini"),
+    ("google.vertex.chat", "gcp.vertex_ai"),
+    ("vertex.anthropic.messages", "gcp.vertex_ai"),
+    ("mistral.chat", "mistral_ai"),
+    ("groq.chat", "groq"),
+    ("xai.chat", "x_ai"),
+    ("xai.responses", "x_ai"),
+    ("deepseek.chat", "deepseek"),
+    ("cohere.chat", "cohere"),
+    ("perplexity.chat", "perplexity"),
     ("aws.bedrock", "aws.bedrock"),
     ("amazon-bedrock", "aws.bedrock"),
     ("bedrock", "aws.bedrock"),
@@ -67,6 +79,10 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("llama_index", ""),
     ("haystack", ""),
     ("az.ai.agents", ""),
+    ("litellm", ""),
+    ("pydantic_ai", ""),
+    ("smolagents", ""),
+    ("vercel", ""),
     ("unknown", ""),
     ("none", ""),
 ];
@@ -86,10 +102,47 @@ const MODEL_PREFIXES: &[(&str, &str)] = &[
     ("grok", "x_ai"),
     ("command-", "cohere"),
     ("anthropic.", "aws.bedrock"),
-    ("us.anthropic.", "aws.bedrock"),
-    ("eu.anthropic.", "aws.bedrock"),
     ("amazon.", "aws.bedrock"),
+    ("meta.", "aws.bedrock"),
+    ("cohere.", "aws.bedrock"),
+    ("ai21.", "aws.bedrock"),
+    ("kimi-", "moonshot_ai"),
+    ("moonshot-", "moonshot_ai"),
+    ("sonar", "perplexity"),
+    ("codestral", "mistral_ai"),
+    ("ministral", "mistral_ai"),
 ];
+
+const REGIONS: [&str; 6] = ["us.", "eu.", "apac.", "jp.", "au.", "global."];
+
+/// What addresses of providers' servers have in them.
+const SERVERS: &[(&str, &str)] = &[
+    ("openai.azure.com", "azure.ai.openai"),
+    ("services.ai.azure.com", "azure.ai.inference"),
+    ("models.ai.azure.com", "azure.ai.inference"),
+    ("api.openai.com", "openai"),
+    ("api.anthropic.com", "anthropic"),
+    ("bedrock-runtime", "aws.bedrock"),
+    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+    ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("api.mistral.ai", "mistral_ai"),
+    ("api.groq.com", "groq"),
+    ("api.deepseek.com", "deepseek"),
+    ("api.cohere.", "cohere"),
+    ("api.x.ai", "x_ai"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.moonshot.", "moonshot_ai"),
+    ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+];
+
+/// The provider whose server stands at an address.
+#[cold]
+pub(crate) fn of_server(address: &[u8]) -> Label {
+    SERVERS
+        .iter()
+        .find(|(part, _)| memchr::memmem::find(address, part.as_bytes()).is_some())
+        .map_or(Label::None, |(_, provider)| Label::Known(provider))
+}
 
 /// The canonical name of a provider; a framework's name gives [`Label::None`], an unknown one stays as it is.
 pub(crate) fn canonical(text: Text, body: &[u8]) -> Label {
@@ -106,10 +159,21 @@ pub(crate) fn canonical(text: Text, body: &[u8]) -> Label {
 
 static ALIASES: LazyLock<Lookup<&str>> = LazyLock::new(|| Lookup::new(PROVIDERS.iter().copied()));
 
-/// The provider that a model id speaks of, for spans that name none.
-pub(crate) fn of_model(model: &[u8]) -> Label {
+/// The provider that a model id speaks of, for spans that name none: the one before a slash (LiteLLM, OpenRouter), else whoever serves
+/// models that are called so.
+pub(crate) fn of_model(model: Text, body: &[u8]) -> Label {
+    let mut bytes = model.bytes(body);
+    while let Some(slash) = memchr::memchr(b'/', bytes) {
+        let before = bytes.get(..slash).unwrap_or_default();
+        match ALIASES.find_ignoring_case(before) {
+            Some(name) if !name.is_empty() => return Label::Known(name),
+            _ => bytes = bytes.get(slash + 1..).unwrap_or_default(),
+        }
+    }
+    // Inference profiles of Bedrock begin with where they run.
+    let bytes = REGIONS.iter().find_map(|region| bytes.strip_prefix(region.as_bytes())).unwrap_or(bytes);
     MODEL_PREFIXES
         .iter()
-        .find(|(prefix, _)| model.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes())))
+        .find(|(prefix, _)| bytes.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes())))
         .map_or(Label::None, |(_, provider)| Label::Known(provider))
 }

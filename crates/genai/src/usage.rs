@@ -3,9 +3,11 @@
 //! Canonical: `input` includes what was read from and written to a cache, `output` includes reasoning; cache and reasoning
 //! are subsets, never addends (corpus/README.md, reference/dialects.md 4.3-4.5).
 
+mod fields;
+mod number;
 mod object;
 
-pub(crate) use object::{parse_by_provider, parse_details, parse_object};
+pub(crate) use object::{UsageObject, by_provider, details, object, seed};
 
 /// Canonical token counts of one call. `None` is "not told", which is not zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,10 +83,21 @@ pub enum CacheSemantics {
     Included,
     /// Input leaves cached tokens out.
     Excluded,
-    /// Left out by Anthropic models, included by others.
+    /// As the provider has it: left out by Anthropic and Bedrock, included by others.
     ExcludedByAnthropic,
     /// Included if the total is input + output, left out otherwise.
     ByTotal,
+}
+
+/// How the provider of a model itself reports input tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Native {
+    /// With cached tokens.
+    Included,
+    /// Without them.
+    Excluded,
+    /// Who knows.
+    Unknown,
 }
 
 /// How a dialect writes output tokens.
@@ -121,13 +134,26 @@ impl Usage {
     }
 
     /// A subset larger than its whole is cut to the whole, and one of an unknown whole is not told: so what a row of the
-    /// archive says adds up to what is counted.
+    /// archive says adds up to what is counted. Where the whole is known, that is an inconsistency.
     #[inline]
-    pub(crate) fn keep_within_whole(&mut self) {
+    pub(crate) fn keep_within_whole(&mut self, inconsistency: &mut Option<Inconsistency>) {
         let cached = u64::from(self.cache_read.unwrap_or(0)) + u64::from(self.cache_write.unwrap_or(0));
         if cached > u64::from(self.input.unwrap_or(0)) || self.reasoning.unwrap_or(0) > self.output.unwrap_or(0) {
+            *inconsistency = inconsistency.or(self.excess(cached));
             self.cut_to_whole();
         }
+        if let Some(kept) = &mut self.cache_write_1h {
+            *kept = (*kept).min(self.cache_write.unwrap_or(0));
+        }
+    }
+
+    #[cold]
+    fn excess(&self, cached: u64) -> Option<Inconsistency> {
+        if self.input.is_some_and(|input| cached > u64::from(input)) {
+            return Some(Inconsistency::CacheExceedsInput);
+        }
+        let is_exceeded = self.output.is_some_and(|output| self.reasoning.unwrap_or(0) > output);
+        is_exceeded.then_some(Inconsistency::ReasoningExceedsOutput)
     }
 
     #[cold]
@@ -156,25 +182,61 @@ impl Usage {
         }
         subset(&mut self.cache_read, other.cache_read);
         subset(&mut self.cache_write, other.cache_write);
+        subset(&mut self.cache_write_1h, other.cache_write_1h);
         subset(&mut self.reasoning, other.reasoning);
     }
 
-    /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` decides where it is told.
+    /// As [`Self::fill`], from another report of the same answer; where that is the wire object with more cache in it than a
+    /// library put into its counts, its input is right.
+    pub(crate) fn complete(&mut self, other: &Self) {
+        if other.output == self.output && other.input > self.input && other.cached() > self.cached() {
+            self.input = other.input;
+        }
+        self.fill(other);
+    }
+
+    /// Only the parts of input and output.
+    pub(crate) fn parts(self) -> Self {
+        Self { input: None, output: None, ..self }
+    }
+
+    fn cached(&self) -> u32 {
+        self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0))
+    }
+
+    /// Whether `total` is the sum of a raw report, in any reading: with and without what is cached and reasoned.
+    pub(crate) fn can_add_up_to(&self, total: u32) -> bool {
+        let (Some(input), Some(output)) = (self.input, self.output) else { return true };
+        let count = |told: Option<u32>| u64::from(told.unwrap_or(0));
+        let (read, write, reasoning) = (count(self.cache_read), count(self.cache_write), count(self.reasoning));
+        let base = u64::from(input) + u64::from(output);
+        total == 0
+            || [0, read, write, read + write]
+                .iter()
+                .any(|cached| [base + cached, base + cached + reasoning].contains(&u64::from(total)))
+    }
+
+    /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` decides where it is told. More
+    /// cached tokens than input show that they were left out, unless the provider is known to include them.
     pub(crate) fn include_cache(
         &mut self,
         semantics: CacheSemantics,
-        is_anthropic: impl FnOnce() -> bool,
+        native: impl FnOnce() -> Native,
         total: impl FnOnce() -> Option<u32>,
     ) {
-        let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        let cached = self.cached();
         let Some(input) = self.input else { return };
         if cached == 0 {
             return;
         }
         let left_out = match semantics {
-            CacheSemantics::Included => cached > input,
+            CacheSemantics::Included => cached > input && native() != Native::Included,
             CacheSemantics::Excluded => true,
-            CacheSemantics::ExcludedByAnthropic => is_anthropic() || cached > input,
+            CacheSemantics::ExcludedByAnthropic => match native() {
+                Native::Excluded => true,
+                Native::Included => false,
+                Native::Unknown => cached > input,
+            },
             CacheSemantics::ByTotal => {
                 total().is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
             }
@@ -219,19 +281,51 @@ mod tests {
     #[test]
     fn input_includes_cache_after_normalising() {
         let raw = Usage { input: Some(100), cache_read: Some(64), output: Some(10), ..Usage::default() };
-        let input = |semantics, anthropic, total| {
-            let mut usage = raw;
-            usage.include_cache(semantics, || anthropic, || total);
+        let input = |usage: Usage, semantics, native, total| {
+            let mut usage = usage;
+            usage.include_cache(semantics, || native, || total);
             usage.input
         };
-        assert_eq!(input(CacheSemantics::Included, false, None), Some(100));
-        assert_eq!(input(CacheSemantics::Excluded, false, None), Some(164));
-        assert_eq!(input(CacheSemantics::ExcludedByAnthropic, true, None), Some(164));
-        assert_eq!(input(CacheSemantics::ExcludedByAnthropic, false, None), Some(100));
-        assert_eq!(input(CacheSemantics::ByTotal, false, Some(110)), Some(100));
-        assert_eq!(input(CacheSemantics::ByTotal, false, Some(174)), Some(164));
-        let mut more_cached_than_read = Usage { input: Some(10), ..raw };
-        more_cached_than_read.include_cache(CacheSemantics::Included, || false, || None);
-        assert_eq!(more_cached_than_read.input, Some(74));
+        use CacheSemantics::*;
+        assert_eq!(input(raw, Included, Native::Excluded, None), Some(100));
+        assert_eq!(input(raw, Excluded, Native::Included, None), Some(164));
+        assert_eq!(input(raw, ExcludedByAnthropic, Native::Excluded, None), Some(164));
+        assert_eq!(input(raw, ExcludedByAnthropic, Native::Included, None), Some(100));
+        assert_eq!(input(raw, ByTotal, Native::Unknown, Some(110)), Some(100));
+        assert_eq!(input(raw, ByTotal, Native::Unknown, Some(174)), Some(164));
+        assert_eq!(input(raw, ByTotal, Native::Unknown, None), Some(164));
+        // More cached than read: left out, unless it can't be.
+        let odd = Usage { input: Some(10), ..raw };
+        assert_eq!(input(odd, Included, Native::Unknown, None), Some(74));
+        assert_eq!(input(odd, Included, Native::Included, None), Some(10));
+        assert_eq!(input(odd, ExcludedByAnthropic, Native::Unknown, None), Some(74));
+    }
+
+    // A subset larger than its whole is cut and named; one of an unknown whole is only not told.
+    #[test]
+    fn subsets_stay_within_their_whole() {
+        let kept = |usage: Usage| {
+            let (mut usage, mut flaw) = (usage, None);
+            usage.keep_within_whole(&mut flaw);
+            (usage, flaw)
+        };
+        let whole = Usage { input: Some(10), output: Some(5), ..Usage::default() };
+        let (usage, flaw) = kept(Usage { cache_read: Some(8), cache_write: Some(8), cache_write_1h: Some(4), ..whole });
+        assert_eq!((usage.cache_read, usage.cache_write, usage.cache_write_1h), (Some(8), Some(2), Some(2)));
+        assert_eq!(flaw, Some(Inconsistency::CacheExceedsInput));
+        assert_eq!(kept(Usage { reasoning: Some(6), ..whole }).1, Some(Inconsistency::ReasoningExceedsOutput));
+        assert_eq!(kept(Usage { reasoning: Some(6), ..Usage::default() }), (Usage::default(), None));
+    }
+
+    // A total fits if any reading of the parts gives it.
+    #[test]
+    fn totals_fit_a_reading() {
+        let usage =
+            Usage { input: Some(100), cache_read: Some(64), output: Some(10), reasoning: Some(3), ..Usage::default() };
+        for total in [0, 110, 174, 113, 177] {
+            assert!(usage.can_add_up_to(total), "{total}");
+        }
+        assert!(!usage.can_add_up_to(111) && !usage.can_add_up_to(100));
+        assert!(Usage { output: None, ..usage }.can_add_up_to(111), "nothing to add");
     }
 }

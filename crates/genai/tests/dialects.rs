@@ -3,52 +3,11 @@
 
 mod common;
 
-use common::line;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
-use prost::Message;
-use spanmill_genai::Deriver;
-
-/// A value as it is written in these tests: `'5'` is a text, `5`, `0.5` and `true` are not.
-fn value(written: &str) -> Value {
-    if let Some(text) = written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-        return Value::StringValue(text.to_owned());
-    }
-    if let Ok(number) = written.parse() {
-        return Value::IntValue(number);
-    }
-    if let Ok(number) = written.parse() {
-        return Value::DoubleValue(number);
-    }
-    match written {
-        "true" => Value::BoolValue(true),
-        "false" => Value::BoolValue(false),
-        text => Value::StringValue(text.to_owned()),
-    }
-}
+use common::{build::Built, line};
 
 /// The facts of a span of one second with these attributes, its time to the first chunk in milliseconds at the end.
 fn facts(scope: &str, name: &str, attributes: &[(&str, &str)]) -> String {
-    let attribute = |(key, written): &(&str, &str)| KeyValue {
-        key: (*key).to_owned(),
-        value: Some(AnyValue { value: Some(value(written)) }),
-        ..KeyValue::default()
-    };
-    let span = Span {
-        trace_id: vec![1; 16],
-        span_id: vec![2; 8],
-        name: name.to_owned(),
-        start_time_unix_nano: 1_000_000_000,
-        end_time_unix_nano: 2_000_000_000,
-        attributes: attributes.iter().map(attribute).collect(),
-        ..Span::default()
-    };
-    let scope = InstrumentationScope { name: scope.to_owned(), ..InstrumentationScope::default() };
-    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans: vec![span], ..ScopeSpans::default() }];
-    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
-    let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-    let facts = Deriver::default().derive(&body).unwrap().remove(0);
+    let Built { body, facts } = Built::new(scope, name, attributes, &[]);
     let mut told = line(&body, &facts).split_once(' ').unwrap().1.to_owned();
     if let Some(nanos) = facts.time_to_first_chunk {
         told = format!("{told}={}ms", nanos / 1_000_000);

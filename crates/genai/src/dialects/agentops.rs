@@ -19,6 +19,7 @@ pub(super) const DIALECT: Dialect = Dialect {
             Role::Chain,
         ),
         key("gen_ai.request.type", RequestType),
+        key("gen_ai.usage.total_cost", Cost),
         key("gen_ai.streaming.time_to_first_token", FirstChunkSeconds),
         key("gen_ai.request.streaming", Streaming),
         general("workflow.session_id", ConversationId),

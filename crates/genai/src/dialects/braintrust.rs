@@ -8,10 +8,11 @@ pub(super) const DIALECT: Dialect = Dialect {
     title: "Braintrust",
     keys: &[
         key("braintrust.metrics", UsageObject).and_signal(),
-        key("braintrust.metadata", ModelInJson),
+        key("braintrust.metadata", ModelInJson).and_signal(),
         key("braintrust.metrics.prompt_tokens", InputTokens).and_signal(),
         key("braintrust.metrics.completion_tokens", OutputTokens),
         key("braintrust.metrics.prompt_cached_tokens", CacheReadTokens),
+        key("braintrust.metrics.time_to_first_token", FirstChunkSeconds),
     ],
     source: "braintrust SDKs for Java, Ruby, .NET and Go, as excerpted in reference/dialects.md",
     ..PLAIN

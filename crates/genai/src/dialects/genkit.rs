@@ -23,7 +23,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         ),
         role("genkit:type", &[], Role::Chain),
         key("genkit:name", NameOfAction),
-        key("genkit:output", UsageObject),
+        key("genkit:output", Answer),
         key("genkit:state", Outcome),
         key("genkit:sessionId", ConversationId),
         key("genkit:metadata:sessionId", ConversationId),

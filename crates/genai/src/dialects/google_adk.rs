@@ -10,6 +10,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     keys: &[
         key("gen_ai.usage.experimental.reasoning_tokens", ReasoningTokensApart), // 1.x
         key("gcp.vertex.agent.session_id", ConversationId),
+        key("gcp.vertex.agent.llm_response", Answer).and_signal(),
         signal("gcp.vertex.agent.invocation_id"),
         signal("gcp.vertex.agent.event_id"),
     ],

@@ -14,6 +14,8 @@ pub(super) const DIALECT: Dialect = Dialect {
             &[("LLM", Says::Operation("chat", Role::Llm)), ("TOOL", Says::Operation("execute_tool", Role::Tool))],
             Role::Chain,
         ),
+        key("gen_ai.usage.input_cost", InputCost),
+        key("gen_ai.usage.output_cost", OutputCost),
         key("lmnr.association.properties.session_id", ConversationId),
         key("lmnr.association.properties.user_id", UserId),
     ],

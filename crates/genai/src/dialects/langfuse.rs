@@ -22,6 +22,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         ),
         // By shape: the OpenAI wrapper writes the provider's object, the LangChain handler disjoint buckets.
         key("langfuse.observation.usage_details", UsageObject),
+        key("langfuse.observation.cost_details", CostObject),
         key("langfuse.observation.model.name", EitherModel),
         key("langfuse.observation.completion_start_time", FirstChunkAt),
         key("langfuse.observation.level", Outcome),
@@ -29,6 +30,8 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("langfuse.observation.metadata.finish_reason", FinishReason),
         key("langfuse.observation.prompt.name", PromptName),
         key("langfuse.observation.prompt.version", PromptVersion),
+        key("langfuse.prompt.name", PromptName),
+        key("langfuse.prompt.version", PromptVersion),
         key("langfuse.session.id", ConversationId),
         key("langfuse.user.id", UserId),
         signal("langfuse.observation.input"),

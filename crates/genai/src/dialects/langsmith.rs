@@ -19,8 +19,9 @@ pub(super) const DIALECT: Dialect = Dialect {
             ],
             Role::Chain,
         ),
-        key("langsmith.metadata.ls_provider", Provider),
+        key("langsmith.metadata.ls_provider", ProviderElsewhere),
         key("langsmith.metadata.ls_model_name", RequestModel),
+        key("gen_ai.completion", Answer),
         // Python `repr` of dicts.
         key("gen_ai.usage.input_token_details", InputDetails),
         key("gen_ai.usage.output_token_details", OutputDetails),

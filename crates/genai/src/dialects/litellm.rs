@@ -1,18 +1,27 @@
 //! LiteLLM, SDK and proxy, `otel` callback. Its other keys are OpenTelemetry's and OpenLLMetry's.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, key, signal};
+use super::{Dialect, PLAIN, key, pattern};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "litellm",
     title: "LiteLLM",
     scopes: &["litellm"],
-    // `raw_gen_ai_request` below a call has `llm.<provider>.*` only.
+    // Below a call; it has `llm.<provider>.*` only, or nothing.
     call_needs_model: true,
+    completion_is_chat: true,
+    raw_spans: &["raw_gen_ai_request"],
     keys: &[
         key("metadata.usage_object", UsageDetails).and_signal(),
-        signal("litellm.call_id"),
-        signal("hidden_params"),
+        key("litellm.call_id", CallId).and_signal(),
+        pattern("llm.*.usage", UsageObject),
+        pattern("llm.*.model", ResponseModel),
+        pattern("llm.*.id", ResponseId),
+        pattern("llm.*.service_tier", ServiceTier),
+        key("gen_ai.cost.total_cost", Cost),
+        key("gen_ai.cost.input_cost", InputCost),
+        key("gen_ai.cost.output_cost", OutputCost),
+        key("hidden_params", CostObject).and_signal(),
         key("metadata.user_api_key_end_user_id", UserId),
         key("metadata.user_api_key_user_id", UserId),
     ],

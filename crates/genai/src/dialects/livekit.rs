@@ -10,6 +10,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     keys: &[
         key("gen_ai.usage.input_cached_tokens", CacheReadTokens), // realtime
         key("lk.response.ttft", FirstChunkSeconds),
+        key("lk.llm_metrics", FirstChunkInJson),
         key("lk.function_tool.name", ToolName),
         key("lk.function_tool.is_error", Failed),
         general("lk.agent_name", AgentName),

@@ -1,7 +1,7 @@
 //! MLflow Tracing, its native spans. Every `mlflow.*` value is JSON in a string.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, Says, general, key, role, signal};
+use super::{Dialect, EventKey, EventSays, PLAIN, Says, general, key, role, signal};
 use crate::role::Role;
 
 pub(super) const DIALECT: Dialect = Dialect {
@@ -23,6 +23,8 @@ pub(super) const DIALECT: Dialect = Dialect {
             Role::Chain,
         ),
         key("mlflow.chat.tokenUsage", InclusiveUsageObject),
+        key("mlflow.llm.cost", CostObject),
+        key("mlflow.spanOutputs", Answer),
         key("mlflow.llm.provider", Provider),
         key("mlflow.llm.model", EitherModel),
         // The request model, written beside by the autologgers; the only one on spans of failed calls.
@@ -30,9 +32,15 @@ pub(super) const DIALECT: Dialect = Dialect {
         general("invocation_params", ModelInJson),
         key("mlflow.spanInputs", ModelInJson),
         general("stream", Streaming),
+        key("mlflow.linkedPrompts", PromptInJson),
         key("mlflow.trace.session", ConversationId),
         key("mlflow.trace.user", UserId),
         signal("mlflow.traceRequestId"),
+    ],
+    events: &[
+        EventKey { name: "mlflow.chunk.item.", says: EventSays::Chunk("mlflow.chunk.value") },
+        // LangChain's streams.
+        EventKey { name: "new_token", says: EventSays::Chunk("chunk") },
     ],
     source: "mlflow/mlflow mlflow/tracing/constant.py; corpus mlflow-3.1, mlflow-3.17",
     ..PLAIN

@@ -1,7 +1,7 @@
 //! OpenInference: Arize Phoenix and AX; also Agno, BeeAI, smolagents, Envoy AI Gateway.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, Says, general, key, role};
+use super::{Dialect, EventKey, EventSays, PLAIN, Says, general, key, role};
 use crate::role::Role;
 use crate::usage::CacheSemantics;
 
@@ -23,14 +23,16 @@ pub(super) const DIALECT: Dialect = Dialect {
             Role::Chain,
         ),
         key("llm.provider", Provider),
-        key("llm.system", Provider),
+        key("llm.system", ProviderElsewhere),
         key("llm.request.model_name", RequestModel),
         key("llm.response.model_name", ResponseModel),
         key("llm.model_name", EitherModel),
         key("embedding.model_name", EitherModel),
+        key("reranker.model_name", EitherModel),
         key("llm.invocation_parameters", ModelInJson),
         key("embedding.invocation_parameters", ModelInJson),
         general("input.value", ModelInJson),
+        general("output.value", Answer),
         key("llm.token_count.prompt", InputTokens),
         key("llm.token_count.completion", OutputTokens),
         key("llm.token_count.total", TotalTokens),
@@ -38,13 +40,19 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("llm.token_count.prompt_details.cache_write", CacheWriteTokens),
         key("llm.token_count.prompt_details.cache_creation", CacheWriteTokens),
         key("llm.token_count.completion_details.reasoning", ReasoningTokens),
+        key("llm.cost.total", Cost),
+        key("llm.cost.prompt", InputCost),
+        key("llm.cost.completion", OutputCost),
+        key("time_to_first_token_ms", FirstChunkMillis), // realtime
         key("llm.finish_reason", FinishReason),
         general("tool.name", ToolName),
         general("agent.name", AgentName),
         key("graph.node.name", AgentName),
+        key("graph.node.id", AgentName),
         key("prompt.id", PromptName),
         key("llm.prompt_template.version", PromptVersion),
     ],
+    events: &[EventKey { name: "First Token Stream Event", says: EventSays::FirstChunk }],
     source: "Arize-ai/openinference@1fe497f python/openinference-semantic-conventions, spec/*.md",
     ..PLAIN
 };
@@ -55,5 +63,16 @@ pub(super) const WITHOUT_CACHE: Dialect = Dialect {
     scopes: &["openinference.instrumentation.bedrock", "openinference.instrumentation.claude_agent_sdk"],
     cache: CacheSemantics::ByTotal,
     keys: &[],
+    events: &[],
+    ..DIALECT
+};
+
+/// Its instrumentations of agents that count on from one run of an agent to the next.
+pub(super) const RUNNING_TOTALS: Dialect = Dialect {
+    title: "OpenInference, of smolagents and Strands",
+    scopes: &["openinference.instrumentation.smolagents", "openinference.instrumentation.strands_agents"],
+    has_running_totals: true,
+    keys: &[],
+    events: &[],
     ..DIALECT
 };

@@ -19,8 +19,11 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("gen_ai.usage.prompt_tokens_details.cached_tokens", CacheReadTokens),
         key("gen_ai.usage.prompt_tokens_details.cache_creation_tokens", CacheWriteTokens),
         key("gen_ai.usage.completion_tokens_details.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.usage.cost", Cost),
+        key("gen_ai.token.cost.total", Cost),
         key("gen_ai.request.is_stream", Streaming), // until 1.3x
         key("gen_ai.framework.error.type", ErrorType),
+        key("gen_ai.agent.role", AgentName),
         key("gen_ai.agent.session_id", ConversationId),
         key("gen_ai.request.user", UserId),
     ],

@@ -1,13 +1,29 @@
 //! OpenLLMetry (Traceloop), three generations. Generation three writes OpenTelemetry's keys.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, Says, key, role, signal};
+use super::{Dialect, EventKey, EventSays, PLAIN, Says, key, role, signal};
 use crate::role::Role;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "openllmetry",
     title: "OpenLLMetry (Traceloop)",
-    scopes: &["traceloop.tracer"],
+    // `opentelemetry.instrumentation.anthropic`, `.langchain` and `.vertexai` are names of OpenTelemetry's as well.
+    scopes: &[
+        "traceloop.tracer",
+        "opentelemetry.instrumentation.openai.v0",
+        "opentelemetry.instrumentation.openai.v1",
+        "opentelemetry.instrumentation.bedrock",
+        "opentelemetry.instrumentation.cohere",
+        "opentelemetry.instrumentation.crewai",
+        "opentelemetry.instrumentation.google_generativeai",
+        "opentelemetry.instrumentation.groq",
+        "opentelemetry.instrumentation.llamaindex",
+        "opentelemetry.instrumentation.mistralai",
+        "opentelemetry.instrumentation.ollama",
+        "opentelemetry.instrumentation.replicate",
+        "opentelemetry.instrumentation.together",
+        "opentelemetry.instrumentation.watsonx",
+    ],
     keys: &[
         // Written by its decorators only: never a call.
         role(
@@ -19,7 +35,7 @@ pub(super) const DIALECT: Dialect = Dialect {
             Role::Chain,
         ),
         key("llm.request.type", RequestType).and_signal(),
-        key("llm.vendor", Provider),
+        key("llm.vendor", ProviderElsewhere),
         key("llm.request.model", RequestModel),
         key("llm.response.model", ResponseModel),
         key("llm.usage.prompt_tokens", InputTokens),
@@ -38,13 +54,20 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("traceloop.association.properties.thread_id", ConversationId),
         key("traceloop.association.properties.chat_id", ConversationId),
         key("traceloop.association.properties.conversation_id", ConversationId),
+        key("traceloop.correlation.id", ConversationId), // generation 1
         key("traceloop.association.properties.user_id", UserId),
         key("gen_ai.user", UserId),
         key("llm.user", UserId),
         key("traceloop.prompt.key", PromptName),
         key("traceloop.prompt.version", PromptVersion),
-        signal("traceloop.entity.name"),
+        key("traceloop.prompt.version_name", PromptVersion),
+        key("traceloop.prompt.version_hash", PromptVersion),
+        key("traceloop.entity.name", EntityName).and_signal(),
         signal("traceloop.entity.path"),
+    ],
+    events: &[
+        EventKey { name: "gen_ai.content.completion.chunk", says: EventSays::FirstChunk },
+        EventKey { name: "llm.content.completion.chunk", says: EventSays::FirstChunk },
     ],
     source: "traceloop/openllmetry@93429cf packages/opentelemetry-semantic-conventions-ai; tags 0.10.0, 0.14.0, 0.20.0",
     ..PLAIN

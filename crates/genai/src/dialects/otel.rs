@@ -1,7 +1,8 @@
 //! OpenTelemetry GenAI semantic conventions: every generation, current keys before deprecated ones.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, general, key};
+use super::{Dialect, EventKey, EventSays, PLAIN, general, key};
+use crate::usage::{CacheSemantics, ReasoningSemantics};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "otel_genai",
@@ -9,14 +10,11 @@ pub(super) const DIALECT: Dialect = Dialect {
     keys: &[
         key("gen_ai.operation.name", Operation),
         key("gen_ai.provider.name", Provider),
-        key("gen_ai.system", Provider), // until 1.36
         key("gen_ai.request.model", RequestModel),
         key("gen_ai.response.model", ResponseModel),
         key("gen_ai.response.id", ResponseId),
         key("gen_ai.usage.input_tokens", InputTokens),
-        key("gen_ai.usage.prompt_tokens", InputTokens), // 1.26
         key("gen_ai.usage.output_tokens", OutputTokens),
-        key("gen_ai.usage.completion_tokens", OutputTokens), // 1.26
         key("gen_ai.usage.total_tokens", TotalTokens),
         key("gen_ai.usage.cache_read.input_tokens", CacheReadTokens), // 1.40
         key("gen_ai.usage.cache_read_input_tokens", CacheReadTokens),
@@ -30,7 +28,6 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("gen_ai.client.operation.time_to_first_chunk", FirstChunkSeconds), // a metric's name, used as attribute
         key("gen_ai.request.stream", Streaming),
         key("gen_ai.response.finish_reasons", FinishReason),
-        key("gen_ai.response.finish_reason", FinishReason),
         key("gen_ai.tool.name", ToolName),
         key("gen_ai.tool.call.id", ToolCallId),
         key("gen_ai.agent.name", AgentName),
@@ -46,7 +43,41 @@ pub(super) const DIALECT: Dialect = Dialect {
         general("server.address", ServerAddress),
         general("http.response.status_code", HttpStatus),
         general("http.status_code", HttpStatus),
+        general("error.code", HttpStatus),
+        key("gen_ai.response.status", HttpStatus),
+        key("gen_ai.response.status_code", HttpStatus),
+        key("openai.response.service_tier", ServiceTier),
+        key("gen_ai.response.service_tier", ServiceTier),
+        key("openai.request.service_tier", ServiceTier),
+        key("gen_ai.request.service_tier", ServiceTier),
+    ],
+    events: &[
+        EventKey { name: "exception", says: EventSays::Exception },
+        EventKey { name: "gen_ai.client.operation.exception", says: EventSays::Exception }, // 1.41
+        // Its attributes are those of the span.
+        EventKey { name: "gen_ai.client.inference.operation.details", says: EventSays::Attributes },
     ],
     source: "open-telemetry/semantic-conventions v1.41.1 model/gen-ai; open-telemetry/semantic-conventions-genai",
+    ..PLAIN
+};
+
+/// What came before `gen_ai.provider.name`. Keys that others write as well: it is the last of the table, so that any other
+/// dialect goes before it, and so do their keys.
+pub(super) const LEGACY: Dialect = Dialect {
+    name: "otel_genai_legacy",
+    title: "OpenTelemetry GenAI semantic conventions until 1.36",
+    // As the provider reports it.
+    cache: CacheSemantics::ExcludedByAnthropic,
+    reasoning: ReasoningSemantics::Included,
+    keys: &[
+        key("gen_ai.system", ProviderElsewhere).and_signal(),
+        key("gen_ai.usage.prompt_tokens", InputTokens).and_signal(), // 1.26
+        key("gen_ai.usage.completion_tokens", OutputTokens).and_signal(), // 1.26
+        key("gen_ai.response.finish_reason", FinishReason),
+        key("gen_ai.openai.response.service_tier", ServiceTier),
+        key("gen_ai.openai.request.service_tier", ServiceTier),
+    ],
+    events: &[EventKey { name: "gen_ai.choice", says: EventSays::FinishReason }], // 1.28 to 1.36
+    source: "open-telemetry/semantic-conventions v1.41.1 model/gen-ai/deprecated; open-telemetry/opentelemetry-python-contrib@466ae4c",
     ..PLAIN
 };

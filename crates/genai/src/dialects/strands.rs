@@ -11,6 +11,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     // Bedrock Converse leaves cached tokens out, the other models include them.
     cache: CacheSemantics::ByTotal,
     first_chunk_unit: Unit::Milliseconds,
+    // What an agent used in all its invocations, unless it is configured otherwise.
+    has_running_totals: true,
     keys: &[
         signal("event_loop.cycle_id"),
         key("gen_ai.tool.status", Outcome),

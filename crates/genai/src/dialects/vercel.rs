@@ -2,13 +2,14 @@
 //! OpenTelemetry's keys.)
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, Says, key, role};
+use super::{Dialect, EventKey, EventSays, PLAIN, Says, general, key, role};
 use crate::role::Role;
 use crate::usage::CacheSemantics;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "vercel_ai_sdk",
     title: "Vercel AI SDK (experimental_telemetry)",
+    scopes: &["ai"],
     // Until version 5, Anthropic's input leaves cached tokens out; version 6 tells details, see `derive`.
     cache: CacheSemantics::ExcludedByAnthropic,
     keys: &[
@@ -28,7 +29,7 @@ pub(super) const DIALECT: Dialect = Dialect {
             ],
             Role::Agent,
         ),
-        key("ai.model.provider", Provider),
+        key("ai.model.provider", ProviderElsewhere),
         key("ai.model.id", RequestModel),
         key("ai.response.model", ResponseModel),
         key("ai.response.id", ResponseId),
@@ -49,12 +50,25 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("ai.stream.msToFirstChunk", FirstChunkMillis),
         key("ai.response.finishReason", FinishReason),
         key("ai.finishReason", FinishReason),
+        key("gen_ai.finishReason", FinishReason), // until version 4
         key("ai.toolCall.name", ToolName),
         key("ai.toolCall.id", ToolCallId),
         key("ai.telemetry.functionId", AgentName),
+        general("resource.name", AgentName), // the same
         key("ai.telemetry.metadata.sessionId", ConversationId),
         key("ai.telemetry.metadata.userId", UserId),
+        key("ai.telemetry.metadata.langfusePrompt", PromptInJson),
     ],
+    events: &[EventKey { name: "ai.stream.firstChunk", says: EventSays::FirstChunk }],
     source: "vercel/ai tags 3.4.0 to 6.0.0, ed857f5 packages/otel/src/legacy-open-telemetry; corpus vercel-ai-sdk-5, -7-legacy",
+    ..PLAIN
+};
+
+/// Version 7. Everything it writes is OpenTelemetry's, but for a detail of usage and the names of its steps.
+pub(super) const VERSION_7: Dialect = Dialect {
+    name: "vercel_ai_sdk_7",
+    title: "Vercel AI SDK 7 (@ai-sdk/otel)",
+    scopes: &["gen_ai"],
+    source: "vercel/ai@ed857f5 packages/otel/src/{open-telemetry,gen-ai-format-messages,supplemental-attributes}.ts; corpus vercel-ai-sdk-7",
     ..PLAIN
 };

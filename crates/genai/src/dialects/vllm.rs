@@ -15,6 +15,9 @@ pub(super) const DIALECT: Dialect = Dialect {
         signal("gen_ai.latency.time_in_model_prefill"),
         signal("gen_ai.latency.time_in_model_decode"),
         signal("gen_ai.latency.time_in_model_inference"),
+        signal("gen_ai.latency.time_in_scheduler"),
+        signal("gen_ai.latency.time_in_model_forward"),
+        signal("gen_ai.latency.time_in_model_execute"),
     ],
     source: "vllm-project/vllm vllm/tracing.py",
     ..PLAIN

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use otlp::Text;
-use serde::Deserialize;
+use otlp::value::key_values;
+use otlp::{Text, Value};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::Usage;
-use crate::coerce::MAX_COUNT;
+use super::fields::{Field, Level, Next};
+use super::number::Number;
+use super::{Inconsistency, Usage};
+use crate::coerce::{self, Count};
 
 /// More than this is no usage object.
 const MAX_SIZE: usize = 64 * 1024;
@@ -18,138 +20,49 @@ pub(crate) struct UsageObject {
     found: [Option<u32>; Field::COUNT],
     /// Whether there is a `*_details` object: OpenAI's shape, and that of libraries which normalise.
     has_details: bool,
-    has_total: bool,
+    has_invalid: bool,
 }
 
-/// What a key of a usage object counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
-    /// Input that includes cached tokens.
-    InputInclusive,
-    /// Input of either shape: it depends on what stands beside it.
-    InputEither,
-    /// Input that never includes cached tokens.
-    InputExclusive,
-    Output,
-    /// Output that leaves reasoning out.
-    OutputExclusive,
-    CacheRead,
-    CacheWrite,
-    CacheWriteInDetails,
-    /// Parts of cache writes by time to live.
-    CacheWrite5m,
-    CacheWrite1h,
-    Reasoning,
-    ReasoningExclusive,
-    Total,
+/// Reads a usage object: JSON, a Python `repr`, or a structured value. `None` if it is none of them, or holds no count.
+pub(crate) fn object(found: Value, body: &[u8]) -> Option<UsageObject> {
+    parse(found, body, Level::Top)
 }
 
-impl Field {
-    const COUNT: usize = Self::Total as usize + 1;
+/// Reads an object with the parts of input or output, e.g. `{'cache_read': 64}` (LangSmith).
+pub(crate) fn details(found: Value, body: &[u8]) -> Option<UsageObject> {
+    parse(found, body, Level::Details)
 }
 
-/// Keys at the top of a usage object.
-const TOP: &[(&str, Field)] = &[
-    ("prompt_tokens", Field::InputInclusive),
-    ("promptTokens", Field::InputInclusive),
-    ("inputTokens", Field::InputInclusive),
-    ("prompt_token_count", Field::InputInclusive),
-    ("promptTokenCount", Field::InputInclusive),
-    ("input_tokens", Field::InputEither),
-    ("input", Field::InputExclusive),
-    ("completion_tokens", Field::Output),
-    ("completionTokens", Field::Output),
-    ("outputTokens", Field::Output),
-    ("output_tokens", Field::Output),
-    ("output", Field::OutputExclusive),
-    ("candidates_token_count", Field::OutputExclusive),
-    ("candidatesTokenCount", Field::OutputExclusive),
-    ("thoughts_token_count", Field::ReasoningExclusive),
-    ("thoughtsTokenCount", Field::ReasoningExclusive),
-    ("output_reasoning", Field::ReasoningExclusive),
-    ("output_reasoning_tokens", Field::ReasoningExclusive),
-    ("reasoning_tokens", Field::Reasoning),
-    ("reasoningTokens", Field::Reasoning),
-    ("thoughtsTokens", Field::Reasoning),
-    ("completion_reasoning_tokens", Field::Reasoning),
-    ("prompt_cached_tokens", Field::CacheRead),
-    ("prompt_cache_creation_tokens", Field::CacheWriteInDetails),
-    ("cachedContentTokens", Field::CacheRead),
-    ("cache_read_input_tokens", Field::CacheRead),
-    ("cacheReadInputTokens", Field::CacheRead),
-    ("cachedInputTokens", Field::CacheRead),
-    ("cachedPromptTokens", Field::CacheRead),
-    ("cached_content_token_count", Field::CacheRead),
-    ("cachedContentTokenCount", Field::CacheRead),
-    ("input_cache_read", Field::CacheRead),
-    ("input_cached_tokens", Field::CacheRead),
-    ("cache_creation_input_tokens", Field::CacheWrite),
-    ("cacheCreationInputTokens", Field::CacheWrite),
-    ("cacheWriteInputTokens", Field::CacheWrite),
-    ("input_cache_creation", Field::CacheWrite),
-    ("total_tokens", Field::Total),
-    ("totalTokens", Field::Total),
-    ("total", Field::Total),
-];
-
-/// Keys inside `*_details` and `*TokenDetails` objects, and inside Anthropic's `cache_creation`.
-const DETAILS: &[(&str, Field)] = &[
-    ("cached_tokens", Field::CacheRead),
-    ("cache_read", Field::CacheRead),
-    ("cacheReadTokens", Field::CacheRead),
-    ("cache_creation", Field::CacheWriteInDetails),
-    ("cache_write_tokens", Field::CacheWriteInDetails),
-    ("cache_creation_tokens", Field::CacheWriteInDetails),
-    ("cacheWriteTokens", Field::CacheWriteInDetails),
-    ("ephemeral_5m_input_tokens", Field::CacheWrite5m),
-    ("ephemeral_1h_input_tokens", Field::CacheWrite1h),
-    ("reasoning_tokens", Field::Reasoning),
-    ("reasoning", Field::Reasoning),
-    ("reasoningTokens", Field::Reasoning),
-];
-
-/// Objects inside a usage object that hold parts of its counts.
-const DETAIL_OBJECTS: &[&str] = &[
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens_details",
-    "output_tokens_details",
-    "input_token_details",
-    "output_token_details",
-    "inputTokenDetails",
-    "outputTokenDetails",
-];
-
-/// Reads a usage object written as JSON or as a Python `repr`. `None` if it is neither, or holds no count.
-pub(crate) fn parse_object(text: Text, body: &[u8]) -> Option<UsageObject> {
-    let bytes = text.bytes(body);
-    if bytes.len() > MAX_SIZE {
+fn parse(found: Value, body: &[u8], level: Level) -> Option<UsageObject> {
+    if let Value::KeyValues(list) = found {
+        let mut object = UsageObject::default();
+        object.read_pairs(list, body, level, 0);
+        return object.says_something().then_some(object);
+    }
+    let bytes = coerce::text(found, body).bytes(body);
+    if bytes.is_empty() || bytes.len() > MAX_SIZE {
         return None;
     }
-    parse_json(bytes, Level::Top).or_else(|| parse_json(&json_of_repr(bytes)?, Level::Top))
-}
-
-/// Reads an object with the parts of input or output, JSON or Python `repr`, e.g. `{'cache_read': 64}` (LangSmith).
-pub(crate) fn parse_details(text: Text, body: &[u8]) -> Option<UsageObject> {
-    let bytes = text.bytes(body);
-    if bytes.len() > MAX_SIZE {
-        return None;
-    }
-    parse_json(bytes, Level::Details).or_else(|| parse_json(&json_of_repr(bytes)?, Level::Details))
+    parse_json(bytes, level).or_else(|| parse_json(&json_of_repr(bytes)?, level))
 }
 
 /// Reads the usage objects that stand under providers' names, e.g. `{"anthropic": {"usage": {...}}}` (AI SDK).
-pub(crate) fn parse_by_provider(text: Text, body: &[u8]) -> Option<UsageObject> {
+pub(crate) fn by_provider(text: Text, body: &[u8]) -> Option<UsageObject> {
     let bytes = text.bytes(body);
-    if bytes.len() > MAX_SIZE { None } else { parse_json(bytes, Level::Providers) }
+    if bytes.is_empty() || bytes.len() > MAX_SIZE { None } else { parse_json(bytes, Level::Providers) }
+}
+
+/// Reads a usage object inside of something larger.
+pub(crate) fn seed<'de>(into: &mut UsageObject) -> impl DeserializeSeed<'de, Value = ()> {
+    Object { into, level: Level::Top, is_details: false }
 }
 
 fn parse_json(bytes: &[u8], level: Level) -> Option<UsageObject> {
     let mut object = UsageObject::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Object { into: &mut object, level }.deserialize(&mut deserializer).ok()?;
+    Object { into: &mut object, level, is_details: false }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
-    object.found.iter().any(Option::is_some).then_some(object)
+    object.says_something().then_some(object)
 }
 
 /// A Python `repr` of nested dicts as JSON: quotes doubled, `None`, `True` and `False` translated. Numbers and names are all
@@ -166,6 +79,62 @@ fn json_of_repr(bytes: &[u8]) -> Option<Vec<u8>> {
 impl UsageObject {
     fn get(&self, field: Field) -> Option<u32> {
         self.found.get(field as usize).copied().flatten()
+    }
+
+    /// Whether a count is told, or at least tried to be.
+    fn says_something(&self) -> bool {
+        self.has_invalid || self.found.iter().any(Option::is_some)
+    }
+
+    fn keep(&mut self, field: Field, tokens: Option<u32>) {
+        let slot = &mut self.found[field as usize];
+        *slot = slot.filter(|found| *found > 0).or(tokens).or(*slot);
+    }
+
+    /// Reads the counts of a structured value.
+    fn read_pairs(&mut self, list: Text, body: &[u8], level: Level, depth: u8) {
+        /// Usage in details in usage in what a provider says: no deeper.
+        const DEEPEST: u8 = 3;
+        for pair in key_values(body, list) {
+            let Ok(key) = std::str::from_utf8(pair.key.bytes(body)) else { continue };
+            match (level.next(key), pair.value) {
+                (Next::Count(field), value) => match coerce::count(value, body) {
+                    Count::Tokens(tokens) => self.keep(field, Some(tokens)),
+                    Count::Absent => {}
+                    Count::Invalid => self.has_invalid = true,
+                },
+                (Next::Object(level), Value::KeyValues(list)) if depth < DEEPEST => {
+                    self.read_pairs(list, body, level, depth + 1);
+                }
+                (Next::Details, Value::KeyValues(list)) if depth < DEEPEST => {
+                    self.has_details = true;
+                    self.read_pairs(list, body, Level::Details, depth + 1);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What is wrong with the counts by themselves.
+    pub(crate) fn flaw(&self) -> Option<Inconsistency> {
+        if self.has_invalid {
+            return Some(Inconsistency::InvalidCount);
+        }
+        // The other shapes hold more kinds of tokens than are known here, and all are in their totals.
+        let input = self.get(Field::InputInclusive).or(self.get(Field::InputEither));
+        let (Some(input), Some(output), Some(total)) = (input, self.get(Field::Output), self.get(Field::Total)) else {
+            return None;
+        };
+        let Usage { cache_read, cache_write, reasoning, .. } = self.usage(true);
+        let raw =
+            Usage { input: Some(input), output: Some(output), cache_read, cache_write, reasoning, ..Usage::default() };
+        (!raw.can_add_up_to(total)).then_some(Inconsistency::TotalMismatch)
+    }
+
+    /// Whether the total says that input leaves cached tokens out (Bedrock).
+    fn adds_up_with(&self, input: u32, cached: u32) -> bool {
+        let (Some(output), Some(total)) = (self.get(Field::Output), self.get(Field::Total)) else { return false };
+        cached > 0 && u64::from(total) == u64::from(input) + u64::from(output) + u64::from(cached)
     }
 
     /// The canonical usage, by the shape of the object. `trust_inclusive` says that the writer normalises `input_tokens` to
@@ -187,12 +156,18 @@ impl UsageObject {
             // LiteLLM 1.75 includes reads but not writes: the write then stands beside the input and in no details.
             let write_beside =
                 self.get(Field::CacheWrite).unwrap_or(0) > 0 && self.get(Field::CacheWriteInDetails).is_none();
-            Some(if write_beside { input.saturating_add(self.get(Field::CacheWrite).unwrap_or(0)) } else { input })
+            Some(if self.adds_up_with(input, cached) {
+                input.saturating_add(cached)
+            } else if write_beside {
+                input.saturating_add(self.get(Field::CacheWrite).unwrap_or(0))
+            } else {
+                input
+            })
         } else if let Some(input) = self.get(Field::InputEither) {
             let anthropic_wire = self.get(Field::CacheRead).or(self.get(Field::CacheWrite)).is_some()
-                && !self.has_total
+                && self.get(Field::Total).is_none()
                 && !self.has_details;
-            let left_out = (anthropic_wire && !trust_inclusive) || cached > input;
+            let left_out = (anthropic_wire && !trust_inclusive) || cached > input || self.adds_up_with(input, cached);
             Some(if left_out { input.saturating_add(cached) } else { input })
         } else {
             self.get(Field::InputExclusive).map(|input| input.saturating_add(cached))
@@ -207,36 +182,19 @@ impl UsageObject {
             input,
             cache_read,
             cache_write,
-            cache_write_1h: None,
+            cache_write_1h: self.get(Field::CacheWrite1h),
             output,
             reasoning: self.get(Field::Reasoning).or(reasoning_apart),
         }
     }
 }
 
-/// Where in a usage object the reading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    /// Around usage objects: every value may be one.
-    Providers,
-    /// In a usage object.
-    Top,
-    /// In one of its details objects.
-    Details,
-}
-
 /// Reads an object's counts into `into`, without keeping anything else of it.
 struct Object<'u> {
     into: &'u mut UsageObject,
     level: Level,
-}
-
-impl Object<'_> {
-    fn keep(&mut self, field: Field, tokens: u32) {
-        let slot = &mut self.into.found[field as usize];
-        *slot = slot.filter(|found| *found > 0).or(Some(tokens));
-        self.into.has_total |= field == Field::Total;
-    }
+    /// Whether it is an object of details by its key; `null` is none.
+    is_details: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -253,20 +211,20 @@ impl<'de> Visitor<'de> for Object<'_> {
         f.write_str("a usage object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.into.has_details |= self.is_details;
         while let Some(next) = map.next_key_seed(self.level)? {
             match next {
                 Next::Count(field) => {
-                    if let Some(tokens) = map.next_value::<Number>()?.0 {
-                        self.keep(field, tokens);
-                    }
+                    let Number { tokens, is_invalid } = map.next_value()?;
+                    self.into.has_invalid |= is_invalid;
+                    self.into.keep(field, tokens);
                 }
                 Next::Object(level) => {
-                    map.next_value_seed(Object { into: self.into, level })?;
+                    map.next_value_seed(Object { into: self.into, level, is_details: false })?;
                 }
                 Next::Details => {
-                    map.next_value_seed(Object { into: self.into, level: Level::Details })?;
-                    self.into.has_details = true;
+                    map.next_value_seed(Object { into: self.into, level: Level::Details, is_details: true })?;
                 }
                 Next::Nothing => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -299,14 +257,6 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// What to do with the value of a key.
-enum Next {
-    Count(Field),
-    Object(Level),
-    Details,
-    Nothing,
-}
-
 impl<'de> DeserializeSeed<'de> for Level {
     type Value = Next;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Next, D::Error> {
@@ -322,63 +272,7 @@ impl Visitor<'_> for Level {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Next, E> {
-        let counts = match self {
-            Self::Providers => return Ok(Next::Object(Self::Top)),
-            Self::Top => TOP,
-            Self::Details => DETAILS,
-        };
-        if let Some((_, field)) = counts.iter().find(|(name, _)| *name == key) {
-            return Ok(Next::Count(*field));
-        }
-        Ok(match (self, key) {
-            // Anthropic's own objects split their cache writes by age; that makes them no details object.
-            (Self::Top, "cache_creation") => Next::Object(Self::Details),
-            (Self::Top, "usage") => Next::Object(Self::Top),
-            (Self::Top, _) if DETAIL_OBJECTS.contains(&key) => Next::Details,
-            _ => Next::Nothing,
-        })
-    }
-}
-
-/// A count as a number or as anything else, which is then no count.
-struct Number(Option<u32>);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Number;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a count")
-            }
-            fn visit_u64<E>(self, tokens: u64) -> Result<Number, E> {
-                Ok(Number((tokens <= MAX_COUNT).then_some(tokens as u32)))
-            }
-            fn visit_i64<E>(self, _negative: i64) -> Result<Number, E> {
-                Ok(Number(None))
-            }
-            fn visit_f64<E>(self, tokens: f64) -> Result<Number, E> {
-                Ok(Number((0.0..=MAX_COUNT as f64).contains(&tokens).then_some(tokens as u32)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Number, E> {
-                Ok(Number(text.parse().ok()))
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
-                Ok(Number(None))
-            }
-            fn visit_unit<E>(self) -> Result<Number, E> {
-                Ok(Number(None))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Number, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Number(None))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Number, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Number(None))
-            }
-        }
-        deserializer.deserialize_any(Any)
+        Ok(self.next(key))
     }
 }
 
@@ -387,7 +281,7 @@ mod tests {
     use super::*;
 
     fn usage(json: &str) -> Usage {
-        parse_object(Text::new(0, json.len() as u32), json.as_bytes())
+        object(Value::String(Text::new(0, json.len() as u32)), json.as_bytes())
             .map(|object| object.usage(false))
             .unwrap_or_default()
     }
@@ -416,21 +310,44 @@ mod tests {
         // Anthropic wire: exclusive.
         let anthropic = r#"{"input_tokens": 198, "cache_creation_input_tokens": 32, "cache_read_input_tokens": 64, "output_tokens": 62,
             "cache_creation": {"ephemeral_5m_input_tokens": 32, "ephemeral_1h_input_tokens": 0}}"#;
-        assert_eq!(usage(anthropic), expected(294, Some(64), Some(32), 62, None));
+        let with_1h = |usage: Usage, tokens| Usage { cache_write_1h: Some(tokens), ..usage };
+        assert_eq!(usage(anthropic), with_1h(expected(294, Some(64), Some(32), 62, None), 0));
         // LangChain usage_metadata with ephemeral counts only.
         let langchain = r#"{"input_tokens": 294, "output_tokens": 62, "total_tokens": 356,
-            "input_token_details": {"cache_read": 64, "cache_creation": 0, "ephemeral_5m_input_tokens": 32}}"#;
-        assert_eq!(usage(langchain), expected(294, Some(64), Some(32), 62, None));
+            "input_token_details": {"cache_read": 64, "cache_creation": 0, "ephemeral_5m_input_tokens": 20,
+            "ephemeral_1h_input_tokens": 12}}"#;
+        assert_eq!(usage(langchain), with_1h(expected(294, Some(64), Some(32), 62, None), 12));
         // Langfuse buckets: exclusive.
         let langfuse = r#"{"input": 50, "input_cache_read": 64, "output": 20, "output_reasoning": 6, "total": 140}"#;
         assert_eq!(usage(langfuse), expected(114, Some(64), None, 26, Some(6)));
         // Gemini.
         let gemini = r#"{"prompt_token_count": 100, "candidates_token_count": 26, "thoughts_token_count": 11, "total_token_count": 137}"#;
         assert_eq!(usage(gemini), expected(100, None, None, 37, Some(11)));
+        // Bedrock Converse: exclusive, which the total shows.
+        let bedrock = r#"{"inputTokens": 10, "outputTokens": 5, "totalTokens": 79, "cacheReadInputTokens": 64, "cacheWriteInputTokens": 0}"#;
+        assert_eq!(usage(bedrock), expected(74, Some(64), Some(0), 5, None));
         // LiteLLM 1.75: the write stands beside the input.
         let litellm = r#"{'completion_tokens': 62, 'prompt_tokens': 521, 'total_tokens': 583, 'completion_tokens_details': None,
             'prompt_tokens_details': {'cached_tokens': 64}, 'cache_creation_input_tokens': 32, 'cache_read_input_tokens': 64}"#;
         assert_eq!(usage(litellm), expected(553, Some(64), Some(32), 62, None));
+    }
+
+    // What no count can be, and a total of something else, is told as such.
+    #[test]
+    fn flaws() {
+        let flaw = |json: &str| {
+            object(Value::String(Text::new(0, json.len() as u32)), json.as_bytes()).and_then(|object| object.flaw())
+        };
+        assert_eq!(flaw(r#"{"prompt_tokens": -3}"#), Some(Inconsistency::InvalidCount));
+        assert_eq!(flaw(r#"{"prompt_tokens": 3, "completion_tokens": 1e30}"#), Some(Inconsistency::InvalidCount));
+        let total = |total| {
+            flaw(&format!(
+                r#"{{"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": {total},
+            "prompt_tokens_details": {{"cached_tokens": 64}}, "completion_tokens_details": {{"reasoning_tokens": 7}}}}"#
+            ))
+        };
+        assert_eq!([120, 184, 127, 0].map(total), [None; 4]);
+        assert_eq!(total(121), Some(Inconsistency::TotalMismatch));
     }
 
     // What is not a usage object gives nothing, and never fails.

@@ -1,5 +1,8 @@
 //! What the facts of a span look like in a test.
-#![allow(missing_docs)]
+#![allow(missing_docs, dead_code)]
+
+pub(crate) mod build;
+pub(crate) mod corpus;
 
 use std::fmt::Write;
 
@@ -30,6 +33,27 @@ pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
     .unwrap();
     if facts.time_to_first_chunk.is_some() {
         line.push_str(" streamed");
+    }
+    if facts.response_model_is_weak {
+        line.push_str(" weak-model");
+    }
+    if let Some(tokens) = usage.cache_write_1h.filter(|tokens| *tokens > 0) {
+        write!(line, " write-1h={tokens}").unwrap();
+    }
+    if let Some(cost) = facts.supplied_cost {
+        write!(line, " cost={cost}").unwrap();
+    }
+    if !facts.service_tier.is_none() {
+        write!(line, " tier={}", facts.service_tier.str(body)).unwrap();
+    }
+    if facts.usage_is_running_total {
+        line.push_str(" running-total");
+    }
+    if let Some(flaw) = facts.inconsistency {
+        write!(line, " flaw={}", flaw.name()).unwrap();
+    }
+    if !facts.response_id.is_empty() {
+        write!(line, " id={}", facts.response_id.str(body)).unwrap();
     }
     if let Some(error) = facts.error {
         write!(line, " error={}/{}", error.class.name(), error.kind.str(body)).unwrap();
