@@ -1,9 +1,11 @@
 //! The series: one for every key, up to the cardinality limit, and one for the rest.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use genai::SpanFacts;
 use genai::price::{PriceRef, Prices};
+use rapidhash::RapidHashMap;
 
 use crate::family::Families;
 use crate::index::SeriesIndex;
@@ -51,10 +53,15 @@ pub(crate) struct SeriesTable {
     builder: KeyBuilder,
     /// When the open interval began.
     interval_start: u64,
+    /// Where the prices stand of models whose spans have no key of their own, by a hash of what they name.
+    other_prices: RapidHashMap<u64, Option<PriceRef>>,
 }
 
 /// Numbers of the series for what is over the limit, one a kind.
 const OVERFLOW: usize = 3;
+
+/// How many models are remembered that have no series.
+const MAX_OTHER_PRICES: usize = 10_000;
 
 impl SeriesTable {
     pub(crate) fn new(layout: Layout, limit: usize) -> Self {
@@ -67,6 +74,7 @@ impl SeriesTable {
             measured: 0,
             builder: KeyBuilder::default(),
             interval_start: 0,
+            other_prices: RapidHashMap::default(),
         }
     }
 
@@ -105,7 +113,7 @@ impl SeriesTable {
 
     /// The number of the series of a call that spans of these series report together, innermost first; `base` is among them.
     pub(crate) fn number_of_call(&mut self, base: u32, members: &[(u32, bool)]) -> Option<u32> {
-        if members.iter().all(|(number, _)| *number == base) || (base as usize) < OVERFLOW {
+        if members.iter().all(|(number, _)| *number == base) || Self::is_rest(base) {
             return Some(base);
         }
         let key = |number: u32| self.series.get(number as usize).map(|series| Key::new(&series.key));
@@ -154,6 +162,28 @@ impl SeriesTable {
         })
     }
 
+    /// Whether a number is that of a series for the rest, whose key tells nothing.
+    pub(crate) const fn is_rest(number: u32) -> bool {
+        (number as usize) < OVERFLOW
+    }
+
+    /// Where the prices of a span's models stand, if its series does not tell.
+    pub(crate) fn other_price(&mut self, body: &[u8], facts: &SpanFacts, prices: &Prices) -> Option<PriceRef> {
+        let texts = [facts.provider.bytes(body), facts.request_model.bytes(body), facts.response_model.bytes(body)];
+        let names = self.other_prices.hasher().hash_one(texts);
+        if let Some(known) = self.other_prices.get(&names) {
+            return *known;
+        }
+        // A peer that names ever new models must not fill memory.
+        if self.other_prices.len() >= MAX_OTHER_PRICES {
+            self.other_prices.clear();
+        }
+        let [provider, request, response] = texts.map(String::from_utf8_lossy);
+        let found = prices.find(&provider, &request, &response);
+        self.other_prices.insert(names, found);
+        found
+    }
+
     /// The value of a common dimension of a series.
     pub(crate) fn common(&self, number: u32, dimension: &str) -> Option<&[u8]> {
         Key::new(&self.get(number)?.key).common(self.layout(), dimension)
@@ -168,7 +198,7 @@ impl SeriesTable {
     pub(crate) fn open(&mut self, number: u32) -> Option<&mut Instruments> {
         let series = self.series.get(number as usize)?;
         let is_new = series.start == 0;
-        let is_rest = (number as usize) < OVERFLOW;
+        let is_rest = Self::is_rest(number);
         let number = match series.kind {
             Some(kind) if is_new && !is_rest && self.measured >= self.limit => kind as u32,
             _ => {

@@ -1,7 +1,7 @@
 //! From spans to counted calls: what the pipeline does with the spans of a request, and when their time has come.
 
 use bytes::Bytes;
-use genai::{Role, SpanFacts};
+use genai::{Money, Role, SpanFacts, Usage};
 
 use super::Pipeline;
 use crate::call::Call;
@@ -10,7 +10,8 @@ use crate::family::Families;
 use crate::histogram::Origin;
 use crate::key::Kind;
 use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
-use crate::pricing::{CallCost, Priceable};
+use crate::pricing::{CallCost, Priceable, Pricing};
+use crate::series::SeriesTable;
 use crate::settle::{Context, DecidedAgent, Group, Held, Merged, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
@@ -85,7 +86,8 @@ impl Pipeline {
             self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
         }
         let series = self.series.number(body, facts).unwrap_or_default();
-        let repeated = self.settle.offer(Held::new(body, facts, Context { receive_time, place, series }))?;
+        let context = self.context(body, facts, receive_time, place, series);
+        let repeated = self.settle.offer(Held::new(body, facts, context))?;
         let original = self.settle.get_mut(repeated)?;
         if original.is_waiting() {
             original.rare.get_or_insert_default().repetitions.push(place);
@@ -100,7 +102,17 @@ impl Pipeline {
             return None;
         }
         let series = self.series.number_of_kind(Kind::Call, body, facts)?;
-        Some(Box::new(Held::new(body, facts, Context { receive_time, place, series })))
+        let context = self.context(body, facts, receive_time, place, series);
+        Some(Box::new(Held::new(body, facts, context)))
+    }
+
+    fn context(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place, series: u32) -> Context {
+        let price = if SeriesTable::is_rest(series) {
+            self.series.other_price(body, facts, &self.settings.pricing.prices)
+        } else {
+            None
+        };
+        Context { receive_time, place, series, price }
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the
@@ -219,16 +231,13 @@ impl Pipeline {
 
     /// What a call costs whose models are those of a series.
     fn cost(&mut self, series: u32, merged: &Merged) -> CallCost {
-        let pricing = &self.settings.pricing;
-        let price = merged.usage.and_then(|_| self.series.price(series, &pricing.prices));
-        let counted = self.settle.get(merged.counted);
-        pricing.cost(&Priceable {
-            price,
-            time: counted.map_or(self.now, Held::called_at),
-            usage: merged.usage,
-            supplied: merged.supplied_cost,
-            service_tier: counted.map_or("", Held::service_tier),
-        })
+        match self.settle.get(merged.counted) {
+            Some(counted) => {
+                let of_span = (counted, merged.usage, merged.supplied_cost);
+                cost(&mut self.series, &self.settings.pricing, series, of_span)
+            }
+            None => CallCost::NOTHING,
+        }
     }
 
     /// What stands in the archive for a call that several spans report.
@@ -298,19 +307,14 @@ impl Pipeline {
             let outcome = SpanOutcome::new(Outcome::NotACall, Role::Agent.name(), [0; 8]);
             return self.decide(held.place, outcome);
         }
-        let pricing = &self.settings.pricing;
-        let cost = pricing.cost(&Priceable {
-            price: self.series.price(held.series, &pricing.prices),
-            time: held.called_at(),
-            usage: Some(held.usage),
-            supplied: held.supplied_cost(),
-            service_tier: held.service_tier(),
-        });
+        let usage = Some(held.usage);
+        let of_span = (&*held, usage, held.supplied_cost());
+        let cost = cost(&mut self.series, &self.settings.pricing, held.series, of_span);
         let call = Call {
             origin: held.origin(),
             duration: held.duration(),
             time_to_first_chunk: held.time_to_first_chunk,
-            usage: Some(held.usage),
+            usage,
             cost,
             error: held.error,
         };
@@ -328,4 +332,20 @@ impl Pipeline {
         self.note(&outcome);
         self.pending.decide(place, outcome);
     }
+}
+
+/// What a call costs that is counted under a span with a usage and a supplied cost, in a series.
+fn cost(
+    series: &mut SeriesTable,
+    pricing: &Pricing,
+    number: u32,
+    (counted, usage, supplied): (&Held, Option<Usage>, Option<Money>),
+) -> CallCost {
+    let price = match usage {
+        None => None,
+        Some(_) if SeriesTable::is_rest(number) => counted.price(),
+        Some(_) => series.price(number, &pricing.prices),
+    };
+    let (time, service_tier) = (counted.called_at(), counted.service_tier());
+    pricing.cost(&Priceable { price, time, usage, supplied, service_tier })
 }

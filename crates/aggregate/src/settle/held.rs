@@ -1,5 +1,6 @@
 //! A call span while it waits for the others of its call, and afterwards, while late ones may still come.
 
+use genai::price::PriceRef;
 use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
 use rapidhash::v3::rapidhash_v3;
 
@@ -82,6 +83,8 @@ pub(crate) struct Rare {
     pub(crate) split: Option<SplitReport>,
     pub(crate) supplied_cost: Option<Money>,
     pub(crate) service_tier: Box<str>,
+    /// Where its prices stand, if its series does not tell.
+    pub(crate) price: Option<PriceRef>,
     /// Where its repetitions wait for the same outcome.
     pub(crate) repetitions: Vec<Place>,
 }
@@ -93,6 +96,8 @@ pub(crate) struct Context {
     pub(crate) place: Place,
     /// Number of its series.
     pub(crate) series: u32,
+    /// Where its prices stand, if its series does not tell.
+    pub(crate) price: Option<PriceRef>,
 }
 
 impl Held {
@@ -103,12 +108,14 @@ impl Held {
             split: facts.split,
             supplied_cost: facts.supplied_cost,
             service_tier: String::from_utf8_lossy(cut(facts.service_tier.bytes(body))).into(),
+            price: context.price,
             repetitions: Vec::new(),
         };
         let has_rare = rare.error.is_some()
             || rare.split.is_some()
             || rare.supplied_cost.is_some()
-            || !rare.service_tier.is_empty();
+            || !rare.service_tier.is_empty()
+            || rare.price.is_some();
         Self {
             trace_id: facts.trace_id,
             span_id: facts.span_id,
@@ -158,6 +165,11 @@ impl Held {
     /// What its instrumentation says the call cost.
     pub(crate) fn supplied_cost(&self) -> Option<Money> {
         self.rare.as_ref()?.supplied_cost
+    }
+
+    /// Where its prices stand, if its series does not tell.
+    pub(crate) fn price(&self) -> Option<PriceRef> {
+        self.rare.as_ref()?.price
     }
 
     /// The service tier that it names; empty if it names none.

@@ -266,7 +266,7 @@ mod tests {
             ..SpanFacts::default()
         };
         let place = Place { request: 0, position: 0 };
-        Held::new(b"0123456789", &facts, Context { receive_time: 1, place, series: 3 })
+        Held::new(b"0123456789", &facts, Context { receive_time: 1, place, series: 3, price: None })
     }
 
     proptest! {
