@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::address::Address;
+use super::prices::PriceSources;
 use super::units::{duration, serde_as_text};
 
 /// `storage`.
@@ -43,11 +44,13 @@ pub struct Derive {
     pub dimensions: Vec<String>,
     /// Longer values are cut, in bytes.
     pub max_label_length: usize,
+    /// What calls cost.
+    pub prices: PriceSources,
 }
 
 impl Default for Derive {
     fn default() -> Self {
-        Self { dimensions: Vec::new(), max_label_length: 256 }
+        Self { dimensions: Vec::new(), max_label_length: 256, prices: PriceSources::default() }
     }
 }
 

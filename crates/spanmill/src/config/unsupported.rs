@@ -27,7 +27,6 @@ const LATER: &[(&str, Until)] = &[
     ("derive.settle_wait", Only("10s")),
     ("derive.settle_memory", Only("64MiB")),
     ("derive.merge_unlinked_duplicates", Only("false")),
-    ("derive.prices", Only("{ catalogue: builtin, overrides: [], supplied_cost: honour }")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.tls", Only("null")),
