@@ -39,8 +39,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             write(here, "otlp_json", &name, &json)?;
         }
     }
+    for (number, seed) in PRICES.iter().enumerate() {
+        write(here, "prices", &number.to_string(), seed.as_bytes())?;
+    }
     Ok(())
 }
+
+/// A blank is followed by what is looked for, an exclamation mark by a catalogue (see the target).
+const PRICES: &[&str] = &[
+    " openai\nft:gpt-4o-2024-08-06:org::id\ngpt-4o-20240806\n\u{1}\u{1}\0\0\u{1}\0\0\0",
+    " aws.bedrock\narn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0\n\n",
+    " \nopenrouter/google/gemini-2.5-flash-001\nmodels/gemini-2.5-flash@latest\n",
+    " https://api.x.ai/v1\ngrok-4.3-20260101\n\n",
+    r#"![{"id": "p", "provider_match": {"contains": "p"}, "model_match": {"regex": "^m(?!x)"}, "fallback_model_providers": ["q"],
+        "models": [{"id": "m", "match": {"or": [{"equals": "m"}, {"starts_with": "n"}]}, "prices": [
+        {"prices": {"input_mtok": 0.08333333333333334, "output_mtok": {"base": 1e-3, "tiers": [{"start": 5, "price": 2}]}}},
+        {"constraint": {"start_date": "2026-01-01"}, "prices": {"input_mtok": 1, "cache_read_mtok": 0.1}},
+        {"constraint": {"start_time": "00:30:00Z", "end_time": "16:30:00+01:00"}, "prices": {"requests_kcount": 5}}],
+        "price_variants": [{"when": {"processing": "batch"}, "prices": {"input_mtok": 1}}]}]}, {"id": "q", "models": []}]"#,
+];
 
 fn write(here: &Path, target: &str, name: &str, seed: &[u8]) -> std::io::Result<()> {
     let folder = here.join("corpus").join(target);

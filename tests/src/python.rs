@@ -1,4 +1,4 @@
-//! Python with the packages that users have: the official OpenTelemetry SDK, and pyarrow.
+//! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow and genai-prices.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ const PACKAGES: &[&str] = &[
     "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
     "pyarrow==26.0.1",
+    "genai-prices==0.2.3",
 ];
 
 /// A virtual environment in cargo's target directory, made once.

@@ -17,6 +17,7 @@ mod explain;
 mod model_id;
 mod overrides;
 mod rates;
+mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;

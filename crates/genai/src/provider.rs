@@ -157,6 +157,11 @@ pub(crate) fn canonical(text: Text, body: &[u8]) -> Label {
     }
 }
 
+/// The canonical name of a provider as text; empty for a framework's name, `None` for an unknown one.
+pub(crate) fn canonical_name(name: &str) -> Option<&'static str> {
+    ALIASES.find_ignoring_case(name.as_bytes()).copied()
+}
+
 static ALIASES: LazyLock<Lookup<&str>> = LazyLock::new(|| Lookup::new(PROVIDERS.iter().copied()));
 
 /// The provider that a model id speaks of, for spans that name none: the one before a slash (LiteLLM, OpenRouter), else whoever serves

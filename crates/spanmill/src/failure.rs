@@ -40,6 +40,14 @@ pub(crate) enum Failure {
         /// What is wrong.
         source: genai::DeriveError,
     },
+    /// A running server could not be asked.
+    #[error("asking the server at {address}: {reason}")]
+    Admin {
+        /// Its admin endpoint.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
     /// The demonstration could not send.
     #[error("demo: {0}")]
     Demo(String),
@@ -74,7 +82,7 @@ impl Failure {
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
             Self::Broken(_) => 70,
-            Self::Listen { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
+            Self::Listen { .. } | Self::Admin { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
             Self::Print(_) | Self::Archive(_) | Self::Io { .. } => 74,
         }
     }

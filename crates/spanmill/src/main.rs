@@ -1,6 +1,7 @@
 //! The `spanmill` command: reads the command line, runs one command, prints what went wrong. Nothing else prints errors.
 
 mod admin;
+mod admin_client;
 mod applier;
 mod commands;
 mod config;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Tell what a call to a model costs: how its price is found, and the sum line by line.
+    Prices(commands::prices::Arguments),
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
     CheckConfig {
         /// The configuration file.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         None => commands::serve::run(cli.config.as_deref()),
         Some(Command::Demo { once }) => commands::demo::run(once),
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
+        Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

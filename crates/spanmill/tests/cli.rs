@@ -263,3 +263,37 @@ fn demo_shows_what_was_counted() {
     assert_eq!(sums(shown), expected, "{shown}");
     assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "the directory is removed");
 }
+
+// A price is found as the command says, the sum is exact, and what is wrong with prices is a wrong configuration.
+#[test]
+fn prices_are_explained() {
+    let usage = ["--input", "1000000", "--cache-read", "250000", "--output", "1"];
+    let output = spanmill(&[&["prices", "openai/gpt-4o-2024-08-06", "--at", "2026-01-31"], usage.as_slice()].concat());
+    let said = stdout(&output);
+    for line in [
+        "provider openai, model gpt-4o, by equals \"gpt-4o-2024-08-06\"",
+        "input                 750000 x $2.5 / 1000000 = $1.875",
+        "cache read            250000 x $1.25 / 1000000 = $0.3125",
+        "output                     1 x $10 / 1000000 = $0.00001",
+        "cost: $2.18751",
+        "price version: genai-prices@47df840a",
+    ] {
+        assert!(said.lines().any(|said| said.trim() == line), "no {line:?} in:\n{said}");
+    }
+    let unknown = spanmill(&["prices", "no-such-model", "--input", "5"]);
+    assert!(stdout(&unknown).contains("cost: unknown, no price was found"), "{}", stdout(&unknown));
+
+    let directory = TempDir::new().unwrap();
+    let overrides =
+        file(&directory, "prices.yaml", "prices:\n  - match: \"*gpt-4o*\"\n    input: 0.1\n    batch_factor: 0.5\n");
+    let config = file(&directory, "spanmill.yaml", format!("derive: {{ prices: {{ overrides: [{overrides:?}] }} }}"));
+    let batch = spanmill(&["prices", "azure/gpt-4o", "--input", "3", "--tier", "batch", "--config", &config]);
+    assert!(stdout(&batch).contains("cost: $0.00000015\n"), "{}", stdout(&batch));
+    assert!(stdout(&batch).contains(&format!("override 1 of {overrides}, holds always")), "{}", stdout(&batch));
+
+    file(&directory, "prices.yaml", "prices:\n  - match: a\n    input: -1\n");
+    for command in [&["prices", "a", "--config", &config][..], &["check-config", &config]] {
+        assert_fails(&spanmill(command), 64, &["prices.yaml:3:5:", "expected a price that is not negative"]);
+    }
+    assert_fails(&spanmill(&["prices", "a", "--at", "tomorrow"]), 2, &["expected a date or a time"]);
+}

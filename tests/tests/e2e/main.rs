@@ -6,6 +6,7 @@ mod admin;
 mod bad_input;
 mod corpus;
 mod hostile;
+mod prices;
 mod python;
 mod shutdown;
 mod spans;

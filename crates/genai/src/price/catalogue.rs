@@ -1,18 +1,13 @@
 //! The price catalogue, in the genai-prices v2 format.
-//!
-//! Unknown keys are passed over, as the format may grow; what would change a price if it were passed over (a clause, a constraint)
-//! is refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::clause::{Clause, regex};
 use super::constraint::Constraint;
-use super::error::{Fault, PriceError};
-use super::rates::{Rates, RatesFault, Tariffs};
+use super::error::PriceError;
+use super::rates::{Rates, Tariffs};
+use super::read;
 
 /// Figures of pydantic/genai-prices (MIT, see NOTICE).
 const BUILTIN: &[u8] = include_bytes!("../../data/genai-prices-v2.json");
@@ -33,7 +28,7 @@ pub(super) struct Provider {
     pub id: String,
     pub provider_match: Option<Clause>,
     pub model_match: Option<Clause>,
-    api_pattern: Option<String>,
+    pub api_pattern: Option<String>,
     /// Providers whose models this one offers too, at their prices.
     pub fallbacks: Vec<usize>,
     /// Its models, a range of all.
@@ -82,48 +77,7 @@ impl Catalogue {
     /// # Errors
     /// What is wrong, with the provider, the model and the key where it stands.
     pub fn parse(bytes: &[u8]) -> Result<Self, PriceError> {
-        #[derive(Deserialize)]
-        struct RawProvider<'a> {
-            id: String,
-            #[serde(borrow, default)]
-            provider_match: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            model_match: Option<&'a RawValue>,
-            #[serde(default)]
-            api_pattern: Option<String>,
-            #[serde(default)]
-            fallback_model_providers: Option<Vec<String>>,
-            #[serde(borrow)]
-            models: Vec<RawModel<'a>>,
-        }
-
-        let raw: Vec<RawProvider<'_>> = serde_json::from_slice(bytes).map_err(PriceError::Format)?;
-        let numbers: BTreeMap<&str, usize> =
-            raw.iter().enumerate().rev().map(|(number, provider)| (provider.id.as_str(), number)).collect();
-        let (mut providers, mut models) = (Vec::new(), Vec::new());
-        for (number, provider) in raw.iter().enumerate() {
-            let place = |key: &str| format!("provider {:?}, {key}", provider.id);
-            let clause = |key: &str, json: Option<&RawValue>| {
-                json.map(|json| Clause::parse(json.get())).transpose().map_err(|fault| fault.at(place(key)))
-            };
-            let fallbacks = provider.fallback_model_providers.iter().flatten().map(|id| {
-                let unknown = || Fault::Provider(id.clone()).at(place("fallback_model_providers"));
-                numbers.get(id.as_str()).copied().ok_or_else(unknown)
-            });
-            let fallbacks = fallbacks.collect::<Result<_, _>>()?;
-            let first = models.len();
-            for model in &provider.models {
-                models.push(model.compile(&provider.id, number)?);
-            }
-            providers.push(Provider {
-                id: provider.id.clone(),
-                provider_match: clause("provider_match", provider.provider_match)?,
-                model_match: clause("model_match", provider.model_match)?,
-                api_pattern: provider.api_pattern.clone(),
-                fallbacks,
-                models: first..models.len(),
-            });
-        }
+        let (providers, models) = read::read(bytes)?;
         Ok(Self { providers, models, version: format!("genai-prices#{}", fingerprint(bytes)) })
     }
 
@@ -171,70 +125,6 @@ impl Catalogue {
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Catalogue({}, {} models)", self.version, self.models.len())
-    }
-}
-
-#[derive(Deserialize)]
-struct RawModel<'a> {
-    id: String,
-    #[serde(borrow, rename = "match")]
-    clause: &'a RawValue,
-    #[serde(borrow)]
-    prices: &'a RawValue,
-    #[serde(borrow, default)]
-    price_variants: Option<&'a RawValue>,
-}
-
-/// One of several prices, or a variant.
-#[derive(Deserialize)]
-struct RawPrices<'a> {
-    #[serde(default)]
-    when: BTreeMap<String, String>,
-    #[serde(borrow, default)]
-    constraint: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prices: &'a RawValue,
-}
-
-impl RawModel<'_> {
-    fn compile(&self, provider_id: &str, provider: usize) -> Result<Model, PriceError> {
-        let place = |key: &str| format!("provider {provider_id:?}, model {:?}, {key}", self.id);
-        let at = |key: &'static str| move |fault: Fault| fault.at(place(key));
-        let rates = |json: &RawValue| {
-            Rates::parse(json.get()).map_err(|RatesFault { key, fault }| {
-                fault.at(place(&key.map_or_else(|| "prices".to_owned(), |key| format!("prices.{key}"))))
-            })
-        };
-        let constraint = |json: Option<&RawValue>| {
-            json.map_or(Ok(None), |json| Constraint::parse(json.get()).map_err(at("constraint")))
-        };
-        let list = |json| {
-            let list: Result<Vec<RawPrices<'_>>, _> = serde_json::from_str(json);
-            list.map_err(Fault::from)
-        };
-
-        let mut prices = Vec::new();
-        if self.prices.get().starts_with('[') {
-            for one in list(self.prices.get()).map_err(at("prices"))? {
-                prices.push(Conditional { constraint: constraint(one.constraint)?, rates: rates(one.prices)? });
-            }
-        } else {
-            prices.push(Conditional { constraint: None, rates: rates(self.prices)? });
-        }
-        if prices.is_empty() {
-            return Err(at("prices")(Fault::Empty));
-        }
-
-        let mut variants = Vec::new();
-        for one in list(self.price_variants.map_or("[]", RawValue::get)).map_err(at("price_variants"))? {
-            if one.when.is_empty() {
-                return Err(at("price_variants")(Fault::Unconditional));
-            }
-            let (constraint, rates) = (constraint(one.constraint)?, rates(one.prices)?);
-            variants.push(Variant { when: one.when, constraint, rates });
-        }
-        let clause = Clause::parse(self.clause.get()).map_err(at("match"))?;
-        Ok(Model { id: self.id.clone(), provider, clause, prices, variants })
     }
 }
 

@@ -8,11 +8,13 @@ use super::decimal::InvalidPrice;
 #[derive(Debug, Error)]
 pub enum PriceError {
     /// It is not JSON, or no list of providers.
-    #[error("not a price catalogue in the genai-prices v2 format: {0}")]
+    #[error("not a price catalogue in the genai-prices v2 format: {}", without_place(.0))]
     Format(#[source] serde_json::Error),
     /// A part of a provider or a model is not what it should be.
     #[error("{place}: {fault}")]
     Entry {
+        /// Line and column of that part.
+        position: (usize, usize),
         /// Provider, model and key.
         place: String,
         /// What is wrong with it.
@@ -24,7 +26,7 @@ pub enum PriceError {
 #[derive(Debug, Error)]
 pub enum Fault {
     /// A value has another form than the format says.
-    #[error("{0}")]
+    #[error("{}", without_place(.0))]
     Shape(#[from] serde_json::Error),
     /// A price cannot be read exactly.
     #[error("{0}")]
@@ -57,9 +59,18 @@ pub enum Fault {
     Unconditional,
 }
 
-impl Fault {
-    /// The error of this fault at a place.
-    pub(super) fn at(self, place: impl Into<String>) -> PriceError {
-        PriceError::Entry { place: place.into(), fault: self }
+impl PriceError {
+    /// Line and column in the catalogue, from 1; column 0 is before a line's first character.
+    pub fn position(&self) -> (usize, usize) {
+        match self {
+            Self::Format(error) => (error.line(), error.column()),
+            Self::Entry { position, .. } => *position,
+        }
     }
+}
+
+/// An error without its place, which is told otherwise (and would be that in a part of the file).
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
 }

@@ -136,15 +136,17 @@ pub(super) struct Rates {
 
 impl Rates {
     /// Reads the object under `prices`. Keys that this version does not know are kept as prices of what no usage tells of.
-    pub fn parse(json: &str) -> Result<Self, RatesFault> {
-        let raw: BTreeMap<String, &RawValue> =
-            serde_json::from_str(json).map_err(|error| RatesFault { key: None, fault: error.into() })?;
+    pub fn parse(json: &str) -> Result<Self, RatesFault<'_>> {
+        let raw: BTreeMap<String, &RawValue> = match serde_json::from_str(json) {
+            Ok(raw) => raw,
+            Err(error) => return Err(RatesFault { key: "prices".to_owned(), json, fault: error.into() }),
+        };
         let mut rates = Self::default();
         for (key, value) in raw {
             let tariff = match Tariff::parse(value.get()) {
                 Ok(Some(tariff)) => tariff,
                 Ok(None) => continue,
-                Err(fault) => return Err(RatesFault { key: Some(key), fault }),
+                Err(fault) => return Err(RatesFault { key: format!("prices.{key}"), json: value.get(), fault }),
             };
             match UNITS.iter().position(|row| row.key == key) {
                 Some(unit) => rates.units[unit] = Some(tariff),
@@ -163,10 +165,11 @@ impl Rates {
 /// The tariff of every unit that has one.
 pub(super) type Tariffs<'a> = [Option<&'a Tariff>; COUNT];
 
-/// What is wrong with prices, and under which key.
+/// What is wrong with prices, under which key, and the value of that key.
 #[derive(Debug)]
-pub(super) struct RatesFault {
-    pub key: Option<String>,
+pub(super) struct RatesFault<'a> {
+    pub key: String,
+    pub json: &'a str,
     pub fault: Fault,
 }
 

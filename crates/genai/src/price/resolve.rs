@@ -3,6 +3,7 @@
 use super::Prices;
 use super::model_id::{self, Name};
 use super::vendor;
+use crate::provider::canonical_name;
 
 /// What was found: the overrides that are for the model, in order, and the model of the catalogue that holds where none of them
 /// does.
@@ -37,21 +38,22 @@ fn note(trace: &mut Trace<'_>, line: impl FnOnce() -> String) {
 impl Prices {
     /// Looks for the prices of a model.
     pub(super) fn resolve(&self, provider: &str, request: &str, response: &str, mut trace: Trace<'_>) -> Resolution {
-        let provider = provider.trim().to_lowercase();
+        let told = provider.trim().to_lowercase();
+        let provider = canonical_name(&told).unwrap_or(&told);
         let (request, response) = (model_id::names(request), model_id::names(response));
         let models = if names_profile(&request, &response) { [request, response] } else { [response, request] };
 
-        let overrides = self.matching_overrides(&provider, &models.concat(), &mut trace);
+        let overrides = self.matching_overrides(&[&told, provider], &models.concat(), &mut trace);
         let ends = overrides.last().and_then(|last| self.overrides.entries.get(*last as usize));
         if ends.is_some_and(|entry| entry.rule.holds_always()) {
             return Resolution { overrides, found: None };
         }
-        Resolution { overrides, found: self.find_in_catalogue(&provider, &models, &mut trace) }
+        Resolution { overrides, found: self.find_in_catalogue(provider, &models, &mut trace) }
     }
 
-    fn matching_overrides(&self, provider: &str, models: &[Name], trace: &mut Trace<'_>) -> Vec<u32> {
-        let mut providers = vec![provider];
-        providers.extend(vendor::catalogue_id(provider));
+    fn matching_overrides(&self, names: &[&str], models: &[Name], trace: &mut Trace<'_>) -> Vec<u32> {
+        let mut providers = names.to_vec();
+        providers.extend(names.iter().filter_map(|name| vendor::catalogue_id(name)));
         let mut matching = Vec::new();
         for (number, entry) in (0..).zip(&self.overrides.entries) {
             if !entry.rule.matches(&providers, models) {

@@ -12,6 +12,8 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
+    // Wrong prices are a wrong configuration.
+    loaded.config.derive.prices.load()?;
     print!("{}", config::effective_yaml(&loaded.config)?);
     Ok(())
 }

@@ -20,6 +20,8 @@ pub(super) fn decode<T: for<'de> Deserialize<'de> + Default>(mut document: Node,
         let mut path = KeyPath(fault.path.into_iter().rev().collect());
         match fault.kind {
             FaultKind::UnknownKey { known } => report.refuse_key(&path, known),
+            // A value may be found wanting only because a part of it was refused.
+            FaultKind::Value(_) if report.is_refused_within(&path) => {}
             FaultKind::Value(wanted) => report.refuse_value(&path, &wanted),
             FaultKind::MissingKey(key) => {
                 // A key may be missing only because its value was refused.

@@ -13,6 +13,7 @@ mod document;
 mod environment;
 pub mod error;
 pub mod exporters;
+pub mod prices;
 pub mod receivers;
 mod report;
 pub mod secret;

@@ -22,6 +22,11 @@ impl<'a> Report<'a> {
         self.refused.iter().any(|refused| refused.contains(path))
     }
 
+    /// Whether a part of a value has already been refused.
+    pub fn is_refused_within(&self, path: &KeyPath) -> bool {
+        self.refused.iter().any(|refused| path.contains(refused))
+    }
+
     /// Whether the file has a value at a path.
     pub fn is_in_file(&self, path: &KeyPath) -> bool {
         self.document.get(path).is_some()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::address::Address;
+use super::prices::PriceSources;
 use super::units::{ByteSize, duration, serde_as_text};
 
 /// `storage`.
@@ -50,6 +51,8 @@ pub struct Derive {
     pub settle_memory: ByteSize,
     /// Whether spans in different traces are one call if only their times and usage say so.
     pub merge_unlinked_duplicates: bool,
+    /// What calls cost.
+    pub prices: PriceSources,
 }
 
 impl Default for Derive {
@@ -60,6 +63,7 @@ impl Default for Derive {
             settle_wait: Duration::from_secs(10),
             settle_memory: ByteSize::mebibytes(64),
             merge_unlinked_duplicates: false,
+            prices: PriceSources::default(),
         }
     }
 }

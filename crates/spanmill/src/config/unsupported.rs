@@ -24,7 +24,6 @@ const LATER: &[(&str, Until)] = &[
     ("derive.content_hash_key", Only("null")),
     ("derive.duplicate_window", Only("30m")),
     ("derive.duplicate_max_entries", Only("2000000")),
-    ("derive.prices", Only("{ catalogue: builtin, overrides: [], supplied_cost: honour }")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.tls", Only("null")),

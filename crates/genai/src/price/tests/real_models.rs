@@ -20,6 +20,8 @@ fn spellings_of_real_models() {
         ("azure.ai.openai", "gpt-4.1-2025-04-14", "openai gpt-4.1"),
         ("azure.ai.inference", "phi-4", "azure phi-4"),
         ("", "azure/gpt-4o", "openai gpt-4o"),
+        ("az.ai.openai", "o3", "azure o3-2025-04-16"),
+        ("langchain", "gpt-4o", "openai gpt-4o"),
         ("anthropic", "claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
         ("anthropic", "claude-haiku-4-5-20251001", "anthropic claude-haiku-4-5"),
         ("anthropic", "claude-3-7-sonnet-latest", "anthropic claude-3-7-sonnet-latest"),

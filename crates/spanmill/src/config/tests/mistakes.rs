@@ -75,6 +75,14 @@ fn mistakes_are_named_with_their_place() {
             "derive: { dimensions: [a, b, a] }\n",
             r#"spanmill.yaml:1:30: "derive.dimensions[2]": expected an attribute name that is not in the list yet, found "a""#,
         ),
+        (
+            "derive: { prices: { supplied_cost: maybe } }\n",
+            r#"spanmill.yaml:1:21: "derive.prices.supplied_cost": expected one of honour, ignore, found "maybe""#,
+        ),
+        (
+            "derive: { prices: { catalog: builtin } }\n",
+            r#"spanmill.yaml:1:21: unknown key "derive.prices.catalog" (did you mean "catalogue"?), expected one of catalogue, overrides, supplied_cost"#,
+        ),
         // Ranges.
         (
             "metrics: { interval: 10ms }\n",
@@ -186,10 +194,6 @@ fn later_keys_are_not_supported_yet() {
             r#"1:11: "derive.duplicate_window" is not supported yet, the only value is 30m"#,
         ),
         (
-            "derive: { prices: { overrides: [a.yaml] } }".into(),
-            r#"1:21: "derive.prices.overrides" is not supported yet, the only value is []"#,
-        ),
-        (
             "metrics: { semconv: next }".into(),
             r#"1:12: "metrics.semconv" is not supported yet, the only value is 1.41"#,
         ),
@@ -216,7 +220,7 @@ fn later_keys_are_not_supported_yet() {
             r#"1:10: "admin.auth" is not supported yet, the only value is none"#,
         ),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 17]
+    ] as [(String, &str); 16]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -2,6 +2,7 @@
 
 mod environment;
 mod mistakes;
+mod prices;
 mod round_trip;
 mod substitution;
 mod supported;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::exporters::{Compression, OtlpExporter, PrometheusExporter, Protocol, Signal, Temporality};
+use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;
 use super::sections::{ArchiveCompression, Include};
 use super::units::ByteSize;

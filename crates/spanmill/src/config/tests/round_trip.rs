@@ -34,7 +34,12 @@ prop_compose! {
         if directory.concat().is_empty() {
             config.storage.directory = "d".into();
         }
-        config.derive = Derive { dimensions, max_label_length: limit };
+        let prices = PriceSources {
+            catalogue: if flags[2] { CatalogueSource::Builtin } else { CatalogueSource::File(format!("p{port}").into()) },
+            overrides: dimensions.iter().map(Into::into).collect(),
+            supplied_cost: if flags[3] { SuppliedCost::Honour } else { SuppliedCost::Ignore },
+        };
+        config.derive = Derive { dimensions, max_label_length: limit, prices, ..Derive::default() };
         config.metrics.interval = Duration::from_secs(seconds);
         config.exporters.prometheus = flags[1].then(|| PrometheusExporter { endpoint: Address::loopback(port) });
         if flags[2] {

@@ -62,7 +62,7 @@ derive:
   settle_wait: 11s
   settle_memory: 65MiB
   merge_unlinked_duplicates: true
-  prices: { catalogue: builtin, overrides: [], supplied_cost: honour }
+  prices: { catalogue: prices.json, overrides: [a.yaml, b.yaml], supplied_cost: ignore }
 metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
 exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
@@ -101,6 +101,10 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.derive.settle_wait, Duration::from_secs(11));
     assert_eq!(config.derive.settle_memory, ByteSize::mebibytes(65));
     assert!(config.derive.merge_unlinked_duplicates);
+    let prices = config.derive.prices;
+    assert_eq!(prices.catalogue, CatalogueSource::File("prices.json".into()));
+    assert_eq!(prices.overrides, [Path::new("a.yaml"), Path::new("b.yaml")]);
+    assert_eq!(prices.supplied_cost, SuppliedCost::Ignore);
     assert_eq!(config.metrics.interval, Duration::from_secs(60));
     assert!(config.metrics.resource_attributes.is_empty());
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
