@@ -133,8 +133,10 @@ impl<'a> Answer<'a> {
 /// Keys of usage objects.
 const USAGE: [&str; 5] = ["usage", "usage_metadata", "usageMetadata", "token_usage", "tokenUsage"];
 /// Keys of texts.
-const NAMES: [(&str, Name); 9] = [
+const NAMES: [(&str, Name); 11] = [
     ("id", Name::Id),
+    ("response_id", Name::Id),
+    ("responseId", Name::Id),
     ("model", Name::Model),
     ("model_name", Name::Model),
     ("modelVersion", Name::Model),
@@ -145,7 +147,7 @@ const NAMES: [(&str, Name); 9] = [
     ("stop_reason", Name::FinishReason),
 ];
 /// Keys of objects, or of lists of them, that are a part of the answer.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 12] = [
     "response",
     "message",
     "kwargs",
@@ -155,6 +157,9 @@ const PARTS: [&str; 9] = [
     "generations",
     "choices",
     "candidates",
+    "raw",     // LlamaIndex
+    "replies", // Haystack
+    "meta",
 ];
 
 /// An object of the answer, or a list of them.
@@ -346,6 +351,9 @@ mod tests {
         let responses = r#"{"type": "response.completed", "response": {"id": "resp_0001", "model": "gpt-4.1",
             "output": [{"id": "msg_x", "model": "no"}], "usage": {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}}}"#;
         assert_eq!(read(&[responses]), (usage(5, None, None, 3), "gpt-4.1".into(), "resp_0001".into()));
+        let gemini = r#"{"candidates": [{"finish_reason": "STOP"}], "response_id": "abc-1234", "model_version": "gemini-2.5-pro",
+            "usage_metadata": {"prompt_token_count": 114, "cached_content_token_count": 64, "candidates_token_count": 26}}"#;
+        assert_eq!(read(&[gemini]), (usage(114, Some(64), None, 26), "gemini-2.5-pro".into(), "abc-1234".into()));
     }
 
     // What was cut off gives what stands before the cut; what is no answer gives nothing, and never fails.

@@ -263,7 +263,7 @@ mod tests {
     // Types, statuses and messages of real SDKs get the class that a person would give them.
     #[test]
     fn classes_of_real_errors() {
-        let cases: [(&str, Option<u16>, &str, ErrorClass); 20] = [
+        let cases: [(&str, Option<u16>, &str, ErrorClass); 22] = [
             ("RateLimitError", None, "Error code: 429 - {'error': {'message': 'slow down'}}", ErrorClass::RateLimited),
             ("429", None, "", ErrorClass::RateLimited),
             ("APITimeoutError", None, "Request timed out.", ErrorClass::Timeout),
@@ -284,6 +284,8 @@ mod tests {
                 "Error code: 503 - The engine is currently overloaded",
                 ErrorClass::Overloaded,
             ),
+            ("InternalServerError", None, "Error code: 503 - try again", ErrorClass::Overloaded),
+            ("InternalServerError", Some(529), "try again", ErrorClass::Overloaded),
             ("InternalServerError", Some(500), "OpenAIException - Connection error.", ErrorClass::Connection),
             ("google.genai.errors.ClientError", None, "400 INVALID_ARGUMENT. {}", ErrorClass::InvalidRequest),
             ("google.genai.errors.ServerError", None, "503 UNAVAILABLE. {}", ErrorClass::Overloaded),

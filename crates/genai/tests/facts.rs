@@ -68,6 +68,15 @@ fn weak_models() {
     let answered = ("output.value", r#"{"id": "chatcmpl-17", "model": "gpt-4o-2024-08-06"}"#);
     let built = span("x", &[&either[..], &[answered]].concat());
     assert_eq!(built.facts.response_id.str(&built.body), "chatcmpl-17");
+    // Though nothing else is open.
+    let all = [
+        ("gen_ai.response.id", "chatcmpl-17"),
+        ("gen_ai.usage.output_tokens", "1"),
+        ("gen_ai.usage.cache_read.input_tokens", "0"),
+        ("gen_ai.usage.cache_write.input_tokens", "0"),
+        ("gen_ai.usage.reasoning.output_tokens", "0"),
+    ];
+    assert_eq!(weak(span("x", &[&either[..], &all, &[answered]].concat())), (false, "gpt-4o-2024-08-06".into()));
     assert_eq!(built.facts.request_model.str(&built.body), "gpt-4o");
     assert_eq!(weak(built), (false, "gpt-4o-2024-08-06".into()));
 }
