@@ -48,9 +48,8 @@ impl Coverage {
 
 /// What a call costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallCost {
-    /// What is known of it.
-    pub coverage: Coverage,
+pub(crate) struct CallCost {
+    pub(crate) coverage: Coverage,
     /// By class of tokens, at catalogue prices.
     pub(crate) catalogue: Option<Cost>,
     /// As the instrumentation supplied it.
@@ -65,19 +64,26 @@ impl CallCost {
         Self { coverage, catalogue: None, supplied: None }
     }
 
-    /// The amount; `None` if nothing is known of it.
-    pub fn total(&self) -> Option<Money> {
-        self.supplied.or_else(|| self.catalogue.map(|cost| cost.total()))
+    /// The same without its parts, as it stands on a row of the archive.
+    pub(crate) fn of_span(&self) -> SpanCost {
+        let (amount, source) = match (self.supplied, &self.catalogue) {
+            (Some(supplied), _) => (Some(supplied), "supplied"),
+            (None, Some(cost)) => (Some(cost.total()), "catalogue"),
+            (None, None) => (None, ""),
+        };
+        SpanCost { amount, source, coverage: self.coverage }
     }
+}
 
+/// What the call costs that is counted under a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanCost {
+    /// The amount; `None` if nothing is known of it.
+    pub amount: Option<Money>,
     /// Who says so: `catalogue` or `supplied`; empty if nobody does.
-    pub const fn source(&self) -> &'static str {
-        match (self.supplied, self.catalogue) {
-            (Some(_), _) => "supplied",
-            (None, Some(_)) => "catalogue",
-            (None, None) => "",
-        }
-    }
+    pub source: &'static str,
+    /// What is known of it.
+    pub coverage: Coverage,
 }
 
 /// What of a call its cost depends on.

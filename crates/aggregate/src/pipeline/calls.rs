@@ -209,7 +209,7 @@ impl Pipeline {
         let state = State::Counted { alone: group.members.len() == 1, with_usage: call.usage.is_some() };
         self.close(group, state, Some(series), |(seq, relation)| match relation {
             _ if seq == merged.counted => SpanOutcome {
-                cost: Some(call.cost),
+                cost: Some(call.cost.of_span()),
                 merged: told_by_several.clone(),
                 ..SpanOutcome::new(Outcome::Counted, reason, counted_span_id)
             },
@@ -270,9 +270,10 @@ impl Pipeline {
         }
         let adds = missing.map(|merged| merged.counted);
         self.close(group, state, Some(series), |(seq, relation)| match relation {
-            _ if adds == Some(seq) => {
-                SpanOutcome { cost, ..SpanOutcome::new(Outcome::Late, ADDS_USAGE, counted_span_id) }
-            }
+            _ if adds == Some(seq) => SpanOutcome {
+                cost: cost.map(|cost| cost.of_span()),
+                ..SpanOutcome::new(Outcome::Late, ADDS_USAGE, counted_span_id)
+            },
             relation => SpanOutcome::new(Outcome::Late, relation.map_or("", Relation::name), counted_span_id),
         });
     }
@@ -325,7 +326,7 @@ impl Pipeline {
             self.errors.add(record);
         }
         let outcome = SpanOutcome::new(Outcome::Counted, Role::Agent.name(), held.span_id);
-        self.decide(held.place, SpanOutcome { cost: Some(cost), ..outcome });
+        self.decide(held.place, SpanOutcome { cost: Some(cost.of_span()), ..outcome });
     }
 
     fn decide(&mut self, place: Place, outcome: SpanOutcome) {
