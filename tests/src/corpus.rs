@@ -88,6 +88,8 @@ pub struct Truth {
     pub calls: Vec<Call>,
     /// What should be derived.
     pub expected: Totals,
+    /// What counting every span of an ambiguous call would give.
+    pub expected_upper: Totals,
 }
 
 impl Truth {
