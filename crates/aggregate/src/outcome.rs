@@ -60,12 +60,12 @@ pub struct Merged {
     pub usage: Option<Usage>,
     /// Its failure.
     pub error: Option<ErrorClass>,
-    /// Canonical provider; empty if it was not told, as the models.
-    pub provider: Box<[u8]>,
+    /// Canonical provider; empty if it was not told, as the models; `None` if it is that of the span.
+    pub provider: Option<Box<[u8]>>,
     /// The model that was asked for.
-    pub request_model: Box<[u8]>,
+    pub request_model: Option<Box<[u8]>>,
     /// The model that answered.
-    pub response_model: Box<[u8]>,
+    pub response_model: Option<Box<[u8]>>,
 }
 
 impl SpanOutcome {

@@ -64,6 +64,11 @@ impl CallCost {
         Self { coverage, catalogue: None, supplied: None }
     }
 
+    /// Whether anything is known of it.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.supplied.is_some() || self.catalogue.is_some()
+    }
+
     /// The same without its parts, as it stands on a row of the archive.
     pub(crate) fn of_span(&self) -> SpanCost {
         let (amount, source) = match (self.supplied, &self.catalogue) {
@@ -94,6 +99,8 @@ pub(crate) struct Priceable<'a> {
     /// When it was made, nanoseconds since the Unix epoch.
     pub(crate) time: u64,
     pub(crate) usage: Option<Usage>,
+    /// Whether it generates tokens; embeddings don't.
+    pub(crate) has_output: bool,
     pub(crate) supplied: Option<Money>,
     pub(crate) service_tier: &'a str,
 }
@@ -107,7 +114,8 @@ impl Pricing {
         let Some(usage) = call.usage else { return CallCost::unknown(Coverage::UsageMissing) };
         let cost = call.price.and_then(|price| self.prices.cost(price, call.time, &usage, call.service_tier));
         let Some(cost) = cost else { return CallCost::unknown(Coverage::Unpriced) };
-        let is_whole = cost.unpriced_tokens == 0 && usage.input.is_some();
+        let is_told = usage.input.is_some() && (usage.output.is_some() || !call.has_output);
+        let is_whole = cost.unpriced_tokens == 0 && is_told;
         let coverage = if is_whole { Coverage::Priced } else { Coverage::Estimated };
         CallCost { coverage, catalogue: Some(cost), supplied: None }
     }
