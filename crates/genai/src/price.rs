@@ -14,6 +14,7 @@ mod constraint;
 mod decimal;
 mod error;
 mod explain;
+mod flat;
 mod model_id;
 mod overrides;
 mod rates;
@@ -114,7 +115,7 @@ impl Prices {
     /// Allocates nothing.
     pub fn cost(&self, price: PriceRef, time_unix_nanos: u64, usage: &Usage, service_tier: &str) -> Option<Cost> {
         let tariffs = self.tariffs(price, time_unix_nanos, service_tier)?;
-        Bill::new(&tariffs, usage).map(|bill| bill.cost())
+        flat::cost(&tariffs, usage).or_else(|| Bill::new(&tariffs, usage).map(|bill| bill.cost()))
     }
 
     fn tariffs(&self, price: PriceRef, time: u64, service_tier: &str) -> Option<Tariffs<'_>> {

@@ -270,5 +270,6 @@ fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq) -> bool) -
         && window.same_split(held).all(&mut *each)
         && window.trace_neighbours(held).filter(may_be_linked).all(&mut *each)
         && (held.parent_span_id == [0; 8] || window.with_id(held.trace_id, held.parent_span_id).all(&mut *each))
+        && window.children(held).all(&mut *each)
         && window.same_unlinked(held).all(&mut *each)
 }

@@ -89,6 +89,9 @@ pub(crate) struct Held {
     /// same without a link.
     pub(super) id_before: Seq,
     pub(super) split_before: Seq,
+    /// The newest of its children that came after it, and the one of its parent's that came before it.
+    pub(super) newest_child: Seq,
+    pub(super) sibling_before: Seq,
     pub(super) trace_before: Seq,
     pub(super) trace_after: Seq,
     pub(super) response_before: Seq,
@@ -173,6 +176,8 @@ impl Held {
             rare: has_rare.then(|| Box::new(rare)),
             id_before: Seq::NONE,
             split_before: Seq::NONE,
+            newest_child: Seq::NONE,
+            sibling_before: Seq::NONE,
             trace_before: Seq::NONE,
             trace_after: Seq::NONE,
             response_before: Seq::NONE,

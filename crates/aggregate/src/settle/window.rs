@@ -119,6 +119,11 @@ impl Window {
             span.unlinked_before = newest(unlinked, at, hasher, &span, seq, unlinked_key);
         }
         let before = span.trace_before;
+        let is_child = span.parent_span_id != [0; 8] && before != Seq::NONE;
+        let parent = if is_child { self.with_id(span.trace_id, span.parent_span_id).next() } else { None };
+        if let Some(parent) = parent.and_then(|parent| self.get_mut(parent)) {
+            span.sibling_before = std::mem::replace(&mut parent.newest_child, seq);
+        }
         self.spans.push_back(span);
         if let Some(before) = self.get_mut(before) {
             before.trace_after = seq;
@@ -163,6 +168,11 @@ impl Window {
     pub(super) fn trace_neighbours(&self, span: &Held) -> impl Iterator<Item = Seq> {
         let before = self.chain(span.trace_before, |held| held.trace_before);
         before.take(NEIGHBOURS).chain(self.chain(span.trace_after, |held| held.trace_after).take(NEIGHBOURS))
+    }
+
+    /// The children of a span that came after it, the newest first.
+    pub(super) fn children(&self, span: &Held) -> impl Iterator<Item = Seq> {
+        self.chain(span.newest_child, |held| held.sibling_before).take(NEIGHBOURS)
     }
 
     /// The spans of a trace, the newest first.

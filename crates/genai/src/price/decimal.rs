@@ -82,6 +82,12 @@ impl Price {
         (product.is_multiple_of(divisor) && exact <= MAX * ONE).then_some(Self(exact))
     }
 
+    /// Pico-dollars for each token at this price a million, if they are a whole number: up to six decimals they are.
+    pub(super) fn pico_each(self) -> Option<u64> {
+        let (pico, rest) = (self.0 / Exact::PER_PICO, self.0 % Exact::PER_PICO);
+        if rest == 0 { u64::try_from(pico).ok() } else { None }
+    }
+
     /// What so many tokens cost at this price a million, or so many requests at this price a thousand, exactly.
     pub(super) fn of(self, count: u64, unit: Per) -> Exact {
         let each = match unit {

@@ -348,10 +348,8 @@ fn multiplied(rates: &Rates, factor: Price) -> Result<Rates, String> {
     };
     let mut batch = rates.clone();
     for tariff in batch.units.iter_mut().flatten() {
-        tariff.base = times(tariff.base)?;
-        for tier in &mut tariff.tiers {
-            tier.price = times(tier.price)?;
-        }
+        let tiers = tariff.tiers.iter().map(|tier| Ok(Tier { price: times(tier.price)?, ..*tier }));
+        *tariff = Tariff::with_tiers(times(tariff.base)?, tiers.collect::<Result<_, String>>()?);
     }
     Ok(batch)
 }

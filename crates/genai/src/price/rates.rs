@@ -71,6 +71,8 @@ pub(super) struct Tariff {
     pub base: Price,
     /// Ascending.
     pub tiers: Vec<Tier>,
+    /// See [`Tariff::pico`].
+    pico: Option<u64>,
 }
 
 /// A price for calls with more input tokens than `above`.
@@ -83,7 +85,17 @@ pub(super) struct Tier {
 impl Tariff {
     /// A price without tiers.
     pub fn flat(base: Price) -> Self {
-        Self { base, tiers: Vec::new() }
+        Self { base, tiers: Vec::new(), pico: base.pico_each() }
+    }
+
+    /// A price with tiers, ascending.
+    pub fn with_tiers(base: Price, tiers: Vec<Tier>) -> Self {
+        Self { tiers, ..Self::flat(base) }
+    }
+
+    /// Pico-dollars for each token, whatever the call, if they are a whole number.
+    pub fn pico(&self) -> Option<u64> {
+        self.pico.filter(|_| self.tiers.is_empty())
     }
 
     /// The tier that a call with so many input tokens falls into, if it is above the base.
@@ -116,7 +128,8 @@ impl Tariff {
         let tier = |raw: RawTier<'_>| Ok::<_, InvalidPrice>(Tier { above: raw.start, price: price(raw.price.get())? });
         let mut tiers = raw.tiers.into_iter().map(tier).collect::<Result<Vec<_>, _>>()?;
         tiers.sort_by_key(|tier| tier.above);
-        Ok(Some(Self { base: price(raw.base.get())?, tiers }))
+        let base = price(raw.base.get())?;
+        Ok(Some(Self::with_tiers(base, tiers)))
     }
 }
 

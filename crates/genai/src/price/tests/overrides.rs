@@ -79,7 +79,8 @@ fn every_price_can_be_given() {
     let prices = with(
         r#"{"prices": [{"match": "m", "input": "1", "cache_read": "0.1", "cache_write": "1.25", "cache_write_1h": "2",
             "output": "10", "reasoning": "20", "tiers": [{"above": 999, "output": "30", "reasoning": "30"}], "batch_factor": "0.5"},
-            {"match": "n", "input": "1", "output": "10", "batch": {"input": "0.25", "output": "1"}}]}"#,
+            {"match": "n", "input": "1", "output": "10", "batch": {"input": "0.25", "output": "1"}},
+            {"match": "h", "input": "1", "output": "10", "batch_factor": "0.5"}]}"#,
     );
     let now = "2026-01-01T00:00:00Z";
     // 300 x 1 + 500 x 0.1 + 150 x 1.25 + 50 x 2 + 60 x 30 + 40 x 30
@@ -87,6 +88,7 @@ fn every_price_can_be_given() {
     assert_eq!(total(&prices, "m", now, "batch").unwrap(), "0.00181875");
     assert_eq!(total(&prices, "n", now, "default").unwrap(), "0.002");
     assert_eq!(total(&prices, "n", now, "BATCH").unwrap(), "0.00035");
+    assert_eq!(total(&prices, "h", now, "batch").unwrap(), "0.001");
 }
 
 // An override that cannot be meant is refused.

@@ -1,0 +1,92 @@
+//! What most calls cost: sound usages at prices that are a whole number of pico-dollars a token and the same for calls of any length.
+//! It is what the [`Bill`](super::bill::Bill) comes to, without one; that they agree is tested.
+
+use super::bill::Cost;
+use super::rates::{Tariff, Tariffs, Unit};
+use crate::money::Money;
+use crate::usage::Usage;
+
+/// The cost; `None` if it takes a bill to tell.
+pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
+    if tariffs[Unit::Request as usize].is_some() {
+        return None;
+    }
+    let own = |unit: Unit| tariffs[unit as usize].map(Tariff::pico);
+    // Where a part has no price of its own, it is billed as its whole.
+    let input = own(Unit::Input)??;
+    let output = own(Unit::Output)??;
+    let cache_read = own(Unit::CacheRead).unwrap_or(Some(input))?;
+    let cache_write = own(Unit::CacheWrite).unwrap_or(Some(input))?;
+    let cache_write_1h = own(Unit::CacheWrite1h).unwrap_or(Some(cache_write))?;
+    let reasoning = own(Unit::Reasoning).unwrap_or(Some(output))?;
+
+    let read = usage.cache_read.unwrap_or(0);
+    let written = usage.cache_write.unwrap_or(0);
+    let written_1h = usage.cache_write_1h.unwrap_or(0);
+    let reasoned = usage.reasoning.unwrap_or(0);
+    let uncached = usage.input?.checked_sub(read)?.checked_sub(written)?;
+    let written_5m = written.checked_sub(written_1h)?;
+    let visible = usage.output?.checked_sub(reasoned)?;
+
+    let amount = |tokens: u32, price: u64| Money::from_pico(i128::from(tokens) * i128::from(price));
+    Some(Cost {
+        input_uncached: amount(uncached, input),
+        cache_read: amount(read, cache_read),
+        cache_write: amount(written_5m, cache_write) + amount(written_1h, cache_write_1h),
+        output_visible: amount(visible, output),
+        reasoning: amount(reasoned, reasoning),
+        request: Money::ZERO,
+        unpriced_tokens: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::bill::Bill;
+    use super::super::rates::Rates;
+    use super::*;
+
+    fn price() -> impl Strategy<Value = Option<&'static str>> {
+        proptest::option::weighted(
+            0.8,
+            prop_oneof![
+                Just("3"),
+                Just("0.15"),
+                Just("1.234567"),
+                Just("0.0833333333333"),
+                Just(r#"{"base": 1, "tiers": [{"start": 9, "price": 2}]}"#)
+            ],
+        )
+    }
+
+    fn count() -> impl Strategy<Value = Option<u32>> {
+        proptest::option::weighted(0.8, 0..200_000_u32)
+    }
+
+    proptest! {
+        // Whatever the prices and the usage, it is the bill's cost, or none.
+        #[test]
+        fn it_is_what_the_bill_comes_to(prices in proptest::array::uniform7(price()), input in count(), read in count(), written in count(), long in count(), output in count(), reasoning in count()) {
+            let keys = super::super::rates::UNITS.iter().map(|row| row.key);
+            let told: Vec<String> =
+                keys.zip(prices).filter_map(|(key, price)| Some(format!("{key:?}: {}", price?))).collect();
+            let rates = Rates::parse(&format!("{{{}}}", told.join(","))).unwrap();
+            let usage =
+                Usage { input, cache_read: read, cache_write: written, cache_write_1h: long, output, reasoning };
+            if let Some(cost) = cost(&rates.tariffs(), &usage) {
+                prop_assert_eq!(Some(cost), Bill::new(&rates.tariffs(), &usage).map(|bill| bill.cost()));
+            }
+        }
+    }
+
+    // The usual prices take no bill.
+    #[test]
+    fn usual_prices_are_flat() {
+        let rates = Rates::parse(r#"{"input_mtok": 3, "cache_read_mtok": 0.3, "output_mtok": 15}"#).unwrap();
+        let usage = Usage { input: Some(1_000), cache_read: Some(600), output: Some(100), ..Usage::default() };
+        let total = cost(&rates.tariffs(), &usage).map(|cost| cost.total().to_string());
+        assert_eq!(total.as_deref(), Some("0.00288"));
+    }
+}
