@@ -3,22 +3,34 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use spanmill_genai::{Deriver, SpanFacts};
+use spanmill_genai::{Derived, Deriver, Evaluation, SpanFacts};
 use spanmill_otlp::trace::{self, Event, Scope, Span, SpanVisitor, Visitor};
 use spanmill_otlp::{Text, Value};
 
 fuzz_target!(|body: &[u8]| {
     let deriver = Deriver::default();
-    let derived = deriver.derive(body);
-    assert!(derived == deriver.derive(body), "deriving has no memory");
+    // The same bytes as logs, too: nothing breaks.
+    for evaluation in deriver.derive_logs(body).into_iter().flatten() {
+        check_evaluation(&evaluation, body);
+    }
+    let derived = deriver.derive_traces(body);
+    assert!(derived == deriver.derive_traces(body), "deriving has no memory");
 
     let mut spans = Spans(0);
     let walked = trace::walk(body, &mut spans);
     assert_eq!(derived.is_err(), walked.is_err());
-    let Ok(facts) = derived else { return };
+    let Ok(Derived { spans: facts, evaluations }) = derived else { return };
+    evaluations.iter().for_each(|evaluation| check_evaluation(evaluation, body));
     assert_eq!(facts.len(), spans.0);
     facts.iter().for_each(|span| check(span, body));
 });
+
+fn check_evaluation(evaluation: &Evaluation, body: &[u8]) {
+    assert!(evaluation.name.end() as usize <= body.len());
+    assert!(evaluation.message.end() as usize <= body.len());
+    assert!(evaluation.label.bytes(body).len() <= 64);
+    assert!(evaluation.score.is_none_or(f64::is_finite));
+}
 
 fn check(span: &SpanFacts, body: &[u8]) {
     let inside = |text: Text| assert!(text.end() as usize <= body.len());

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aggregate::{Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
 use bytes::Bytes;
 use clap::Parser;
-use genai::Deriver;
 use genai::price::{Catalogue, Overrides, Prices};
+use genai::{Derived, Deriver};
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
 
@@ -54,10 +54,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut body = payload.body().to_vec();
         payload.renew(&mut body, &mut ids, receive_time);
         let body = Bytes::from(body);
-        let mut facts = deriver.derive(&body)?;
+        let Derived { spans: mut facts, evaluations } = deriver.derive_traces(&body)?;
         index.resolve(&body, &mut facts);
         if !arguments.derive_only {
-            pipeline.apply(Logged { lsn, receive_time, record: Record::Traces { body, facts } }, drop);
+            pipeline.apply(Logged { lsn, receive_time, record: Record::Traces { body, facts, evaluations } }, drop);
         }
     }
     let lsn = arguments.requests as u64 + 1;

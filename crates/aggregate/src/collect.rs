@@ -17,7 +17,7 @@ use otlp::metrics::{
 };
 
 use crate::errors::ErrorRecord;
-use crate::histogram::{Histogram, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::histogram::{Histogram, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::instruments::{Instruments, duration_bounds};
 use crate::key::{Key, Kind, Layout, common_dimensions};
 use crate::pricing::{Costs, Coverage};
@@ -64,6 +64,13 @@ const COST: Description =
     Description { name: "spanmill.cost", unit: "{USD}", description: "What calls cost, in US dollars" };
 const PRICED_CALLS: Description =
     Description { name: "spanmill.price.calls", unit: "{call}", description: "Calls by what is known of their cost" };
+const EVALUATIONS: Description =
+    Description { name: "spanmill.evaluations", unit: "{evaluation}", description: "Results of evaluations" };
+const EVALUATION_SCORE: Description = Description {
+    name: "spanmill.evaluation.score",
+    unit: "1",
+    description: "Scores of evaluations, on the evaluator's own scale",
+};
 const INCONSISTENT: Description = Description {
     name: "spanmill.tokens.inconsistent",
     unit: "{call}",
@@ -103,6 +110,8 @@ struct Points {
     time_per_output_token: Vec<HistogramDataPoint>,
     invoke_agent_duration: Vec<HistogramDataPoint>,
     execute_tool_duration: Vec<HistogramDataPoint>,
+    evaluation_score: Vec<HistogramDataPoint>,
+    evaluations: Vec<NumberDataPoint>,
     requests: Vec<NumberDataPoint>,
     tokens: Vec<NumberDataPoint>,
     cost: Vec<NumberDataPoint>,
@@ -211,6 +220,11 @@ impl Points {
             Kind::Call => &mut self.operation_duration,
             Kind::Agent => &mut self.invoke_agent_duration,
             Kind::Tool => &mut self.execute_tool_duration,
+            Kind::Evaluation => {
+                self.evaluations.push(shape.number(measured.evaluations, None));
+                self.evaluation_score.extend(shape.scores(&measured.scores));
+                return;
+            }
         };
         for (class, histogram) in &measured.durations {
             let failure = class.map(|class| text("error.type", class.metric_value()));
@@ -273,12 +287,14 @@ impl Points {
             (TIME_PER_OUTPUT_TOKEN, self.time_per_output_token),
             (INVOKE_AGENT_DURATION, self.invoke_agent_duration),
             (EXECUTE_TOOL_DURATION, self.execute_tool_duration),
+            (EVALUATION_SCORE, self.evaluation_score),
         ];
         let sums = [
             (REQUESTS, self.requests),
             (TOKEN_CLASSES, self.tokens),
             (COST, self.cost),
             (PRICED_CALLS, self.priced_calls),
+            (EVALUATIONS, self.evaluations),
             (SPANS, self.spans),
             (INCONSISTENT, self.inconsistent),
             (SETTLED_EARLY, self.settled_early),
@@ -325,6 +341,20 @@ impl PointShape {
             value: Some(value),
             ..NumberDataPoint::default()
         }
+    }
+
+    /// Scores. Bounds below zero are told where a score lies there, and then no sum: OTLP has none of measurements that can be
+    /// negative, and OpenMetrics none beside bounds that are.
+    fn scores(&self, scores: &Histogram) -> Option<HistogramDataPoint> {
+        let mut point = self.histogram(scores, SCORES, None)?;
+        if scores.min < 0.0 {
+            point.sum = None;
+            return Some(point);
+        }
+        let negative = SCORES.partition_point(|bound| *bound < 0.0);
+        point.explicit_bounds.drain(..negative);
+        point.bucket_counts.drain(..negative);
+        Some(point)
     }
 
     fn histogram(&self, histogram: &Histogram, bounds: &[f64], more: Option<KeyValue>) -> Option<HistogramDataPoint> {

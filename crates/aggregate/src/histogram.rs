@@ -16,6 +16,13 @@ pub(crate) const AGENT_SECONDS: &[f64] =
     &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6, 819.2];
 /// Bounds of times per output token in seconds (semconv 1.41, `gen_ai.server.time_per_output_token`).
 pub(crate) const TOKEN_SECONDS: &[f64] = &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+/// Bounds of evaluation scores. Nobody says on which scale a score is, so these fit the four that are used: 0 to 1 in tenths; -1
+/// to 1, whose lower half is rarer and coarser; 1 to 5, a bucket a grade; and 0 to 100 in tens, up to which grades of 1 to 10
+/// are told apart in two.
+pub(crate) const SCORES: &[f64] = &[
+    -1.0, -0.5, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0, 30.0, 40.0,
+    50.0, 60.0, 70.0, 80.0, 90.0, 100.0,
+];
 
 /// A measurement that leads to its trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +68,13 @@ impl Histogram {
 
     /// Adds a measurement to the bucket whose upper bound is the first that is not below it.
     pub(crate) fn record(&mut self, bounds: &[f64], value: f64, origin: &Origin) {
+        let bucket = self.add(bounds, value);
+        let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
+        self.keep(bucket, exemplar);
+    }
+
+    /// Adds a measurement that leads to no trace; tells its bucket.
+    pub(crate) fn add(&mut self, bounds: &[f64], value: f64) -> u8 {
         if self.counts.is_empty() {
             self.counts = vec![0; bounds.len() + 1].into();
             (self.min, self.max) = (value, value);
@@ -73,8 +87,7 @@ impl Histogram {
         self.sum += value;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
-        self.keep(bucket as u8, exemplar);
+        bucket as u8
     }
 
     fn keep(&mut self, bucket: u8, exemplar: Exemplar) {

@@ -3,7 +3,7 @@
 use genai::{ErrorClass, TokenClasses, Usage};
 
 use crate::call::{Call, seconds};
-use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::key::Kind;
 use crate::pricing::Costs;
 
@@ -22,6 +22,8 @@ pub(crate) struct Instruments {
     pub(crate) durations: Vec<(Option<ErrorClass>, Histogram)>,
     pub(crate) time_to_first_chunk: Histogram,
     pub(crate) time_per_output_token: Histogram,
+    pub(crate) evaluations: u64,
+    pub(crate) scores: Histogram,
 }
 
 impl Instruments {
@@ -63,6 +65,16 @@ impl Instruments {
         self.duration(duration_bounds(kind), error, nanos, origin);
     }
 
+    /// Counts the result of an evaluation, and the span that it leads to, if it leads to one.
+    pub(crate) fn evaluate(&mut self, score: Option<f64>, evaluated: Option<&Origin>) {
+        self.evaluations += 1;
+        match (score, evaluated) {
+            (Some(score), Some(origin)) => self.scores.record(SCORES, score, origin),
+            (Some(score), None) => drop(self.scores.add(SCORES, score)),
+            (None, _) => {}
+        }
+    }
+
     fn duration(&mut self, bounds: &[f64], error: Option<ErrorClass>, nanos: u64, origin: &Origin) {
         self.durations_of(error).record(bounds, seconds(nanos), origin);
     }
@@ -92,6 +104,8 @@ impl Instruments {
         }
         self.time_to_first_chunk.merge(&newer.time_to_first_chunk);
         self.time_per_output_token.merge(&newer.time_per_output_token);
+        self.evaluations += newer.evaluations;
+        self.scores.merge(&newer.scores);
     }
 }
 
@@ -99,6 +113,6 @@ impl Instruments {
 pub(crate) const fn duration_bounds(kind: Kind) -> &'static [f64] {
     match kind {
         Kind::Agent => AGENT_SECONDS,
-        Kind::Call | Kind::Tool => SECONDS,
+        Kind::Call | Kind::Tool | Kind::Evaluation => SECONDS,
     }
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use genai::{Role, SpanFacts};
+use genai::{Evaluation, Role, SpanFacts};
 use otlp::trace::{RESOURCE_ATTRIBUTES, SPAN_ATTRIBUTES, attributes};
 use otlp::{Text, Value};
 
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Agent,
     /// Tools.
     Tool,
+    /// Results of evaluations.
+    Evaluation,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ pub(crate) const fn common_dimensions(kind: Kind) -> &'static [&'static str] {
         }
         Kind::Agent => &["gen_ai.operation.name", "gen_ai.agent.name"],
         Kind::Tool => &["gen_ai.operation.name", "gen_ai.tool.name"],
+        Kind::Evaluation => &["gen_ai.evaluation.name", "gen_ai.evaluation.score.label"],
     }
 }
 
@@ -81,13 +84,7 @@ impl KeyBuilder {
     /// The key of a span in series of a kind.
     #[inline]
     pub(crate) fn key_of_kind(&mut self, kind: Kind, layout: &Layout, body: &[u8], facts: &SpanFacts) -> &[u8] {
-        match self.resource {
-            Some((resource, end)) if resource == facts.resource => self.key.truncate(end),
-            _ => self.begin_resource(layout, body, facts),
-        }
-        if let Some(first) = self.key.first_mut() {
-            *first = kind as u8;
-        }
+        self.begin_key(kind, layout, body, facts.resource);
         let max = layout.max_label_length;
         self.push(facts.operation.bytes(body), max);
         match kind {
@@ -98,26 +95,50 @@ impl KeyBuilder {
             }
             Kind::Agent => self.push(facts.agent_name.bytes(body), max),
             Kind::Tool => self.push(facts.tool_name.bytes(body), max),
+            // No span is an evaluation.
+            Kind::Evaluation => {}
         }
         if !layout.dimensions.is_empty() {
-            self.push_dimensions(layout, body, facts);
+            self.push_dimensions(layout, body, (facts.span, SPAN_ATTRIBUTES), facts.resource);
         }
         &self.key
     }
 
-    #[cold]
-    fn begin_resource(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) {
-        self.key.clear();
-        self.key.push(0);
-        for wanted in &layout.resource_attributes {
-            self.push_attribute(body, wanted, layout.max_label_length, &[(facts.resource, RESOURCE_ATTRIBUTES)]);
+    /// The key of an evaluation's series.
+    pub(crate) fn key_of_evaluation(&mut self, layout: &Layout, body: &[u8], evaluation: &Evaluation) -> &[u8] {
+        self.begin_key(Kind::Evaluation, layout, body, evaluation.resource);
+        self.push(evaluation.name.bytes(body), layout.max_label_length);
+        self.push(evaluation.label.bytes(body), layout.max_label_length);
+        if !layout.dimensions.is_empty() {
+            self.push_dimensions(layout, body, evaluation.attributes(), evaluation.resource);
         }
-        self.resource = Some((facts.resource, self.key.len()));
+        &self.key
+    }
+
+    #[inline]
+    fn begin_key(&mut self, kind: Kind, layout: &Layout, body: &[u8], resource: Text) {
+        match self.resource {
+            Some((begun, end)) if begun == resource => self.key.truncate(end),
+            _ => self.begin_resource(layout, body, resource),
+        }
+        if let Some(first) = self.key.first_mut() {
+            *first = kind as u8;
+        }
     }
 
     #[cold]
-    fn push_dimensions(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) {
-        let places = [(facts.span, SPAN_ATTRIBUTES), (facts.resource, RESOURCE_ATTRIBUTES)];
+    fn begin_resource(&mut self, layout: &Layout, body: &[u8], resource: Text) {
+        self.key.clear();
+        self.key.push(0);
+        for wanted in &layout.resource_attributes {
+            self.push_attribute(body, wanted, layout.max_label_length, &[(resource, RESOURCE_ATTRIBUTES)]);
+        }
+        self.resource = Some((resource, self.key.len()));
+    }
+
+    #[cold]
+    fn push_dimensions(&mut self, layout: &Layout, body: &[u8], own: (Text, u32), resource: Text) {
+        let places = [own, (resource, RESOURCE_ATTRIBUTES)];
         for wanted in &layout.dimensions {
             self.push_attribute(body, wanted, layout.max_label_length, &places);
         }
@@ -186,6 +207,7 @@ impl<'a> Key<'a> {
         match self.bytes.first() {
             Some(1) => Kind::Agent,
             Some(2) => Kind::Tool,
+            Some(3) => Kind::Evaluation,
             _ => Kind::Call,
         }
     }

@@ -12,6 +12,7 @@
 mod call;
 mod collect;
 mod errors;
+mod evaluated;
 mod family;
 mod fingerprint;
 mod histogram;

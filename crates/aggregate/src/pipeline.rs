@@ -1,6 +1,7 @@
 //! Applies the records of the log in their order. All state of what was counted is in here.
 
 mod calls;
+mod evaluations;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use otlp::metrics::AggregationTemporality;
 
 use crate::collect::{Collector, Interval, Window, error_logs};
 use crate::errors::ErrorIndex;
+use crate::evaluated::Evaluated;
 use crate::index::SeriesIndex;
 use crate::key::Layout;
 use crate::pending::Pending;
@@ -62,6 +64,7 @@ pub struct Pipeline {
     pending: Pending,
     series: SeriesTable,
     errors: ErrorIndex,
+    evaluated: Evaluated,
     /// What was counted in closed intervals.
     tally: Tally,
     /// What was counted in the open interval.
@@ -81,6 +84,7 @@ impl Pipeline {
             pending: Pending::new(settings.pending, settings.pricing.prices.version()),
             series: SeriesTable::new(settings.layout.clone(), settings.cardinality_limit),
             errors: ErrorIndex::new(settings.error_records),
+            evaluated: Evaluated::default(),
             tally: Tally::default(),
             open_tally: Tally::default(),
             group: Group::default(),
@@ -107,7 +111,8 @@ impl Pipeline {
             self.settle_until(until);
         }
         match record {
-            Record::Traces { body, facts } => {
+            Record::Traces { body, facts, evaluations } => {
+                self.evaluations(&body, &evaluations, receive_time);
                 let request = self.pending.begin(lsn, receive_time, &body, facts.len());
                 self.spans(&body, &facts, receive_time, request);
                 self.pending.complete(facts);
@@ -116,6 +121,7 @@ impl Pipeline {
                     self.emit_decided(&mut emit);
                 }
             }
+            Record::Logs { body, evaluations } => self.evaluations(&body, &evaluations, receive_time),
             Record::ExportInterval => emit(Effect::Interval(self.close_interval())),
             Record::Drain => self.settle_until(u64::MAX),
             // Its time is all that it brings.

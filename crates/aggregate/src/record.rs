@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use genai::SpanFacts;
+use genai::{Evaluation, SpanFacts};
 
 use crate::outcome::SpanOutcome;
 
@@ -19,6 +19,16 @@ pub enum Record {
         body: Bytes,
         /// One a span.
         facts: Vec<SpanFacts>,
+        /// What is said of spans on these spans.
+        evaluations: Vec<Evaluation>,
+    },
+    /// Evaluations in log records: the protobuf body of an `ExportLogsServiceRequest`, and what it tells. Appended only if it
+    /// tells any.
+    Logs {
+        /// The inflated, redacted body.
+        body: Bytes,
+        /// In the order of the log records.
+        evaluations: Vec<Evaluation>,
     },
     /// The log's time has come this far. Written only while something waits for time.
     Tick,

@@ -3,8 +3,8 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use genai::SpanFacts;
 use genai::price::{PriceRef, Prices};
+use genai::{Evaluation, SpanFacts};
 use rapidhash::RapidHashMap;
 
 use crate::family::Families;
@@ -58,15 +58,15 @@ pub(crate) struct SeriesTable {
 }
 
 /// Numbers of the series for what is over the limit, one a kind.
-const OVERFLOW: usize = 3;
+const OVERFLOW: usize = 4;
 
 /// How many models are remembered that have no series.
 const MAX_OTHER_PRICES: usize = 10_000;
 
 impl SeriesTable {
     pub(crate) fn new(layout: Layout, limit: usize) -> Self {
-        let overflow =
-            [Kind::Call, Kind::Agent, Kind::Tool].map(|kind| Series { kind: Some(kind), ..Series::default() });
+        let overflow = [Kind::Call, Kind::Agent, Kind::Tool, Kind::Evaluation]
+            .map(|kind| Series { kind: Some(kind), ..Series::default() });
         Self {
             index: Arc::new(SeriesIndex::new(layout)),
             series: overflow.into(),
@@ -107,6 +107,14 @@ impl SeriesTable {
     pub(crate) fn number_of_kind(&mut self, kind: Kind, body: &[u8], facts: &SpanFacts) -> Option<u32> {
         let mut builder = std::mem::take(&mut self.builder);
         let number = self.number_of_key(builder.key_of_kind(kind, self.index.layout(), body, facts));
+        self.builder = builder;
+        number
+    }
+
+    /// The number of an evaluation's series.
+    pub(crate) fn number_of_evaluation(&mut self, body: &[u8], evaluation: &Evaluation) -> Option<u32> {
+        let mut builder = std::mem::take(&mut self.builder);
+        let number = self.number_of_key(builder.key_of_evaluation(self.index.layout(), body, evaluation));
         self.builder = builder;
         number
     }

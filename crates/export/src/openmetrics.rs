@@ -151,7 +151,10 @@ impl Page {
         if let Some(sum) = point.sum {
             self.sample(&format!("{name}_sum"), labels, &Number(sum).to_string(), None);
         }
-        self.sample(&format!("{name}_count"), labels, &all, None);
+        // OpenMetrics has both or none.
+        if point.sum.is_some() || self.format == Format::PrometheusText {
+            self.sample(&format!("{name}_count"), labels, &all, None);
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &str, value: &str, exemplar: Option<&Exemplar>) {

@@ -144,6 +144,35 @@ fn order_is_of_no_consequence() {
     assert_eq!(render(&reversed, Format::OpenMetrics), render(&sample(), Format::OpenMetrics));
 }
 
+/// Scores below zero, which OTLP tells without a sum.
+fn with_scores() -> ExportMetricsServiceRequest {
+    let point = HistogramDataPoint {
+        count: 2,
+        bucket_counts: vec![0, 1, 1],
+        explicit_bounds: vec![-1.0, 0.0],
+        ..Default::default()
+    };
+    let histogram =
+        Histogram { data_points: vec![point], aggregation_temporality: AggregationTemporality::Cumulative as i32 };
+    let scores = metric("spanmill.evaluation.score", "1", metric::Data::Histogram(histogram));
+    let mut request = sample();
+    request.resource_metrics.push(resource(&[("service.name", "judge")], vec![scores]));
+    request
+}
+
+// A histogram without sum has no count in OpenMetrics, where the two belong together.
+#[test]
+fn no_count_without_sum() {
+    let name = "spanmill_evaluation_score_";
+    let kinds = |format| {
+        let page = render(&with_scores(), format);
+        let samples = page.lines().filter_map(|line| line.strip_prefix(name)?.split('{').next().map(str::to_owned));
+        samples.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(Format::OpenMetrics), ["bucket", "bucket", "bucket"]);
+    assert_eq!(kinds(Format::PrometheusText), ["bucket", "bucket", "bucket", "count"]);
+}
+
 // An empty state is an empty page, not an invalid one.
 #[test]
 fn nothing_to_show() {
@@ -171,10 +200,11 @@ fn reference_parser_agrees() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    parser.stdin.take().unwrap().write_all(render(&sample(), Format::OpenMetrics).as_bytes()).unwrap();
+    parser.stdin.take().unwrap().write_all(render(&with_scores(), Format::OpenMetrics).as_bytes()).unwrap();
     let output = parser.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let families = "gen_ai_client_operation_duration_seconds spanmill_cost spanmill_load_ratio spanmill_requests\n";
+    let families = "gen_ai_client_operation_duration_seconds spanmill_cost spanmill_evaluation_score spanmill_load_ratio \
+                    spanmill_requests\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), families);
 }
 

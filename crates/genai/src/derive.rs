@@ -1,8 +1,10 @@
-//! The walk over a request that makes one [`SpanFacts`] of each span.
+//! The walk over a request that makes one [`SpanFacts`] of each span, and [`Evaluation`]s of what is said of spans.
 
 mod answer;
+mod evaluation;
 mod failure;
 mod found;
+mod logs;
 mod names;
 mod role;
 mod split;
@@ -13,8 +15,10 @@ use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, SpanVisitor, Visitor, at
 use otlp::{Text, Value, WireError};
 
 use self::found::{Exception, Found};
+use self::logs::LogDerivation;
 use crate::coerce;
-use crate::dialects::{DialectId, EventSays, Fact, Plain, Table};
+use crate::dialects::{DialectId, EventSays, Fact, PatternMatch, Plain, Table};
+use crate::evaluation::Evaluation;
 use crate::facts::SpanFacts;
 
 /// Derives the facts of requests. It has no state beyond the table: one serves any number of threads.
@@ -35,11 +39,20 @@ impl Deriver {
     /// # Errors
     /// The body is malformed protobuf, or holds more than [`MAX_SPANS`] spans. Nothing is derived then.
     pub fn derive(&self, body: &[u8]) -> Result<Vec<SpanFacts>, DeriveError> {
+        Ok(self.derive_traces(body)?.spans)
+    }
+
+    /// All that an `ExportTraceServiceRequest` tells.
+    ///
+    /// # Errors
+    /// As [`Self::derive`], or more than [`MAX_EVALUATIONS`] evaluations.
+    pub fn derive_traces(&self, body: &[u8]) -> Result<Derived, DeriveError> {
         let mut derivation = Derivation {
             body,
             table: self.table,
             // A span of real clients is seldom smaller than this: one allocation, seldom too large.
             facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
+            evaluations: Vec::new(),
             resource: Text::default(),
             service: Text::default(),
             scope: Scope::default(),
@@ -50,14 +63,41 @@ impl Deriver {
         if derivation.facts.len() > MAX_SPANS {
             return Err(DeriveError::TooManySpans);
         }
-        Ok(derivation.facts)
+        let evaluations = within_limit(derivation.evaluations)?;
+        Ok(Derived { spans: derivation.facts, evaluations })
     }
+
+    /// The evaluations in an `ExportLogsServiceRequest`; log records tell nothing else.
+    ///
+    /// # Errors
+    /// The body is malformed protobuf, or holds more than [`MAX_EVALUATIONS`] evaluations.
+    pub fn derive_logs(&self, body: &[u8]) -> Result<Vec<Evaluation>, DeriveError> {
+        let mut derivation = LogDerivation::new(body, self.table);
+        otlp::logs::walk(body, &mut derivation)?;
+        within_limit(derivation.evaluations)
+    }
+}
+
+/// What a trace request tells.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Derived {
+    /// The facts of its spans, in their order.
+    pub spans: Vec<SpanFacts>,
+    /// The evaluations on its spans, in the order of the spans. Few requests have any.
+    pub evaluations: Vec<Evaluation>,
 }
 
 /// Spans that one request may hold. A span can be two bytes long and its facts take some hundred, so without a limit a small body
 /// could ask for a lot of memory. Real clients send some hundred spans at once, Collectors some thousand; at 1 KiB a span this many
 /// are what OTLP's limit of 64 MiB lets through.
 pub const MAX_SPANS: usize = 65_536;
+
+/// Evaluations that one request may hold, for the same reason.
+pub const MAX_EVALUATIONS: usize = 65_536;
+
+fn within_limit(evaluations: Vec<Evaluation>) -> Result<Vec<Evaluation>, DeriveError> {
+    if evaluations.len() > MAX_EVALUATIONS { Err(DeriveError::TooManyEvaluations) } else { Ok(evaluations) }
+}
 
 /// Why nothing was derived from a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +108,16 @@ pub enum DeriveError {
     /// It holds more than [`MAX_SPANS`] spans.
     #[error("request holds more than {MAX_SPANS} spans")]
     TooManySpans,
+    /// It holds more than [`MAX_EVALUATIONS`] evaluations.
+    #[error("request holds more than {MAX_EVALUATIONS} evaluations")]
+    TooManyEvaluations,
 }
 
 struct Derivation<'a> {
     body: &'a [u8],
     table: &'static Table,
     facts: Vec<SpanFacts>,
+    evaluations: Vec<Evaluation>,
     resource: Text,
     service: Text,
     scope: Scope,
@@ -123,6 +167,7 @@ impl SpanVisitor for Derivation<'_> {
             Fact::Role { .. } => found.keep_role(row, coerce::text(value, self.body), self.body),
             Fact::Own(plain) => found.keep_aside(row, plain, value),
             Fact::Presence => {}
+            Fact::Evaluation(part) => self.keep_evaluation("", 0, part, value),
         }
     }
 
@@ -135,6 +180,7 @@ impl SpanVisitor for Derivation<'_> {
                 self.first_chunk(event);
                 self.found.keep_chunk(event, key);
             }
+            EventSays::Evaluation => self.keep_evaluation_event(event),
             EventSays::FinishReason | EventSays::Attributes => self.attributes_of(event, says),
         }
     }
@@ -150,6 +196,9 @@ impl SpanVisitor for Derivation<'_> {
             self.fill(last, span);
         }
         self.facts = facts;
+        if !self.found.evaluations.is_empty() {
+            self.evaluations_of(span);
+        }
         self.found.clear();
     }
 }
@@ -167,16 +216,24 @@ impl Derivation<'_> {
         false
     }
 
-    /// Takes a key that is known by what it begins and ends with, where its dialect's scope says that it means that.
+    /// Takes a key that is known by what it begins and ends with, if it means that here.
     #[cold]
     fn pattern(&mut self, key: &[u8], value: Value) {
-        let is_empty = matches!(value, Value::String(text) if text.is_empty());
-        if let Some(row) = self.table.pattern(key, self.scope_dialect)
-            && let Fact::Own(plain) = row.fact
-            && !is_empty
-        {
-            self.found.dialect = self.found.dialect.min(DialectId::ANY);
-            self.found.keep(plain, row.rank, value);
+        let Some(PatternMatch { before, between, row }) = self.table.pattern(key, self.scope_dialect) else { return };
+        if matches!(value, Value::String(text) if text.is_empty()) {
+            return;
+        }
+        match row.fact {
+            Fact::Own(plain) => {
+                self.found.dialect = self.found.dialect.min(DialectId::ANY);
+                self.found.keep(plain, row.rank, value);
+            }
+            Fact::Evaluation(part) => {
+                if let Some(number) = std::str::from_utf8(between).ok().and_then(|number| number.parse().ok()) {
+                    self.keep_evaluation(before, number, part, value);
+                }
+            }
+            Fact::Presence | Fact::Role { .. } | Fact::Plain(_) => {}
         }
     }
 

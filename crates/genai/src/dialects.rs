@@ -13,7 +13,7 @@ use crate::role::Role;
 use crate::usage::{CacheSemantics, ReasoningSemantics};
 
 pub use docs::documentation;
-pub(crate) use table::{Row, Table};
+pub(crate) use table::{PatternMatch, Row, Table};
 
 mod agentops;
 mod anthropic_platform;
@@ -169,6 +169,8 @@ pub enum EventSays {
     FinishReason,
     /// Its attributes say what attributes of the span would say.
     Attributes,
+    /// The result of an evaluation of the span. Log records of this name say it of theirs.
+    Evaluation,
 }
 
 /// A unit of time.
@@ -229,6 +231,12 @@ const fn pattern(name: &'static str, plain: Plain) -> Key {
     own(name, plain)
 }
 
+/// A key that tells a part of an evaluation's result, on any span; `*` stands for the place in a list. It tells nothing of the
+/// span itself: whatever was evaluated need not be GenAI.
+const fn evaluation(name: &'static str, part: EvaluationPart) -> Key {
+    Key { name, fact: Fact::Evaluation(part), is_signal: false, is_genai: false }
+}
+
 /// A key that tells the role, and so the dialect.
 const fn role(name: &'static str, values: &'static [(&'static str, Says)], otherwise: Role) -> Key {
     Key { name, fact: Fact::Role { values, otherwise: Some(otherwise) }, is_signal: true, is_genai: true }
@@ -268,6 +276,21 @@ pub enum Fact {
     Plain(Plain),
     /// A plain fact, if the span speaks the dialect of the key.
     Own(Plain),
+    /// A part of an evaluation's result.
+    Evaluation(EvaluationPart),
+}
+
+/// What a key can tell of an evaluation. Explanations are not read: they are no dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvaluationPart {
+    /// What was evaluated.
+    Name,
+    /// The score.
+    Score,
+    /// The score in a word.
+    Label,
+    /// JSON with scores, each under its name.
+    Scores,
 }
 
 /// What a role's value says.

@@ -3,10 +3,12 @@
 //! - [`trace::walk`] reads an `ExportTraceServiceRequest` once, borrowing: a [`trace::Visitor`] is told what is in it.
 //! - [`value`] holds attribute values, [`wire`] the protobuf encoding and its errors.
 //! - [`json`] turns OTLP/JSON into the protobuf body, so that there is one form behind the edge.
+//! - [`logs::walk`] reads an `ExportLogsServiceRequest` likewise.
 //! - [`metrics`] and [`logs`] write what leaves.
 //!
 //! Pure: no I/O, no async, no clock, no logging. Malformed input is an error with its place, never a panic.
 
+mod envelope;
 pub mod json;
 pub mod logs;
 pub mod metrics;

@@ -1,7 +1,11 @@
-//! Writes `ExportLogsServiceRequest`: the constructor that a log record needs.
+//! `ExportLogsServiceRequest`: [`walk`] reads it once, and [`Log`] is the constructor that a log record needs.
+
+mod read;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 pub use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
+
+pub use read::{RECORD_ATTRIBUTES, Record, Visitor, walk};
 
 /// What a log record says; the ids make it lead to its trace.
 #[derive(Debug, Clone, Default)]

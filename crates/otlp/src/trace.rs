@@ -2,7 +2,9 @@
 //!
 //! Source: opentelemetry-proto v1.11, `collector/trace/v1/trace_service.proto` and `trace/v1/trace.proto`.
 
-use crate::value::{KeyValue, Value, read_key_value};
+use crate::envelope::{self, Fields, Items, ranges};
+pub use crate::envelope::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Scope, attributes, check_envelope};
+use crate::value::{Value, read_key_value};
 use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireError, key};
 
 /// What [`walk`] tells, in this order: a resource with its attributes, then each scope, then its spans.
@@ -25,19 +27,6 @@ pub trait SpanVisitor {
     fn link(&mut self, _link: Link) {}
     /// The span is complete.
     fn span(&mut self, span: &Span);
-}
-
-/// `opentelemetry.proto.common.v1.InstrumentationScope`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// The whole message; its attributes are read with [`attributes`] and [`SCOPE_ATTRIBUTES`].
-    pub message: Text,
-    /// Name of the instrumentation scope.
-    pub name: Text,
-    /// Its version.
-    pub version: Text,
-    /// `schema_url` of the `ScopeSpans` around it.
-    pub schema_url: Text,
 }
 
 /// `opentelemetry.proto.trace.v1.Span` without its repeated fields.
@@ -101,10 +90,6 @@ pub struct Link {
     pub trace_state: Text,
 }
 
-/// Field number of the attributes in a `Resource`.
-pub const RESOURCE_ATTRIBUTES: u32 = 1;
-/// Field number of the attributes in an `InstrumentationScope`.
-pub const SCOPE_ATTRIBUTES: u32 = 3;
 /// Field number of the attributes in a `Span`.
 pub const SPAN_ATTRIBUTES: u32 = 9;
 /// Field number of the attributes in an `Event`.
@@ -121,33 +106,34 @@ pub const LINK_ATTRIBUTES: u32 = 4;
 /// The first malformed field, with its byte offset and path. Spans before it have been told by then: a caller that wants
 /// all or nothing throws them away.
 pub fn walk(body: &[u8], visitor: &mut impl Visitor) -> Result<(), WireError> {
-    const RESOURCE_SPANS: u32 = key(1, BYTES);
-    let mut request = Cursor::new(body)?;
-    while !request.is_empty() {
-        match request.key()? {
-            RESOURCE_SPANS => request.message().and_then(|m| resource_spans(m, visitor)).in_field("resource_spans")?,
-            other => request.unexpected(other, &[RESOURCE_SPANS])?,
-        }
-    }
-    Ok(())
+    envelope::walk(body, &mut Spans(visitor))
 }
 
-/// Checks that `body` is a request of any signal on the outside: fields with numbers, types and lengths that fit. What is inside its
-/// messages is not looked at.
-///
-/// # Errors
-/// The first field that does not fit.
-pub fn check_envelope(body: &[u8]) -> Result<(), WireError> {
-    // Traces, metrics and logs alike: one repeated message, number 1.
-    const MESSAGES: u32 = key(1, BYTES);
-    let mut request = Cursor::new(body)?;
-    while !request.is_empty() {
-        match request.key()? {
-            MESSAGES => drop(request.message()?),
-            other => request.unexpected(other, &[MESSAGES])?,
-        }
+/// The walk over a request as [`envelope::walk`] wants it.
+struct Spans<'v, V>(&'v mut V);
+
+impl<V: Visitor> Items for Spans<'_, V> {
+    const FIELDS: Fields = Fields { resources: "resource_spans", scopes: "scope_spans", items: "spans" };
+
+    #[inline(always)]
+    fn resource(&mut self, message: Text) {
+        self.0.resource(message);
     }
-    Ok(())
+
+    #[inline(always)]
+    fn resource_attribute(&mut self, key: &[u8], value: Value) {
+        self.0.resource_attribute(key, value);
+    }
+
+    #[inline(always)]
+    fn scope(&mut self, scope: Scope) {
+        self.0.scope(scope);
+    }
+
+    #[inline(always)]
+    fn item(&mut self, message: Cursor<'_>) -> Result<(), WireError> {
+        span(message, self.0)
+    }
 }
 
 /// Walks one span of `body` again, as [`walk`] told its range in [`Span::message`].
@@ -156,111 +142,6 @@ pub fn check_envelope(body: &[u8]) -> Result<(), WireError> {
 /// As [`walk`]; a span that was walked before is sound.
 pub fn walk_span(body: &[u8], span_message: Text, visitor: &mut impl SpanVisitor) -> Result<(), WireError> {
     span(Cursor::over(body, span_message), visitor)
-}
-
-fn resource_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
-    const RESOURCE: u32 = key(1, BYTES);
-    const SCOPE_SPANS: u32 = key(2, BYTES);
-    const SCHEMA_URL: u32 = key(3, BYTES);
-    const KNOWN: [u32; 3] = [RESOURCE, SCOPE_SPANS, SCHEMA_URL];
-
-    // Fields may come in any order, so the resource is looked for before the spans are read: stepping over a ScopeSpans
-    // costs a few instructions, as it is one length.
-    let mut last_resource = Text::default();
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            RESOURCE => last_resource = fields.text().in_field("resource")?,
-            SCOPE_SPANS | SCHEMA_URL => drop(fields.text()?),
-            other => fields.unexpected(other, &KNOWN)?,
-        }
-    }
-    visitor.resource(last_resource);
-
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            // A message sent in two parts is one message: the attributes of both belong to the resource.
-            RESOURCE => fields.message().and_then(|m| resource(m, visitor)).in_field("resource")?,
-            other => fields.skip(other)?,
-        }
-    }
-
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            SCOPE_SPANS => fields.message().and_then(|m| scope_spans(m, visitor)).in_field("scope_spans")?,
-            other => fields.skip(other)?,
-        }
-    }
-    Ok(())
-}
-
-fn resource(mut message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
-    const ATTRIBUTES: u32 = key(RESOURCE_ATTRIBUTES, BYTES);
-    const DROPPED: u32 = key(2, VARINT);
-    while !message.is_empty() {
-        match message.key()? {
-            ATTRIBUTES => {
-                let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
-                visitor.resource_attribute(pair.key.bytes(), pair.value);
-            }
-            DROPPED => drop(message.varint()?),
-            other => message.unexpected(other, &[ATTRIBUTES, DROPPED])?,
-        }
-    }
-    Ok(())
-}
-
-fn scope_spans(message: Cursor<'_>, visitor: &mut impl Visitor) -> Result<(), WireError> {
-    const SCOPE: u32 = key(1, BYTES);
-    const SPANS: u32 = key(2, BYTES);
-    const SCHEMA_URL: u32 = key(3, BYTES);
-    const KNOWN: [u32; 3] = [SCOPE, SPANS, SCHEMA_URL];
-
-    let mut current = Scope::default();
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            SCOPE => {
-                let message = fields.message().in_field("scope")?;
-                current.message = message.range();
-                scope(message, &mut current).in_field("scope")?;
-            }
-            SPANS => drop(fields.text().in_field("spans")?),
-            SCHEMA_URL => current.schema_url = fields.text()?,
-            other => fields.unexpected(other, &KNOWN)?,
-        }
-    }
-    visitor.scope(current);
-
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            SPANS => {
-                fields.message().and_then(|m| span(m, visitor)).in_field("spans")?;
-            }
-            other => fields.skip(other)?,
-        }
-    }
-    Ok(())
-}
-
-fn scope(mut message: Cursor<'_>, scope: &mut Scope) -> Result<(), WireError> {
-    const NAME: u32 = key(1, BYTES);
-    const VERSION: u32 = key(2, BYTES);
-    const ATTRIBUTES: u32 = key(SCOPE_ATTRIBUTES, BYTES);
-    const DROPPED: u32 = key(4, VARINT);
-    while !message.is_empty() {
-        match message.key()? {
-            NAME => scope.name = message.text().in_field("name")?,
-            VERSION => scope.version = message.text().in_field("version")?,
-            ATTRIBUTES => drop(message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?),
-            DROPPED => drop(message.varint()?),
-            other => message.unexpected(other, &[NAME, VERSION, ATTRIBUTES, DROPPED])?,
-        }
-    }
-    Ok(())
 }
 
 fn span(mut message: Cursor<'_>, visitor: &mut impl SpanVisitor) -> Result<(), WireError> {
@@ -391,12 +272,6 @@ fn link(mut message: Cursor<'_>) -> Result<Link, WireError> {
     Ok(link)
 }
 
-/// The attributes of a message that the walk gave as a range; `field` is one of the `*_ATTRIBUTES` numbers.
-/// The message was checked by the walk; an unsound one simply ends.
-pub fn attributes(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = KeyValue> {
-    submessages(body, message, field).filter_map(|pair| Some(read_key_value(pair, 0).ok()?.ranges()))
-}
-
 /// The events of a span message.
 pub fn events(body: &[u8], span: Text) -> impl Iterator<Item = Event> {
     ranges(body, span, 11).filter_map(move |range| event(Cursor::over(body, range)).ok())
@@ -405,23 +280,4 @@ pub fn events(body: &[u8], span: Text) -> impl Iterator<Item = Event> {
 /// The links of a span message.
 pub fn links(body: &[u8], span: Text) -> impl Iterator<Item = Link> {
     ranges(body, span, 13).filter_map(move |range| link(Cursor::over(body, range)).ok())
-}
-
-fn submessages(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = Cursor<'_>> {
-    ranges(body, message, field).map(move |range| Cursor::over(body, range))
-}
-
-fn ranges(body: &[u8], message: Text, field: u32) -> impl Iterator<Item = Text> {
-    let wanted = key(field, BYTES);
-    let mut fields = Cursor::over(body, message);
-    std::iter::from_fn(move || {
-        while !fields.is_empty() {
-            let found = fields.key().ok()?;
-            if found == wanted {
-                return fields.text().ok();
-            }
-            fields.skip(found).ok()?;
-        }
-        None
-    })
 }

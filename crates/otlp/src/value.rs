@@ -122,7 +122,7 @@ fn any_key_value(mut message: Cursor<'_>, depth: u8) -> Result<Pair<'_>, WireErr
 }
 
 /// Reads one `AnyValue` message into `value`: of several fields the last one counts.
-fn read_value(mut message: Cursor<'_>, value: &mut Value, depth: u8) -> Result<(), WireError> {
+pub(crate) fn read_value(mut message: Cursor<'_>, value: &mut Value, depth: u8) -> Result<(), WireError> {
     while !message.is_empty() {
         *value = match message.key()? {
             STRING => Value::String(message.text()?),

@@ -7,7 +7,7 @@ use aggregate::{Applied, Effect, Interval, Logged, Pipeline, Record};
 use archive::Archive;
 use bytes::Bytes;
 use export::{Exporter, Outgoing, Temporality};
-use genai::SpanFacts;
+use genai::{Evaluation, SpanFacts};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Cursor, Lsn, Reader};
@@ -25,19 +25,24 @@ impl wal::Record for LogRecord {
             Record::Tick => 2,
             Record::Drain => 3,
             Record::ExportInterval => 4,
+            Record::Logs { .. } => 5,
         }
     }
 
     fn payload(&self) -> Bytes {
         match &self.0 {
-            Record::Traces { body, .. } => body.clone(),
+            Record::Traces { body, .. } | Record::Logs { body, .. } => body.clone(),
             Record::Tick | Record::Drain | Record::ExportInterval => Bytes::new(),
         }
     }
 
     fn size(&self) -> usize {
         match &self.0 {
-            Record::Traces { body, facts } => body.len() + facts.capacity() * size_of::<SpanFacts>(),
+            Record::Traces { body, facts, evaluations } => {
+                let facts = facts.capacity() * size_of::<SpanFacts>();
+                body.len() + facts + evaluations.capacity() * size_of::<Evaluation>()
+            }
+            Record::Logs { body, evaluations } => body.len() + evaluations.capacity() * size_of::<Evaluation>(),
             Record::Tick | Record::Drain | Record::ExportInterval => 0,
         }
     }

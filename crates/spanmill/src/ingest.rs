@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aggregate::{Record, SeriesIndex};
-use genai::Deriver;
+use bytes::Bytes;
+use genai::{Derived, Deriver};
 use receive::{Ingest, Refusal, Request, Signal};
 use wal::{AppendError, Log};
 
@@ -39,25 +40,47 @@ impl Ingestion {
         }
         tokio::time::timeout(ROOM_WITHIN, found).await.map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })
     }
-}
 
-impl Ingest for Ingestion {
-    async fn ingest(&self, request: Request) -> Result<(), Refusal> {
-        let body = request.body;
-        // Metrics and logs are accepted and counted where they came in; nothing behind here wants them yet.
-        if request.signal != Signal::Traces {
-            return otlp::trace::check_envelope(&body).map_err(|error| Refusal::Malformed(error.to_string()));
-        }
+    async fn traces(&self, body: Bytes) -> Result<(), Refusal> {
         self.room().await?;
-        let mut facts = self.deriver.derive(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let Derived { spans: mut facts, evaluations } = self.deriver.derive_traces(&body).map_err(malformed)?;
         if facts.is_empty() {
             return Ok(());
         }
         self.index.resolve(&body, &mut facts);
-        match self.log.append(LogRecord(Record::Traces { body, facts })).await {
+        self.append(Record::Traces { body, facts, evaluations }).await
+    }
+
+    /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, so most requests need no room.
+    async fn logs(&self, body: Bytes) -> Result<(), Refusal> {
+        let evaluations = self.deriver.derive_logs(&body).map_err(malformed)?;
+        if evaluations.is_empty() {
+            return Ok(());
+        }
+        self.room().await?;
+        self.append(Record::Logs { body, evaluations }).await
+    }
+
+    async fn append(&self, record: Record) -> Result<(), Refusal> {
+        match self.log.append(LogRecord(record)).await {
             Ok(_lsn) => Ok(()),
             Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
             Err(error @ AppendError::Closed) => Err(Refusal::Unavailable(error.to_string())),
         }
     }
+}
+
+impl Ingest for Ingestion {
+    async fn ingest(&self, request: Request) -> Result<(), Refusal> {
+        match request.signal {
+            Signal::Traces => self.traces(request.body).await,
+            Signal::Logs => self.logs(request.body).await,
+            // They are accepted and counted where they came in; nothing behind here wants them.
+            Signal::Metrics => otlp::trace::check_envelope(&request.body).map_err(malformed),
+        }
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Malformed(error.to_string())
 }

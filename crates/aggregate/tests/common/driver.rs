@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings, SpanOutcome};
 use bytes::Bytes;
-use genai::Deriver;
 use genai::price::{Catalogue, Overrides, Prices};
+use genai::{Derived, Deriver};
 use spanmill_aggregate as aggregate;
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -61,13 +61,21 @@ impl Driver {
     }
 
     pub fn traces(&mut self, body: &Bytes) {
-        let mut facts = Deriver::default().derive(body).unwrap();
+        let Derived { spans: mut facts, evaluations } = Deriver::default().derive_traces(body).unwrap();
         // Half of the requests come as from a handler that looked its series up, half as after a restart.
         if self.lsn.is_multiple_of(2) {
             self.pipeline.index().resolve(body, &mut facts);
         }
         self.received += facts.len() as u64;
-        self.apply(Record::Traces { body: body.clone(), facts });
+        self.apply(Record::Traces { body: body.clone(), facts, evaluations });
+    }
+
+    /// As the server does: logs without evaluations are no record.
+    pub fn logs(&mut self, body: &Bytes) {
+        let evaluations = Deriver::default().derive_logs(body).unwrap();
+        if !evaluations.is_empty() {
+            self.apply(Record::Logs { body: body.clone(), evaluations });
+        }
     }
 
     pub fn drain(&mut self) {

@@ -54,8 +54,7 @@ impl Made {
     }
 
     fn set(&mut self, key: &str, value: any_value::Value) {
-        let pair =
-            KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() };
+        let pair = attribute(key, value);
         self.span.attributes.retain(|known| known.key != key);
         self.span.attributes.push(pair);
     }
@@ -94,9 +93,19 @@ impl Made {
     }
 }
 
+/// An attribute.
+pub fn attribute(key: &str, value: any_value::Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+/// The resource of everything that is made by hand.
+pub fn resource() -> Resource {
+    let service = any_value::Value::StringValue("app".to_owned());
+    Resource { attributes: vec![attribute("service.name", service)], ..Resource::default() }
+}
+
 /// A request with these spans.
 pub fn request(spans: &[Made]) -> Bytes {
-    let service = AnyValue { value: Some(any_value::Value::StringValue("app".to_owned())) };
     let scope_spans = spans
         .iter()
         .map(|made| ScopeSpans {
@@ -105,10 +114,6 @@ pub fn request(spans: &[Made]) -> Bytes {
             ..ScopeSpans::default()
         })
         .collect();
-    let resource = Resource {
-        attributes: vec![KeyValue { key: "service.name".to_owned(), value: Some(service), ..KeyValue::default() }],
-        ..Resource::default()
-    };
-    let resource_spans = vec![ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() }];
+    let resource_spans = vec![ResourceSpans { resource: Some(resource()), scope_spans, ..ResourceSpans::default() }];
     ExportTraceServiceRequest { resource_spans }.encode_to_vec().into()
 }

@@ -3,6 +3,7 @@
 use otlp::trace::Event;
 use otlp::{Text, Value};
 
+use super::evaluation::EvaluationFound;
 use crate::dialects::{DialectId, Fact, Plain, Row, Says};
 use crate::role::Role;
 
@@ -19,6 +20,8 @@ pub(super) struct Found {
     /// Time of the first event that says that a stream began to answer.
     pub(super) first_chunk_event: u64,
     pub(super) chunks: Chunks,
+    /// Hardly any span has some.
+    pub(super) evaluations: Vec<EvaluationFound>,
 }
 
 /// A value and the rank of the key that told it.
@@ -153,6 +156,7 @@ impl Found {
             exception: None,
             first_chunk_event: 0,
             chunks: Chunks::default(),
+            evaluations: Vec::new(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Found {
         self.exception = None;
         self.first_chunk_event = 0;
         self.chunks.count = 0;
+        self.evaluations.clear();
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Braintrust. Counts and model stand in JSON; the .NET SDK writes them flat.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, key};
+use super::{Dialect, EvaluationPart, PLAIN, evaluation, key};
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "braintrust",
@@ -13,6 +13,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("braintrust.metrics.completion_tokens", OutputTokens),
         key("braintrust.metrics.prompt_cached_tokens", CacheReadTokens),
         key("braintrust.metrics.time_to_first_token", FirstChunkSeconds),
+        evaluation("braintrust.scores", EvaluationPart::Scores),
     ],
     source: "braintrust SDKs for Java, Ruby, .NET and Go, as excerpted in reference/dialects.md",
     ..PLAIN

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Dialect, EventSays, Fact, Key, Plain, Says, Unit, all};
+use super::{Dialect, EvaluationPart, EventSays, Fact, Key, Plain, Says, Unit, all};
 use crate::usage::{CacheSemantics, ReasoningSemantics};
 
 /// The page `docs/dialects.md`: what is known of every dialect, in order of precedence.
@@ -71,6 +71,7 @@ fn section(dialect: &Dialect) -> String {
             EventSays::Chunk(key) => format!("a part of the answer in `{key}`"),
             EventSays::FinishReason => "the finish reason".to_owned(),
             EventSays::Attributes => "what attributes of the span do".to_owned(),
+            EventSays::Evaluation => "the result of an evaluation, also as log event".to_owned(),
         };
         let _ = writeln!(section, "| `{}{any}` | {says} | event |", event.name);
     }
@@ -89,6 +90,10 @@ fn tells(fact: Fact) -> String {
     match fact {
         Fact::Presence => "that the dialect is spoken".to_owned(),
         Fact::Plain(plain) | Fact::Own(plain) => words(plain),
+        Fact::Evaluation(EvaluationPart::Name) => "the name of an evaluation".to_owned(),
+        Fact::Evaluation(EvaluationPart::Score) => "the score of an evaluation".to_owned(),
+        Fact::Evaluation(EvaluationPart::Label) => "the label of an evaluation".to_owned(),
+        Fact::Evaluation(EvaluationPart::Scores) => "the scores of evaluations, by name".to_owned(),
         Fact::Role { values, otherwise } => {
             let mut roles: Vec<String> =
                 values.iter().map(|(value, says)| format!("`{value}` {}", role(*says))).collect();

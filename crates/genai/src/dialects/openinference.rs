@@ -1,7 +1,7 @@
 //! OpenInference: Arize Phoenix and AX; also Agno, BeeAI, smolagents, Envoy AI Gateway.
 
 use super::Plain::*;
-use super::{Dialect, EventKey, EventSays, PLAIN, Says, general, key, role};
+use super::{Dialect, EvaluationPart, EventKey, EventSays, PLAIN, Says, evaluation, general, key, role};
 use crate::role::Role;
 use crate::usage::CacheSemantics;
 
@@ -51,6 +51,24 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("graph.node.id", AgentName),
         key("prompt.id", PromptName),
         key("llm.prompt_template.version", PromptVersion),
+        evaluation("evaluations.*.evaluation.name", EvaluationPart::Name),
+        evaluation("evaluations.*.evaluation.score", EvaluationPart::Score),
+        evaluation("evaluations.*.evaluation.label", EvaluationPart::Label),
+        evaluation("annotations.*.annotation.name", EvaluationPart::Name),
+        evaluation("annotations.*.annotation.score", EvaluationPart::Score),
+        evaluation("annotations.*.annotation.label", EvaluationPart::Label),
+        evaluation("trace.evaluations.*.evaluation.name", EvaluationPart::Name),
+        evaluation("trace.evaluations.*.evaluation.score", EvaluationPart::Score),
+        evaluation("trace.evaluations.*.evaluation.label", EvaluationPart::Label),
+        evaluation("trace.annotations.*.annotation.name", EvaluationPart::Name),
+        evaluation("trace.annotations.*.annotation.score", EvaluationPart::Score),
+        evaluation("trace.annotations.*.annotation.label", EvaluationPart::Label),
+        evaluation("session.evaluations.*.evaluation.name", EvaluationPart::Name),
+        evaluation("session.evaluations.*.evaluation.score", EvaluationPart::Score),
+        evaluation("session.evaluations.*.evaluation.label", EvaluationPart::Label),
+        evaluation("session.annotations.*.annotation.name", EvaluationPart::Name),
+        evaluation("session.annotations.*.annotation.score", EvaluationPart::Score),
+        evaluation("session.annotations.*.annotation.label", EvaluationPart::Label),
     ],
     events: &[EventKey { name: "First Token Stream Event", says: EventSays::FirstChunk }],
     source: "Arize-ai/openinference@1fe497f python/openinference-semantic-conventions, spec/*.md",

@@ -1,7 +1,7 @@
 //! OpenTelemetry GenAI semantic conventions: every generation, current keys before deprecated ones.
 
 use super::Plain::*;
-use super::{Dialect, EventKey, EventSays, PLAIN, general, key};
+use super::{Dialect, EvaluationPart, EventKey, EventSays, PLAIN, evaluation, general, key};
 use crate::usage::{CacheSemantics, ReasoningSemantics};
 
 pub(super) const DIALECT: Dialect = Dialect {
@@ -50,12 +50,16 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("gen_ai.response.service_tier", ServiceTier),
         key("openai.request.service_tier", ServiceTier),
         key("gen_ai.request.service_tier", ServiceTier),
+        evaluation("gen_ai.evaluation.name", EvaluationPart::Name), // 1.38, of the event below
+        evaluation("gen_ai.evaluation.score.value", EvaluationPart::Score),
+        evaluation("gen_ai.evaluation.score.label", EvaluationPart::Label),
     ],
     events: &[
         EventKey { name: "exception", says: EventSays::Exception },
         EventKey { name: "gen_ai.client.operation.exception", says: EventSays::Exception }, // 1.41
         // Its attributes are those of the span.
         EventKey { name: "gen_ai.client.inference.operation.details", says: EventSays::Attributes },
+        EventKey { name: "gen_ai.evaluation.result", says: EventSays::Evaluation }, // 1.38
     ],
     source: "open-telemetry/semantic-conventions v1.41.1 model/gen-ai; open-telemetry/semantic-conventions-genai",
     ..PLAIN

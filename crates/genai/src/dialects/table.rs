@@ -22,8 +22,18 @@ struct Pattern {
     row: Row,
 }
 
-/// How all patterns begin: other keys that are not in the table are passed over with one comparison.
-const PATTERNS_BEGIN: &[u8; 4] = b"llm.";
+/// How all patterns begin: other keys that are not in the table are passed over with these comparisons.
+const PATTERNS_BEGIN: [[u8; 4]; 5] = [*b"llm.", *b"eval", *b"anno", *b"trac", *b"sess"];
+
+/// A key that one of the patterns stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PatternMatch<'t, 'k> {
+    /// What the keys of the pattern begin with.
+    pub(crate) before: &'static str,
+    /// What stands for `*`.
+    pub(crate) between: &'k [u8],
+    pub(crate) row: &'t Row,
+}
 
 /// What the table says of a key.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,17 +87,18 @@ impl Table {
     /// Whether `key`, which has no row, may be one of a pattern.
     #[inline(always)]
     pub(crate) fn may_match(&self, key: &[u8]) -> bool {
-        key.first_chunk::<4>() == Some(PATTERNS_BEGIN)
+        key.first_chunk::<4>().is_some_and(|first| PATTERNS_BEGIN.contains(first))
     }
 
-    /// The row of the pattern of `dialect` that `key` is one of.
+    /// The pattern that `key` is one of, if it means that everywhere, or on spans of the scopes of `dialect`.
     #[cold]
-    pub(crate) fn pattern(&self, key: &[u8], dialect: DialectId) -> Option<&Row> {
-        let is_one = |Pattern { before, after, .. }: &&Pattern| {
-            let between = key.strip_prefix(before.as_bytes()).and_then(|rest| rest.strip_suffix(after.as_bytes()));
-            between.is_some_and(|between| !between.is_empty() && !between.contains(&b'.'))
-        };
-        self.patterns.iter().filter(|pattern| pattern.row.owner == dialect).find(is_one).map(|pattern| &pattern.row)
+    pub(crate) fn pattern<'k>(&self, key: &'k [u8], dialect: DialectId) -> Option<PatternMatch<'_, 'k>> {
+        let means_it = |row: &Row| row.owner == dialect || matches!(row.fact, Fact::Evaluation(_));
+        self.patterns.iter().filter(|pattern| means_it(&pattern.row)).find_map(|Pattern { before, after, row }| {
+            let between = key.strip_prefix(before.as_bytes())?.strip_suffix(after.as_bytes())?;
+            let is_one = !between.is_empty() && !between.contains(&b'.');
+            is_one.then_some(PatternMatch { before, between, row })
+        })
     }
 
     /// What a span event says.
@@ -126,9 +137,12 @@ mod tests {
         for (i, key) in all().flat_map(|dialect| dialect.keys).enumerate() {
             assert!(seen.insert(key.name), "{} stands twice", key.name);
             if let Some((before, after)) = key.name.split_once('*') {
-                assert!(before.as_bytes().starts_with(PATTERNS_BEGIN), "{}", key.name);
+                assert!(table.may_match(before.as_bytes()), "{}", key.name);
                 let owner = (0..).map(DialectId).zip(DIALECTS).find(|(_, dialect)| dialect.keys.contains(key));
-                let row = table.pattern(format!("{before}x{after}").as_bytes(), owner.unwrap().0).unwrap();
+                let like_it = format!("{before}x{after}");
+                let found = table.pattern(like_it.as_bytes(), owner.unwrap().0).unwrap();
+                assert_eq!((found.before, found.between), (before, &b"x"[..]), "{}", key.name);
+                let row = found.row;
                 assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
                 continue;
             }

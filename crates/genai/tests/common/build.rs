@@ -44,7 +44,7 @@ impl Built {
     }
 }
 
-fn pairs(attributes: Attributes<'_>) -> Vec<KeyValue> {
+pub(crate) fn pairs(attributes: Attributes<'_>) -> Vec<KeyValue> {
     let pair = |(key, written): &(&str, &str)| KeyValue {
         key: (*key).to_owned(),
         value: Some(AnyValue { value: Some(value(written)) }),

@@ -32,7 +32,7 @@ pub fn compare(body: &[u8], name: &str) {
 }
 
 /// What only prost refuses: texts that are not UTF-8, less deep nesting, and fields that the reader steps over.
-fn may_differ(refusal: &prost::DecodeError) -> bool {
+pub fn may_differ(refusal: &prost::DecodeError) -> bool {
     let reason = refusal.to_string();
     ["UTF-8", "recursion limit", "entity_refs", "schema_url", "strindex"].iter().any(|allowed| reason.contains(allowed))
 }

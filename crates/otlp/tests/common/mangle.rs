@@ -1,4 +1,4 @@
-//! Other encodings of the same trace request, all legal: unknown fields of every wire type at every level, fields in another
+//! Other encodings of the same request, all legal: unknown fields of every wire type at every level, fields in another
 //! order, scalars sent twice, messages sent in two parts, varints longer than needed.
 
 use prost::bytes::Buf;
@@ -23,6 +23,10 @@ enum Field {
 
 use Field::{Many, One, Opaque};
 
+static LOGS_REQUEST: Shape = Shape { fields: &[(1, Many(&RESOURCE_LOGS))], oneof: false };
+static RESOURCE_LOGS: Shape = Shape { fields: &[(1, One(&RESOURCE)), (2, Many(&SCOPE_LOGS))], oneof: false };
+static SCOPE_LOGS: Shape = Shape { fields: &[(1, One(&SCOPE)), (2, Many(&LOG_RECORD))], oneof: false };
+static LOG_RECORD: Shape = Shape { fields: &[(5, One(&VALUE)), (6, Many(&KEY_VALUE))], oneof: false };
 static REQUEST: Shape = Shape { fields: &[(1, Many(&RESOURCE_SPANS))], oneof: false };
 static RESOURCE_SPANS: Shape = Shape { fields: &[(1, One(&RESOURCE)), (2, Many(&SCOPE_SPANS))], oneof: false };
 static RESOURCE: Shape = Shape { fields: &[(1, Many(&KEY_VALUE)), (3, Opaque)], oneof: false };
@@ -40,12 +44,21 @@ const BOOL: u32 = 2;
 static ARRAY: Shape = Shape { fields: &[(1, Many(&VALUE))], oneof: false };
 static KEY_VALUES: Shape = Shape { fields: &[(1, Many(&KEY_VALUE))], oneof: false };
 
-/// Another encoding of `request`, chosen by `seed`.
+/// Another encoding of a trace request, chosen by `seed`.
 pub fn mangle(request: &[u8], seed: u64) -> Vec<u8> {
+    mangle_as(request, &REQUEST, seed)
+}
+
+/// Another encoding of a logs request, chosen by `seed`.
+pub fn mangle_logs(request: &[u8], seed: u64) -> Vec<u8> {
+    mangle_as(request, &LOGS_REQUEST, seed)
+}
+
+fn mangle_as(request: &[u8], shape: &Shape, seed: u64) -> Vec<u8> {
     let mut dice = Dice(seed);
-    let parts = parse(request, &REQUEST);
+    let parts = parse(request, shape);
     let mut out = Vec::new();
-    write(&mangled(parts, &REQUEST, &mut dice), &mut dice, &mut out);
+    write(&mangled(parts, shape, &mut dice), &mut dice, &mut out);
     out
 }
 

@@ -7,3 +7,4 @@ pub mod compare;
 pub mod corpus;
 pub mod mangle;
 pub mod observed;
+pub mod observed_logs;

@@ -14,7 +14,8 @@ use spanmill_otlp::{Text, Value, WireError};
 
 /// Walks `body` and rebuilds the request from what the walk tells.
 pub fn read(body: &[u8]) -> Result<ExportTraceServiceRequest, WireError> {
-    let mut builder = Builder { body, request: ExportTraceServiceRequest::default(), span: Span::default() };
+    let mut builder =
+        Builder { values: Values(body), body, request: ExportTraceServiceRequest::default(), span: Span::default() };
     trace::walk(body, &mut builder)?;
     Ok(builder.request)
 }
@@ -48,14 +49,14 @@ pub fn visible(mut request: ExportTraceServiceRequest) -> ExportTraceServiceRequ
     request
 }
 
-fn visible_attributes(attributes: &mut [KeyValue]) {
+pub fn visible_attributes(attributes: &mut [KeyValue]) {
     for pair in attributes {
         pair.key_strindex = 0;
         visible_value(pair.value.get_or_insert_default());
     }
 }
 
-fn visible_value(value: &mut AnyValue) {
+pub fn visible_value(value: &mut AnyValue) {
     match &mut value.value {
         Some(any_value::Value::ArrayValue(array)) => array.values.iter_mut().for_each(visible_value),
         Some(any_value::Value::KvlistValue(list)) => visible_attributes(&mut list.values),
@@ -63,32 +64,30 @@ fn visible_value(value: &mut AnyValue) {
     }
 }
 
-struct Builder<'a> {
-    body: &'a [u8],
-    request: ExportTraceServiceRequest,
-    span: Span,
-}
+/// Values, texts and attributes of a body in prost's types.
+#[derive(Clone, Copy)]
+pub struct Values<'a>(pub &'a [u8]);
 
-impl Builder<'_> {
-    fn bytes(&self, text: Text) -> Vec<u8> {
-        assert!(text.end() as usize <= self.body.len());
-        text.bytes(self.body).to_vec()
+impl Values<'_> {
+    pub fn bytes(&self, text: Text) -> Vec<u8> {
+        assert!(text.end() as usize <= self.0.len());
+        text.bytes(self.0).to_vec()
     }
 
-    fn string(&self, text: Text) -> String {
+    pub fn string(&self, text: Text) -> String {
         String::from_utf8_lossy(&self.bytes(text)).into_owned()
     }
 
-    fn told(&self, key: &[u8], value: Value) -> KeyValue {
+    pub fn told(&self, key: &[u8], value: Value) -> KeyValue {
         let key = String::from_utf8_lossy(key).into_owned();
         KeyValue { key, value: Some(self.value(value)), ..KeyValue::default() }
     }
 
-    fn key_value(&self, pair: spanmill_otlp::KeyValue) -> KeyValue {
+    pub fn key_value(&self, pair: spanmill_otlp::KeyValue) -> KeyValue {
         KeyValue { key: self.string(pair.key), value: Some(self.value(pair.value)), ..KeyValue::default() }
     }
 
-    fn value(&self, value: Value) -> AnyValue {
+    pub fn value(&self, value: Value) -> AnyValue {
         let value = match value {
             Value::Empty => None,
             Value::String(text) => Some(any_value::Value::StringValue(self.string(text))),
@@ -97,36 +96,45 @@ impl Builder<'_> {
             Value::Double(value) => Some(any_value::Value::DoubleValue(value)),
             Value::Bytes(text) => Some(any_value::Value::BytesValue(self.bytes(text))),
             Value::Array(list) => {
-                let values = array_items(self.body, list).map(|item| self.value(item)).collect();
+                let values = array_items(self.0, list).map(|item| self.value(item)).collect();
                 Some(any_value::Value::ArrayValue(ArrayValue { values }))
             }
             Value::KeyValues(list) => {
-                let values = key_values(self.body, list).map(|pair| self.key_value(pair)).collect();
+                let values = key_values(self.0, list).map(|pair| self.key_value(pair)).collect();
                 Some(any_value::Value::KvlistValue(KeyValueList { values }))
             }
         };
         AnyValue { value }
     }
 
-    fn attributes(&self, message: Text, field: u32) -> Vec<KeyValue> {
-        attributes(self.body, message, field).map(|pair| self.key_value(pair)).collect()
+    pub fn attributes(&self, message: Text, field: u32) -> Vec<KeyValue> {
+        attributes(self.0, message, field).map(|pair| self.key_value(pair)).collect()
     }
+}
 
+struct Builder<'a> {
+    values: Values<'a>,
+    body: &'a [u8],
+    request: ExportTraceServiceRequest,
+    span: Span,
+}
+
+impl Builder<'_> {
     fn event_of(&self, event: trace::Event) -> span::Event {
         span::Event {
             time_unix_nano: event.time,
-            name: self.string(event.name),
-            attributes: self.attributes(event.message, EVENT_ATTRIBUTES),
+            name: self.values.string(event.name),
+            attributes: self.values.attributes(event.message, EVENT_ATTRIBUTES),
             dropped_attributes_count: event.dropped_attributes,
         }
     }
 
     fn link_of(&self, link: trace::Link) -> span::Link {
         span::Link {
-            trace_id: self.bytes(link.trace_id),
-            span_id: self.bytes(link.span_id),
-            trace_state: self.string(link.trace_state),
-            attributes: self.attributes(link.message, LINK_ATTRIBUTES),
+            trace_id: self.values.bytes(link.trace_id),
+            span_id: self.values.bytes(link.span_id),
+            trace_state: self.values.string(link.trace_state),
+            attributes: self.values.attributes(link.message, LINK_ATTRIBUTES),
             ..span::Link::default()
         }
     }
@@ -144,16 +152,16 @@ impl Visitor for Builder<'_> {
     }
 
     fn resource_attribute(&mut self, key: &[u8], value: Value) {
-        let attribute = self.told(key, value);
+        let attribute = self.values.told(key, value);
         self.resource_spans().resource.get_or_insert_default().attributes.push(attribute);
     }
 
     fn scope(&mut self, scope: trace::Scope) {
-        let schema_url = self.string(scope.schema_url);
+        let schema_url = self.values.string(scope.schema_url);
         let scope = InstrumentationScope {
-            name: self.string(scope.name),
-            version: self.string(scope.version),
-            attributes: self.attributes(scope.message, SCOPE_ATTRIBUTES),
+            name: self.values.string(scope.name),
+            version: self.values.string(scope.version),
+            attributes: self.values.attributes(scope.message, SCOPE_ATTRIBUTES),
             dropped_attributes_count: 0,
         };
         self.resource_spans().scope_spans.push(ScopeSpans { scope: Some(scope), schema_url, ..ScopeSpans::default() });
@@ -162,7 +170,7 @@ impl Visitor for Builder<'_> {
 
 impl SpanVisitor for Builder<'_> {
     fn attribute(&mut self, key: &[u8], value: Value) {
-        let attribute = self.told(key, value);
+        let attribute = self.values.told(key, value);
         self.span.attributes.push(attribute);
     }
 
@@ -182,24 +190,28 @@ impl SpanVisitor for Builder<'_> {
         // What the range of the span gives later is what was told on the way.
         let events: Vec<_> = trace::events(self.body, span.message).map(|event| self.event_of(event)).collect();
         let links: Vec<_> = trace::links(self.body, span.message).map(|link| self.link_of(link)).collect();
-        let later =
-            Span { attributes: self.attributes(span.message, SPAN_ATTRIBUTES), events, links, ..Span::default() };
+        let later = Span {
+            attributes: self.values.attributes(span.message, SPAN_ATTRIBUTES),
+            events,
+            links,
+            ..Span::default()
+        };
         assert!(later.encode_to_vec() == told.encode_to_vec(), "{later:#?} is not {told:#?}");
         let mut again = Again { builder: self, told: Span::default(), rest: trace::Span::default() };
         trace::walk_span(self.body, span.message, &mut again).expect("a span is as sound as its request");
         assert!(again.told.encode_to_vec() == told.encode_to_vec(), "{:#?} is not {told:#?}", again.told);
         assert_eq!(again.rest, *span);
 
-        told.trace_id = self.bytes(span.trace_id);
-        told.span_id = self.bytes(span.span_id);
-        told.parent_span_id = self.bytes(span.parent_span_id);
-        told.trace_state = self.string(span.trace_state);
-        told.name = self.string(span.name);
+        told.trace_id = self.values.bytes(span.trace_id);
+        told.span_id = self.values.bytes(span.span_id);
+        told.parent_span_id = self.values.bytes(span.parent_span_id);
+        told.trace_state = self.values.string(span.trace_state);
+        told.name = self.values.string(span.name);
         told.flags = span.flags;
         told.kind = span.kind;
         told.start_time_unix_nano = span.start;
         told.end_time_unix_nano = span.end;
-        told.status = Some(Status { message: self.string(span.status_message), code: span.status_code });
+        told.status = Some(Status { message: self.values.string(span.status_message), code: span.status_code });
         told.dropped_attributes_count = span.dropped_attributes;
         told.dropped_events_count = span.dropped_events;
         told.dropped_links_count = span.dropped_links;
@@ -216,7 +228,7 @@ struct Again<'a> {
 
 impl SpanVisitor for Again<'_> {
     fn attribute(&mut self, key: &[u8], value: Value) {
-        self.told.attributes.push(self.builder.told(key, value));
+        self.told.attributes.push(self.builder.values.told(key, value));
     }
 
     fn event(&mut self, event: trace::Event) {

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use aggregate::{Layout, Logged, Pipeline, Record, Settings, SettleSettings};
-use genai::Deriver;
+use genai::{DeriveError, Derived, Deriver};
 use indicatif::{ProgressBar, ProgressStyle};
-use receive::{Replay, Signal};
+use receive::{Replay, Request, Signal};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -24,9 +24,7 @@ pub(crate) fn run(config: Option<&Path>, paths: &[PathBuf], format: Format) -> R
     let progress = progress_bar(replay.total_bytes());
     while let Some(entry) = replay.next() {
         let entry = entry?;
-        if entry.request.signal == Signal::Traces {
-            counting.traces(entry)?;
-        }
+        counting.count(entry)?;
         progress.set_position(replay.position());
     }
     progress.finish_and_clear();
@@ -68,12 +66,28 @@ impl Counting {
         Ok(Self { deriver: Deriver::default(), pipeline, lsn: 0, receive_time: unix_nanos() })
     }
 
-    fn traces(&mut self, entry: receive::Entry) -> Result<(), Failure> {
-        let body = entry.request.body;
-        let derived = self.deriver.derive(&body);
-        let facts = derived.map_err(|source| Failure::Malformed { place: entry.place, source })?;
-        self.apply(Record::Traces { body, facts });
+    fn count(&mut self, entry: receive::Entry) -> Result<(), Failure> {
+        let record = self.record(entry.request).map_err(|source| Failure::Malformed { place: entry.place, source })?;
+        if let Some(record) = record {
+            self.apply(record);
+        }
         Ok(())
+    }
+
+    /// What the log of a server would hold of a request; nothing of most that are no traces.
+    fn record(&self, request: Request) -> Result<Option<Record>, DeriveError> {
+        let body = request.body;
+        Ok(match request.signal {
+            Signal::Traces => {
+                let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
+                Some(Record::Traces { body, facts, evaluations })
+            }
+            Signal::Logs => {
+                let evaluations = self.deriver.derive_logs(&body)?;
+                (!evaluations.is_empty()).then_some(Record::Logs { body, evaluations })
+            }
+            Signal::Metrics => None,
+        })
     }
 
     fn finish(mut self) -> aggregate::Report {
