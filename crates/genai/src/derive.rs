@@ -1,6 +1,7 @@
 //! The walk over a request that makes one [`SpanFacts`] of each span.
 
 mod answer;
+mod explain;
 mod failure;
 mod found;
 mod names;
@@ -12,6 +13,7 @@ mod usage;
 use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, SpanVisitor, Visitor, attributes, walk};
 use otlp::{Text, Value, WireError};
 
+pub use self::explain::Source;
 use self::found::{Exception, Found};
 use crate::coerce;
 use crate::dialects::{DialectId, EventSays, Fact, Plain, Table};
@@ -35,24 +37,14 @@ impl Deriver {
     /// # Errors
     /// The body is malformed protobuf, or holds more than [`MAX_SPANS`] spans. Nothing is derived then.
     pub fn derive(&self, body: &[u8]) -> Result<Vec<SpanFacts>, DeriveError> {
-        let mut derivation = Derivation {
-            body,
-            table: self.table,
-            // A span of real clients is seldom smaller than this: one allocation, seldom too large.
-            facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
-            resource: Text::default(),
-            service: Text::default(),
-            scope: Scope::default(),
-            scope_dialect: DialectId::NONE,
-            found: Found::new(),
-        };
+        let mut derivation = Derivation::new(self.table, body);
         walk(body, &mut derivation)?;
-        if derivation.facts.len() > MAX_SPANS {
-            return Err(DeriveError::TooManySpans);
-        }
-        Ok(derivation.facts)
+        derivation.finish()
     }
 }
+
+/// Behind every rank of an attribute of the span: what the attributes of its events tell.
+const BEHIND: u16 = 1 << 15;
 
 /// Spans that one request may hold. A span can be two bytes long and its facts take some hundred, so without a limit a small body
 /// could ask for a lot of memory. Real clients send some hundred spans at once, Collectors some thousand; at 1 KiB a span this many
@@ -140,6 +132,36 @@ impl SpanVisitor for Derivation<'_> {
     }
 
     fn span(&mut self, span: &Span) {
+        self.judge(span);
+        self.found.clear();
+    }
+}
+
+impl<'a> Derivation<'a> {
+    fn new(table: &'static Table, body: &'a [u8]) -> Self {
+        Self {
+            body,
+            table,
+            // A span of real clients is seldom smaller than this: one allocation, seldom too large.
+            facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
+            resource: Text::default(),
+            service: Text::default(),
+            scope: Scope::default(),
+            scope_dialect: DialectId::NONE,
+            found: Found::new(),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<SpanFacts>, DeriveError> {
+        if self.facts.len() > MAX_SPANS {
+            return Err(DeriveError::TooManySpans);
+        }
+        Ok(self.facts)
+    }
+
+    /// Adds the facts of a span, of which everything was found.
+    #[inline(always)]
+    fn judge(&mut self, span: &Span) {
         if (self.facts.len() > MAX_SPANS || !self.found.own.is_empty()) && self.is_too_many() {
             return;
         }
@@ -150,17 +172,13 @@ impl SpanVisitor for Derivation<'_> {
             self.fill(last, span);
         }
         self.facts = facts;
-        self.found.clear();
     }
-}
 
-impl Derivation<'_> {
     /// What few spans need: takes what was kept aside, or tells that there were too many spans before this one. (One more than
     /// the limit is kept, to tell that it was passed.)
     #[cold]
     fn is_too_many(&mut self) -> bool {
         if self.facts.len() > MAX_SPANS {
-            self.found.clear();
             return true;
         }
         self.found.keep_own(self.found.dialect.min(self.scope_dialect));
@@ -202,8 +220,6 @@ impl Derivation<'_> {
     /// Takes what the attributes of an event tell and no attribute of the span does.
     #[cold]
     fn attributes_of(&mut self, event: Event, says: EventSays) {
-        /// Behind every rank of an attribute of the span.
-        const BEHIND: u16 = 1 << 15;
         for attribute in attributes(self.body, event.message, EVENT_ATTRIBUTES) {
             let key = attribute.key.bytes(self.body);
             if says == EventSays::FinishReason {
