@@ -33,7 +33,7 @@ mod usage;
 
 pub use derive::{DeriveError, Deriver, MAX_SPANS, Source};
 pub use error::{ErrorClass, ErrorFacts};
-pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, duration_of, time_of};
+pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, called_at, duration_of, time_of};
 pub use money::Money;
 pub use role::Role;
 pub use usage::{Inconsistency, TokenClasses, Usage};
