@@ -1,23 +1,34 @@
 #!/bin/sh
-# Instructions per span of every way to read a request, counted by callgrind: (3 iterations - 1 iteration) / 2 / spans, so
-# that start and payload building cancel. Usage: benches/callgrind.sh [BATCH]
+# Instructions per span, counted by callgrind, of every way to read a request and of counting what was derived. A difference of two
+# runs, so that start and payload building cancel. Usage: benches/callgrind.sh [BATCH]
 set -eu
 cd "$(dirname "$0")/.."
 batch=${1:-500}
 target=${CARGO_TARGET_DIR:-target}
-cargo build --quiet --release -p spanmill-benches --bin derive_loop
+cargo build --quiet --release -p spanmill-benches --bin derive_loop --bin apply_loop
 
-instructions() { # DECODER PAYLOAD ITERATIONS
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/release/derive_loop" \
-        --decoder "$1" --payload "$2" --batch "$batch" --iterations "$3" 2>&1 >/dev/null |
+instructions() { # PROGRAM ARGUMENTS...
+    program=$1
+    shift
+    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$target/release/$program" --batch "$batch" "$@" 2>&1 >/dev/null |
         sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
 }
 
-printf '| decoder | payload | instructions a span |\n|---|---|---|\n'
+row() { # NAME PAYLOAD INSTRUCTIONS
+    printf '| %s | %s | %d |\n' "$1" "$2" "$3"
+}
+
+printf '| what | payload | instructions a span |\n|---|---|---|\n'
 for payload in lean heavy; do
     for decoder in prost derive walk; do
-        once=$(instructions "$decoder" "$payload" 1)
-        thrice=$(instructions "$decoder" "$payload" 3)
-        printf '| %s | %s | %d |\n' "$decoder" "$payload" $(((thrice - once) / 2 / batch))
+        once=$(instructions derive_loop --decoder "$decoder" --payload "$payload" --iterations 1)
+        thrice=$(instructions derive_loop --decoder "$decoder" --payload "$payload" --iterations 3)
+        row "$decoder" "$payload" $(((thrice - once) / 2 / batch))
     done
 done
+# The window of held calls is filled first (10 s at 500,000 calls a second, more than it holds), then it is in its steady state.
+few=$(instructions apply_loop --requests 1000 --rate 500000)
+more=$(instructions apply_loop --requests 1100 --rate 500000)
+few_derived=$(instructions apply_loop --requests 1000 --rate 500000 --derive-only)
+more_derived=$(instructions apply_loop --requests 1100 --rate 500000 --derive-only)
+row 'count, hold on' lean $(((more - few - more_derived + few_derived) / 100 / batch))

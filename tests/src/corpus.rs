@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde::Deserialize;
@@ -68,7 +69,8 @@ impl Payload {
     }
 }
 
-/// One client: its requests, and the truth about its calls.
+/// One client: its requests, and the truth about its calls. Each client has a service name of its own: some were recorded twice, so that
+/// they tell of the same calls, which would be one call each if they came from one service.
 #[derive(Debug)]
 pub struct CorpusClient {
     /// Folder in the corpus.
@@ -88,6 +90,8 @@ pub struct Truth {
     pub calls: Vec<Call>,
     /// What should be derived.
     pub expected: Totals,
+    /// What counting every span of an ambiguous call would give.
+    pub expected_upper: Totals,
 }
 
 impl Truth {
@@ -118,14 +122,14 @@ pub fn corpus() -> Vec<CorpusClient> {
 }
 
 fn client(directory: PathBuf) -> CorpusClient {
-    let payloads = entries(&directory).iter().filter_map(|path| payload(path)).collect();
+    let name = directory.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let payloads = entries(&directory).iter().filter_map(|path| payload(path, &name)).collect();
     let truth = std::fs::read(directory.join("truth.json")).expect("truth.json");
     let truth = serde_json::from_slice(&truth).expect("truth.json as its README says");
-    let name = directory.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
     CorpusClient { name, directory, payloads, truth }
 }
 
-fn payload(path: &Path) -> Option<Payload> {
+fn payload(path: &Path, service: &str) -> Option<Payload> {
     let name = path.file_name()?.to_str()?;
     let signal = match name.strip_suffix(".binpb")?.rsplit_once('.')?.1 {
         "traces" => Signal::Traces,
@@ -133,7 +137,21 @@ fn payload(path: &Path) -> Option<Payload> {
         "logs" => Signal::Logs,
         other => panic!("payload of unknown kind {other}"),
     };
-    Some(Payload { signal, body: std::fs::read(path).expect("a readable payload").into() })
+    let body = std::fs::read(path).expect("a readable payload");
+    let body = if signal == Signal::Traces { of_service(&body, service) } else { body.into() };
+    Some(Payload { signal, body })
+}
+
+/// The same spans, from a service of this name.
+fn of_service(body: &[u8], service: &str) -> Bytes {
+    let mut request = ExportTraceServiceRequest::decode(body).expect("a traces request");
+    for resource in request.resource_spans.iter_mut().map(|spans| spans.resource.get_or_insert_default()) {
+        resource.attributes.retain(|attribute| attribute.key != "service.name");
+        let value = any_value::Value::StringValue(service.to_owned());
+        let value = Some(AnyValue { value: Some(value) });
+        resource.attributes.push(KeyValue { key: "service.name".to_owned(), value, ..KeyValue::default() });
+    }
+    request.encode_to_vec().into()
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {

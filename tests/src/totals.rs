@@ -19,7 +19,8 @@ pub struct Totals {
     pub errors: u64,
     /// Canonical tokens.
     pub tokens: Tokens,
-    /// The same by model.
+    /// The same by model; `expected_upper` tells no models.
+    #[serde(default)]
     pub by_model: BTreeMap<String, ModelTotals>,
 }
 

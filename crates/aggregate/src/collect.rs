@@ -72,7 +72,7 @@ const INCONSISTENT: Description = Description {
 const SETTLED_EARLY: Description = Description {
     name: "spanmill.settle.early",
     unit: "{call}",
-    description: "Calls counted before all of their spans can have come, for want of memory",
+    description: "Calls and agents decided on before all of their spans can have come, for want of memory",
 };
 const SPANS: Description =
     Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
@@ -260,7 +260,7 @@ impl Points {
                 }
             }
         }
-        if costs.of(Coverage::Supplied) > 0 {
+        if costs.of(Coverage::Supplied) > 0 || costs.supplied > Money::ZERO {
             point("total", "supplied", costs.supplied);
         }
     }

@@ -74,6 +74,15 @@ impl ErrorRecord {
     }
 }
 
+impl ErrorRecord {
+    /// Memory of its texts, in bytes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let names = [&self.service, &self.span_name, &self.operation, &self.provider, &self.request_model];
+        let more = [&self.response_model, &self.kind, &self.message];
+        names.into_iter().chain(more).map(String::len).sum()
+    }
+}
+
 fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         let mut end = max;

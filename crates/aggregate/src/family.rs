@@ -5,15 +5,15 @@ use rapidhash::v3::rapidhash_v3;
 /// Hashes of the families of the models that a span names; zero for none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Families {
-    request: u64,
-    response: u64,
+    request: u32,
+    response: u32,
 }
 
 impl Families {
     pub(crate) fn new(request_model: &[u8], response_model: &[u8]) -> Self {
         let hash = |model: &[u8]| match family(model) {
             [] => 0,
-            name => rapidhash_v3(&name.to_ascii_lowercase()).max(1),
+            name => (rapidhash_v3(&name.to_ascii_lowercase()) as u32).max(1),
         };
         Self { request: hash(request_model), response: hash(response_model) }
     }
@@ -21,7 +21,7 @@ impl Families {
     /// Whether two spans may speak of the same model: they name one family, or one of them names none.
     pub(crate) fn agree(self, other: Self) -> bool {
         let is_unknown = |families: Self| families == Self::default();
-        let is_shared = |model: u64| model != 0 && (model == other.request || model == other.response);
+        let is_shared = |model: u32| model != 0 && (model == other.request || model == other.response);
         is_unknown(self) || is_unknown(other) || is_shared(self.request) || is_shared(self.response)
     }
 }

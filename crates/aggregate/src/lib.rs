@@ -34,7 +34,7 @@ pub use index::SeriesIndex;
 pub use key::Layout;
 pub use outcome::{Merged, Outcome, SpanOutcome};
 pub use pipeline::{Effect, Pipeline, Settings};
-pub use pricing::{CallCost, Coverage, Pricing};
+pub use pricing::{Coverage, Pricing, SpanCost};
 pub use record::{Applied, Logged, Lsn, Record};
 pub use report::{Report, ServiceModel, Totals, Unpriced};
 pub use settle::SettleSettings;

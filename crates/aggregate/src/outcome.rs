@@ -2,7 +2,7 @@
 
 use genai::{ErrorClass, Role, SpanFacts, Usage};
 
-use crate::pricing::CallCost;
+use crate::pricing::SpanCost;
 
 /// What became of a span, as it stands on `spanmill.spans` and in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,7 +48,7 @@ pub struct SpanOutcome {
     /// The span under which its call was counted; zero if it was counted under none.
     pub counted_span_id: [u8; 8],
     /// What its call costs, if it is counted under this span.
-    pub cost: Option<CallCost>,
+    pub cost: Option<SpanCost>,
     /// What its call was counted as, if it is counted under this span and others told of it, too.
     pub merged: Option<Box<Merged>>,
 }
@@ -60,12 +60,12 @@ pub struct Merged {
     pub usage: Option<Usage>,
     /// Its failure.
     pub error: Option<ErrorClass>,
-    /// Canonical provider; empty if it was not told, as the models.
-    pub provider: Box<[u8]>,
+    /// Canonical provider; empty if it was not told, as the models; `None` if it is that of the span.
+    pub provider: Option<Box<[u8]>>,
     /// The model that was asked for.
-    pub request_model: Box<[u8]>,
+    pub request_model: Option<Box<[u8]>>,
     /// The model that answered.
-    pub response_model: Box<[u8]>,
+    pub response_model: Option<Box<[u8]>>,
 }
 
 impl SpanOutcome {

@@ -25,14 +25,8 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 struct Request {
     applied: Applied,
+    bytes: usize,
     undecided: usize,
-}
-
-impl Request {
-    fn bytes(&self) -> usize {
-        let each = size_of::<SpanFacts>() + size_of::<SpanOutcome>();
-        self.applied.body.len() + self.applied.facts.len() * each
-    }
 }
 
 impl Pending {
@@ -40,29 +34,35 @@ impl Pending {
         Self { limit, price_version: price_version.into(), requests: VecDeque::new(), first: 0, bytes: 0 }
     }
 
-    /// The number that the next request gets.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.first + self.requests.len() as u64
-    }
-
-    /// Adds a request; `outcomes` has one a span, those of waiting spans undecided.
-    pub(crate) fn push(
-        &mut self,
-        lsn: Lsn,
-        receive_time: u64,
-        (body, facts): (Bytes, Vec<SpanFacts>),
-        outcomes: Vec<SpanOutcome>,
-        undecided: usize,
-    ) {
+    /// Begins a request of so many spans, and gives its number. Each of them gets its outcome by [`Pending::decide`], whether at once or
+    /// later.
+    pub(crate) fn begin(&mut self, lsn: Lsn, receive_time: u64, body: &Bytes, spans: usize) -> u64 {
+        let number = self.first + self.requests.len() as u64;
         if self.limit.is_none() {
             self.first += 1;
-            return;
+            return number;
         }
-        let price_version = Arc::clone(&self.price_version);
-        let request =
-            Request { applied: Applied { lsn, receive_time, body, facts, outcomes, price_version }, undecided };
-        self.bytes += request.bytes();
-        self.requests.push_back(request);
+        let applied = Applied {
+            lsn,
+            receive_time,
+            body: body.clone(),
+            facts: Vec::new(),
+            outcomes: vec![SpanOutcome::UNDECIDED; spans],
+            price_version: Arc::clone(&self.price_version),
+        };
+        let bytes = body.len() + spans * (size_of::<SpanFacts>() + size_of::<SpanOutcome>());
+        self.bytes += bytes;
+        self.requests.push_back(Request { applied, bytes, undecided: spans });
+        number
+    }
+
+    /// Completes the newest request with what its spans say.
+    pub(crate) fn complete(&mut self, facts: Vec<SpanFacts>) {
+        if self.limit.is_some()
+            && let Some(request) = self.requests.back_mut()
+        {
+            request.applied.facts = facts;
+        }
     }
 
     /// Whether more waits than may.
@@ -70,7 +70,7 @@ impl Pending {
         self.limit.is_some_and(|limit| self.bytes > limit)
     }
 
-    /// Writes the outcome of a span that waited.
+    /// Writes the outcome of a span.
     pub(crate) fn decide(&mut self, place: Place, outcome: SpanOutcome) {
         let Some(offset) = place.request.checked_sub(self.first) else { return };
         let Some(request) = self.requests.get_mut(offset as usize) else { return };
@@ -86,7 +86,7 @@ impl Pending {
             return None;
         }
         let request = self.requests.pop_front()?;
-        self.bytes -= request.bytes();
+        self.bytes -= request.bytes;
         self.first += 1;
         Some(request.applied)
     }

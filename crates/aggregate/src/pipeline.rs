@@ -108,15 +108,23 @@ impl Pipeline {
         }
         match record {
             Record::Traces { body, facts } => {
-                let (outcomes, undecided) = self.spans(&body, &facts, receive_time);
-                self.pending.push(lsn, receive_time, (body, facts), outcomes, undecided);
-                while self.pending.is_over_limit() && self.settle_oldest() {}
+                let request = self.pending.begin(lsn, receive_time, &body, facts.len());
+                self.spans(&body, &facts, receive_time, request);
+                self.pending.complete(facts);
+                self.emit_decided(&mut emit);
+                while self.pending.is_over_limit() && self.settle_oldest() {
+                    self.emit_decided(&mut emit);
+                }
             }
             Record::ExportInterval => emit(Effect::Interval(self.close_interval())),
             Record::Drain => self.settle_until(u64::MAX),
             // Its time is all that it brings.
             Record::Tick => {}
         }
+        self.emit_decided(&mut emit);
+    }
+
+    fn emit_decided(&mut self, emit: &mut impl FnMut(Effect)) {
         while let Some(applied) = self.pending.pop_decided() {
             emit(Effect::Applied(applied));
         }

@@ -48,9 +48,8 @@ impl Coverage {
 
 /// What a call costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallCost {
-    /// What is known of it.
-    pub coverage: Coverage,
+pub(crate) struct CallCost {
+    pub(crate) coverage: Coverage,
     /// By class of tokens, at catalogue prices.
     pub(crate) catalogue: Option<Cost>,
     /// As the instrumentation supplied it.
@@ -65,19 +64,31 @@ impl CallCost {
         Self { coverage, catalogue: None, supplied: None }
     }
 
-    /// The amount; `None` if nothing is known of it.
-    pub fn total(&self) -> Option<Money> {
-        self.supplied.or_else(|| self.catalogue.map(|cost| cost.total()))
+    /// Whether anything is known of it.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.supplied.is_some() || self.catalogue.is_some()
     }
 
-    /// Who says so: `catalogue` or `supplied`; empty if nobody does.
-    pub const fn source(&self) -> &'static str {
-        match (self.supplied, self.catalogue) {
-            (Some(_), _) => "supplied",
-            (None, Some(_)) => "catalogue",
-            (None, None) => "",
-        }
+    /// The same without its parts, as it stands on a row of the archive.
+    pub(crate) fn of_span(&self) -> SpanCost {
+        let (amount, source) = match (self.supplied, &self.catalogue) {
+            (Some(supplied), _) => (Some(supplied), "supplied"),
+            (None, Some(cost)) => (Some(cost.total()), "catalogue"),
+            (None, None) => (None, ""),
+        };
+        SpanCost { amount, source, coverage: self.coverage }
     }
+}
+
+/// What the call costs that is counted under a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanCost {
+    /// The amount; `None` if nothing is known of it.
+    pub amount: Option<Money>,
+    /// Who says so: `catalogue` or `supplied`; empty if nobody does.
+    pub source: &'static str,
+    /// What is known of it.
+    pub coverage: Coverage,
 }
 
 /// What of a call its cost depends on.
@@ -88,6 +99,8 @@ pub(crate) struct Priceable<'a> {
     /// When it was made, nanoseconds since the Unix epoch.
     pub(crate) time: u64,
     pub(crate) usage: Option<Usage>,
+    /// Whether it generates tokens; embeddings don't.
+    pub(crate) has_output: bool,
     pub(crate) supplied: Option<Money>,
     pub(crate) service_tier: &'a str,
 }
@@ -101,7 +114,8 @@ impl Pricing {
         let Some(usage) = call.usage else { return CallCost::unknown(Coverage::UsageMissing) };
         let cost = call.price.and_then(|price| self.prices.cost(price, call.time, &usage, call.service_tier));
         let Some(cost) = cost else { return CallCost::unknown(Coverage::Unpriced) };
-        let is_whole = cost.unpriced_tokens == 0 && usage.input.is_some();
+        let is_told = usage.input.is_some() && (usage.output.is_some() || !call.has_output);
+        let is_whole = cost.unpriced_tokens == 0 && is_told;
         let coverage = if is_whole { Coverage::Priced } else { Coverage::Estimated };
         CallCost { coverage, catalogue: Some(cost), supplied: None }
     }

@@ -136,8 +136,8 @@ impl SeriesTable {
             return Some(number);
         }
         let kind = Key::new(key).kind();
-        // As many again for spans that are merged into others: their keys are needed to know what they named.
-        if self.series.len() - OVERFLOW >= self.limit.saturating_mul(2) {
+        // More for spans that are merged into others: their keys are needed to know what they named.
+        if self.series.len() - OVERFLOW >= self.limit.saturating_mul(4) {
             return Some(kind as u32);
         }
         let number = u32::try_from(self.series.len()).ok()?;
@@ -160,6 +160,14 @@ impl SeriesTable {
             let (request, response) = (name("gen_ai.request.model"), name("gen_ai.response.model"));
             prices.find(&name("gen_ai.provider.name"), &request, &response)
         })
+    }
+
+    /// The families of the models that a span names.
+    pub(crate) fn families(&self, number: u32, body: &[u8], facts: &SpanFacts) -> Families {
+        match self.get(number) {
+            Some(series) if !Self::is_rest(number) => series.families,
+            _ => Families::new(facts.request_model.bytes(body), facts.response_model.bytes(body)),
+        }
     }
 
     /// Whether a number is that of a series for the rest, whose key tells nothing.

@@ -2,8 +2,8 @@
 //!
 //! A call span is held for a while, of receive time, until the other spans of its call can have come. Then its call is gathered
 //! from what is held, merged, and given out. What was counted stays known as long as there is room, so that a span which comes
-//! later is told from a call of its own. The rules are those of reference/counting.md; what is decided is a function of the spans
-//! offered and the times asked for, not of their order.
+//! later is told from a call of its own. The rules are those of reference/counting.md; what is decided does not depend on the order in which the
+//! spans of a call came, as long as they are no more than `NEIGHBOURS` apart in a large trace.
 //!
 //! - [`Held`] is a call span without its body, [`Window`] holds those of the last while and finds them by what links them.
 //! - `same_call` tells whether two spans report one call, [`Group`] gathers those that do, [`Merged`] is what they tell together.
@@ -18,7 +18,7 @@ mod window;
 
 use genai::SpanFacts;
 
-pub(crate) use group::{FamiliesOf, Group};
+pub(crate) use group::Group;
 pub(crate) use held::{Context, Held, Place, Seq, State};
 pub(crate) use lineage::DecidedAgent;
 use lineage::Lineage;
@@ -150,9 +150,14 @@ impl Settle {
         self.lineage.decide(&self.window, until)
     }
 
-    /// Gathers the spans of the call of a span that waits.
-    pub(crate) fn gather(&self, group: &mut Group, first: Seq, families: FamiliesOf<'_>) {
-        group.gather(&self.window, first, families, self.settings.merge_unlinked);
+    /// Finds what is linked to a span that waits; then [`Settle::take_next`] gives its call.
+    pub(crate) fn gather(&self, group: &mut Group, first: Seq) {
+        group.gather(&self.window, first, self.settings.merge_unlinked);
+    }
+
+    /// The next call among the spans that were found, if its time has come; the first one's has.
+    pub(crate) fn take_next(&self, group: &mut Group, until: u64) -> bool {
+        group.take_next(&self.window, until)
     }
 
     /// What the spans of a call tell together.
@@ -173,12 +178,24 @@ impl Settle {
         self.window.get_mut(seq)
     }
 
-    /// Notes that a span waits no longer.
-    pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32, counted_span_id: [u8; 8]) {
-        let Some(held) = self.window.get_mut(seq) else { return };
+    /// Notes that a span waits no longer, and gives where it was repeated.
+    pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32, counted_span_id: [u8; 8]) -> Vec<Place> {
+        let Some(held) = self.window.get_mut(seq) else { return Vec::new() };
         self.waiting -= usize::from(held.is_waiting());
         held.state = state;
         held.series = series;
         held.counted_span_id = counted_span_id;
+        let (repetitions, released) = held.forget_rare();
+        self.window.released(released);
+        repetitions
+    }
+
+    /// Notes which links of the spans of a call are taken.
+    pub(crate) fn note_taken(&mut self, group: &Group) {
+        for (seq, taken) in &group.taken {
+            if let Some(held) = self.window.get_mut(*seq) {
+                held.taken = *taken;
+            }
+        }
     }
 }

@@ -49,17 +49,18 @@ impl<'a> Row<'a> {
     }
 
     pub(crate) fn provider(&self) -> &'a [u8] {
-        self.outcome.merged.as_ref().map_or_else(|| self.facts.provider.bytes(self.body), |merged| &merged.provider)
+        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.provider.as_deref());
+        merged.unwrap_or_else(|| self.facts.provider.bytes(self.body))
     }
 
     pub(crate) fn request_model(&self) -> &'a [u8] {
-        let own = || self.facts.request_model.bytes(self.body);
-        self.outcome.merged.as_ref().map_or_else(own, |merged| &merged.request_model)
+        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.request_model.as_deref());
+        merged.unwrap_or_else(|| self.facts.request_model.bytes(self.body))
     }
 
     pub(crate) fn response_model(&self) -> &'a [u8] {
-        let own = || self.facts.response_model.bytes(self.body);
-        self.outcome.merged.as_ref().map_or_else(own, |merged| &merged.response_model)
+        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.response_model.as_deref());
+        merged.unwrap_or_else(|| self.facts.response_model.bytes(self.body))
     }
 
     pub(crate) fn error_class(&self) -> &'a [u8] {

@@ -145,7 +145,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(52, "error_class", Text(|row| row.error_class()), Repeating),
     column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
     column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
-    column(55, "cost_usd", Money(|row| row.outcome.cost.and_then(|cost| cost.total()).map(genai::Money::pico)), Number),
+    column(55, "cost_usd", Money(|row| row.outcome.cost.and_then(|cost| cost.amount).map(genai::Money::pico)), Number),
 
     // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals. (Only a span that came
     // too late may add usage to a call that had none: `late`, `adds_usage`.)
@@ -155,7 +155,7 @@ pub(crate) const COLUMNS: &[Column] = &[
     column(59, "schema_version", Constant(SCHEMA_VERSION), Number),
 
     // What is known of the cost: `catalogue` or `supplied`, of how much of the usage, at which prices.
-    column(60, "cost_source", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.source().as_bytes())), Everywhere),
+    column(60, "cost_source", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.source.as_bytes())), Everywhere),
     column(61, "price_coverage", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.coverage.name().as_bytes())), Everywhere),
     column(62, "price_version", Text(|row| row.request.price_version.as_bytes()), Everywhere),
     column(63, "gen_ai_usage_cache_write_1h_tokens", Integer(|row| row.usage().cache_write_1h.map(i64::from)), Number),

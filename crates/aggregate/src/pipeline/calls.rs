@@ -6,7 +6,6 @@ use genai::{Money, Role, SpanFacts, Usage};
 use super::Pipeline;
 use crate::call::Call;
 use crate::errors::ErrorRecord;
-use crate::family::Families;
 use crate::histogram::Origin;
 use crate::key::Kind;
 use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
@@ -22,31 +21,19 @@ const ADDS_USAGE: &str = "adds_usage";
 const REPEATED: &str = "repeated";
 
 impl Pipeline {
-    /// The outcomes of the spans of a request, and how many of them are not decided yet.
-    pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64) -> (Vec<SpanOutcome>, usize) {
-        let request = self.pending.next_number();
-        let mut outcomes = Vec::new();
-        if self.settings.pending.is_some() {
-            outcomes.reserve_exact(facts.len());
-        }
-        let mut undecided = 0;
+    /// Takes the spans of a request, which waits under its number for their outcomes.
+    pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64, request: u64) {
         let mut has_others = false;
         for (position, span) in (0..).zip(facts) {
             let place = Place { request, position };
-            let outcome = self.span(body, span, receive_time, place);
-            match &outcome {
-                Some(outcome) => self.note(outcome),
-                None => undecided += 1,
+            if let Some(outcome) = self.span(body, span, receive_time, place) {
+                self.decide(place, outcome);
             }
             has_others |= span.role == Role::None;
-            if self.settings.pending.is_some() {
-                outcomes.push(outcome.unwrap_or(SpanOutcome::UNDECIDED));
-            }
         }
         if has_others {
             self.pass_others(facts);
         }
-        (outcomes, undecided)
     }
 
     fn note(&mut self, outcome: &SpanOutcome) {
@@ -79,17 +66,19 @@ impl Pipeline {
     /// Holds a call span until the others of its call can have come.
     fn call_span(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<SpanOutcome> {
         while let Some(oldest) = self.settle.make_room(self.now) {
-            self.note_settled_early();
-            self.settle_call(oldest);
-        }
-        if let Some(inconsistency) = facts.inconsistency {
-            self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
+            self.settle_early(oldest);
         }
         let series = self.series.number(body, facts).unwrap_or_default();
         let context = self.context(body, facts, receive_time, place, series);
-        let repeated = self.settle.offer(Held::new(body, facts, context))?;
+        let Some(repeated) = self.settle.offer(Held::new(body, facts, context)) else {
+            if let Some(inconsistency) = facts.inconsistency {
+                self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
+            }
+            return None;
+        };
+        let keeps_requests = self.settings.pending.is_some();
         let original = self.settle.get_mut(repeated)?;
-        if original.is_waiting() {
+        if original.is_waiting() && keeps_requests {
             original.rare.get_or_insert_default().repetitions.push(place);
             return None;
         }
@@ -112,7 +101,8 @@ impl Pipeline {
         } else {
             None
         };
-        Context { receive_time, place, series, price }
+        let families = self.series.families(series, body, facts);
+        Context { receive_time, place, series, price, families }
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the
@@ -144,7 +134,7 @@ impl Pipeline {
     /// Counts what was received at `until` or before.
     pub(super) fn settle_until(&mut self, until: u64) {
         while let Some(first) = self.settle.due(until) {
-            self.settle_call(first);
+            self.settle_calls(first, until);
         }
         while let Some(agent) = self.settle.due_agent(until) {
             self.decided(agent);
@@ -154,8 +144,7 @@ impl Pipeline {
     /// Counts the oldest call that waits, before its time; tells whether there was one.
     pub(super) fn settle_oldest(&mut self) -> bool {
         if let Some(first) = self.settle.due(u64::MAX) {
-            self.note_settled_early();
-            self.settle_call(first);
+            self.settle_early(first);
             return true;
         }
         let Some(agent) = self.settle.due_agent(u64::MAX) else { return false };
@@ -164,15 +153,22 @@ impl Pipeline {
         true
     }
 
-    /// Gathers the spans of the call of a span that waits, and counts it.
-    fn settle_call(&mut self, first: Seq) {
+    /// Counts the call of a span that waits, before its time.
+    fn settle_early(&mut self, first: Seq) {
+        self.note_settled_early();
+        self.settle_calls(first, 0);
+    }
+
+    /// Counts the call of a span that waits, and of what was found with it the calls that were received at `until` or before.
+    fn settle_calls(&mut self, first: Seq, until: u64) {
         let mut group = std::mem::take(&mut self.group);
-        let series = &self.series;
-        let families = |number: u32| series.get(number).map_or(Families::default(), |series| series.families);
-        self.settle.gather(&mut group, first, &families);
-        match group.late_for {
-            Some(counted) => self.late(&group, counted),
-            None => self.count(&group),
+        self.settle.gather(&mut group, first);
+        while self.settle.take_next(&mut group, until) {
+            match group.late_for {
+                Some(counted) => self.late(&group, counted),
+                None => self.count(&group),
+            }
+            self.settle.note_taken(&group);
         }
         self.group = group;
     }
@@ -181,7 +177,7 @@ impl Pipeline {
     fn count(&mut self, group: &Group) {
         let Some(merged) = self.settle.merge(group) else { return };
         if let Some(agent) = group.members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
-            let state = State::Counted { alone: false, with_usage: true };
+            let state = State::Counted { alone: false, with_usage: true, with_cost: true };
             return self.close(group, state, None, |_| SpanOutcome::new(Outcome::Late, "agent", agent));
         }
         let Some(counted) = self.settle.get(merged.counted) else { return };
@@ -194,7 +190,7 @@ impl Pipeline {
             duration: merged.duration,
             time_to_first_chunk: merged.time_to_first_chunk,
             usage: merged.usage,
-            cost: self.cost(series, &merged),
+            cost: self.cost(group, series, &merged),
             error: merged.error.map(|(class, _)| class),
         };
         if let Some(open) = self.series.open(series) {
@@ -203,13 +199,17 @@ impl Pipeline {
         if let Some((class, seq)) = merged.error
             && let Some(record) = self.settle.get_mut(seq).and_then(|held| held.rare.as_mut()?.error.take())
         {
-            self.errors.add(ErrorRecord { class, ..record });
+            self.errors.add(ErrorRecord { class, ..*record });
         }
         let told_by_several = (group.members.len() > 1).then(|| self.merged_span(series, &call));
-        let state = State::Counted { alone: group.members.len() == 1, with_usage: call.usage.is_some() };
+        let state = State::Counted {
+            alone: group.members.len() == 1,
+            with_usage: call.usage.is_some(),
+            with_cost: call.cost.is_known(),
+        };
         self.close(group, state, Some(series), |(seq, relation)| match relation {
             _ if seq == merged.counted => SpanOutcome {
-                cost: Some(call.cost),
+                cost: Some(call.cost.of_span()),
                 merged: told_by_several.clone(),
                 ..SpanOutcome::new(Outcome::Counted, reason, counted_span_id)
             },
@@ -230,19 +230,22 @@ impl Pipeline {
     }
 
     /// What a call costs whose models are those of a series.
-    fn cost(&mut self, series: u32, merged: &Merged) -> CallCost {
-        match self.settle.get(merged.counted) {
-            Some(counted) => {
-                let of_span = (counted, merged.usage, merged.supplied_cost);
-                cost(&mut self.series, &self.settings.pricing, series, of_span)
-            }
-            None => CallCost::NOTHING,
-        }
+    fn cost(&mut self, group: &Group, series: u32, merged: &Merged) -> CallCost {
+        let Some(counted) = self.settle.get(merged.counted) else { return CallCost::NOTHING };
+        let tiers = group.members.iter().filter_map(|(seq, _)| self.settle.get(*seq)).map(Held::service_tier);
+        let service_tier =
+            std::iter::once(counted.service_tier()).chain(tiers).find(|tier| !tier.is_empty()).unwrap_or_default();
+        let told = Told { usage: merged.usage, supplied: merged.supplied_cost, service_tier };
+        cost(&mut self.series, &self.settings.pricing, series, counted, &told)
     }
 
     /// What stands in the archive for a call that several spans report.
     fn merged_span(&self, series: u32, call: &Call) -> Box<MergedSpan> {
-        let name = |dimension| self.series.common(series, dimension).unwrap_or_default().into();
+        // The series for the rest names nothing: then the row keeps what its span says.
+        let name = |dimension| {
+            let is_rest = SeriesTable::is_rest(series);
+            (!is_rest).then(|| self.series.common(series, dimension).unwrap_or_default().into())
+        };
         Box::new(MergedSpan {
             usage: call.usage,
             error: call.error,
@@ -257,22 +260,39 @@ impl Pipeline {
         let merged = self.settle.merge(group);
         let Some(before) = self.settle.get_mut(counted) else { return };
         let (series, counted_span_id, origin) = (before.series, before.counted_span_id, before.origin());
-        let had_usage = matches!(before.state, State::Counted { with_usage: true, .. });
-        let missing = merged.filter(|merged| merged.usage.is_some() && !had_usage);
-        let state = State::Counted { alone: false, with_usage: had_usage || missing.is_some() };
-        before.state = state;
-        let cost = missing.map(|merged| self.cost(series, &merged));
-        if let Some(usage) = missing.and_then(|merged| merged.usage)
+        let State::Counted { with_usage, with_cost, .. } = before.state else { return };
+        let missing = merged.filter(|merged| merged.usage.is_some() && !with_usage);
+        let cost = missing.map(|merged| self.cost(group, series, &merged)).filter(|_| !with_cost);
+        let added = missing.map(|merged| Call {
+            origin,
+            duration: None,
+            time_to_first_chunk: None,
+            usage: merged.usage,
+            cost: cost.unwrap_or(CallCost::NOTHING),
+            error: None,
+        });
+        if let Some(Call { usage: Some(usage), cost, .. }) = &added
             && let Some(open) = self.series.open(series)
         {
-            open.use_tokens(usage, &origin);
-            open.costs.add(&cost.unwrap_or(CallCost::NOTHING));
+            open.use_tokens(*usage, &origin);
+            open.costs.add(cost);
         }
+        let state = State::Counted {
+            alone: false,
+            with_usage: with_usage || added.is_some(),
+            with_cost: with_cost || cost.is_some_and(|cost| cost.is_known()),
+        };
+        if let Some(before) = self.settle.get_mut(counted) {
+            before.state = state;
+        }
+        let told = added.map(|added| self.merged_span(series, &added));
         let adds = missing.map(|merged| merged.counted);
         self.close(group, state, Some(series), |(seq, relation)| match relation {
-            _ if adds == Some(seq) => {
-                SpanOutcome { cost, ..SpanOutcome::new(Outcome::Late, ADDS_USAGE, counted_span_id) }
-            }
+            _ if adds == Some(seq) => SpanOutcome {
+                cost: cost.map(|cost| cost.of_span()),
+                merged: told.clone(),
+                ..SpanOutcome::new(Outcome::Late, ADDS_USAGE, counted_span_id)
+            },
             relation => SpanOutcome::new(Outcome::Late, relation.map_or("", Relation::name), counted_span_id),
         });
     }
@@ -290,8 +310,7 @@ impl Pipeline {
             let Some(held) = self.settle.get_mut(seq) else { continue };
             let place = held.place;
             let series = series.unwrap_or(held.series);
-            let repetitions = held.forget_rare();
-            self.settle.settled(seq, state, series, outcome.counted_span_id);
+            let repetitions = self.settle.settled(seq, state, series, outcome.counted_span_id);
             let counted_span_id = outcome.counted_span_id;
             self.decide(place, outcome);
             for place in repetitions {
@@ -308,8 +327,8 @@ impl Pipeline {
             return self.decide(held.place, outcome);
         }
         let usage = Some(held.usage);
-        let of_span = (&*held, usage, held.supplied_cost());
-        let cost = cost(&mut self.series, &self.settings.pricing, held.series, of_span);
+        let told = Told { usage, supplied: held.supplied_cost(), service_tier: held.service_tier() };
+        let cost = cost(&mut self.series, &self.settings.pricing, held.series, &held, &told);
         let call = Call {
             origin: held.origin(),
             duration: held.duration(),
@@ -322,10 +341,10 @@ impl Pipeline {
             open.count(&call);
         }
         if let Some(record) = held.rare.as_mut().and_then(|rare| rare.error.take()) {
-            self.errors.add(record);
+            self.errors.add(*record);
         }
         let outcome = SpanOutcome::new(Outcome::Counted, Role::Agent.name(), held.span_id);
-        self.decide(held.place, SpanOutcome { cost: Some(cost), ..outcome });
+        self.decide(held.place, SpanOutcome { cost: Some(cost.of_span()), ..outcome });
     }
 
     fn decide(&mut self, place: Place, outcome: SpanOutcome) {
@@ -334,18 +353,26 @@ impl Pipeline {
     }
 }
 
-/// What a call costs that is counted under a span with a usage and a supplied cost, in a series.
-fn cost(
-    series: &mut SeriesTable,
-    pricing: &Pricing,
-    number: u32,
-    (counted, usage, supplied): (&Held, Option<Usage>, Option<Money>),
-) -> CallCost {
-    let price = match usage {
+/// What of a call its cost depends on, beside the span under which it is counted.
+struct Told<'a> {
+    usage: Option<Usage>,
+    supplied: Option<Money>,
+    service_tier: &'a str,
+}
+
+/// What a call costs that is counted under a span, in a series.
+fn cost(series: &mut SeriesTable, pricing: &Pricing, number: u32, counted: &Held, told: &Told<'_>) -> CallCost {
+    let price = match told.usage {
         None => None,
         Some(_) if SeriesTable::is_rest(number) => counted.price(),
         Some(_) => series.price(number, &pricing.prices),
     };
-    let (time, service_tier) = (counted.called_at(), counted.service_tier());
-    pricing.cost(&Priceable { price, time, usage, supplied, service_tier })
+    pricing.cost(&Priceable {
+        price,
+        time: counted.called_at(),
+        usage: told.usage,
+        has_output: !counted.is_embeddings,
+        supplied: told.supplied,
+        service_tier: told.service_tier,
+    })
 }

@@ -5,10 +5,9 @@
 //! dropped if one that was taken before excludes it: a wrapper wraps one call, a half of a report has one other half, and two
 //! libraries that share no link are two different ones.
 
-use super::held::{Held, Seq, State};
-use super::same_call::{Misfit, Relation, View, relation};
+use super::held::{Held, Seq, State, Taken};
+use super::same_call::{Misfit, Relation, relation};
 use super::window::Window;
-use crate::family::Families;
 
 /// How many spans may be looked at for one call.
 const MAX_SPANS: usize = 128;
@@ -22,6 +21,8 @@ pub(crate) struct Group {
     wrappers: Vec<(Seq, Seq)>,
     /// A span of a call that was counted before: the members came too late.
     pub(crate) late_for: Option<Seq>,
+    /// Which links of its spans are taken now, those of the call that was counted before included.
+    pub(crate) taken: Vec<(Seq, Taken)>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
 }
@@ -34,9 +35,9 @@ struct Node {
     call: usize,
     relation: Option<Relation>,
     is_waiting: bool,
-    has_child: bool,
-    has_parent: bool,
-    has_half: bool,
+    /// Whether its call was given out.
+    is_done: bool,
+    taken: Taken,
 }
 
 /// A link between two nodes, in the order in which links are taken.
@@ -49,29 +50,21 @@ struct Edge {
     nodes: [usize; 2],
 }
 
-/// What is asked of the stage that knows the models of spans.
-pub(crate) type FamiliesOf<'a> = &'a dyn Fn(u32) -> Families;
-
 impl Group {
-    /// Gathers the spans of the call of a waiting span.
-    pub(crate) fn gather(&mut self, window: &Window, first: Seq, families: FamiliesOf<'_>, links_unlinked: bool) {
-        self.members.clear();
-        self.wrappers.clear();
-        self.late_for = None;
-        if is_alone(window, first) {
-            self.members.push((first, None));
-            return;
-        }
-        self.find(window, first, families, links_unlinked);
-        self.link(window);
-        self.take(window, first);
-    }
-
-    /// Finds the spans that can be reached, and all links among them.
-    fn find(&mut self, window: &Window, first: Seq, families: FamiliesOf<'_>, links_unlinked: bool) {
+    /// Finds what is linked to a waiting span; then [`Group::take_next`] gives the calls of which it is.
+    pub(crate) fn gather(&mut self, window: &Window, first: Seq, links_unlinked: bool) {
         self.nodes.clear();
         self.edges.clear();
-        self.nodes.push(Node::new(first, 0, true));
+        self.wrappers.clear();
+        self.nodes.push(Node::new(first, 0, window));
+        if !is_alone(window, first) {
+            self.find(window, links_unlinked);
+            self.link(window);
+        }
+    }
+
+    /// Finds the spans that can be reached from the first, and all links among them.
+    fn find(&mut self, window: &Window, links_unlinked: bool) {
         let mut at = 0;
         while at < self.nodes.len() {
             let seq = self.nodes[at].seq;
@@ -79,17 +72,16 @@ impl Group {
                 at += 1;
                 continue;
             };
-            let view = View { held, families: families(held.series) };
             candidates(window, held, &mut |other| {
-                let Some(that) = window.get(other).filter(|_| other != seq) else { return };
-                let those = View { held: that, families: families(that.series) };
-                let Some((relation, misfit)) = relation(view, those, links_unlinked) else { return };
+                let Some(that) = window.get(other).filter(|_| other != seq) else { return true };
+                let Some((relation, misfit)) = relation(held, that, links_unlinked) else { return true };
                 if !may_still_join(that, relation) {
-                    return;
+                    return true;
                 }
-                let Some(place) = self.place_of(other, that.is_waiting()) else { return };
+                let Some(place) = self.place_of(other, window) else { return true };
                 let ids = [id(held).min(id(that)), id(held).max(id(that))];
                 self.edges.push(Edge { relation, misfit, ids, nodes: [at.min(place), at.max(place)] });
+                true
             });
             at += 1;
         }
@@ -98,7 +90,7 @@ impl Group {
         self.edges.dedup();
     }
 
-    fn place_of(&mut self, seq: Seq, is_waiting: bool) -> Option<usize> {
+    fn place_of(&mut self, seq: Seq, window: &Window) -> Option<usize> {
         if let Some(place) = self.nodes.iter().position(|node| node.seq == seq) {
             return Some(place);
         }
@@ -106,7 +98,7 @@ impl Group {
         if place >= MAX_SPANS {
             return None;
         }
-        self.nodes.push(Node::new(seq, place, is_waiting));
+        self.nodes.push(Node::new(seq, place, window));
         Some(place)
     }
 
@@ -116,17 +108,17 @@ impl Group {
             let Edge { relation, nodes: [a, b], .. } = self.edges[i];
             let (call_a, call_b) = (self.nodes[a].call, self.nodes[b].call);
             if call_a == call_b {
-                self.note_wrapper(window, relation, a, b);
+                self.note_wrapper(window, a, b);
                 continue;
             }
             let both_counted = self.has_counted(call_a) && self.has_counted(call_b);
             if both_counted || !self.is_free(window, relation, a, b) {
                 continue;
             }
-            self.note_wrapper(window, relation, a, b);
+            self.note_wrapper(window, a, b);
             for node in [a, b] {
                 let node = &mut self.nodes[node];
-                node.has_half |= relation == Relation::SplitReport;
+                node.taken.half |= relation == Relation::SplitReport;
                 node.relation = Some(node.relation.map_or(relation, |known| known.min(relation)));
             }
             for node in self.nodes.iter_mut().filter(|node| node.call == call_b) {
@@ -139,10 +131,10 @@ impl Group {
     fn is_free(&self, window: &Window, relation: Relation, a: usize, b: usize) -> bool {
         match relation {
             Relation::ResponseId => true,
-            Relation::SplitReport => !self.nodes[a].has_half && !self.nodes[b].has_half,
+            Relation::SplitReport => !self.nodes[a].taken.half && !self.nodes[b].taken.half,
             Relation::Wrapper => {
                 let (parent, child) = self.parent_and_child(window, a, b);
-                !self.nodes[parent].has_child && !self.nodes[child].has_parent
+                !self.nodes[parent].taken.child && !self.nodes[child].taken.parent
             }
             // One span of each library, or of each of its functions.
             Relation::SameTrace => self.are_disjoint(window, a, b, |held| (held.scope, 0)),
@@ -157,16 +149,13 @@ impl Group {
     }
 
     /// Notes who wraps whom, also where a surer link made them one call already.
-    fn note_wrapper(&mut self, window: &Window, relation: Relation, a: usize, b: usize) {
-        if relation != Relation::Wrapper && !is_parent_of(window, self.nodes[a].seq, self.nodes[b].seq) {
-            return;
-        }
+    fn note_wrapper(&mut self, window: &Window, a: usize, b: usize) {
         let (parent, child) = self.parent_and_child(window, a, b);
         if !is_parent_of(window, self.nodes[parent].seq, self.nodes[child].seq) {
             return;
         }
-        self.nodes[parent].has_child = true;
-        self.nodes[child].has_parent = true;
+        self.nodes[parent].taken.child = true;
+        self.nodes[child].taken.parent = true;
         self.wrappers.push((self.nodes[parent].seq, self.nodes[child].seq));
     }
 
@@ -183,20 +172,30 @@ impl Group {
         self.nodes.iter().any(|node| !node.is_waiting && node.call == call)
     }
 
-    /// Takes the call of the first node: its waiting spans, innermost first.
-    fn take(&mut self, window: &Window, first: Seq) {
-        let call = self.nodes.first().map(|node| node.call);
-        for node in self.nodes.iter().filter(|node| Some(node.call) == call) {
+    /// The call of a span that was found, and of the others whose time has come: of those of which any span was received at `until` or
+    /// before. `None` after the last one. The call of the first span comes first.
+    pub(crate) fn take_next(&mut self, window: &Window, until: u64) -> bool {
+        self.members.clear();
+        self.taken.clear();
+        self.late_for = None;
+        let is_due = |(place, node): &(usize, &Node)| {
+            let of_due_span = |held: &Held| held.is_waiting() && (*place == 0 || held.receive_time <= until);
+            !node.is_done && window.get(node.seq).is_some_and(of_due_span)
+        };
+        let Some(call) = self.nodes.iter().enumerate().find(is_due).map(|(_, node)| node.call) else { return false };
+        for node in self.nodes.iter_mut().filter(|node| node.call == call) {
+            node.is_done = true;
+            self.taken.push((node.seq, node.taken));
             if node.is_waiting {
                 self.members.push((node.seq, node.relation));
             } else {
                 self.late_for = Some(node.seq);
             }
         }
-        if self.members.is_empty() {
-            self.members.push((first, None));
+        if self.members.len() > 1 {
+            self.sort(window);
         }
-        self.sort(window);
+        true
     }
 
     /// Puts children before parents, then shorter spans before longer ones, and the end of a stream last.
@@ -223,8 +222,16 @@ impl Group {
 }
 
 impl Node {
-    fn new(seq: Seq, place: usize, is_waiting: bool) -> Self {
-        Self { seq, call: place, relation: None, is_waiting, has_child: false, has_parent: false, has_half: false }
+    fn new(seq: Seq, place: usize, window: &Window) -> Self {
+        let held = window.get(seq);
+        Self {
+            seq,
+            call: place,
+            relation: None,
+            is_waiting: held.is_some_and(Held::is_waiting),
+            is_done: false,
+            taken: held.map(|held| held.taken).unwrap_or_default(),
+        }
     }
 }
 
@@ -237,44 +244,31 @@ fn is_parent_of(window: &Window, parent: Seq, child: Seq) -> bool {
     parent.trace_id == child.trace_id && parent.span_id == child.parent_span_id
 }
 
-/// Whether a span that was counted may be linked to one that came late: a call that was counted from several spans is
-/// complete, and only the provider's id tells of one more.
+/// Whether a span that was counted may be linked to one that came late: two libraries make a call complete, and times alone don't tell
+/// of a third.
 fn may_still_join(that: &Held, relation: Relation) -> bool {
     match that.state {
         State::Waiting => true,
-        State::Counted { alone, .. } => alone || relation == Relation::ResponseId,
+        State::Counted { alone, .. } => alone || relation < Relation::SameTrace,
     }
 }
 
 /// Whether nothing can be linked to a span: most are.
 fn is_alone(window: &Window, seq: Seq) -> bool {
-    let Some(held) = window.get(seq) else { return true };
-    let mut is_alone = true;
-    candidates(window, held, &mut |other| is_alone &= other == seq);
-    is_alone
+    window.get(seq).is_none_or(|held| candidates(window, held, &mut |other| other == seq))
 }
 
-/// The spans that may be of the call of one, some of them twice.
-fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq)) {
-    for other in window.same_response(held) {
-        each(other);
-    }
-    for other in window.same_split(held) {
-        each(other);
-    }
-    for other in window.trace_neighbours(held) {
-        let Some(that) = window.get(other) else { continue };
-        // Spans of one library are linked by id or as parent and child only.
-        if that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id {
-            each(other);
-        }
-    }
-    if held.parent_span_id != [0; 8] {
-        for other in window.with_id(held.trace_id, held.parent_span_id) {
-            each(other);
-        }
-    }
-    for other in window.same_unlinked(held) {
-        each(other);
-    }
+/// The spans that may be of the call of one, some of them twice, as long as `each` wants more; tells whether it did to the end.
+fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq) -> bool) -> bool {
+    // Spans of one library are linked by id or as parent and child only.
+    let may_be_linked = |other: &Seq| {
+        window.get(*other).is_some_and(|that| {
+            that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id
+        })
+    };
+    window.same_response(held).all(&mut *each)
+        && window.same_split(held).all(&mut *each)
+        && window.trace_neighbours(held).filter(may_be_linked).all(&mut *each)
+        && (held.parent_span_id == [0; 8] || window.with_id(held.trace_id, held.parent_span_id).all(&mut *each))
+        && window.same_unlinked(held).all(&mut *each)
 }

@@ -5,6 +5,7 @@ use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
 use rapidhash::v3::rapidhash_v3;
 
 use crate::errors::ErrorRecord;
+use crate::family::Families;
 use crate::histogram::Origin;
 
 /// The place of a held span in the order of arrival. It wraps around: only places within the window are compared.
@@ -30,11 +31,21 @@ pub(crate) enum State {
     Waiting,
     /// Its call was counted.
     Counted {
-        /// From this span alone: then a late one may be the second of its call.
+        /// From this span alone: then one of another library may be the second of its call.
         alone: bool,
         /// With usage: then a late one adds none.
         with_usage: bool,
+        /// With a cost: then a late one adds none.
+        with_cost: bool,
     },
+}
+
+/// Which links of a span are taken: it has one of each at the most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(super) child: bool,
+    pub(super) parent: bool,
+    pub(super) half: bool,
 }
 
 /// What the rules of reference/counting.md section 3 ask of a call span, without its body.
@@ -55,8 +66,13 @@ pub(crate) struct Held {
     pub(super) service: u32,
     pub(super) scope: u32,
     pub(super) name: u32,
-    /// Hash of service and response id; zero without one.
+    /// Hash of the response id; zero without one.
     pub(super) response: u64,
+    /// Families of the models that it names.
+    pub(super) families: Families,
+    pub(crate) taken: Taken,
+    /// Memory behind `rare`, in bytes.
+    pub(super) heap: u32,
     pub(crate) usage: Usage,
     /// Nanoseconds.
     pub(crate) time_to_first_chunk: Option<u64>,
@@ -69,7 +85,10 @@ pub(crate) struct Held {
     pub(crate) counted_span_id: [u8; 8],
     /// What few spans have.
     pub(crate) rare: Option<Box<Rare>>,
-    /// Neighbours in the order of arrival: of its trace, of its response id, of what may be the same without a link.
+    /// Neighbours in the order of arrival: with its ids, of its trace, of its response id, of the same split report, of what may be the
+    /// same without a link.
+    pub(super) id_before: Seq,
+    pub(super) split_before: Seq,
     pub(super) trace_before: Seq,
     pub(super) trace_after: Seq,
     pub(super) response_before: Seq,
@@ -79,7 +98,7 @@ pub(crate) struct Held {
 /// What few held spans have.
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
-    pub(crate) error: Option<ErrorRecord>,
+    pub(crate) error: Option<Box<ErrorRecord>>,
     pub(crate) split: Option<SplitReport>,
     pub(crate) supplied_cost: Option<Money>,
     pub(crate) service_tier: Box<str>,
@@ -87,6 +106,13 @@ pub(crate) struct Rare {
     pub(crate) price: Option<PriceRef>,
     /// Where its repetitions wait for the same outcome.
     pub(crate) repetitions: Vec<Place>,
+}
+
+impl Rare {
+    fn bytes(&self) -> u32 {
+        let error = self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.text_bytes());
+        (size_of::<Self>() + error + self.service_tier.len()) as u32
+    }
 }
 
 /// What stands beside a span in its request.
@@ -98,16 +124,18 @@ pub(crate) struct Context {
     pub(crate) series: u32,
     /// Where its prices stand, if its series does not tell.
     pub(crate) price: Option<PriceRef>,
+    /// Families of the models that it names.
+    pub(crate) families: Families,
 }
 
 impl Held {
     pub(crate) fn new(body: &[u8], facts: &SpanFacts, context: Context) -> Self {
         let service = short_hash(facts.service.bytes(body));
         let rare = Rare {
-            error: facts.error.map(|error| ErrorRecord::new(body, facts, error, context.receive_time)),
+            error: facts.error.map(|error| Box::new(ErrorRecord::new(body, facts, error, context.receive_time))),
             split: facts.split,
             supplied_cost: facts.supplied_cost,
-            service_tier: String::from_utf8_lossy(cut(facts.service_tier.bytes(body))).into(),
+            service_tier: tier(facts.service_tier.bytes(body)),
             price: context.price,
             repetitions: Vec::new(),
         };
@@ -130,8 +158,11 @@ impl Held {
             name: short_hash(facts.name.bytes(body)),
             response: match facts.response_id.bytes(body) {
                 [] => 0,
-                id => (rapidhash_v3(id) ^ u64::from(service)).max(1),
+                id => rapidhash_v3(id).max(1),
             },
+            families: context.families,
+            taken: Taken::default(),
+            heap: if has_rare { rare.bytes() } else { 0 },
             usage: facts.usage,
             time_to_first_chunk: facts.time_to_first_chunk,
             error: facts.error.map(|error| error.class),
@@ -140,6 +171,8 @@ impl Held {
             state: State::Waiting,
             counted_span_id: [0; 8],
             rare: has_rare.then(|| Box::new(rare)),
+            id_before: Seq::NONE,
+            split_before: Seq::NONE,
             trace_before: Seq::NONE,
             trace_after: Seq::NONE,
             response_before: Seq::NONE,
@@ -185,14 +218,21 @@ impl Held {
         self.rare.as_ref()?.split.as_ref()
     }
 
-    /// Forgets what is of no use once its call is counted, and gives the places of its repetitions.
-    pub(crate) fn forget_rare(&mut self) -> Vec<Place> {
-        let Some(mut rare) = self.rare.take() else { return Vec::new() };
+    /// Forgets what is of no use once its call is counted; gives the places of its repetitions, and how much memory came free.
+    pub(super) fn forget_rare(&mut self) -> (Vec<Place>, u32) {
+        let Some(mut rare) = self.rare.take() else { return (Vec::new(), 0) };
         let repetitions = std::mem::take(&mut rare.repetitions);
         if rare.split.is_some() {
             self.rare = Some(rare);
+            return (repetitions, 0);
         }
-        repetitions
+        (repetitions, std::mem::take(&mut self.heap))
+    }
+
+    /// When its call was under way: of the end of a stream, from its begin on.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        let streamed_for = self.split().and_then(|split| split.stream_duration).unwrap_or(0);
+        (self.start.saturating_sub(streamed_for), self.end)
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -209,9 +249,13 @@ impl Held {
     }
 }
 
-/// Tiers are short words; a longer text names none that has a price.
-fn cut(tier: &[u8]) -> &[u8] {
-    tier.get(..32).unwrap_or(tier)
+/// The tier, if its price may differ from the usual one. Tiers are short words; a longer text names none.
+fn tier(named: &[u8]) -> Box<str> {
+    const USUAL: [&[u8]; 4] = [b"", b"default", b"auto", b"standard"];
+    if USUAL.contains(&named) || named.len() > 32 {
+        return Box::default();
+    }
+    String::from_utf8_lossy(named).into()
 }
 
 /// 32 bits are enough where two spans are compared that have much else in common.

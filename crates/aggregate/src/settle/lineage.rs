@@ -3,7 +3,7 @@
 //! Some frameworks report what was used on their agents only. So the usage of an agent stands for a call if no span of a call
 //! stands below it. To know that, the spans between agents and calls are remembered for a while, by their ids alone.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 
 use genai::SpanFacts;
@@ -34,8 +34,8 @@ pub(super) struct Lineage {
     next: Seq,
     /// How many agents wait.
     waiting: usize,
-    /// How many agents were counted and are not forgotten.
-    counted: usize,
+    /// How many agents were counted and are not forgotten, by trace.
+    counted: HashMap<[u8; 16], u32, RandomState>,
     hasher: RandomState,
 }
 
@@ -44,6 +44,8 @@ struct Node {
     trace_id: [u8; 16],
     span_id: SpanId,
     parent_span_id: SpanId,
+    /// Nanoseconds since the Unix epoch.
+    start: u64,
     before: Seq,
     agent: Agent,
 }
@@ -78,7 +80,7 @@ impl Lineage {
             traces: HashTable::new(),
             next: Seq(0),
             waiting: 0,
-            counted: 0,
+            counted: HashMap::default(),
             hasher: RandomState::default(),
         }
     }
@@ -106,8 +108,7 @@ impl Lineage {
         })
     }
 
-    /// Remembers a span, and the usage of an agent that is to be decided on. Gives back the oldest agent if it has to be decided
-    /// now to make room.
+    /// Remembers a span, and the usage of an agent that is to be decided on. There must be room.
     pub(super) fn push(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
         let seq = Seq(self.first.0.wrapping_add(self.nodes.len() as u32));
         self.waiting += usize::from(agent.is_some());
@@ -127,6 +128,7 @@ impl Lineage {
             trace_id,
             span_id: facts.span_id,
             parent_span_id: facts.parent_span_id,
+            start: facts.start,
             before,
             agent: agent.map_or(Agent::None, Agent::Waiting),
         });
@@ -139,13 +141,21 @@ impl Lineage {
     /// Forgets the oldest span, if it does not wait.
     pub(super) fn pop_front(&mut self) -> bool {
         let Some(node) = self.nodes.front() else { return false };
+        let trace_id = node.trace_id;
         match node.agent {
             Agent::Waiting(_) => return false,
-            Agent::Counted => self.counted -= 1,
+            Agent::Counted => {
+                if let Some(counted) = self.counted.get_mut(&trace_id) {
+                    *counted -= 1;
+                    if *counted == 0 {
+                        self.counted.remove(&trace_id);
+                    }
+                }
+            }
             Agent::None | Agent::Passed => {}
         }
         let seq = self.first;
-        if let Ok(entry) = self.traces.find_entry(self.hasher.hash_one(node.trace_id), |other| *other == seq) {
+        if let Ok(entry) = self.traces.find_entry(self.hasher.hash_one(trace_id), |other| *other == seq) {
             entry.remove();
         }
         self.nodes.pop_front();
@@ -174,12 +184,15 @@ impl Lineage {
             }
         };
         let node = self.get(seq)?;
+        let trace_id = node.trace_id;
         let is_call = !self.is_repeated(node) && !self.has_calls_below(window, node);
         let offset = seq.0.wrapping_sub(self.first.0) as usize;
         let decided = if is_call { Agent::Counted } else { Agent::Passed };
         let agent = std::mem::replace(&mut self.nodes.get_mut(offset)?.agent, decided);
         self.waiting -= 1;
-        self.counted += usize::from(is_call);
+        if is_call {
+            *self.counted.entry(trace_id).or_default() += 1;
+        }
         match agent {
             Agent::Waiting(held) => Some(DecidedAgent { held, is_call }),
             _ => None,
@@ -188,56 +201,78 @@ impl Lineage {
 
     /// Whether the same agent was counted before: its client sent it again.
     fn is_repeated(&self, agent: &Node) -> bool {
-        self.counted > 0
+        self.counted.contains_key(&agent.trace_id)
             && self
                 .trace(agent.trace_id)
+                .take(MAX_SPANS)
                 .any(|node| node.span_id == agent.span_id && matches!(node.agent, Agent::Counted))
     }
 
     /// Whether a call, or an agent whose usage may stand for one, stands below an agent, or may do so for all that is known.
     fn has_calls_below(&self, window: &Window, agent: &Node) -> bool {
+        let Agent::Waiting(held) = &agent.agent else { return true };
+        // Its calls may be among those that are forgotten.
+        if window.forgotten() > held.start {
+            return true;
+        }
         let mut parents: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
-        let mut sources: Vec<SpanId> = Vec::new();
-        for node in self.trace(agent.trace_id) {
+        let mut sources: Vec<(SpanId, u64)> = Vec::new();
+        let others = self.trace(agent.trace_id).take(MAX_SPANS);
+        for node in others {
             parents.insert(node.span_id, node.parent_span_id);
             if !matches!(node.agent, Agent::None) && node.span_id != agent.span_id {
-                sources.push(node.span_id);
-            }
-            if parents.len() > MAX_SPANS {
-                return true;
+                sources.push((node.span_id, node.start));
             }
         }
-        for held in window.trace(agent.trace_id).filter_map(|seq| window.get(seq)) {
-            parents.insert(held.span_id, held.parent_span_id);
-            sources.push(held.span_id);
-            if parents.len() > MAX_SPANS {
-                return true;
-            }
+        for call in window.trace(agent.trace_id).take(MAX_SPANS).filter_map(|seq| window.get(seq)) {
+            parents.insert(call.span_id, call.parent_span_id);
+            sources.push((call.span_id, call.start));
         }
-        let above: Vec<SpanId> = ancestors(&parents, agent.span_id).collect();
-        // A chain that ends at a span which nobody sent may go on to the agent, unless that span stands above the agent itself.
-        let stands_below = |source: SpanId| {
+        // Where not all is looked at, there may be calls.
+        if parents.len() >= MAX_SPANS {
+            return true;
+        }
+        let above: HashSet<SpanId, RandomState> = ancestors(&parents, agent.span_id).collect();
+        // Of each span above a source, where its chain ends: each is walked once.
+        let mut ends: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
+        let mut walked = Vec::new();
+        for (source, start) in sources {
+            walked.clear();
             let mut top = source;
-            ancestors(&parents, source).any(|id| {
+            for id in ancestors(&parents, source) {
                 top = id;
-                id == agent.span_id
-            }) || (top != [0; 8] && !parents.contains_key(&top) && !above.contains(&top))
-        };
-        sources.into_iter().any(stands_below)
+                if let Some(end) = ends.get(&id) {
+                    top = *end;
+                    break;
+                }
+                walked.push(id);
+            }
+            ends.extend(walked.iter().map(|id| (*id, top)));
+            if ends.contains_key(&agent.span_id) {
+                return true;
+            }
+            // A chain that ends at a span which nobody sent may go on to the agent, if the span was made while the agent ran; not if the
+            // missing one stands above the agent itself.
+            let is_broken = top != [0; 8] && !parents.contains_key(&top) && !above.contains(&top);
+            if is_broken && (held.start..=held.end).contains(&start) {
+                return true;
+            }
+        }
+        false
     }
 
     /// The agent above a call that was counted in its place.
     pub(super) fn counted_above(&self, held: &Held) -> Option<SpanId> {
-        if self.counted == 0 || !self.trace(held.trace_id).any(|node| matches!(node.agent, Agent::Counted)) {
+        if self.counted.is_empty() || !self.counted.contains_key(&held.trace_id) {
             return None;
         }
-        let nodes = self.trace(held.trace_id).take(MAX_SPANS);
+        let nodes = || self.trace(held.trace_id).take(MAX_SPANS);
         let parents: HashMap<SpanId, SpanId, RandomState> =
-            nodes.map(|node| (node.span_id, node.parent_span_id)).collect();
-        let is_counted = |id: &SpanId| {
-            self.trace(held.trace_id).any(|node| node.span_id == *id && matches!(node.agent, Agent::Counted))
-        };
-        std::iter::once(held.parent_span_id).chain(ancestors(&parents, held.parent_span_id)).find(is_counted)
+            nodes().map(|node| (node.span_id, node.parent_span_id)).collect();
+        let counted: HashSet<SpanId, RandomState> =
+            nodes().filter(|node| matches!(node.agent, Agent::Counted)).map(|node| node.span_id).collect();
+        let above = std::iter::once(held.parent_span_id).chain(ancestors(&parents, held.parent_span_id));
+        above.into_iter().find(|id| counted.contains(id))
     }
 }
 

@@ -28,6 +28,9 @@ impl Merged {
         let base = usage_base(members());
         let (counted, chosen) = base.or_else(|| members().next())?;
         let usage = base.map(|(_, base)| filled(base, members().map(|(_, held)| held)));
+        // What is told around a failed call without usage is invented, its cost included.
+        let is_invented = base.is_none() && members().any(|(_, held)| held.error.is_some());
+        let told = chosen.supplied_cost().or_else(|| members().find_map(|(_, held)| held.supplied_cost()));
         Some(Self {
             counted,
             usage,
@@ -36,7 +39,7 @@ impl Merged {
             time_to_first_chunk: chosen
                 .time_to_first_chunk
                 .or_else(|| members().find_map(|(_, held)| held.time_to_first_chunk)),
-            supplied_cost: chosen.supplied_cost().or_else(|| members().find_map(|(_, held)| held.supplied_cost())),
+            supplied_cost: told.filter(|_| !is_invented),
         })
     }
 }

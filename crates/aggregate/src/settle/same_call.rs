@@ -4,7 +4,6 @@
 use genai::ReportPart;
 
 use super::held::Held;
-use crate::family::Families;
 
 /// Clocks of one machine differ by this much between libraries: some cut times to milliseconds.
 const SLACK: u64 = 2_000_000;
@@ -39,42 +38,55 @@ impl Relation {
     }
 }
 
-/// A held span and the families of its models.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) held: &'a Held,
-    pub(super) families: Families,
-}
-
 /// How well two spans fit: the smaller, the better.
 pub(super) type Misfit = (u8, u64);
 
 /// What makes two spans one call, if anything does, and how well they fit. `links_unlinked` admits what nothing links.
-pub(super) fn relation(a: View<'_>, b: View<'_>, links_unlinked: bool) -> Option<(Relation, Misfit)> {
-    if a.held.service != b.held.service {
+pub(super) fn relation(a: &Held, b: &Held, links_unlinked: bool) -> Option<(Relation, Misfit)> {
+    // All that links spans but the halves of a report, which may lie a little apart, happens at the same time.
+    if !overlap(a, b) {
         return None;
     }
-    if a.held.response != 0 && a.held.response == b.held.response {
+    let same_trace = a.trace_id == b.trace_id;
+    let same_service = a.service == b.service;
+    if a.response != 0 && a.response == b.response && (same_trace || same_service) && !contradict(a, b) {
         return Some((Relation::ResponseId, (0, 0)));
     }
     // Containment says nothing of a span without extent.
-    if a.held.split().is_some() && b.held.split().is_some() && a.held.scope == b.held.scope {
-        return split_report(a.held, b.held).map(|misfit| (Relation::SplitReport, misfit));
+    if a.split().is_some() && b.split().is_some() && a.scope == b.scope {
+        return split_report(a, b).filter(|_| same_service).map(|misfit| (Relation::SplitReport, misfit));
     }
-    if is_stream_end(a.held) || is_stream_end(b.held) {
+    if is_stream_end(a) || is_stream_end(b) {
         return None;
     }
-    let same_trace = a.held.trace_id == b.held.trace_id;
-    if same_trace && b.held.parent_span_id == a.held.span_id {
+    // A gateway is a service of its own, and its spans may stand below those of its client.
+    if same_trace && b.parent_span_id == a.span_id {
         return wrapper(a, b).map(|misfit| (Relation::Wrapper, misfit));
     }
-    if same_trace && a.held.parent_span_id == b.held.span_id {
+    if same_trace && a.parent_span_id == b.span_id {
         return wrapper(b, a).map(|misfit| (Relation::Wrapper, misfit));
+    }
+    if !same_service {
+        return None;
     }
     if same_trace {
         return two_libraries(a, b).map(|misfit| (Relation::SameTrace, misfit));
     }
     if links_unlinked { unlinked(a, b).map(|misfit| (Relation::Unlinked, misfit)) } else { None }
+}
+
+/// Whether two spans happen at the same time, or nearly so.
+fn overlap(a: &Held, b: &Held) -> bool {
+    let ((a_start, a_end), (b_start, b_end)) = (a.extent(), b.extent());
+    let slack = SPLIT_SLACK.unsigned_abs();
+    // A request that answers as a stream may have ended a while before the stream begins.
+    let slack = if a.split().is_some() && b.split().is_some() { u64::MAX } else { slack };
+    a_start <= b_end.saturating_add(slack) && b_start <= a_end.saturating_add(slack)
+}
+
+/// Whether one function of a library tells two different calls: some servers give an id more than once.
+fn contradict(a: &Held, b: &Held) -> bool {
+    (a.scope, a.name) == (b.scope, b.name) && usages_differ(a, b)
 }
 
 fn is_stream_end(held: &Held) -> bool {
@@ -100,10 +112,9 @@ fn split_report(a: &Held, b: &Held) -> Option<Misfit> {
 }
 
 /// D: a wrapper and what it wraps. The child must begin within its parent; it may end after it.
-fn wrapper(parent: View<'_>, child: View<'_>) -> Option<Misfit> {
-    let (p, c) = (parent.held, child.held);
+fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     let begins_within = c.start.saturating_add(SLACK) >= p.start && c.start <= p.end.saturating_add(SLACK);
-    if p.is_embeddings != c.is_embeddings || !begins_within || !parent.families.agree(child.families) {
+    if p.is_embeddings != c.is_embeddings || !begins_within || !p.families.agree(c.families) {
         return None;
     }
     // One library under itself: a call that another call led to, unless they say the same.
@@ -124,11 +135,10 @@ fn wrapper(parent: View<'_>, child: View<'_>) -> Option<Misfit> {
 }
 
 /// E: two libraries in one trace, neither of which is the other's parent.
-fn two_libraries(a: View<'_>, b: View<'_>) -> Option<Misfit> {
-    let (x, y) = (a.held, b.held);
+fn two_libraries(x: &Held, y: &Held) -> Option<Misfit> {
     let fits = x.scope != y.scope
         && is_contained(x, y)
-        && a.families.agree(b.families)
+        && x.families.agree(y.families)
         && x.is_embeddings == y.is_embeddings
         && x.error.is_some() == y.error.is_some()
         && !usages_differ(x, y);
@@ -136,13 +146,12 @@ fn two_libraries(a: View<'_>, b: View<'_>) -> Option<Misfit> {
 }
 
 /// F: two libraries in traces of their own, of which the inner one has lost the context.
-fn unlinked(a: View<'_>, b: View<'_>) -> Option<Misfit> {
-    let (x, y) = (a.held, b.held);
+fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
     let inner_is_root = |inner: &Held, outer: &Held| contains(outer, inner) && inner.parent_span_id == [0; 8];
     if !(inner_is_root(x, y) || inner_is_root(y, x)) {
         return None;
     }
-    if (x.scope, x.name) == (y.scope, y.name) || !a.families.agree(b.families) || x.is_embeddings != y.is_embeddings {
+    if (x.scope, x.name) == (y.scope, y.name) || !x.families.agree(y.families) || x.is_embeddings != y.is_embeddings {
         return None;
     }
     let fits = match (x.has_usage(), y.has_usage()) {

@@ -3,8 +3,8 @@
 //! A queue: new spans come in behind, those that are counted and no longer of use go out in front. Everything that is due
 //! is due in this order, as receive time never goes back.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::BuildHasher;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
@@ -24,17 +24,25 @@ pub(crate) struct Window {
     spans: VecDeque<Held>,
     /// The place of the first of them.
     first: Seq,
-    capacity: usize,
-    by_id: HashTable<Seq>,
-    /// The newest span of each trace, of each response id, of each key of what may be the same without a link.
-    traces: HashTable<Seq>,
-    responses: HashTable<Seq>,
-    unlinked: HashTable<Seq>,
-    /// Spans that report a call together with another, by scope and what they say of the request.
-    splits: HashMap<(u32, u64), Vec<Seq>, RandomState>,
+    /// How much memory may be used, in bytes.
+    memory: usize,
+    /// Memory behind the spans.
+    heap: usize,
+    /// The newest span with each ids, of each trace, of each response id, of each split report, of each key of what may be the same
+    /// without a link. Older ones follow by their links.
+    by_id: Index,
+    traces: Index,
+    responses: Index,
+    splits: Index,
+    unlinked: Index,
     links_unlinked: bool,
+    /// When the newest call ended that is forgotten.
+    forgotten: u64,
     hasher: RandomState,
 }
+
+/// From a key to the newest span that has it.
+type Index = HashTable<Seq>;
 
 impl Window {
     /// A window of so many bytes at the most. `links_unlinked` says whether spans are to be found that nothing links.
@@ -43,19 +51,31 @@ impl Window {
             spans: VecDeque::new(),
             first: Seq(0),
             // Fewer than half of all places, so that places can be compared although they wrap around.
-            capacity: (memory / BYTES_A_SPAN).clamp(1, 1 << 30),
-            by_id: HashTable::new(),
-            traces: HashTable::new(),
-            responses: HashTable::new(),
-            unlinked: HashTable::new(),
-            splits: HashMap::default(),
+            memory: memory.min(BYTES_A_SPAN << 30),
+            heap: 0,
+            by_id: Index::new(),
+            traces: Index::new(),
+            responses: Index::new(),
+            splits: Index::new(),
+            unlinked: Index::new(),
             links_unlinked,
+            forgotten: 0,
             hasher: RandomState::default(),
         }
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.spans.len() >= self.capacity
+        !self.spans.is_empty() && (self.spans.len() + 1) * BYTES_A_SPAN + self.heap > self.memory
+    }
+
+    /// When the newest call ended that is forgotten, nanoseconds since the Unix epoch.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Notes that the memory behind a span was given back.
+    pub(super) fn released(&mut self, heap: u32) {
+        self.heap -= heap as usize;
     }
 
     pub(crate) fn front(&self) -> Option<(Seq, &Held)> {
@@ -84,55 +104,23 @@ impl Window {
     pub(crate) fn push(&mut self, mut span: Held) {
         // Reserved by hand: doubling would take twice the memory that was granted.
         if self.spans.len() == self.spans.capacity() {
-            let room = self.capacity.saturating_sub(self.spans.len());
+            let room = (self.memory / BYTES_A_SPAN).saturating_sub(self.spans.len());
             self.spans.reserve_exact(self.spans.len().clamp(64, room.max(64)));
         }
+        self.heap += span.heap as usize;
         let seq = Seq(self.first.0.wrapping_add(self.spans.len() as u32));
-        let Self { spans, first, by_id, traces, responses, unlinked, splits, links_unlinked, hasher, .. } = self;
+        let Self { spans, first, by_id, traces, responses, splits, unlinked, hasher, .. } = self;
         let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
-        let hash_of = |seq: &Seq, hash: &dyn Fn(&Held) -> u64| at(*seq).map_or(0, hash);
-
-        let id_hash = |held: &Held| hasher.hash_one((held.trace_id, held.span_id));
-        by_id.insert_unique(id_hash(&span), seq, |seq| hash_of(seq, &id_hash));
-
-        let trace_hash = |held: &Held| hasher.hash_one(held.trace_id);
-        let same_trace = |other: &Seq| at(*other).is_some_and(|held| held.trace_id == span.trace_id);
-        let trace_before = match traces.find_mut(trace_hash(&span), same_trace) {
-            Some(newest) => std::mem::replace(newest, seq),
-            None => {
-                traces.insert_unique(trace_hash(&span), seq, |seq| hash_of(seq, &trace_hash));
-                Seq::NONE
-            }
-        };
-        span.trace_before = trace_before;
-
-        if span.response != 0 {
-            let response_hash = |held: &Held| hasher.hash_one(held.response);
-            let same_response = |other: &Seq| at(*other).is_some_and(|held| held.response == span.response);
-            span.response_before = match responses.find_mut(response_hash(&span), same_response) {
-                Some(newest) => std::mem::replace(newest, seq),
-                None => {
-                    responses.insert_unique(response_hash(&span), seq, |seq| hash_of(seq, &response_hash));
-                    Seq::NONE
-                }
-            };
+        span.id_before = newest(by_id, at, hasher, &span, seq, |held| Some((held.trace_id, held.span_id)));
+        span.trace_before = newest(traces, at, hasher, &span, seq, |held| Some(held.trace_id));
+        span.response_before = newest(responses, at, hasher, &span, seq, response_key);
+        span.split_before = newest(splits, at, hasher, &span, seq, split_key);
+        if self.links_unlinked {
+            span.unlinked_before = newest(unlinked, at, hasher, &span, seq, unlinked_key);
         }
-        if *links_unlinked && let Some(key) = unlinked_key(&span) {
-            let unlinked_hash = |held: &Held| unlinked_key(held).map_or(0, |key| hasher.hash_one(key));
-            let same_key = |other: &Seq| at(*other).is_some_and(|held| unlinked_key(held) == Some(key));
-            span.unlinked_before = match unlinked.find_mut(unlinked_hash(&span), same_key) {
-                Some(newest) => std::mem::replace(newest, seq),
-                None => {
-                    unlinked.insert_unique(unlinked_hash(&span), seq, |seq| hash_of(seq, &unlinked_hash));
-                    Seq::NONE
-                }
-            };
-        }
-        if let Some(split) = span.split() {
-            splits.entry((span.scope, split.request)).or_default().push(seq);
-        }
+        let before = span.trace_before;
         self.spans.push_back(span);
-        if let Some(before) = self.get_mut(trace_before) {
+        if let Some(before) = self.get_mut(before) {
             before.trace_after = seq;
         }
     }
@@ -140,44 +128,29 @@ impl Window {
     /// Forgets the oldest span.
     pub(crate) fn pop_front(&mut self) {
         let seq = self.first;
-        let Self { spans, by_id, traces, responses, unlinked, splits, links_unlinked, hasher, .. } = self;
-        let Some(span) = spans.front() else { return };
-        let is_it = |other: &Seq| *other == seq;
-        let forget = |table: &mut HashTable<Seq>, hash: u64| {
-            if let Ok(entry) = table.find_entry(hash, is_it) {
-                entry.remove();
-            }
-        };
-        forget(by_id, hasher.hash_one((span.trace_id, span.span_id)));
+        let Some(span) = self.spans.pop_front() else { return };
+        self.first = self.next(seq);
+        self.heap -= span.heap as usize;
+        self.forgotten = self.forgotten.max(span.end);
+        let Self { by_id, traces, responses, splits, unlinked, hasher, .. } = self;
+        forget(by_id, Some(hasher.hash_one((span.trace_id, span.span_id))), seq);
         // A newer span of the trace would stand in its place.
         if span.trace_after == Seq::NONE {
-            forget(traces, hasher.hash_one(span.trace_id));
+            forget(traces, Some(hasher.hash_one(span.trace_id)), seq);
         }
-        if span.response != 0 {
-            forget(responses, hasher.hash_one(span.response));
+        forget(responses, response_key(&span).map(|key| hasher.hash_one(key)), seq);
+        forget(splits, split_key(&span).map(|key| hasher.hash_one(key)), seq);
+        if self.links_unlinked {
+            forget(unlinked, unlinked_key(&span).map(|key| hasher.hash_one(key)), seq);
         }
-        if *links_unlinked && let Some(key) = unlinked_key(span) {
-            forget(unlinked, hasher.hash_one(key));
-        }
-        if let Some(split) = span.split()
-            && let Some(same) = splits.get_mut(&(span.scope, split.request))
-        {
-            same.retain(|other| *other != seq);
-            if same.is_empty() {
-                splits.remove(&(span.scope, split.request));
-            }
-        }
-        self.spans.pop_front();
-        self.first = self.next(seq);
     }
 
-    /// The spans with the ids of a span.
+    /// The spans with the ids of a span, the newest first.
     pub(crate) fn with_id(&self, trace_id: [u8; 16], span_id: [u8; 8]) -> impl Iterator<Item = Seq> {
-        let has_id = move |held: &Held| (held.trace_id, held.span_id) == (trace_id, span_id);
-        self.by_id
-            .iter_hash(self.hasher.hash_one((trace_id, span_id)))
-            .copied()
-            .filter(move |seq| self.get(*seq).is_some_and(has_id))
+        let has_id =
+            |seq: &Seq| self.get(*seq).is_some_and(|held| (held.trace_id, held.span_id) == (trace_id, span_id));
+        let newest = self.by_id.find(self.hasher.hash_one((trace_id, span_id)), has_id).copied();
+        self.chain(newest.unwrap_or(Seq::NONE), |held| held.id_before).take(NEIGHBOURS)
     }
 
     /// The newest span of a trace.
@@ -222,10 +195,16 @@ impl Window {
         self.chain(newest, |held| held.unlinked_before).take(NEIGHBOURS)
     }
 
-    /// Spans that say the same of the request as one that reports its call with another, itself included.
+    /// Spans that say the same of the request as one that reports its call with another, itself included, the newest first.
     pub(super) fn same_split(&self, span: &Held) -> impl Iterator<Item = Seq> {
-        let same = span.split().and_then(|split| self.splits.get(&(span.scope, split.request)));
-        same.into_iter().flatten().copied().take(NEIGHBOURS)
+        let newest = match split_key(span) {
+            None => Seq::NONE,
+            Some(key) => {
+                let is_same = |seq: &Seq| self.get(*seq).is_some_and(|held| split_key(held) == Some(key));
+                self.splits.find(self.hasher.hash_one(key), is_same).copied().unwrap_or(Seq::NONE)
+            }
+        };
+        self.chain(newest, |held| held.split_before).take(NEIGHBOURS)
     }
 
     /// Follows links until one leads out of the window.
@@ -236,6 +215,47 @@ impl Window {
             Some(std::mem::replace(&mut at, link(held)))
         })
     }
+}
+
+/// Makes a span the newest of its key in an index, and gives the one that was it before.
+fn newest<'a, K: Hash + Eq>(
+    index: &mut Index,
+    at: impl Fn(Seq) -> Option<&'a Held> + Copy,
+    hasher: &RandomState,
+    span: &Held,
+    seq: Seq,
+    key_of: impl Fn(&Held) -> Option<K>,
+) -> Seq {
+    let Some(key) = key_of(span) else { return Seq::NONE };
+    let has_key = |other: &Seq| at(*other).is_some_and(|held| key_of(held).as_ref() == Some(&key));
+    let hash = hasher.hash_one(&key);
+    match index.find_mut(hash, has_key) {
+        Some(newest) => std::mem::replace(newest, seq),
+        None => {
+            let rehash = |other: &Seq| at(*other).and_then(&key_of).map_or(hash, |key| hasher.hash_one(key));
+            index.insert_unique(hash, seq, rehash);
+            Seq::NONE
+        }
+    }
+}
+
+/// Takes a span out of an index, if it is the newest of its key.
+fn forget(index: &mut Index, hash: Option<u64>, seq: Seq) {
+    if let Some(hash) = hash
+        && let Ok(entry) = index.find_entry(hash, |other| *other == seq)
+    {
+        entry.remove();
+    }
+}
+
+/// The response id of a span.
+fn response_key(span: &Held) -> Option<u64> {
+    (span.response != 0).then_some(span.response)
+}
+
+/// What the two halves of a report share.
+fn split_key(span: &Held) -> Option<(u32, u64)> {
+    span.split().map(|split| (span.scope, split.request))
 }
 
 /// What two spans of a call must share if nothing links them: service, and output tokens or failure.
@@ -254,6 +274,7 @@ mod tests {
 
     use super::super::held::{Context, Place};
     use super::*;
+    use crate::family::Families;
 
     fn held((trace, span, response, is_split): (u8, u8, u8, bool)) -> Held {
         let split = SplitReport { part: genai::ReportPart::Request, request: 7, stream_duration: None };
@@ -266,21 +287,25 @@ mod tests {
             ..SpanFacts::default()
         };
         let place = Place { request: 0, position: 0 };
-        Held::new(b"0123456789", &facts, Context { receive_time: 1, place, series: 3, price: None })
+        Held::new(
+            b"0123456789",
+            &facts,
+            Context { receive_time: 1, place, series: 3, price: None, families: Families::default() },
+        )
     }
 
     proptest! {
         // Whatever comes and goes, the indexes hold just the spans of the window, and find every one of them.
         #[test]
         fn indexes_follow_the_window(spans in proptest::collection::vec((1..4_u8, 1..9_u8, 0..5_u8, any::<bool>()), 1..60), size in 1..12_usize) {
-            let mut window = Window::new(size * BYTES_A_SPAN, true);
+            let mut window = Window::new(size * (BYTES_A_SPAN + 300), true);
             for span in spans {
                 while window.is_full() {
                     window.pop_front();
                 }
                 window.push(held(span));
                 let (first, count) = (window.first, window.spans.len());
-                prop_assert_eq!(window.by_id.len(), count);
+                prop_assert!(window.by_id.len() <= count);
                 for offset in 0..count as u32 {
                     let seq = Seq(first.0 + offset);
                     let held = window.get(seq).unwrap();
@@ -294,8 +319,9 @@ mod tests {
             while window.front().is_some() {
                 window.pop_front();
             }
-            let tables = [&window.by_id, &window.traces, &window.responses, &window.unlinked];
-            prop_assert!(tables.iter().all(|table| table.is_empty()) && window.splits.is_empty());
+            let indexes = [&window.by_id, &window.traces, &window.responses, &window.splits, &window.unlinked];
+            prop_assert!(indexes.iter().all(|index| index.is_empty()));
+            prop_assert_eq!(window.heap, 0);
         }
     }
 }

@@ -348,9 +348,9 @@ fn a_merged_call_holds_what_was_counted() {
     request.outcomes[0].merged = Some(Box::new(Merged {
         usage: Some(Usage { input: Some(120), output: Some(7), ..Usage::default() }),
         error: None,
-        provider: b"azure.ai.openai"[..].into(),
-        request_model: b"gpt-4o"[..].into(),
-        response_model: b"gpt-4o-2024-11-20"[..].into(),
+        provider: Some(b"azure.ai.openai"[..].into()),
+        request_model: Some(b"gpt-4o"[..].into()),
+        response_model: Some(b"gpt-4o-2024-11-20"[..].into()),
     }));
     let rows = rows_of(Arc::new(request));
     assert_eq!(text(&rows, "gen_ai_provider_name", 0), Some("azure.ai.openai"));

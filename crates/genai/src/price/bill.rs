@@ -152,9 +152,11 @@ impl Bill {
     pub fn cost(&self) -> Cost {
         let (mut sum, mut rounded) = (Exact::default(), 0);
         let mut next = |units: &[Unit]| {
-            for unit in units {
-                sum = sum.plus(self.0[*unit as usize].cost());
+            let added = units.iter().fold(Exact::default(), |added, unit| added.plus(self.0[*unit as usize].cost()));
+            if added == Exact::default() {
+                return Money::ZERO;
             }
+            sum = sum.plus(added);
             let before = std::mem::replace(&mut rounded, sum.to_pico());
             Money::from_pico(rounded - before)
         };

@@ -107,7 +107,7 @@ pub(super) fn names(given: &str) -> Vec<Name> {
 /// Longer texts name no model.
 const MAX_LENGTH: usize = 512;
 /// More cuts than any id has: bounds what a text made of prefixes costs.
-const MAX_CUTS: usize = 12;
+const MAX_CUTS: usize = 5;
 
 type Cut = fn(&str) -> Option<(String, String)>;
 

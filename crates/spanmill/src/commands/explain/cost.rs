@@ -1,6 +1,6 @@
 //! What a call costs, and which rule says so.
 
-use aggregate::{CallCost, Coverage};
+use aggregate::{Coverage, SpanCost};
 use genai::Source;
 use genai::price::Explanation;
 
@@ -18,14 +18,19 @@ pub(super) struct Cost {
 
 impl Cost {
     /// The cost as it was counted, and why it is that.
-    pub(super) fn new(counted: &CallCost, explanation: Explanation, sources: &[Source]) -> Self {
-        let is_explained = explanation.cost.map(|cost| cost.total()) == counted.total();
+    pub(super) fn new(counted: &SpanCost, explanation: Explanation, sources: &[Source]) -> Self {
+        let is_explained = explanation.cost.map(|cost| cost.total()) == counted.amount;
         let rule = match counted.coverage {
             Coverage::Supplied => supplied_by(sources),
             Coverage::UsageMissing => "no usage was told".to_owned(),
             Coverage::Unpriced => no_price(&explanation),
-            // A late span is priced as the call that it adds to.
-            Coverage::Priced | Coverage::Estimated if !is_explained => "as the call that it is a part of".to_owned(),
+            // The service tier of a call may stand on another of its spans.
+            Coverage::Priced | Coverage::Estimated if !is_explained => {
+                format!(
+                    "{}, of the service tier that another span of the call names",
+                    explanation.rule.unwrap_or_default()
+                )
+            }
             Coverage::Priced => explanation.rule.unwrap_or_default(),
             Coverage::Estimated => {
                 format!("{}, for the part of the usage that has a price", explanation.rule.unwrap_or_default())
@@ -33,7 +38,7 @@ impl Cost {
         };
         let is_of_prices = matches!(counted.coverage, Coverage::Priced | Coverage::Estimated | Coverage::Unpriced);
         Self {
-            amount: counted.total().map(|amount| amount.to_string()),
+            amount: counted.amount.map(|amount| amount.to_string()),
             coverage: counted.coverage.name(),
             rule,
             version: is_of_prices.then_some(explanation.version),

@@ -64,11 +64,20 @@ impl<'a> Line<'a> {
             sources,
         };
         if let Some(merged) = &outcome.merged {
-            line.provider = String::from_utf8_lossy(&merged.provider);
-            line.request_model = String::from_utf8_lossy(&merged.request_model);
-            line.response_model = String::from_utf8_lossy(&merged.response_model);
+            for (name, told) in [
+                (&mut line.provider, &merged.provider),
+                (&mut line.request_model, &merged.request_model),
+                (&mut line.response_model, &merged.response_model),
+            ] {
+                if let Some(told) = told {
+                    *name = String::from_utf8_lossy(told);
+                }
+            }
             line.usage = merged.usage;
-            line.error = merged.error.map(|class| class.name());
+            // A late span adds usage to a call, and keeps the failure that it tells.
+            if outcome.outcome == Outcome::Counted {
+                line.error = merged.error.map(|class| class.name());
+            }
         }
         line.cost = outcome.cost.map(|counted| {
             let call = Call {
