@@ -2,6 +2,7 @@
 
 mod answer;
 mod evaluation;
+mod explain;
 mod failure;
 mod found;
 mod logs;
@@ -14,6 +15,7 @@ mod usage;
 use otlp::trace::{EVENT_ATTRIBUTES, Event, Scope, Span, SpanVisitor, Visitor, attributes, walk};
 use otlp::{Text, Value, WireError};
 
+pub use self::explain::Source;
 use self::found::{Exception, Found};
 use self::logs::LogDerivation;
 use crate::coerce;
@@ -47,24 +49,9 @@ impl Deriver {
     /// # Errors
     /// As [`Self::derive`], or more than [`MAX_EVALUATIONS`] evaluations.
     pub fn derive_traces(&self, body: &[u8]) -> Result<Derived, DeriveError> {
-        let mut derivation = Derivation {
-            body,
-            table: self.table,
-            // A span of real clients is seldom smaller than this: one allocation, seldom too large.
-            facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
-            evaluations: Vec::new(),
-            resource: Text::default(),
-            service: Text::default(),
-            scope: Scope::default(),
-            scope_dialect: DialectId::NONE,
-            found: Found::new(),
-        };
+        let mut derivation = Derivation::new(self.table, body);
         walk(body, &mut derivation)?;
-        if derivation.facts.len() > MAX_SPANS {
-            return Err(DeriveError::TooManySpans);
-        }
-        let evaluations = within_limit(derivation.evaluations)?;
-        Ok(Derived { spans: derivation.facts, evaluations })
+        derivation.finish()
     }
 
     /// The evaluations in an `ExportLogsServiceRequest`; log records tell nothing else.
@@ -86,6 +73,9 @@ pub struct Derived {
     /// The evaluations on its spans, in the order of the spans. Few requests have any.
     pub evaluations: Vec<Evaluation>,
 }
+
+/// Behind every rank of an attribute of the span: what the attributes of its events tell.
+const BEHIND: u16 = 1 << 15;
 
 /// Spans that one request may hold. A span can be two bytes long and its facts take some hundred, so without a limit a small body
 /// could ask for a lot of memory. Real clients send some hundred spans at once, Collectors some thousand; at 1 KiB a span this many
@@ -186,6 +176,37 @@ impl SpanVisitor for Derivation<'_> {
     }
 
     fn span(&mut self, span: &Span) {
+        self.judge(span);
+        self.found.clear();
+    }
+}
+
+impl<'a> Derivation<'a> {
+    fn new(table: &'static Table, body: &'a [u8]) -> Self {
+        Self {
+            body,
+            table,
+            // A span of real clients is seldom smaller than this: one allocation, seldom too large.
+            facts: Vec::with_capacity((body.len() / 640 + 1).min(MAX_SPANS)),
+            evaluations: Vec::new(),
+            resource: Text::default(),
+            service: Text::default(),
+            scope: Scope::default(),
+            scope_dialect: DialectId::NONE,
+            found: Found::new(),
+        }
+    }
+
+    fn finish(self) -> Result<Derived, DeriveError> {
+        if self.facts.len() > MAX_SPANS {
+            return Err(DeriveError::TooManySpans);
+        }
+        Ok(Derived { spans: self.facts, evaluations: within_limit(self.evaluations)? })
+    }
+
+    /// Adds the facts of a span, of which everything was found.
+    #[inline(always)]
+    fn judge(&mut self, span: &Span) {
         if (self.facts.len() > MAX_SPANS || !self.found.own.is_empty()) && self.is_too_many() {
             return;
         }
@@ -199,17 +220,13 @@ impl SpanVisitor for Derivation<'_> {
         if !self.found.evaluations.is_empty() {
             self.evaluations_of(span);
         }
-        self.found.clear();
     }
-}
 
-impl Derivation<'_> {
     /// What few spans need: takes what was kept aside, or tells that there were too many spans before this one. (One more than
     /// the limit is kept, to tell that it was passed.)
     #[cold]
     fn is_too_many(&mut self) -> bool {
         if self.facts.len() > MAX_SPANS {
-            self.found.clear();
             return true;
         }
         self.found.keep_own(self.found.dialect.min(self.scope_dialect));
@@ -259,8 +276,6 @@ impl Derivation<'_> {
     /// Takes what the attributes of an event tell and no attribute of the span does.
     #[cold]
     fn attributes_of(&mut self, event: Event, says: EventSays) {
-        /// Behind every rank of an attribute of the span.
-        const BEHIND: u16 = 1 << 15;
         for attribute in attributes(self.body, event.message, EVENT_ATTRIBUTES) {
             let key = attribute.key.bytes(self.body);
             if says == EventSays::FinishReason {

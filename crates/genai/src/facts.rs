@@ -251,6 +251,11 @@ pub fn time_of(end: u64, receive_time: u64) -> u64 {
     if end == 0 || end > receive_time.saturating_add(DAY) { receive_time } else { end }
 }
 
+/// When a call was made that started then, nanoseconds since the Unix epoch: prices change with time.
+pub fn called_at(start: u64, receive_time: u64) -> u64 {
+    if start == 0 { receive_time } else { time_of(start, receive_time) }
+}
+
 impl SpanFacts {
     /// See [`duration_of`].
     pub fn duration(&self) -> Option<u64> {

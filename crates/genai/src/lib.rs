@@ -1,6 +1,7 @@
 //! The meaning of a span: what a GenAI span says, whatever instrumentation library wrote it.
 //!
-//! - [`Deriver`] walks a request once and gives one [`SpanFacts`] a span, and the [`Evaluation`]s in it.
+//! - [`Deriver`] walks a request once and gives one [`SpanFacts`] a span, and the [`Evaluation`]s in it; [`Deriver::explain`] tells
+//!   where each fact was read.
 //! - [`dialects`] is the table of attribute dialects: data, one file a dialect. To add one, read its documentation.
 //! - [`Role`] says whether a span is a call to a model; only calls are counted.
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
@@ -32,10 +33,10 @@ mod role;
 mod tier;
 mod usage;
 
-pub use derive::{DeriveError, Derived, Deriver, MAX_EVALUATIONS, MAX_SPANS};
+pub use derive::{DeriveError, Derived, Deriver, MAX_EVALUATIONS, MAX_SPANS, Source};
 pub use error::{ErrorClass, ErrorFacts};
 pub use evaluation::{Evaluation, ToldBy};
-pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, duration_of, time_of};
+pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, called_at, duration_of, time_of};
 pub use money::Money;
 pub use role::Role;
 pub use usage::{Inconsistency, TokenClasses, Usage};

@@ -51,6 +51,10 @@ proptest! {
         }
         if let Ok(facts) = Deriver::default().derive(&body) {
             facts.iter().for_each(|facts| check(facts, &body));
+            if body.len() < 20_000 {
+                let explained = Deriver::default().explain(&body).unwrap();
+                prop_assert!(explained.iter().map(|(facts, _)| facts).eq(&facts));
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Requests stored in files: protobuf (`*.binpb`, one request a file) and the OTLP JSON lines that the Collector's file
-//! exporter writes (`*.json`, `*.jsonl`, one request a line).
+//! exporter writes (`*.json`, `*.jsonl`, one request a line). Standard input is either.
 #[cfg(test)]
 mod tests;
 
@@ -87,13 +87,17 @@ enum Kind {
 #[derive(Debug)]
 struct StoredFile {
     path: Arc<Path>,
-    kind: Kind,
+    /// `None` for standard input: its first byte tells.
+    kind: Option<Kind>,
     size: u64,
 }
 
-#[derive(Debug)]
+/// What stands for standard input, and how it is called where something is wrong with it.
+const STDIN: &str = "-";
+const STDIN_NAME: &str = "standard input";
+
 struct Lines {
-    reader: BufReader<File>,
+    reader: Box<dyn BufRead + Send>,
     place: Place,
     number: u64,
 }
@@ -108,9 +112,15 @@ pub struct Replay {
     position: u64,
 }
 
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("place", &self.place).field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
 impl Replay {
     /// Finds the files: a file is taken as its name says, a directory is walked recursively in sorted order. In a directory,
-    /// what is not OTLP by its name or its first bytes is passed over (see [`Self::skipped`]).
+    /// what is not OTLP by its name or its first bytes is passed over (see [`Self::skipped`]). `-` is standard input.
     ///
     /// # Errors
     /// A path that cannot be read, or a named file of unknown kind.
@@ -119,13 +129,17 @@ impl Replay {
         let mut skipped = Vec::new();
         for path in paths {
             let path = path.as_ref();
+            if path == Path::new(STDIN) {
+                files.push(StoredFile { path: Path::new(STDIN_NAME).into(), kind: None, size: 0 });
+                continue;
+            }
             let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
             if metadata.is_dir() {
                 walk(path, &mut files, &mut skipped)?;
                 continue;
             }
             let kind = kind_of(path).ok_or_else(|| ReplayError::UnknownKind { place: whole_file(path) })?;
-            files.push(StoredFile { path: path.into(), kind, size: metadata.len() });
+            files.push(StoredFile { path: path.into(), kind: Some(kind), size: metadata.len() });
         }
         let total_bytes = files.iter().map(|file| file.size).sum();
         Ok(Replay { files: files.into_iter(), lines: None, skipped, total_bytes, position: 0 })
@@ -146,16 +160,29 @@ impl Replay {
         &self.skipped
     }
 
-    fn read_protobuf(&mut self, path: &Path, signal: Signal) -> Result<Entry, ReplayError> {
-        let place = whole_file(path);
-        let file = File::open(path).map_err(|source| read_error(path, source))?;
-        let mut body = Vec::new();
-        let cap = MAX_REQUEST_SIZE as u64 + 1;
-        file.take(cap).read_to_end(&mut body).map_err(|source| read_error(path, source))?;
-        if body.len() > MAX_REQUEST_SIZE {
-            return Err(ReplayError::TooLarge { place });
+    /// Begins to read a file: its request, if it is only one.
+    fn begin(&mut self, file: StoredFile) -> Result<Option<Entry>, ReplayError> {
+        let StoredFile { path, kind, size } = file;
+        let opened = match kind {
+            Some(kind) => {
+                File::open(&path).map(|file| (kind, Box::new(BufReader::new(file)) as Box<dyn BufRead + Send>))
+            }
+            None => told_by_first_byte(BufReader::new(io::stdin())),
+        };
+        match opened {
+            Ok((Kind::JsonLines, reader)) => {
+                self.lines = Some(Lines { reader, place: Place { path, line: None }, number: 0 });
+                Ok(None)
+            }
+            Ok((Kind::Protobuf(signal), reader)) => {
+                self.position += size;
+                read_protobuf(reader, &path, signal).map(Some)
+            }
+            Err(source) => {
+                self.position += size;
+                Err(read_error(&path, source))
+            }
         }
-        Ok(Entry { place, request: Request { signal, body: Bytes::from(body) } })
     }
 
     /// The next entry of the open file; `None` at its end.
@@ -205,25 +232,30 @@ impl Iterator for Replay {
             if let Some(item) = self.next_line() {
                 return Some(item);
             }
-            let StoredFile { path, kind, size } = self.files.next()?;
-            match kind {
-                Kind::Protobuf(signal) => {
-                    self.position += size;
-                    return Some(self.read_protobuf(&path, signal));
-                }
-                Kind::JsonLines => match File::open(&path) {
-                    Ok(file) => {
-                        let place = Place { path, line: None };
-                        self.lines = Some(Lines { reader: BufReader::new(file), place, number: 0 });
-                    }
-                    Err(source) => {
-                        self.position += size;
-                        return Some(Err(read_error(&path, source)));
-                    }
-                },
+            let file = self.files.next()?;
+            if let Some(item) = self.begin(file).transpose() {
+                return Some(item);
             }
         }
     }
+}
+
+fn read_protobuf(reader: impl Read, path: &Path, signal: Signal) -> Result<Entry, ReplayError> {
+    let place = whole_file(path);
+    let mut body = Vec::new();
+    let cap = MAX_REQUEST_SIZE as u64 + 1;
+    reader.take(cap).read_to_end(&mut body).map_err(|source| read_error(path, source))?;
+    if body.len() > MAX_REQUEST_SIZE {
+        return Err(ReplayError::TooLarge { place });
+    }
+    Ok(Entry { place, request: Request { signal, body: Bytes::from(body) } })
+}
+
+/// Tells JSON lines from protobuf, which never begins with a brace.
+fn told_by_first_byte(mut reader: impl BufRead + Send + 'static) -> io::Result<(Kind, Box<dyn BufRead + Send>)> {
+    let is_json = reader.fill_buf()?.first() == Some(&b'{');
+    let kind = if is_json { Kind::JsonLines } else { Kind::Protobuf(Signal::Traces) };
+    Ok((kind, Box::new(reader)))
 }
 
 fn walk(directory: &Path, files: &mut Vec<StoredFile>, skipped: &mut Vec<PathBuf>) -> Result<(), ReplayError> {
@@ -243,7 +275,7 @@ fn walk(directory: &Path, files: &mut Vec<StoredFile>, skipped: &mut Vec<PathBuf
         }
         // not the entry's own metadata: a symbolic link has another size
         let size = std::fs::metadata(path).map_err(|source| read_error(path, source))?.len();
-        files.push(StoredFile { path: path.into(), kind, size });
+        files.push(StoredFile { path: path.into(), kind: Some(kind), size });
     }
     Ok(())
 }

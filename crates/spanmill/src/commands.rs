@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
 pub(crate) mod check_config;
+mod counting;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod prices;
 pub(crate) mod replay;
 pub(crate) mod serve;

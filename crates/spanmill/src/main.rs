@@ -48,13 +48,15 @@ enum Command {
     },
     /// Count what stands in files: protobuf requests (*.binpb) and OTLP JSON lines (*.json, *.jsonl).
     Replay {
-        /// Files, or directories that hold them.
+        /// Files, or directories that hold them; - for standard input.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// How to print the result.
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Tell of every span what it was counted as and why, which attributes each fact was read from, and its price.
+    Explain(commands::explain::Arguments),
     /// Tell what a call to a model costs: how its price is found, and the sum line by line.
     Prices(commands::prices::Arguments),
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         None => commands::serve::run(cli.config.as_deref()),
         Some(Command::Demo { once }) => commands::demo::run(once),
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
+        Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };

@@ -197,7 +197,7 @@ impl Held {
 
     /// When its call was made, nanoseconds since the Unix epoch: prices change with time.
     pub(crate) fn called_at(&self) -> u64 {
-        if self.start == 0 { self.receive_time } else { genai::time_of(self.start, self.receive_time) }
+        genai::called_at(self.start, self.receive_time)
     }
 
     /// What its instrumentation says the call cost.

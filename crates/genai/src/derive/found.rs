@@ -8,6 +8,7 @@ use crate::dialects::{DialectId, Fact, Plain, Row, Says};
 use crate::role::Role;
 
 /// What was found on the span that is being read.
+#[derive(Clone)]
 pub(super) struct Found {
     slots: [Slot; Plain::COUNT],
     /// Which of them are there: they are not cleared between spans.
@@ -33,7 +34,7 @@ struct Slot {
 
 #[derive(Clone, Copy)]
 pub(super) struct RoleFound {
-    rank: u16,
+    pub(super) rank: u16,
     pub(super) value: Text,
     pub(super) values: &'static [(&'static str, Says)],
     pub(super) otherwise: Role,
@@ -55,7 +56,7 @@ pub(super) struct Exception {
 
 /// Events with parts of a streamed answer: the first ones, where it tells what it is, and the last ones, where it tells what it
 /// used.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Chunks {
     first: [Chunk; 2],
     last: [Chunk; 8],
@@ -227,6 +228,16 @@ impl Found {
     #[inline(always)]
     pub(super) fn has(&self, plain: Plain) -> bool {
         self.present & (1 << plain as usize) != 0
+    }
+
+    /// The rank of the key that told it; 0 if none did.
+    pub(super) fn rank(&self, plain: Plain) -> u16 {
+        if self.has(plain) { self.slots[plain as usize].rank } else { 0 }
+    }
+
+    /// Takes it away, as if no key had told it.
+    pub(super) fn forget(&mut self, plain: Plain) {
+        self.present &= !(1 << plain as usize);
     }
 
     #[inline(always)]

@@ -77,3 +77,18 @@ fn unknown_paths_are_refused() {
     assert!(matches!(Replay::open([text]), Err(ReplayError::UnknownKind { .. })));
     assert!(matches!(Replay::open([directory.path().join("missing")]), Err(ReplayError::Read { .. })));
 }
+
+// Standard input is JSON lines or one protobuf request, as its first byte says; nothing is a request of nothing.
+#[test]
+fn the_first_byte_tells() {
+    for (input, expected) in [
+        (SPANS.as_bytes(), Kind::JsonLines),
+        (b"\x0a\x00", Kind::Protobuf(Signal::Traces)),
+        (b"", Kind::Protobuf(Signal::Traces)),
+    ] {
+        let (kind, mut reader) = told_by_first_byte(input).unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert_eq!((kind, read.as_slice()), (expected, input));
+    }
+}

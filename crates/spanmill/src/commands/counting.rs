@@ -1,0 +1,114 @@
+//! Counting what stands in files: the pipeline that serves, without a server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aggregate::{Applied, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings};
+use genai::price::Prices;
+use genai::{DeriveError, Derived, Deriver};
+use indicatif::{ProgressBar, ProgressStyle};
+use receive::{Replay, Request, Signal};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::server::unix_nanos;
+
+/// Memory for calls whose spans are gathered: some four million.
+const MEMORY: usize = 1 << 30;
+
+/// The same pipeline that serves, driven by files: one receive time for all, then a drain.
+pub(super) struct Counting {
+    deriver: Deriver,
+    pipeline: Pipeline,
+    prices: Arc<Prices>,
+    lsn: aggregate::Lsn,
+    receive_time: u64,
+}
+
+impl Counting {
+    /// Has counted nothing yet. `pending` is as in [`Settings::pending`].
+    pub(super) fn new(config: &Config, pending: Option<usize>) -> Result<Self, Failure> {
+        let settle = config.derive.settle();
+        let pricing = config.derive.prices.pricing()?;
+        let prices = Arc::clone(&pricing.prices);
+        let settings = Settings {
+            layout: Layout {
+                resource_attributes: vec!["service.name".to_owned()],
+                dimensions: Vec::new(),
+                max_label_length: 256,
+            },
+            // What is counted here is printed and forgotten: no series needs to make room for others.
+            cardinality_limit: usize::MAX,
+            error_records: 1,
+            instance_id: String::new(),
+            delta: false,
+            cumulative: false,
+            error_logs: false,
+            // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
+            settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
+            pending,
+            pricing,
+        };
+        let pipeline = Pipeline::new(settings);
+        Ok(Self { deriver: Deriver::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
+    }
+
+    /// The prices that hold.
+    pub(super) fn prices(&self) -> Arc<Prices> {
+        Arc::clone(&self.prices)
+    }
+
+    /// Counts what stands in the files, and gives what it comes to. `applied` gets every request with the outcomes of its spans, in
+    /// their order, if they were asked for.
+    pub(super) fn count(mut self, paths: &[PathBuf], mut applied: impl FnMut(Applied)) -> Result<Report, Failure> {
+        let mut replay = Replay::open(paths)?;
+        let progress = progress_bar(replay.total_bytes());
+        while let Some(entry) = replay.next() {
+            let entry = entry?;
+            self.entry(entry, &mut applied)?;
+            progress.set_position(replay.position());
+        }
+        progress.finish_and_clear();
+        self.apply(Record::Drain, &mut applied);
+        Ok(self.pipeline.report())
+    }
+
+    fn entry(&mut self, entry: receive::Entry, applied: &mut impl FnMut(Applied)) -> Result<(), Failure> {
+        let record = self.record(entry.request).map_err(|source| Failure::Malformed { place: entry.place, source })?;
+        if let Some(record) = record {
+            self.apply(record, applied);
+        }
+        Ok(())
+    }
+
+    /// What the log of a server would hold of a request; nothing of most that are no traces.
+    fn record(&self, request: Request) -> Result<Option<Record>, DeriveError> {
+        let body = request.body;
+        Ok(match request.signal {
+            Signal::Traces => {
+                let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
+                Some(Record::Traces { body, facts, evaluations })
+            }
+            Signal::Logs => {
+                let evaluations = self.deriver.derive_logs(&body)?;
+                (!evaluations.is_empty()).then_some(Record::Logs { body, evaluations })
+            }
+            Signal::Metrics => None,
+        })
+    }
+
+    fn apply(&mut self, record: Record, applied: &mut impl FnMut(Applied)) {
+        self.lsn += 1;
+        self.pipeline.apply(Logged { lsn: self.lsn, receive_time: self.receive_time, record }, |effect| {
+            if let Effect::Applied(request) = effect {
+                applied(request);
+            }
+        });
+    }
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn progress_bar(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {binary_bytes}/{binary_total_bytes} {eta}");
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
