@@ -77,7 +77,7 @@ impl Server {
         let pipeline = SharedPipeline::new(pipeline);
         let memory_budget = config.receivers.otlp.memory_budget.as_usize();
         // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
-        let (log, reader) = Log::in_memory(memory_budget / 16, unix_nanos);
+        let (log, reader) = Log::in_memory(memory_budget / 8, unix_nanos);
         let cursor = log.cursor();
         let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
         let applier =

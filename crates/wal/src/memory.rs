@@ -114,10 +114,11 @@ impl<R: Record> Log<R> {
         Cursor { number: state.cursors.len() - 1, shared: Arc::clone(&self.shared) }
     }
 
-    /// Whether the log takes another record. It may be full again by the time that one is appended.
+    /// Whether there is room for more requests: half of the log is kept for those that are on their way, so that no work is done in vain
+    /// for a record that is then refused.
     pub fn has_room(&self) -> bool {
         let state = self.shared.lock();
-        state.size < self.shared.max_size
+        state.size <= self.shared.max_size / 2
     }
 
     /// Bytes of records that not every cursor has passed, and how many there may be.

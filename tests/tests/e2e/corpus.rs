@@ -30,7 +30,9 @@ pub fn replayed() -> &'static Totals {
                 (least + cell(&truth.expected), most + cell(&truth.expected_upper))
             })
         };
-        for cell in [|totals: &Totals| totals.requests, |totals| totals.errors, |totals| totals.tokens.input] {
+        let cells: [fn(&Totals) -> u64; 3] =
+            [|totals| totals.requests, |totals| totals.errors, |totals| totals.tokens.input];
+        for cell in cells {
             let (least, most) = sum(cell);
             assert!((least..=most).contains(&cell(&totals)), "{} of {least} to {most}", cell(&totals));
         }
