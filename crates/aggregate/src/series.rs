@@ -53,15 +53,35 @@ pub(crate) struct SeriesTable {
     builder: KeyBuilder,
     /// When the open interval began.
     interval_start: u64,
-    /// Where the prices stand of models whose spans have no key of their own, by a hash of what they name.
-    other_prices: RapidHashMap<u64, Option<PriceRef>>,
+    known_prices: KnownPrices,
+}
+
+/// Where the prices stand of provider and models, by a hash of their names. Finding them is slow.
+#[derive(Debug, Default)]
+struct KnownPrices(RapidHashMap<u64, Option<PriceRef>>);
+
+/// How many are looked for. A peer that names ever new models must neither fill memory nor keep the applier looking: what comes then
+/// has no price.
+const MAX_KNOWN_PRICES: usize = 4_096;
+
+impl KnownPrices {
+    fn find(&mut self, names: [&[u8]; 3], prices: &Prices) -> Option<PriceRef> {
+        let hash = self.0.hasher().hash_one(names);
+        if let Some(known) = self.0.get(&hash) {
+            return *known;
+        }
+        if self.0.len() >= MAX_KNOWN_PRICES {
+            return None;
+        }
+        let [provider, request, response] = names.map(String::from_utf8_lossy);
+        let found = prices.find(&provider, &request, &response);
+        self.0.insert(hash, found);
+        found
+    }
 }
 
 /// Numbers of the series for what is over the limit, one a kind.
 const OVERFLOW: usize = 4;
-
-/// How many models are remembered that have no series.
-const MAX_OTHER_PRICES: usize = 10_000;
 
 impl SeriesTable {
     pub(crate) fn new(layout: Layout, limit: usize) -> Self {
@@ -74,7 +94,7 @@ impl SeriesTable {
             measured: 0,
             builder: KeyBuilder::default(),
             interval_start: 0,
-            other_prices: RapidHashMap::default(),
+            known_prices: KnownPrices::default(),
         }
     }
 
@@ -159,14 +179,13 @@ impl SeriesTable {
 
     /// Where the prices of a series' models stand.
     pub(crate) fn price(&mut self, number: u32, prices: &Prices) -> Option<PriceRef> {
-        let Self { index, series, .. } = self;
+        let Self { index, series, known_prices, .. } = self;
         let series = series.get_mut(number as usize)?;
         *series.price.get_or_insert_with(|| {
             let key = Key::new(&series.key);
-            let name =
-                |dimension: &str| String::from_utf8_lossy(key.common(index.layout(), dimension).unwrap_or_default());
-            let (request, response) = (name("gen_ai.request.model"), name("gen_ai.response.model"));
-            prices.find(&name("gen_ai.provider.name"), &request, &response)
+            let name = |dimension: &str| key.common(index.layout(), dimension).unwrap_or_default();
+            let names = ["gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"].map(name);
+            known_prices.find(names, prices)
         })
     }
 
@@ -185,19 +204,8 @@ impl SeriesTable {
 
     /// Where the prices of a span's models stand, if its series does not tell.
     pub(crate) fn other_price(&mut self, body: &[u8], facts: &SpanFacts, prices: &Prices) -> Option<PriceRef> {
-        let texts = [facts.provider.bytes(body), facts.request_model.bytes(body), facts.response_model.bytes(body)];
-        let names = self.other_prices.hasher().hash_one(texts);
-        if let Some(known) = self.other_prices.get(&names) {
-            return *known;
-        }
-        // A peer that names ever new models must not fill memory.
-        if self.other_prices.len() >= MAX_OTHER_PRICES {
-            self.other_prices.clear();
-        }
-        let [provider, request, response] = texts.map(String::from_utf8_lossy);
-        let found = prices.find(&provider, &request, &response);
-        self.other_prices.insert(names, found);
-        found
+        let names = [facts.provider.bytes(body), facts.request_model.bytes(body), facts.response_model.bytes(body)];
+        self.known_prices.find(names, prices)
     }
 
     /// The value of a common dimension of a series.
