@@ -27,7 +27,7 @@ const ERROR_RECORDS: usize = 100_000;
 /// How long requests in flight may take to finish when the server stops.
 const REQUEST_GRACE: Duration = Duration::from_secs(10);
 /// How long destinations may take to receive what is queued when the server stops.
-const EXPORT_GRACE: Duration = Duration::from_secs(20);
+const EXPORT_GRACE: Duration = Duration::from_secs(15);
 
 /// How long all of the shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(60);
