@@ -8,7 +8,8 @@ use crate::usage::Usage;
 
 /// The cost; `None` if it takes a bill to tell.
 pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
-    if tariffs[Unit::Request as usize].is_some() {
+    let part_without_whole = tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
+    if part_without_whole || tariffs[Unit::Request as usize].is_some() {
         return None;
     }
     let own = |unit: Unit| tariffs[unit as usize].map(Tariff::pico);
@@ -66,6 +67,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_096))]
+
         // Whatever the prices and the usage, it is the bill's cost, or none.
         #[test]
         fn it_is_what_the_bill_comes_to(prices in proptest::array::uniform7(price()), input in count(), read in count(), written in count(), long in count(), output in count(), reasoning in count()) {
