@@ -18,7 +18,7 @@ mod window;
 
 use genai::SpanFacts;
 
-pub(crate) use group::Group;
+pub(crate) use group::{Group, Member};
 pub(crate) use held::{Context, Held, Place, Seq, State};
 pub(crate) use lineage::DecidedAgent;
 use lineage::Lineage;
@@ -106,12 +106,9 @@ impl Settle {
 
     /// Takes a call span; there must be room. If it repeats one that is known, that one is given, and it is not held.
     pub(crate) fn offer(&mut self, held: Held) -> Option<Seq> {
-        let mut same = self.window.with_id(held.trace_id, held.span_id);
-        if let Some(known) = same.find(|seq| self.window.get(*seq).is_some_and(|known| known.repeats(&held))) {
+        if let Some(known) = self.window.offer(held) {
             return Some(known);
         }
-        drop(same);
-        self.window.push(held);
         self.waiting += 1;
         if self.next.is_none() {
             self.next = self.window.front().map(|(seq, _)| seq);
@@ -150,6 +147,11 @@ impl Settle {
         self.lineage.decide(&self.window, until)
     }
 
+    /// Whether nothing can be linked to a span: then it is its call.
+    pub(crate) fn is_alone(&self, seq: Seq) -> bool {
+        self.window.get(seq).is_none_or(|held| group::is_alone(&self.window, seq, held))
+    }
+
     /// Finds what is linked to a span that waits; then [`Settle::take_next`] gives its call.
     pub(crate) fn gather(&self, group: &mut Group, first: Seq) {
         group.gather(&self.window, first, self.settings.merge_unlinked);
@@ -161,8 +163,8 @@ impl Settle {
     }
 
     /// What the spans of a call tell together.
-    pub(crate) fn merge(&self, group: &Group) -> Option<Merged> {
-        Merged::of(&self.window, group)
+    pub(crate) fn merge(&self, members: &[Member]) -> Option<Merged> {
+        Merged::of(&self.window, members)
     }
 
     /// The agent that was counted in place of the calls below it, if a span stands below one.

@@ -11,7 +11,7 @@ use crate::key::Kind;
 use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{Context, DecidedAgent, Group, Held, Merged, Place, Relation, Seq, State};
+use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
 /// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
@@ -161,12 +161,15 @@ impl Pipeline {
 
     /// Counts the call of a span that waits, and of what was found with it the calls that were received at `until` or before.
     fn settle_calls(&mut self, first: Seq, until: u64) {
+        if self.settle.is_alone(first) {
+            return self.count(&[(first, None)]);
+        }
         let mut group = std::mem::take(&mut self.group);
         self.settle.gather(&mut group, first);
         while self.settle.take_next(&mut group, until) {
             match group.late_for {
-                Some(counted) => self.late(&group, counted),
-                None => self.count(&group),
+                Some(counted) => self.late(&group.members, counted),
+                None => self.count(&group.members),
             }
             self.settle.note_taken(&group);
         }
@@ -174,23 +177,23 @@ impl Pipeline {
     }
 
     /// Counts a call that its spans report together.
-    fn count(&mut self, group: &Group) {
-        let Some(merged) = self.settle.merge(group) else { return };
-        if let Some(agent) = group.members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
+    fn count(&mut self, members: &[Member]) {
+        let Some(merged) = self.settle.merge(members) else { return };
+        if let Some(agent) = members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
             let state = State::Counted { alone: false, with_usage: true, with_cost: true };
-            return self.close(group, state, None, |_| SpanOutcome::new(Outcome::Late, "agent", agent));
+            return self.close(members, state, None, |_| SpanOutcome::new(Outcome::Late, "agent", agent));
         }
         let Some(counted) = self.settle.get(merged.counted) else { return };
         let (origin, counted_span_id) = (counted.origin(), counted.span_id);
         let role = if counted.is_embeddings { Role::Embeddings } else { Role::Llm };
         let reason = if merged.duration.is_none() { "invalid_duration" } else { role.name() };
-        let series = self.series_of(group, counted.series);
+        let series = self.series_of(members, counted.series);
         let call = Call {
             origin,
             duration: merged.duration,
             time_to_first_chunk: merged.time_to_first_chunk,
             usage: merged.usage,
-            cost: self.cost(group, series, &merged),
+            cost: self.cost(members, series, &merged),
             error: merged.error.map(|(class, _)| class),
         };
         if let Some(open) = self.series.open(series) {
@@ -201,13 +204,13 @@ impl Pipeline {
         {
             self.errors.add(ErrorRecord { class, ..*record });
         }
-        let told_by_several = (group.members.len() > 1).then(|| self.merged_span(series, &call));
+        let told_by_several = (members.len() > 1).then(|| self.merged_span(series, &call));
         let state = State::Counted {
-            alone: group.members.len() == 1,
+            alone: members.len() == 1,
             with_usage: call.usage.is_some(),
             with_cost: call.cost.is_known(),
         };
-        self.close(group, state, Some(series), |(seq, relation)| match relation {
+        self.close(members, state, Some(series), |(seq, relation)| match relation {
             _ if seq == merged.counted => SpanOutcome {
                 cost: Some(call.cost.of_span()),
                 merged: told_by_several.clone(),
@@ -218,10 +221,9 @@ impl Pipeline {
     }
 
     /// The series of a call that is counted under a span of the series `counted`.
-    fn series_of(&mut self, group: &Group, counted: u32) -> u32 {
-        let [_, _, ..] = group.members.as_slice() else { return counted };
-        let members: Vec<(u32, bool)> = group
-            .members
+    fn series_of(&mut self, members: &[Member], counted: u32) -> u32 {
+        let [_, _, ..] = members else { return counted };
+        let members: Vec<(u32, bool)> = members
             .iter()
             .filter_map(|(seq, _)| self.settle.get(*seq))
             .map(|held| (held.series, held.response_model_is_weak))
@@ -230,9 +232,9 @@ impl Pipeline {
     }
 
     /// What a call costs whose models are those of a series.
-    fn cost(&mut self, group: &Group, series: u32, merged: &Merged) -> CallCost {
+    fn cost(&mut self, members: &[Member], series: u32, merged: &Merged) -> CallCost {
         let Some(counted) = self.settle.get(merged.counted) else { return CallCost::NOTHING };
-        let tiers = group.members.iter().filter_map(|(seq, _)| self.settle.get(*seq)).map(Held::service_tier);
+        let tiers = members.iter().filter_map(|(seq, _)| self.settle.get(*seq)).map(Held::service_tier);
         let service_tier =
             std::iter::once(counted.service_tier()).chain(tiers).find(|tier| !tier.is_empty()).unwrap_or_default();
         let told = Told { usage: merged.usage, supplied: merged.supplied_cost, service_tier };
@@ -256,13 +258,13 @@ impl Pipeline {
     }
 
     /// Takes spans of a call that was counted before they came: they add usage, where none was counted.
-    fn late(&mut self, group: &Group, counted: Seq) {
-        let merged = self.settle.merge(group);
+    fn late(&mut self, members: &[Member], counted: Seq) {
+        let merged = self.settle.merge(members);
         let Some(before) = self.settle.get_mut(counted) else { return };
         let (series, counted_span_id, origin) = (before.series, before.counted_span_id, before.origin());
         let State::Counted { with_usage, with_cost, .. } = before.state else { return };
         let missing = merged.filter(|merged| merged.usage.is_some() && !with_usage);
-        let cost = missing.map(|merged| self.cost(group, series, &merged)).filter(|_| !with_cost);
+        let cost = missing.map(|merged| self.cost(members, series, &merged)).filter(|_| !with_cost);
         let added = missing.map(|merged| Call {
             origin,
             duration: None,
@@ -287,7 +289,7 @@ impl Pipeline {
         }
         let told = added.map(|added| self.merged_span(series, &added));
         let adds = missing.map(|merged| merged.counted);
-        self.close(group, state, Some(series), |(seq, relation)| match relation {
+        self.close(members, state, Some(series), |(seq, relation)| match relation {
             _ if adds == Some(seq) => SpanOutcome {
                 cost: cost.map(|cost| cost.of_span()),
                 merged: told.clone(),
@@ -300,12 +302,12 @@ impl Pipeline {
     /// Gives every span of a call its outcome.
     fn close(
         &mut self,
-        group: &Group,
+        members: &[Member],
         state: State,
         series: Option<u32>,
         outcome: impl Fn((Seq, Option<Relation>)) -> SpanOutcome,
     ) {
-        for &(seq, relation) in &group.members {
+        for &(seq, relation) in members {
             let outcome = outcome((seq, relation));
             let Some(held) = self.settle.get_mut(seq) else { continue };
             let place = held.place;

@@ -12,11 +12,14 @@ use super::window::Window;
 /// How many spans may be looked at for one call.
 const MAX_SPANS: usize = 128;
 
-/// The spans of one call, and what makes each of them one. Reused from call to call.
+/// A span of a call, and what makes it one of several.
+pub(crate) type Member = (Seq, Option<Relation>);
+
+/// The spans of one call. Reused from call to call.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     /// The waiting spans, innermost first.
-    pub(crate) members: Vec<(Seq, Option<Relation>)>,
+    pub(crate) members: Vec<Member>,
     /// Parents and children among them.
     wrappers: Vec<(Seq, Seq)>,
     /// A span of a call that was counted before: the members came too late.
@@ -57,10 +60,8 @@ impl Group {
         self.edges.clear();
         self.wrappers.clear();
         self.nodes.push(Node::new(first, 0, window));
-        if !is_alone(window, first) {
-            self.find(window, links_unlinked);
-            self.link(window);
-        }
+        self.find(window, links_unlinked);
+        self.link(window);
     }
 
     /// Finds the spans that can be reached from the first, and all links among them.
@@ -254,8 +255,8 @@ fn may_still_join(that: &Held, relation: Relation) -> bool {
 }
 
 /// Whether nothing can be linked to a span: most are.
-fn is_alone(window: &Window, seq: Seq) -> bool {
-    window.get(seq).is_none_or(|held| candidates(window, held, &mut |other| other == seq))
+pub(super) fn is_alone(window: &Window, seq: Seq, held: &Held) -> bool {
+    candidates(window, held, &mut |other| other == seq)
 }
 
 /// The spans that may be of the call of one, some of them twice, as long as `each` wants more; tells whether it did to the end.
@@ -269,7 +270,6 @@ fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq) -> bool) -
     window.same_response(held).all(&mut *each)
         && window.same_split(held).all(&mut *each)
         && window.trace_neighbours(held).filter(may_be_linked).all(&mut *each)
-        && (held.parent_span_id == [0; 8] || window.with_id(held.trace_id, held.parent_span_id).all(&mut *each))
-        && window.children(held).all(&mut *each)
+        && window.distant_relatives(held).all(&mut *each)
         && window.same_unlinked(held).all(&mut *each)
 }

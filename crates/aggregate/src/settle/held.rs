@@ -85,17 +85,22 @@ pub(crate) struct Held {
     pub(crate) counted_span_id: [u8; 8],
     /// What few spans have.
     pub(crate) rare: Option<Box<Rare>>,
-    /// Neighbours in the order of arrival: with its ids, of its trace, of its response id, of the same split report, of what may be the
-    /// same without a link.
-    pub(super) id_before: Seq,
-    pub(super) split_before: Seq,
-    /// The newest of its children that came after it, and the one of its parent's that came before it.
-    pub(super) newest_child: Seq,
-    pub(super) sibling_before: Seq,
+    /// Neighbours in the order of arrival: of its trace, of its response id, of the same split report, of what may be the same without a
+    /// link.
     pub(super) trace_before: Seq,
     pub(super) trace_after: Seq,
     pub(super) response_before: Seq,
+    pub(super) response_after: Seq,
+    pub(super) split_before: Seq,
     pub(super) unlinked_before: Seq,
+    /// How many spans its trace had when it came, itself included.
+    pub(super) trace_size: u8,
+    /// Whether its trace is so large that it is found by its ids. Then these neighbours are known, too: the one with its ids, the
+    /// newest of its children that came after it, and the one of its parent's that came before it.
+    pub(super) is_indexed: bool,
+    pub(super) id_before: Seq,
+    pub(super) newest_child: Seq,
+    pub(super) sibling_before: Seq,
 }
 
 /// What few held spans have.
@@ -112,6 +117,24 @@ pub(crate) struct Rare {
 }
 
 impl Rare {
+    /// `None` of most spans.
+    fn of(body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Self> {
+        let service_tier = unusual(facts.service_tier.bytes(body));
+        let has_any = facts.error.is_some()
+            || facts.split.is_some()
+            || facts.supplied_cost.is_some()
+            || context.price.is_some()
+            || !service_tier.is_empty();
+        has_any.then(|| Self {
+            error: facts.error.map(|error| Box::new(ErrorRecord::new(body, facts, error, context.receive_time))),
+            split: facts.split,
+            supplied_cost: facts.supplied_cost,
+            service_tier: String::from_utf8_lossy(service_tier).into(),
+            price: context.price,
+            repetitions: Vec::new(),
+        })
+    }
+
     fn bytes(&self) -> u32 {
         let error = self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.text_bytes());
         (size_of::<Self>() + error + self.service_tier.len()) as u32
@@ -133,20 +156,7 @@ pub(crate) struct Context {
 
 impl Held {
     pub(crate) fn new(body: &[u8], facts: &SpanFacts, context: Context) -> Self {
-        let service = short_hash(facts.service.bytes(body));
-        let rare = Rare {
-            error: facts.error.map(|error| Box::new(ErrorRecord::new(body, facts, error, context.receive_time))),
-            split: facts.split,
-            supplied_cost: facts.supplied_cost,
-            service_tier: tier(facts.service_tier.bytes(body)),
-            price: context.price,
-            repetitions: Vec::new(),
-        };
-        let has_rare = rare.error.is_some()
-            || rare.split.is_some()
-            || rare.supplied_cost.is_some()
-            || !rare.service_tier.is_empty()
-            || rare.price.is_some();
+        let rare = Rare::of(body, facts, &context).map(Box::new);
         Self {
             trace_id: facts.trace_id,
             span_id: facts.span_id,
@@ -156,7 +166,7 @@ impl Held {
             receive_time: context.receive_time,
             place: context.place,
             series: context.series,
-            service,
+            service: short_hash(facts.service.bytes(body)),
             scope: short_hash(facts.scope_name.bytes(body)),
             name: short_hash(facts.name.bytes(body)),
             response: match facts.response_id.bytes(body) {
@@ -165,7 +175,7 @@ impl Held {
             },
             families: context.families,
             taken: Taken::default(),
-            heap: if has_rare { rare.bytes() } else { 0 },
+            heap: rare.as_ref().map_or(0, |rare| rare.bytes()),
             usage: facts.usage,
             time_to_first_chunk: facts.time_to_first_chunk,
             error: facts.error.map(|error| error.class),
@@ -173,15 +183,18 @@ impl Held {
             response_model_is_weak: facts.response_model_is_weak,
             state: State::Waiting,
             counted_span_id: [0; 8],
-            rare: has_rare.then(|| Box::new(rare)),
-            id_before: Seq::NONE,
-            split_before: Seq::NONE,
-            newest_child: Seq::NONE,
-            sibling_before: Seq::NONE,
+            rare,
             trace_before: Seq::NONE,
             trace_after: Seq::NONE,
             response_before: Seq::NONE,
+            response_after: Seq::NONE,
+            split_before: Seq::NONE,
             unlinked_before: Seq::NONE,
+            trace_size: 1,
+            is_indexed: false,
+            id_before: Seq::NONE,
+            newest_child: Seq::NONE,
+            sibling_before: Seq::NONE,
         }
     }
 
@@ -254,13 +267,13 @@ impl Held {
     }
 }
 
-/// The tier, if its price may differ from the usual one. Tiers are short words; a longer text names none.
-fn tier(named: &[u8]) -> Box<str> {
-    const USUAL: [&[u8]; 4] = [b"", b"default", b"auto", b"standard"];
-    if USUAL.contains(&named) || named.len() > 32 {
-        return Box::default();
+/// A service tier, if its price may differ from the usual one; else nothing. Tiers are short words; a longer text names none.
+fn unusual(service_tier: &[u8]) -> &[u8] {
+    match service_tier {
+        b"" | b"default" | b"auto" | b"standard" => b"",
+        longer if longer.len() > 32 => b"",
+        named => named,
     }
-    String::from_utf8_lossy(named).into()
 }
 
 /// 32 bits are enough where two spans are compared that have much else in common.

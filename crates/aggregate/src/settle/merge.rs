@@ -2,7 +2,7 @@
 
 use genai::{ErrorClass, Money, ReportPart, Usage};
 
-use super::group::Group;
+use super::group::Member;
 use super::held::{Held, Seq};
 use super::window::Window;
 
@@ -22,9 +22,12 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// `None` only if the group is empty.
-    pub(crate) fn of(window: &Window, group: &Group) -> Option<Self> {
-        let members = || group.members.iter().filter_map(|(seq, _)| Some((*seq, window.get(*seq)?)));
+    /// `None` only if there are no members.
+    pub(crate) fn of(window: &Window, members: &[Member]) -> Option<Self> {
+        if let [(alone, _)] = members {
+            return Some(Self::of_one(*alone, window.get(*alone)?));
+        }
+        let members = || members.iter().filter_map(|(seq, _)| Some((*seq, window.get(*seq)?)));
         let base = usage_base(members());
         let (counted, chosen) = base.or_else(|| members().next())?;
         let usage = base.map(|(_, base)| filled(base, members().map(|(_, held)| held)));
@@ -41,6 +44,19 @@ impl Merged {
                 .or_else(|| members().find_map(|(_, held)| held.time_to_first_chunk)),
             supplied_cost: told.filter(|_| !is_invented),
         })
+    }
+
+    /// What comes of a single span.
+    fn of_one(seq: Seq, held: &Held) -> Self {
+        let usage = held.has_usage().then_some(held.usage);
+        Self {
+            counted: seq,
+            usage,
+            error: held.error.map(|class| (class, seq)),
+            duration: held.duration(),
+            time_to_first_chunk: held.time_to_first_chunk,
+            supplied_cost: held.supplied_cost().filter(|_| usage.is_some() || held.error.is_none()),
+        }
     }
 }
 

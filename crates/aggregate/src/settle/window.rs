@@ -15,8 +15,12 @@ use super::held::{Held, Seq};
 /// together, and a peer must not be able to make each look cost more than the one before.
 pub(super) const NEIGHBOURS: usize = 256;
 
+/// Spans of a trace that are looked through one by one. In a larger trace, spans are found by their ids: most traces are small, and
+/// then an index by id costs more than all the rest.
+const SMALL_TRACE: u8 = 16;
+
 /// Memory of one span in the window: itself and its places in the indexes.
-const BYTES_A_SPAN: usize = size_of::<Held>() + 48;
+const BYTES_A_SPAN: usize = size_of::<Held>() + 36;
 
 /// The window.
 #[derive(Debug)]
@@ -28,13 +32,13 @@ pub(crate) struct Window {
     memory: usize,
     /// Memory behind the spans.
     heap: usize,
-    /// The newest span with each ids, of each trace, of each response id, of each split report, of each key of what may be the same
-    /// without a link. Older ones follow by their links.
-    by_id: Index,
+    /// The newest span of each trace, of each response id, of each split report, of each key of what may be the same without a link, and
+    /// with each ids in a large trace. Older ones follow by their links.
     traces: Index,
     responses: Index,
     splits: Index,
     unlinked: Index,
+    by_id: Index,
     links_unlinked: bool,
     /// When the newest call ended that is forgotten.
     forgotten: u64,
@@ -53,11 +57,11 @@ impl Window {
             // Fewer than half of all places, so that places can be compared although they wrap around.
             memory: memory.min(BYTES_A_SPAN << 30),
             heap: 0,
-            by_id: Index::new(),
             traces: Index::new(),
             responses: Index::new(),
             splits: Index::new(),
             unlinked: Index::new(),
+            by_id: Index::new(),
             links_unlinked,
             forgotten: 0,
             hasher: RandomState::default(),
@@ -100,8 +104,15 @@ impl Window {
         Seq(seq.0.wrapping_add(1))
     }
 
-    /// Adds a span. There must be room.
-    pub(crate) fn push(&mut self, mut span: Held) {
+    /// Adds a span. There must be room. If it repeats one that is known, that one is given, and it is not added.
+    pub(crate) fn offer(&mut self, mut span: Held) -> Option<Seq> {
+        let trace_before = self.newest_of_trace(span.trace_id);
+        if let Some(newest) = trace_before {
+            let mut same = self.with_id(newest, span.trace_id, span.span_id);
+            if let Some(known) = same.find(|seq| self.get(*seq).is_some_and(|known| known.repeats(&span))) {
+                return Some(known);
+            }
+        }
         // Reserved by hand: doubling would take twice the memory that was granted.
         if self.spans.len() == self.spans.capacity() {
             let room = (self.memory / BYTES_A_SPAN).saturating_sub(self.spans.len());
@@ -109,24 +120,57 @@ impl Window {
         }
         self.heap += span.heap as usize;
         let seq = Seq(self.first.0.wrapping_add(self.spans.len() as u32));
-        let Self { spans, first, by_id, traces, responses, splits, unlinked, hasher, .. } = self;
+        let Self { spans, first, traces, responses, splits, unlinked, hasher, .. } = self;
         let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
-        span.id_before = newest(by_id, at, hasher, &span, seq, |held| Some((held.trace_id, held.span_id)));
-        span.trace_before = newest(traces, at, hasher, &span, seq, |held| Some(held.trace_id));
+        newest(traces, at, hasher, &span, seq, trace_key);
+        span.trace_before = trace_before.unwrap_or(Seq::NONE);
         span.response_before = newest(responses, at, hasher, &span, seq, response_key);
-        span.split_before = newest(splits, at, hasher, &span, seq, split_key);
+        if span.rare.is_some() {
+            span.split_before = newest(splits, at, hasher, &span, seq, split_key);
+        }
         if self.links_unlinked {
             span.unlinked_before = newest(unlinked, at, hasher, &span, seq, unlinked_key);
         }
-        let before = span.trace_before;
-        let is_child = span.parent_span_id != [0; 8] && before != Seq::NONE;
-        let parent = if is_child { self.with_id(span.trace_id, span.parent_span_id).next() } else { None };
-        if let Some(parent) = parent.and_then(|parent| self.get_mut(parent)) {
-            span.sibling_before = std::mem::replace(&mut parent.newest_child, seq);
+        let (trace_before, response_before) = (span.trace_before, span.response_before);
+        if let Some(before) = self.get_mut(response_before) {
+            before.response_after = seq;
         }
-        self.spans.push_back(span);
-        if let Some(before) = self.get_mut(before) {
+        if let Some(before) = self.get_mut(trace_before) {
             before.trace_after = seq;
+            span.trace_size = before.trace_size.saturating_add(1);
+        }
+        let trace_size = span.trace_size;
+        self.spans.push_back(span);
+        if trace_size > SMALL_TRACE {
+            self.index_by_id(seq);
+        }
+        None
+    }
+
+    /// Makes a span of a large trace, and the spans of its trace before it, known by their ids.
+    fn index_by_id(&mut self, newest: Seq) {
+        let is_unknown = |seq: &Seq| self.get(*seq).is_some_and(|held| !held.is_indexed);
+        let mut next = self.chain(newest, |held| held.trace_before).take_while(is_unknown).last();
+        // Parents, if they came first, before their children.
+        while let Some(seq) = next {
+            self.index_one(seq);
+            next = self.get(seq).map(|held| held.trace_after).filter(|after| *after != Seq::NONE);
+        }
+    }
+
+    fn index_one(&mut self, seq: Seq) {
+        let Self { spans, first, by_id, hasher, .. } = self;
+        let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
+        let Some(span) = at(seq) else { return };
+        let id_before = newest(by_id, at, hasher, span, seq, |held| Some(id_key(held.trace_id, held.span_id)));
+        let (trace_id, parent_span_id) = (span.trace_id, span.parent_span_id);
+        let parent = if parent_span_id == [0; 8] { None } else { self.by_id(trace_id, parent_span_id) };
+        let parent = parent.and_then(|parent| self.get_mut(parent));
+        let sibling_before = parent.map(|parent| std::mem::replace(&mut parent.newest_child, seq));
+        if let Some(span) = self.get_mut(seq) {
+            span.is_indexed = true;
+            span.id_before = id_before;
+            span.sibling_before = sibling_before.unwrap_or(Seq::NONE);
         }
     }
 
@@ -137,31 +181,45 @@ impl Window {
         self.first = self.next(seq);
         self.heap -= span.heap as usize;
         self.forgotten = self.forgotten.max(span.end);
-        let Self { by_id, traces, responses, splits, unlinked, hasher, .. } = self;
-        forget(by_id, Some(hasher.hash_one((span.trace_id, span.span_id))), seq);
-        // A newer span of the trace would stand in its place.
+        let Self { traces, responses, splits, unlinked, by_id, hasher, .. } = self;
+        // A newer span would stand in its place.
         if span.trace_after == Seq::NONE {
-            forget(traces, Some(hasher.hash_one(span.trace_id)), seq);
+            forget(traces, trace_key(&span).map(|key| hasher.hash_one(key)), seq);
         }
-        forget(responses, response_key(&span).map(|key| hasher.hash_one(key)), seq);
-        forget(splits, split_key(&span).map(|key| hasher.hash_one(key)), seq);
+        if span.response_after == Seq::NONE {
+            forget(responses, response_key(&span).map(|key| hasher.hash_one(key)), seq);
+        }
+        if span.is_indexed {
+            forget(by_id, Some(hasher.hash_one(id_key(span.trace_id, span.span_id))), seq);
+        }
+        if span.rare.is_some() {
+            forget(splits, split_key(&span).map(|key| hasher.hash_one(key)), seq);
+        }
         if self.links_unlinked {
             forget(unlinked, unlinked_key(&span).map(|key| hasher.hash_one(key)), seq);
         }
     }
 
-    /// The spans with the ids of a span, the newest first.
-    pub(crate) fn with_id(&self, trace_id: [u8; 16], span_id: [u8; 8]) -> impl Iterator<Item = Seq> {
+    /// The spans with these ids, the newest first. The newest span of the trace must be known.
+    fn with_id(&self, newest: Seq, trace_id: [u8; 16], span_id: [u8; 8]) -> impl Iterator<Item = Seq> {
+        let is_indexed = self.get(newest).is_some_and(|held| held.is_indexed);
+        let from = if is_indexed { self.by_id(trace_id, span_id).unwrap_or(Seq::NONE) } else { newest };
+        let older = move |held: &Held| if is_indexed { held.id_before } else { held.trace_before };
+        let chain = self.chain(from, older).take(NEIGHBOURS);
+        chain.filter(move |seq| self.get(*seq).is_some_and(|held| held.span_id == span_id))
+    }
+
+    /// The newest span with these ids, in a large trace.
+    fn by_id(&self, trace_id: [u8; 16], span_id: [u8; 8]) -> Option<Seq> {
         let has_id =
             |seq: &Seq| self.get(*seq).is_some_and(|held| (held.trace_id, held.span_id) == (trace_id, span_id));
-        let newest = self.by_id.find(self.hasher.hash_one((trace_id, span_id)), has_id).copied();
-        self.chain(newest.unwrap_or(Seq::NONE), |held| held.id_before).take(NEIGHBOURS)
+        self.by_id.find(self.hasher.hash_one(id_key(trace_id, span_id)), has_id).copied()
     }
 
     /// The newest span of a trace.
     pub(crate) fn newest_of_trace(&self, trace_id: [u8; 16]) -> Option<Seq> {
         let in_trace = |seq: &Seq| self.get(*seq).is_some_and(|held| held.trace_id == trace_id);
-        self.traces.find(self.hasher.hash_one(trace_id), in_trace).copied()
+        self.traces.find(self.hasher.hash_one(u128::from_ne_bytes(trace_id)), in_trace).copied()
     }
 
     /// The spans that stand close to one in its trace, itself left out.
@@ -170,9 +228,13 @@ impl Window {
         before.take(NEIGHBOURS).chain(self.chain(span.trace_after, |held| held.trace_after).take(NEIGHBOURS))
     }
 
-    /// The children of a span that came after it, the newest first.
-    pub(super) fn children(&self, span: &Held) -> impl Iterator<Item = Seq> {
-        self.chain(span.newest_child, |held| held.sibling_before).take(NEIGHBOURS)
+    /// The parents and children of a span of a large trace, which may stand far from it: the parents, and the children that came
+    /// after it, the newest first.
+    pub(super) fn distant_relatives(&self, span: &Held) -> impl Iterator<Item = Seq> {
+        let has_parent = span.is_indexed && span.parent_span_id != [0; 8];
+        let parent = if has_parent { self.by_id(span.trace_id, span.parent_span_id) } else { None };
+        let parents = self.chain(parent.unwrap_or(Seq::NONE), |held| held.id_before).take(NEIGHBOURS);
+        parents.chain(self.chain(span.newest_child, |held| held.sibling_before).take(NEIGHBOURS))
     }
 
     /// The spans of a trace, the newest first.
@@ -181,16 +243,10 @@ impl Window {
         self.chain(newest, |held| held.trace_before)
     }
 
-    /// Spans with the response id of one, the newest first.
+    /// The other spans with the response id of one, those close to it first.
     pub(super) fn same_response(&self, span: &Held) -> impl Iterator<Item = Seq> {
-        let newest = match span.response {
-            0 => Seq::NONE,
-            response => {
-                let is_same = |seq: &Seq| self.get(*seq).is_some_and(|held| held.response == response);
-                self.responses.find(self.hasher.hash_one(response), is_same).copied().unwrap_or(Seq::NONE)
-            }
-        };
-        self.chain(newest, |held| held.response_before).take(NEIGHBOURS)
+        let before = self.chain(span.response_before, |held| held.response_before);
+        before.take(NEIGHBOURS).chain(self.chain(span.response_after, |held| held.response_after).take(NEIGHBOURS))
     }
 
     /// Spans that may be of the same call as one although nothing links them, the newest first.
@@ -258,6 +314,16 @@ fn forget(index: &mut Index, hash: Option<u64>, seq: Seq) {
     }
 }
 
+/// The ids of a span.
+fn id_key(trace_id: [u8; 16], span_id: [u8; 8]) -> (u128, u64) {
+    (u128::from_ne_bytes(trace_id), u64::from_ne_bytes(span_id))
+}
+
+/// The trace of a span.
+fn trace_key(span: &Held) -> Option<u128> {
+    Some(u128::from_ne_bytes(span.trace_id))
+}
+
 /// The response id of a span.
 fn response_key(span: &Held) -> Option<u64> {
     (span.response != 0).then_some(span.response)
@@ -307,21 +373,24 @@ mod tests {
     proptest! {
         // Whatever comes and goes, the indexes hold just the spans of the window, and find every one of them.
         #[test]
-        fn indexes_follow_the_window(spans in proptest::collection::vec((1..4_u8, 1..9_u8, 0..5_u8, any::<bool>()), 1..60), size in 1..12_usize) {
+        fn indexes_follow_the_window(spans in proptest::collection::vec((1..4_u8, 1..30_u8, 0..5_u8, any::<bool>()), 1..150), size in 1..60_usize) {
             let mut window = Window::new(size * (BYTES_A_SPAN + 300), true);
             for span in spans {
                 while window.is_full() {
                     window.pop_front();
                 }
-                window.push(held(span));
+                window.offer(held(span));
                 let (first, count) = (window.first, window.spans.len());
                 prop_assert!(window.by_id.len() <= count);
                 for offset in 0..count as u32 {
                     let seq = Seq(first.0 + offset);
                     let held = window.get(seq).unwrap();
-                    prop_assert!(window.with_id(held.trace_id, held.span_id).any(|found| found == seq));
+                    let newest = window.newest_of_trace(held.trace_id).unwrap();
+                    prop_assert!(window.with_id(newest, held.trace_id, held.span_id).any(|found| found == seq));
                     prop_assert!(window.trace(held.trace_id).any(|found| found == seq));
-                    prop_assert!(held.response == 0 || window.same_response(held).any(|found| found == seq));
+                    let others = |other: &Held| held.response != 0 && other.response == held.response;
+                    let others = window.spans.iter().filter(|other| others(other)).count().saturating_sub(1);
+                    prop_assert_eq!(window.same_response(held).count(), others);
                     prop_assert!(window.same_unlinked(held).any(|found| found == seq));
                     prop_assert!(held.split().is_none() || window.same_split(held).any(|found| found == seq));
                 }

@@ -1,8 +1,8 @@
-//! What most calls cost: sound usages at prices that are a whole number of pico-dollars a token and the same for calls of any length.
+//! What most calls cost: sound usages at prices that are a whole number of pico-dollars a token.
 //! It is what the [`Bill`](super::bill::Bill) comes to, without one; that they agree is tested.
 
 use super::bill::Cost;
-use super::rates::{Tariff, Tariffs, Unit};
+use super::rates::{Tariffs, Unit};
 use crate::money::Money;
 use crate::usage::Usage;
 
@@ -12,7 +12,8 @@ pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
     if part_without_whole || tariffs[Unit::Request as usize].is_some() {
         return None;
     }
-    let own = |unit: Unit| tariffs[unit as usize].map(Tariff::pico);
+    let input_tokens = usage.input?;
+    let own = |unit: Unit| tariffs[unit as usize].map(|tariff| tariff.pico(input_tokens.into()));
     // Where a part has no price of its own, it is billed as its whole.
     let input = own(Unit::Input)??;
     let output = own(Unit::Output)??;
@@ -25,7 +26,7 @@ pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
     let written = usage.cache_write.unwrap_or(0);
     let written_1h = usage.cache_write_1h.unwrap_or(0);
     let reasoned = usage.reasoning.unwrap_or(0);
-    let uncached = usage.input?.checked_sub(read)?.checked_sub(written)?;
+    let uncached = input_tokens.checked_sub(read)?.checked_sub(written)?;
     let written_5m = written.checked_sub(written_1h)?;
     let visible = usage.output?.checked_sub(reasoned)?;
 

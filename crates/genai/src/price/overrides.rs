@@ -330,7 +330,7 @@ fn rates(base: ByUnit, raw_tiers: &[RawTier]) -> Result<Rates, String> {
         for (unit, price) in by_unit!(raw).into_iter().enumerate() {
             let Some(price) = price else { continue };
             match &mut rates.units[unit] {
-                Some(tariff) => tariff.tiers.push(Tier { above: raw.above, price }),
+                Some(tariff) => tariff.tiers.push(Tier::new(raw.above, price)),
                 None => {
                     let name = super::rates::UNITS[unit].name;
                     return Err(format!("the tier above {} has a price of {name}, which has none below", raw.above));
@@ -348,7 +348,7 @@ fn multiplied(rates: &Rates, factor: Price) -> Result<Rates, String> {
     };
     let mut batch = rates.clone();
     for tariff in batch.units.iter_mut().flatten() {
-        let tiers = tariff.tiers.iter().map(|tier| Ok(Tier { price: times(tier.price)?, ..*tier }));
+        let tiers = tariff.tiers.iter().map(|tier| Ok(Tier::new(tier.above, times(tier.price)?)));
         *tariff = Tariff::with_tiers(times(tariff.base)?, tiers.collect::<Result<_, String>>()?);
     }
     Ok(batch)

@@ -80,6 +80,13 @@ pub(super) struct Tariff {
 pub(super) struct Tier {
     pub above: u64,
     pub price: Price,
+    pico: Option<u64>,
+}
+
+impl Tier {
+    pub fn new(above: u64, price: Price) -> Self {
+        Self { above, price, pico: price.pico_each() }
+    }
 }
 
 impl Tariff {
@@ -93,9 +100,12 @@ impl Tariff {
         Self { tiers, ..Self::flat(base) }
     }
 
-    /// Pico-dollars for each token, whatever the call, if they are a whole number.
-    pub fn pico(&self) -> Option<u64> {
-        self.pico.filter(|_| self.tiers.is_empty())
+    /// Pico-dollars for each token of a call with so many input tokens, if they are a whole number.
+    pub fn pico(&self, input_tokens: u64) -> Option<u64> {
+        match self.tier(input_tokens) {
+            None => self.pico,
+            Some(tier) => tier.pico,
+        }
     }
 
     /// The tier that a call with so many input tokens falls into, if it is above the base.
@@ -125,7 +135,7 @@ impl Tariff {
             return Ok(Some(Self::flat(price(json)?)));
         }
         let raw: RawTariff<'_> = serde_json::from_str(json)?;
-        let tier = |raw: RawTier<'_>| Ok::<_, InvalidPrice>(Tier { above: raw.start, price: price(raw.price.get())? });
+        let tier = |raw: RawTier<'_>| Ok::<_, InvalidPrice>(Tier::new(raw.start, price(raw.price.get())?));
         let mut tiers = raw.tiers.into_iter().map(tier).collect::<Result<Vec<_>, _>>()?;
         tiers.sort_by_key(|tier| tier.above);
         let base = price(raw.base.get())?;
