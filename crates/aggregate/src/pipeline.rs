@@ -18,7 +18,7 @@ use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
 use crate::report::{Report, Unpriced};
 use crate::series::SeriesTable;
-use crate::settle::{Group, Settle, SettleSettings};
+use crate::settle::{Group, Settle, SettleSettings, SharedTexts};
 use crate::tally::{Counted, Tally};
 
 /// What a pipeline is made with.
@@ -71,6 +71,10 @@ pub struct Pipeline {
     open_tally: Tally,
     /// The call that is being counted.
     group: Group,
+    /// Of the request that is being applied.
+    shared_texts: SharedTexts,
+    /// Hashes of the response ids of its spans.
+    responses: Vec<u64>,
     start: u64,
     /// Receive time of the newest record.
     now: u64,
@@ -88,6 +92,8 @@ impl Pipeline {
             tally: Tally::default(),
             open_tally: Tally::default(),
             group: Group::default(),
+            shared_texts: SharedTexts::default(),
+            responses: Vec::new(),
             start: 0,
             now: 0,
             settings,
