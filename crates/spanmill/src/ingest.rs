@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregate::{Record, SeriesIndex};
+use aggregate::{Contents, Record, SeriesIndex};
 use bytes::Bytes;
 use genai::{Derived, Deriver};
 use receive::{Ingest, Refusal, Request, Signal};
@@ -25,6 +25,8 @@ pub(crate) struct Ingestion {
     pub(crate) deriver: Deriver,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
+    /// Whether spans without GenAI meaning are archived.
+    pub(crate) archives_all: bool,
 }
 
 impl Ingestion {
@@ -48,7 +50,8 @@ impl Ingestion {
             return Ok(());
         }
         self.index.resolve(&body, &mut facts);
-        self.append(Record::Traces { body, facts, evaluations }).await
+        let contents = Contents::of(&body, &facts, self.archives_all);
+        self.append(Record::Traces { body, facts, evaluations, contents }).await
     }
 
     /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, so most requests need no room.

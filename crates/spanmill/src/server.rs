@@ -83,7 +83,8 @@ impl Server {
         let applier =
             Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
 
-        let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone() };
+        let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
+        let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone(), archives_all };
         let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
         let mut receivers = JoinSet::new();
@@ -285,6 +286,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         delta: metrics(Temporality::Delta),
         cumulative: metrics(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
+        duplicates: config.derive.duplicates(),
         settle: config.derive.settle(),
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),

@@ -11,14 +11,13 @@ use crate::key::Kind;
 use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, SharedTexts, State, response_hash};
+use crate::settle::{
+    Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, SharedTexts, State, response_hash,
+};
 use crate::tally::Counted;
 
 /// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
 const ADDS_USAGE: &str = "adds_usage";
-
-/// Why a span is a duplicate that its client sent again.
-const REPEATED: &str = "repeated";
 
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
@@ -28,6 +27,10 @@ impl Pipeline {
         self.approach(body, facts);
         for (position, span) in (0..).zip(facts) {
             let place = Place { request, position };
+            if self.repeated.has(position as usize) {
+                self.decide(place, SpanOutcome::REPEATED);
+                continue;
+            }
             if let Some(outcome) = self.span(body, span, receive_time, place) {
                 self.decide(place, outcome);
             }
@@ -96,7 +99,7 @@ impl Pipeline {
             original.rare.get_or_insert_default().repetitions.push(place);
             return None;
         }
-        Some(SpanOutcome::new(Outcome::Duplicate, REPEATED, original.counted_span_id))
+        Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })
     }
 
     /// What is counted for an agent, if it turns out to stand for a call.
@@ -334,7 +337,7 @@ impl Pipeline {
             let counted_span_id = outcome.counted_span_id;
             self.decide(place, outcome);
             for place in repetitions {
-                self.decide(place, SpanOutcome::new(Outcome::Duplicate, REPEATED, counted_span_id));
+                self.decide(place, SpanOutcome { counted_span_id, ..SpanOutcome::REPEATED });
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aggregate::{Applied, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings};
+use aggregate::{
+    Applied, Contents, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+};
 use genai::price::Prices;
 use genai::{DeriveError, Derived, Deriver};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -45,6 +47,7 @@ impl Counting {
             cumulative: false,
             error_logs: false,
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
+            duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates() },
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,
@@ -87,7 +90,8 @@ impl Counting {
         Ok(match request.signal {
             Signal::Traces => {
                 let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
-                Some(Record::Traces { body, facts, evaluations })
+                let contents = Contents::of(&body, &facts, false);
+                Some(Record::Traces { body, facts, evaluations, contents })
             }
             Signal::Logs => {
                 let evaluations = self.deriver.derive_logs(&body)?;

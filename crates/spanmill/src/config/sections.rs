@@ -44,6 +44,11 @@ pub struct Derive {
     pub dimensions: Vec<String>,
     /// Longer values are cut, in bytes.
     pub max_label_length: usize,
+    /// How long what a client sends again is recognised.
+    #[serde(with = "duration")]
+    pub duplicate_window: Duration,
+    /// How many requests and spans are remembered for that at most.
+    pub duplicate_max_entries: usize,
     /// How long the spans of one call are gathered before it is counted.
     #[serde(with = "duration")]
     pub settle_wait: Duration,
@@ -60,6 +65,8 @@ impl Default for Derive {
         Self {
             dimensions: Vec::new(),
             max_label_length: 256,
+            duplicate_window: Duration::from_secs(30 * 60),
+            duplicate_max_entries: 2_000_000,
             settle_wait: Duration::from_secs(10),
             settle_memory: ByteSize::mebibytes(64),
             merge_unlinked_duplicates: false,
@@ -69,6 +76,14 @@ impl Default for Derive {
 }
 
 impl Derive {
+    /// The same for the recognition of retries.
+    pub fn duplicates(&self) -> aggregate::DuplicateSettings {
+        aggregate::DuplicateSettings {
+            window: u64::try_from(self.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
+            max_entries: self.duplicate_max_entries,
+        }
+    }
+
     /// The same for the settle stage.
     pub fn settle(&self) -> aggregate::SettleSettings {
         aggregate::SettleSettings {

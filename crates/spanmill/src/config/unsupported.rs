@@ -22,8 +22,6 @@ const LATER: &[(&str, Until)] = &[
     ("storage.when_full", Only("block")),
     ("derive.content", Only("keep")),
     ("derive.content_hash_key", Only("null")),
-    ("derive.duplicate_window", Only("30m")),
-    ("derive.duplicate_max_entries", Only("2000000")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.tls", Only("null")),

@@ -190,10 +190,6 @@ fn later_keys_are_not_supported_yet() {
         ),
         ("derive: { content: drop }".into(), r#"1:11: "derive.content" is not supported yet, the only value is keep"#),
         (
-            "derive: { duplicate_window: 11s }".into(),
-            r#"1:11: "derive.duplicate_window" is not supported yet, the only value is 30m"#,
-        ),
-        (
             "metrics: { semconv: next }".into(),
             r#"1:12: "metrics.semconv" is not supported yet, the only value is 1.41"#,
         ),
@@ -220,7 +216,7 @@ fn later_keys_are_not_supported_yet() {
             r#"1:10: "admin.auth" is not supported yet, the only value is none"#,
         ),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 16]
+    ] as [(String, &str); 15]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");
