@@ -84,15 +84,15 @@ fn dies_at_every_call() {
 #[test]
 fn dies_at_every_call_with_torn_writes() {
     let random = |seed| [512, 4096].map(|grain| Crash::Random { seed, grain });
-    enumerate(&(0..8).flat_map(random).collect::<Vec<_>>());
+    enumerate(&(0..4).flat_map(random).collect::<Vec<_>>());
 }
 
 // The same with a second death during the start that follows.
 #[test]
 fn dies_again_during_recovery() {
     let calls = calls_of_workload();
-    for call in (0..calls).step_by(3) {
-        for again in 1..16 {
+    for call in (0..calls).step_by(5) {
+        for again in (1..16).step_by(2) {
             let mut harness = Harness::new(settings());
             harness.fs.die_at(call);
             assert_eq!(workload(&mut harness), None);

@@ -141,7 +141,7 @@ fn begins_anew_without_segments() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     // Changed bytes anywhere in the log.
     #[test]

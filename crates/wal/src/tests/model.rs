@@ -83,7 +83,7 @@ fn run(steps: Vec<Step>, settings: Settings) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     // Every acknowledged record is there exactly once, in order, after reopening, crashing and recycling, for the reader and for a
     // second consumer; a log with room is not full, and its files never take more than they may.
