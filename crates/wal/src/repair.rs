@@ -94,6 +94,9 @@ pub fn repair_on(fs: Arc<dyn FileSystem>, directory: impl Into<PathBuf>) -> Resu
     Ok(repair.report)
 }
 
+/// Every damaged place costs a scan of the log.
+const MAX_PLACES: usize = 10_000;
+
 struct Repair {
     directory: Directory,
     report: Report,
@@ -115,7 +118,7 @@ impl Repair {
     }
 
     fn log(&mut self) -> Result<(), OpenError> {
-        loop {
+        for _ in 0..MAX_PLACES {
             let mut inventory = Inventory::take(&self.directory)?;
             let begins_late = |segment: &Segment| segment.header.begins_with() > self.report.applied.saturating_add(1);
             let first = inventory.segments.iter().rposition(|segment| !begins_late(segment));
@@ -142,6 +145,8 @@ impl Repair {
                 End::Damage(damage) => self.mend(&inventory, &segments, &damage)?,
             }
         }
+        let path = self.directory.path().display();
+        Err(OpenError::Setting(format!("{path} has more than {MAX_PLACES} damaged places: too many to repair")))
     }
 
     /// Mends one place. Every scan after it comes further.
