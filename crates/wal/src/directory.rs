@@ -41,6 +41,7 @@ impl Directory {
             fs.sync_directory(parent).map_err(io_error("syncing", parent))?;
         }
         let directory = Self { fs, path: path.into(), _lock: lock.into() };
+        // Names of files that a killed process made may not be durable yet, and they are believed from here on.
         directory.sync()?;
         Ok(directory)
     }

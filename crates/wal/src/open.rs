@@ -109,8 +109,6 @@ pub(crate) fn open<R: Record>(
         found.live = first_segment(directory, segment_size, &mut found.next_number)?;
         found.offset = SEGMENT_HEADER;
     }
-    // Names of files that a killed process made may not be durable yet.
-    directory.sync()?;
     let place = found.live.back().map(|segment| Place {
         slot: segment.slot.clone(),
         header: segment.header,
