@@ -7,7 +7,7 @@
 //! - [`Cursor`] says how far a consumer has come; what all cursors have passed is forgotten, and counts no longer against the
 //!   log's size.
 //! - [`Checkpoints`] keeps what a consumer made of the log, so that a start need not read all of it again.
-//! - [`Directory`] is where both live: one process has it at a time. [`repair`] saves what can be saved of a damaged one.
+//! - [`Directory`] is where both live: one process has it at a time. [`repair()`] saves what can be saved of a damaged one.
 //!
 //! A log in memory ([`Log::in_memory`]) is safe until the process ends; a log on disk ([`Log::open`]) when fdatasync has
 //! returned. The log knows nothing of what its records mean.

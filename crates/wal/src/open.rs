@@ -77,7 +77,7 @@ impl<R: Record> Log<R> {
     ///
     /// # Errors
     /// The directory cannot be read or written; records that were acknowledged are damaged or missing; the settings make no
-    /// sense. Nothing was changed then that [`crate::repair`] would need.
+    /// sense. Nothing was changed then that [`crate::repair()`] would need.
     pub fn open(
         directory: &Directory,
         settings: &Settings,
