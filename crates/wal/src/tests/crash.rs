@@ -62,6 +62,7 @@ fn calls_of_workload() -> usize {
 /// Runs the workload to its death at each call, and each way of going down.
 fn enumerate(crashes: &[Crash]) {
     let calls = calls_of_workload();
+    println!("{calls} calls, {} ways to go down", crashes.len());
     for call in 0..calls {
         for crash in crashes {
             let mut harness = Harness::new(settings());
