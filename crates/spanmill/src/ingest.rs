@@ -68,7 +68,10 @@ impl Ingestion {
         match self.log.append(LogRecord(record)).await {
             Ok(_lsn) => Ok(()),
             Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
-            Err(error @ AppendError::Closed) => Err(Refusal::Unavailable(error.to_string())),
+            Err(AppendError::TooLarge { max_size, .. }) => {
+                Err(Refusal::TooLarge { limit: usize::try_from(max_size).unwrap_or(usize::MAX) })
+            }
+            Err(error @ (AppendError::Closed | AppendError::Failed(_))) => Err(Refusal::Unavailable(error.to_string())),
         }
     }
 }
