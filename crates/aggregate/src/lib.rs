@@ -3,6 +3,7 @@
 //! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
+//! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
 //! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
 //! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.
 //!
@@ -10,6 +11,7 @@
 //! the records applied.
 
 mod call;
+mod checkpoint;
 mod collect;
 mod errors;
 mod evaluated;
@@ -19,6 +21,7 @@ mod histogram;
 mod index;
 mod instruments;
 mod key;
+mod known_prices;
 mod outcome;
 mod pending;
 mod pipeline;
@@ -29,6 +32,7 @@ mod series;
 mod settle;
 mod tally;
 
+pub use checkpoint::RestoreError;
 pub use collect::Interval;
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
 pub use index::SeriesIndex;
