@@ -132,7 +132,7 @@ impl Pipeline {
             .next()?
             .filter(|(tag, _)| *tag == tag::HEAD)
             .ok_or_else(|| RestoreError::invalid("head", "missing"))?;
-        let mut restoring = Restoring::new(settings, wire::message(head, "head")?, &mut bodies)?;
+        let mut restoring = Restoring::new(settings, wire::message(head, tag::name(tag::HEAD))?, &mut bodies)?;
         while let Some((tag, element)) = reader.next()? {
             restoring.element(tag, element)?;
         }
@@ -168,8 +168,8 @@ struct Restoring<'a> {
     prices: Vec<Option<PriceRef>>,
     /// Where held spans wait for their outcomes.
     claims: HashSet<(u64, u32), RandomState>,
-    /// How many elements of the last kind there were.
-    count: (u32, usize),
+    /// The field of the last element, and its place among those of this field.
+    last: (u32, usize),
 }
 
 impl<'a> Restoring<'a> {
@@ -199,37 +199,36 @@ impl<'a> Restoring<'a> {
             keys: Vec::new(),
             prices: Vec::new(),
             claims: HashSet::default(),
-            count: (tag::HEAD, 0),
+            last: (tag::HEAD, 0),
         })
     }
 
     /// Takes the next element.
     fn element(&mut self, tag: u32, bytes: &[u8]) -> Result<(), RestoreError> {
-        let place = if self.count.0 == tag { self.count.1 } else { 0 };
-        self.count = (tag, place + 1);
         match tag {
-            tag::NAMES => self.read("names", place, bytes, Self::names),
-            tag::SERIES => self.read("series", place, bytes, Self::series),
-            tag::REQUEST => self.read("request", place, bytes, Self::request),
-            tag::HELD => self.read("held", place, bytes, Self::held),
-            tag::NODE => self.read("node", place, bytes, Self::node),
-            tag::ERROR_GROUP => self.read("error_group", place, bytes, Self::error_group),
-            tag::ERROR => self.read("error", place, bytes, Self::error),
-            tag::TOLD => self.read("told", place, bytes, Self::told),
-            tag::COUNT => self.read("count", place, bytes, Self::count),
-            tag => Err(RestoreError::invalid(&format!("field {tag}"), "there is no such field here")),
+            tag::NAMES => self.read(tag, bytes, Self::names),
+            tag::SERIES => self.read(tag, bytes, Self::series),
+            tag::REQUEST => self.read(tag, bytes, Self::request),
+            tag::HELD => self.read(tag, bytes, Self::held),
+            tag::NODE => self.read(tag, bytes, Self::node),
+            tag::ERROR_GROUP => self.read(tag, bytes, Self::error_group),
+            tag::ERROR => self.read(tag, bytes, Self::error),
+            tag::TOLD => self.read(tag, bytes, Self::told),
+            tag::COUNT => self.read(tag, bytes, Self::count),
+            tag => Err(RestoreError::invalid(tag::name(tag), "not here")),
         }
     }
 
     fn read<M: Message + Default>(
         &mut self,
-        name: &str,
-        place: usize,
+        tag: u32,
         bytes: &[u8],
         take: impl FnOnce(&mut Self, M) -> Result<(), RestoreError>,
     ) -> Result<(), RestoreError> {
-        let message = wire::message(bytes, name)?;
-        take(self, message).map_err(|error| error.within(name, place))
+        let place = if self.last.0 == tag { self.last.1 + 1 } else { 0 };
+        self.last = (tag, place);
+        let message = wire::message(bytes, tag::name(tag))?;
+        take(self, message).map_err(|error| error.within(tag::name(tag), place))
     }
 
     fn finish(mut self) -> Result<Pipeline, RestoreError> {

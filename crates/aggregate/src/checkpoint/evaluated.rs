@@ -21,8 +21,7 @@ impl Restoring<'_> {
             [] => Told::default(),
             times => times.try_into().map_err(|_| RestoreError::invalid("times", "too many or too few"))?,
         };
-        // One more is always to be counted.
-        check(times.iter().all(|times| *times < u32::MAX), "times", "more than can be counted")?;
+        check(times.iter().all(|times| *times <= u32::MAX / 2), "times", "more than can be counted")?;
         let is_taken = self.pipeline.evaluated.restore(message.hash, times, message.is_older);
         check(is_taken, "hash", "more than are remembered")
     }

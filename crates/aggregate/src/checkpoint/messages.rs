@@ -21,6 +21,24 @@ pub(super) mod tag {
     pub(in crate::checkpoint) const COUNT: u32 = 10;
     /// `fixed64`: the hash of all that stands before it. It ends the checkpoint.
     pub(in crate::checkpoint) const HASH: u32 = 15;
+
+    /// What errors call a field.
+    pub(in crate::checkpoint) const fn name(tag: u32) -> &'static str {
+        match tag {
+            HEAD => "head",
+            NAMES => "names",
+            SERIES => "series",
+            REQUEST => "request",
+            HELD => "held",
+            NODE => "node",
+            ERROR_GROUP => "error_group",
+            ERROR => "error",
+            TOLD => "told",
+            COUNT => "count",
+            HASH => "hash",
+            _ => "unknown field",
+        }
+    }
 }
 
 /// What there is one of.

@@ -42,18 +42,19 @@ impl<'a> Reader<'a> {
     pub(super) fn next(&mut self) -> Result<Option<(u32, &'a [u8])>, RestoreError> {
         check(!self.rest.is_empty(), "hash", "missing: the checkpoint is cut off")?;
         let begin = self.all.len() - self.rest.len();
-        let (tag, wire_type) = encoding::decode_key(&mut self.rest).map_err(|error| malformed("field", &error))?;
+        let (tag, wire_type) =
+            encoding::decode_key(&mut self.rest).map_err(|error| malformed("field number", &error))?;
         if tag == tag::HASH {
             return self.end(wire_type, begin).map(|()| None);
         }
-        let name = format!("field {tag}");
-        check(wire_type == WireType::LengthDelimited, &name, "not a message")?;
-        check(tag >= self.last, &name, "out of order")?;
+        let name = tag::name(tag);
+        check(wire_type == WireType::LengthDelimited, name, "not a message")?;
+        check(tag >= self.last, name, "out of order")?;
         self.last = tag;
-        let length = encoding::decode_varint(&mut self.rest).map_err(|error| malformed(&name, &error))?;
+        let length = encoding::decode_varint(&mut self.rest).map_err(|error| malformed(name, &error))?;
         let split = usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length));
         let Some((element, rest)) = split else {
-            return Err(RestoreError::invalid(&name, "longer than the checkpoint"));
+            return Err(RestoreError::invalid(name, "longer than the checkpoint"));
         };
         self.rest = rest;
         Ok(Some((tag, element)))
