@@ -1,13 +1,19 @@
 //! Writes the seeds of the fuzz targets: the real payloads of tests/corpus, each cut to the first span of every scope, as
 //! libFuzzer works best with small inputs.
 
+#[path = "../fuzz_targets/checkpoint/settings.rs"]
+mod settings;
+
 use std::fs;
 use std::path::Path;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
+use spanmill_aggregate::{Contents, Logged, Pipeline, Record};
+use spanmill_genai::{Derived, Deriver};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -28,6 +34,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 write(here, "otlp_reader", &name, &request.encode_to_vec())?;
                 write(here, "derive", &name, &request.encode_to_vec())?;
+                write(here, "checkpoint", &name, &checkpoint(request.encode_to_vec(), Record::Tick)?)?;
+                write(
+                    here,
+                    "checkpoint",
+                    &format!("{name}-drained"),
+                    &checkpoint(request.encode_to_vec(), Record::Drain)?,
+                )?;
                 serde_json::to_vec(&request)?
             } else if file.ends_with(".metrics.binpb") {
                 serde_json::to_vec(&ExportMetricsServiceRequest::decode(body.as_slice())?)?
@@ -58,6 +71,18 @@ const PRICES: &[&str] = &[
         {"constraint": {"start_time": "00:30:00Z", "end_time": "16:30:00+01:00"}, "prices": {"requests_kcount": 5}}],
         "price_variants": [{"when": {"processing": "batch"}, "prices": {"input_mtok": 1}}]}]}, {"id": "q", "models": []}]"#,
 ];
+
+/// The state after a request and a record. Nobody wants applied requests, as the target has not got their bodies.
+fn checkpoint(request: Vec<u8>, last: Record) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+    let body: Bytes = request.into();
+    let Derived { spans: facts, evaluations } = Deriver::default().derive_traces(&body)?;
+    let contents = Contents::of(&body, &facts, false);
+    let mut pipeline = Pipeline::new(settings::settings(None));
+    for (lsn, record) in (1..).zip([Record::Traces { body, facts, evaluations, contents }, last]) {
+        pipeline.apply(Logged { lsn, receive_time: 1_700_000_000_000_000_000, record }, drop);
+    }
+    Ok(pipeline.checkpoint())
+}
 
 fn write(here: &Path, target: &str, name: &str, seed: &[u8]) -> std::io::Result<()> {
     let folder = here.join("corpus").join(target);

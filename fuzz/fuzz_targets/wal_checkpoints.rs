@@ -24,7 +24,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<(u16, u8)>, bool)| {
     }
     for file in memory.files("14") {
         let mut file = file.lock().unwrap();
-        for (at, change) in changes {
+        for &(at, change) in &changes {
             let length = file.len();
             if let Some(byte) = file.get_mut(usize::from(at) % length.max(1)) {
                 *byte ^= change;

@@ -23,11 +23,15 @@ pub struct Setup {
     pub interval: &'static str,
     /// `max_recv_msg_size` and `max_request_body_size`.
     pub max_request_size: &'static str,
+    /// `storage.wal.enabled`.
+    pub wal: bool,
+    /// `archive.max_age`.
+    pub archive_age: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { destinations: Vec::new(), interval: "1h", max_request_size: "64MiB" }
+        Self { destinations: Vec::new(), interval: "1h", max_request_size: "64MiB", wal: false, archive_age: "5m" }
     }
 }
 
@@ -66,15 +70,15 @@ impl Setup {
     protocols:
       grpc: {{ endpoint: 127.0.0.1:0, max_recv_msg_size: {limit} }}
       http: {{ endpoint: 127.0.0.1:0, max_request_body_size: {limit} }}
-storage: {{ directory: {directory} }}
-archive: {{ directory: {directory}/archive }}
+storage: {{ directory: {directory}/data, wal: {{ enabled: {}, max_size: 256MiB }} }}
+archive: {{ directory: {directory}/archive, max_age: {} }}
 admin: {{ endpoint: 127.0.0.1:0 }}
 metrics: {{ interval: {} }}
 derive: {{ settle_wait: 2s }}
 exporters:
   prometheus: {{ endpoint: 127.0.0.1:0 }}
 ",
-            self.interval,
+            self.wal, self.archive_age, self.interval,
         );
         for (number, destination) in self.destinations.iter().enumerate() {
             let Destination { address, protocol, temporality, compression } = destination;

@@ -142,6 +142,29 @@ impl Duplicates {
         }
     }
 
+    /// What is remembered, by the receive time at which it came, the oldest first.
+    pub(crate) fn by_time(&self) -> impl Iterator<Item = (u64, impl Iterator<Item = u128>)> {
+        let place = |number: u64| number.saturating_sub(self.first) as usize;
+        let end = self.first + self.hashes.len() as u64;
+        let ends = self.times.iter().skip(1).map(|(_, number)| *number).chain([end]);
+        let ranges = self.times.iter().zip(ends);
+        ranges.map(move |((time, from), to)| (*time, self.hashes.range(place(*from)..place(to)).copied()))
+    }
+
+    /// Whether any were forgotten before their time.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Remembers what a checkpoint tells; tells whether it is new.
+    pub(crate) fn restore(&mut self, hash: u128, time: u64) -> bool {
+        self.insert(hash, time)
+    }
+
+    pub(crate) fn restore_cut(&mut self, is_cut: bool) {
+        self.is_cut |= is_cut;
+    }
+
     /// Remembers a hash; tells whether it is new.
     fn insert(&mut self, hash: u128, now: u64) -> bool {
         let Self { hashes, first, numbers, hasher, .. } = self;

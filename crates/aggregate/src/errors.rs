@@ -12,7 +12,7 @@ const MAX_MESSAGE: usize = 1024;
 /// Longest other text of a record in bytes.
 const MAX_NAME: usize = 256;
 /// Traces that a group names.
-const SAMPLES: usize = 5;
+pub(crate) const SAMPLES: usize = 5;
 
 /// One failed call.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +114,7 @@ pub struct ErrorGroup {
     /// Traces of the newest ones.
     pub trace_ids: Vec<[u8; 16]>,
     /// How many of the kept records belong to it.
-    kept: usize,
+    pub(crate) kept: usize,
 }
 
 /// Error records, the oldest of which go first when there are too many, and their groups. A group lives as long as one of
@@ -167,6 +167,40 @@ impl ErrorIndex {
                 self.groups.remove(&oldest.fingerprint);
             }
         }
+    }
+
+    /// Takes a group as it was, but for its records, which are to follow.
+    pub(crate) fn restore_group(&mut self, group: ErrorGroup) {
+        self.groups.insert(group.fingerprint, group);
+    }
+
+    /// Takes a record as it was; tells whether its group is known.
+    pub(crate) fn restore(&mut self, record: ErrorRecord) -> bool {
+        let Some(group) = self.groups.get_mut(&record.fingerprint) else { return false };
+        group.kept += 1;
+        self.records.push_back(record);
+        true
+    }
+
+    /// Ends restoring, of which so many of the newest records were not taken; tells whether there are as many, and a record of each
+    /// group.
+    pub(crate) fn restored(&mut self, new: u64) -> bool {
+        let is_whole = new <= self.records.len() as u64 && self.groups.values().all(|group| group.kept > 0);
+        while self.records.len() > self.limit {
+            self.remove_oldest();
+        }
+        self.new = usize::try_from(new).unwrap_or(usize::MAX).min(self.records.len());
+        is_whole
+    }
+
+    /// The kept records, oldest first.
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &ErrorRecord> {
+        self.records.iter()
+    }
+
+    /// How many of the newest records were not yet taken.
+    pub(crate) fn new_count(&self) -> usize {
+        self.new
     }
 
     /// The records that were added since the last call and are still kept, oldest first.

@@ -9,7 +9,7 @@ use rapidhash::v3::rapidhash_v3;
 const REMEMBERED: usize = 64 * 1024;
 
 /// How often a result of a span was told, in each of the ways to tell it.
-type Told = [u32; ToldBy::COUNT];
+pub(crate) type Told = [u32; ToldBy::COUNT];
 
 /// The newest results, by hash. In bounded memory: when the newer half is full, it becomes the older one, and what was that is
 /// forgotten.
@@ -39,6 +39,19 @@ impl Evaluated {
         let is_new = *times > most;
         self.set(result, told);
         is_new
+    }
+
+    /// What is remembered, in no order; of each whether it is among the older.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Told, bool)> {
+        let newer = self.newer.iter().map(|(hash, told)| (*hash, *told, false));
+        newer.chain(self.older.iter().map(|(hash, told)| (*hash, *told, true)))
+    }
+
+    /// Remembers what was remembered; tells whether there was room.
+    pub(crate) fn restore(&mut self, hash: u64, told: Told, is_older: bool) -> bool {
+        let half = if is_older { &mut self.older } else { &mut self.newer };
+        half.insert(hash, told);
+        half.len() <= REMEMBERED
     }
 
     fn get(&self, hash: u64) -> Option<Told> {

@@ -21,6 +21,16 @@ impl Families {
         Self { request: hash(request_model), response: hash(response_model) }
     }
 
+    /// Its hashes, of the request and of the response model.
+    pub(crate) const fn hashes(self) -> [u32; 2] {
+        [self.request, self.response]
+    }
+
+    /// From these hashes.
+    pub(crate) const fn of_hashes([request, response]: [u32; 2]) -> Self {
+        Self { request, response }
+    }
+
     /// Whether two spans may speak of the same model: they name one family, or one of them names none.
     pub(crate) fn agree(self, other: Self) -> bool {
         let is_unknown = |families: Self| families == Self::NONE;

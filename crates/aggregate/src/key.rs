@@ -24,6 +24,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them, in the order of their numbers, which are in keys.
+    pub(crate) const ALL: [Self; 4] = [Self::Call, Self::Agent, Self::Tool, Self::Evaluation];
+
     /// The kind of series that a role is measured in.
     pub(crate) const fn of_role(role: Role) -> Option<Self> {
         match role {
@@ -36,7 +39,7 @@ impl Kind {
 }
 
 /// Which attributes a series has, in which order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Resource attributes that are kept; they stand on the metrics' resource.
     pub resource_attributes: Vec<String>,
@@ -232,6 +235,32 @@ impl<'a> Key<'a> {
     pub(crate) fn common(self, layout: &Layout, name: &str) -> Option<&'a [u8]> {
         let position = common_dimensions(self.kind()).iter().position(|dimension| *dimension == name)?;
         self.values().nth(layout.resource_attributes.len() + position)?
+    }
+
+    /// Whether it is whole, and has the values of a layout.
+    pub(crate) fn is_sound(self, layout: &Layout) -> bool {
+        let is_kind = self.bytes.first().is_some_and(|kind| usize::from(*kind) < Kind::ALL.len());
+        let length: usize = self.values().map(|value| 2 + value.map_or(0, <[u8]>::len)).sum();
+        let common = common_dimensions(self.kind()).len();
+        let values = layout.resource_attributes.len() + common + layout.dimensions.len();
+        is_kind && 1 + length == self.bytes.len() && self.values().count() == values
+    }
+
+    /// The key of the same under another layout: what that has and this one has not is absent.
+    pub(crate) fn translated(self, from: &Layout, to: &Layout) -> Box<[u8]> {
+        let values: Vec<Option<&[u8]>> = self.values().collect();
+        let value = |place: usize| values.get(place).copied().flatten().unwrap_or_default();
+        let of_name = |names: &[String], first: usize, wanted: &String| {
+            names.iter().position(|name| name == wanted).map_or(&[][..], |place| value(first + place))
+        };
+        let kept = from.resource_attributes.len();
+        let common = common_dimensions(self.kind()).len();
+        let mut builder = KeyBuilder { key: vec![self.kind() as u8], resource: None };
+        let mut push = |value: &[u8]| builder.push(value, to.max_label_length);
+        to.resource_attributes.iter().for_each(|name| push(of_name(&from.resource_attributes, 0, name)));
+        (0..common).for_each(|place| push(value(kept + place)));
+        to.dimensions.iter().for_each(|name| push(of_name(&from.dimensions, kept + common, name)));
+        builder.key.into()
     }
 
     /// The same key with every value as valid UTF-8: keys that differ only in broken characters would give two series

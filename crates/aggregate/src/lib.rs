@@ -4,6 +4,7 @@
 //! - [`Contents`] tells what a client sends again from what is new.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
+//! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
 //! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
 //! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.
 //!
@@ -11,6 +12,7 @@
 //! the records applied.
 
 mod call;
+mod checkpoint;
 mod collect;
 mod duplicates;
 mod errors;
@@ -21,6 +23,7 @@ mod histogram;
 mod index;
 mod instruments;
 mod key;
+mod known_prices;
 mod outcome;
 mod pending;
 mod pipeline;
@@ -31,6 +34,7 @@ mod series;
 mod settle;
 mod tally;
 
+pub use checkpoint::RestoreError;
 pub use collect::Interval;
 pub use duplicates::{Contents, DuplicateSettings};
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};

@@ -3,6 +3,7 @@
 use genai::{ErrorClass, Role, SpanFacts, Usage};
 
 use crate::pricing::SpanCost;
+use crate::settle::Relation;
 
 /// What became of a span, as it stands on `spanmill.spans` and in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +24,53 @@ pub enum Outcome {
     Malformed,
 }
 
+/// What a span without any sign of GenAI lacks.
+const NO_GENAI_ATTRIBUTES: &str = "no_genai_attributes";
+/// What is wrong with a span that can't be told from others.
+const INVALID_IDS: &str = "invalid_ids";
+/// What is not known of a span that is not recognised.
+const UNKNOWN_OPERATION: &str = "unknown_operation";
+/// Why a call has no duration.
+pub(crate) const INVALID_DURATION: &str = "invalid_duration";
+/// Why a span is a duplicate that its client sent again.
+pub(crate) const REPEATED: &str = "repeated";
+/// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
+pub(crate) const ADDS_USAGE: &str = "adds_usage";
+
+/// All reasons of outcomes. Checkpoints hold places in this list: what is new goes to its end.
+pub(crate) const REASONS: &[&str] = &[
+    NO_GENAI_ATTRIBUTES,
+    INVALID_IDS,
+    UNKNOWN_OPERATION,
+    INVALID_DURATION,
+    REPEATED,
+    ADDS_USAGE,
+    Role::Llm.name(),
+    Role::Embeddings.name(),
+    Role::Agent.name(),
+    Role::Tool.name(),
+    Role::Chain.name(),
+    Role::RawResponse.name(),
+    Role::Server.name(),
+    Relation::ResponseId.name(),
+    Relation::SplitReport.name(),
+    Relation::Wrapper.name(),
+    Relation::SameTrace.name(),
+    Relation::Unlinked.name(),
+];
+
 impl Outcome {
+    /// All of them. Checkpoints hold places in this list: what is new goes to its end.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Counted,
+        Self::Duplicate,
+        Self::Late,
+        Self::NotACall,
+        Self::Unrecognised,
+        Self::NotGenai,
+        Self::Malformed,
+    ];
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,17 +119,17 @@ impl SpanOutcome {
     /// The outcome of a span that is no call; `None` for a call, which the settle stage decides.
     pub(crate) fn of_non_call(facts: &SpanFacts) -> Option<Self> {
         let (outcome, reason) = match facts.role {
-            Role::None => (Outcome::NotGenai, "no_genai_attributes"),
-            _ if !facts.has_valid_ids() => (Outcome::Malformed, "invalid_ids"),
+            Role::None => (Outcome::NotGenai, NO_GENAI_ATTRIBUTES),
+            _ if !facts.has_valid_ids() => (Outcome::Malformed, INVALID_IDS),
             Role::Llm | Role::Embeddings => return None,
-            Role::Unrecognised => (Outcome::Unrecognised, "unknown_operation"),
+            Role::Unrecognised => (Outcome::Unrecognised, UNKNOWN_OPERATION),
             role => (Outcome::NotACall, role.name()),
         };
         Some(Self::new(outcome, reason, [0; 8]))
     }
 
     /// The outcome of a span that its client sent again. It has no row of its own in the archive.
-    pub(crate) const REPEATED: Self = Self::new(Outcome::Duplicate, "repeated", [0; 8]);
+    pub(crate) const REPEATED: Self = Self::new(Outcome::Duplicate, REPEATED, [0; 8]);
 
     /// Whether the span was sent again by its client: then all of it is known already.
     pub fn is_repeated(&self) -> bool {

@@ -22,11 +22,12 @@ pub(crate) struct Pending {
     bytes: usize,
 }
 
+/// A request that waits.
 #[derive(Debug)]
-struct Request {
-    applied: Applied,
+pub(crate) struct Request {
+    pub(crate) applied: Applied,
     bytes: usize,
-    undecided: usize,
+    pub(crate) undecided: usize,
 }
 
 impl Pending {
@@ -63,6 +64,28 @@ impl Pending {
         {
             request.applied.facts = facts;
         }
+    }
+
+    /// The requests that wait, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter()
+    }
+
+    /// Whether anybody wants applied requests.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Which of the waiting requests has a number.
+    pub(crate) fn offset(&self, number: u64) -> Option<u64> {
+        number.checked_sub(self.first).filter(|offset| *offset < self.requests.len() as u64)
+    }
+
+    /// Whether a span waits for its outcome here.
+    pub(crate) fn is_undecided(&self, place: Place) -> bool {
+        let request = self.offset(place.request).and_then(|offset| self.requests.get(offset as usize));
+        let outcome = request.and_then(|request| request.applied.outcomes.get(place.position as usize));
+        outcome.is_some_and(|outcome| *outcome == SpanOutcome::UNDECIDED)
     }
 
     /// Whether more waits than may.

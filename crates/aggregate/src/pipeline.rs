@@ -62,17 +62,17 @@ pub enum Effect {
 /// The counting itself: a function of the records applied, whatever runs it.
 #[derive(Debug)]
 pub struct Pipeline {
-    settings: Settings,
-    duplicates: Duplicates,
-    settle: Settle,
-    pending: Pending,
-    series: SeriesTable,
-    errors: ErrorIndex,
-    evaluated: Evaluated,
+    pub(crate) settings: Settings,
+    pub(crate) duplicates: Duplicates,
+    pub(crate) settle: Settle,
+    pub(crate) pending: Pending,
+    pub(crate) series: SeriesTable,
+    pub(crate) errors: ErrorIndex,
+    pub(crate) evaluated: Evaluated,
     /// What was counted in closed intervals.
-    tally: Tally,
+    pub(crate) tally: Tally,
     /// What was counted in the open interval.
-    open_tally: Tally,
+    pub(crate) open_tally: Tally,
     /// The call that is being counted.
     group: Group,
     /// Of the request that is being applied.
@@ -81,9 +81,9 @@ pub struct Pipeline {
     repeated: Repeated,
     /// Hashes of the response ids of its spans.
     responses: Vec<u64>,
-    start: u64,
+    pub(crate) start: u64,
     /// Receive time of the newest record.
-    now: u64,
+    pub(crate) now: u64,
 }
 
 impl Pipeline {

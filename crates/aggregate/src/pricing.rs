@@ -30,7 +30,7 @@ pub enum Coverage {
 }
 
 impl Coverage {
-    /// All of them, in the order of their numbers.
+    /// All of them, in the order of their numbers. Checkpoints hold these: what is new goes to the end.
     pub(crate) const ALL: [Self; 5] =
         [Self::Priced, Self::Supplied, Self::Unpriced, Self::UsageMissing, Self::Estimated];
 
@@ -45,6 +45,14 @@ impl Coverage {
         }
     }
 }
+
+/// Prices say it.
+const CATALOGUE: &str = "catalogue";
+/// The instrumentation says it.
+const SUPPLIED: &str = "supplied";
+
+/// Who can say what a call costs. Checkpoints hold places in this list: what is new goes to its end.
+pub(crate) const SOURCES: &[&str] = &[CATALOGUE, SUPPLIED];
 
 /// What a call costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +80,8 @@ impl CallCost {
     /// The same without its parts, as it stands on a row of the archive.
     pub(crate) fn of_span(&self) -> SpanCost {
         let (amount, source) = match (self.supplied, &self.catalogue) {
-            (Some(supplied), _) => (Some(supplied), "supplied"),
-            (None, Some(cost)) => (Some(cost.total()), "catalogue"),
+            (Some(supplied), _) => (Some(supplied), SUPPLIED),
+            (None, Some(cost)) => (Some(cost.total()), CATALOGUE),
             (None, None) => (None, ""),
         };
         SpanCost { amount, source, coverage: self.coverage }

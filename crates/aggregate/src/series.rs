@@ -1,16 +1,15 @@
 //! The series: one for every key, up to the cardinality limit, and one for the rest.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use genai::price::{PriceRef, Prices};
 use genai::{Evaluation, SpanFacts};
-use rapidhash::RapidHashMap;
 
 use crate::family::Families;
 use crate::index::SeriesIndex;
 use crate::instruments::Instruments;
 use crate::key::{Key, KeyBuilder, Kind, Layout, Member, key_of_call};
+use crate::known_prices::{KnownPrices, Names};
 
 /// One series: its key and what was measured under it.
 #[derive(Debug, Clone, Default)]
@@ -54,30 +53,6 @@ pub(crate) struct SeriesTable {
     /// When the open interval began.
     interval_start: u64,
     known_prices: KnownPrices,
-}
-
-/// Where the prices stand of provider and models, by a hash of their names. Finding them is slow.
-#[derive(Debug, Default)]
-struct KnownPrices(RapidHashMap<u64, Option<PriceRef>>);
-
-/// How many are looked for. A peer that names ever new models must neither fill memory nor keep the applier looking: what comes then
-/// has no price.
-const MAX_KNOWN_PRICES: usize = 4_096;
-
-impl KnownPrices {
-    fn find(&mut self, names: [&[u8]; 3], prices: &Prices) -> Option<PriceRef> {
-        let hash = self.0.hasher().hash_one(names);
-        if let Some(known) = self.0.get(&hash) {
-            return *known;
-        }
-        if self.0.len() >= MAX_KNOWN_PRICES {
-            return None;
-        }
-        let [provider, request, response] = names.map(String::from_utf8_lossy);
-        let found = prices.find(&provider, &request, &response);
-        self.0.insert(hash, found);
-        found
-    }
 }
 
 /// Numbers of the series for what is over the limit, one a kind.
@@ -153,7 +128,8 @@ impl SeriesTable {
         self.number_of_key(&merged)
     }
 
-    fn number_of_key(&mut self, key: &[u8]) -> Option<u32> {
+    /// The number of the series of a key.
+    pub(crate) fn number_of_key(&mut self, key: &[u8]) -> Option<u32> {
         if let Some(number) = self.index.find(key) {
             return Some(number);
         }
@@ -168,13 +144,62 @@ impl SeriesTable {
         if self.series.len() - OVERFLOW >= self.limit.saturating_mul(4) {
             return Some(kind as u32);
         }
+        self.add(sanitised.into())
+    }
+
+    /// Gives a new key its number.
+    fn add(&mut self, key: Box<[u8]>) -> Option<u32> {
         let number = u32::try_from(self.series.len()).ok()?;
-        self.index.insert(&sanitised, number);
-        let layout = self.index.layout();
-        let model = |name: &str| Key::new(&sanitised).common(layout, name).unwrap_or_default();
+        self.index.insert(&key, number);
+        let read = Key::new(&key);
+        let model = |name: &str| read.common(self.index.layout(), name).unwrap_or_default();
         let families = Families::new(model("gen_ai.request.model"), model("gen_ai.response.model"));
-        self.series.push(Series { key: sanitised.into(), kind: Some(kind), families, ..Series::default() });
+        let kind = Some(read.kind());
+        self.series.push(Series { key, kind, families, ..Series::default() });
         Some(number)
+    }
+
+    /// All series in the order of their numbers, those for the rest first.
+    pub(crate) fn all(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// Takes a series as it was; one with a key that is known already is not taken.
+    pub(crate) fn restore(
+        &mut self,
+        kind: Kind,
+        key: Box<[u8]>,
+        start: u64,
+        measured: [Option<Instruments>; 2],
+    ) -> Option<()> {
+        let is_rest = key.is_empty();
+        let number = match is_rest {
+            true => kind as u32,
+            false if self.index.find(&key).is_some() => return None,
+            false => self.add(key)?,
+        };
+        self.measured += usize::from(start > 0 && !is_rest);
+        let series = self.series.get_mut(number as usize)?;
+        let [total, open] = measured;
+        series.start = start;
+        series.total = total.unwrap_or_default();
+        series.open = open.map(Box::new);
+        Some(())
+    }
+
+    /// Goes on with an interval that began earlier.
+    pub(crate) fn restore_interval(&mut self, start: u64) {
+        self.interval_start = start;
+    }
+
+    /// What prices were looked for.
+    pub(crate) fn known_prices(&self) -> &KnownPrices {
+        &self.known_prices
+    }
+
+    /// Where the prices of provider and models stand.
+    pub(crate) fn price_of(&mut self, names: Names<'_>, prices: &Prices) -> Option<PriceRef> {
+        self.known_prices.find(names, prices)
     }
 
     /// Where the prices of a series' models stand.
@@ -205,7 +230,7 @@ impl SeriesTable {
     /// Where the prices of a span's models stand, if its series does not tell.
     pub(crate) fn other_price(&mut self, body: &[u8], facts: &SpanFacts, prices: &Prices) -> Option<PriceRef> {
         let names = [facts.provider.bytes(body), facts.request_model.bytes(body), facts.response_model.bytes(body)];
-        self.known_prices.find(names, prices)
+        self.price_of(names, prices)
     }
 
     /// The value of a common dimension of a series.

@@ -19,9 +19,9 @@ mod window;
 use genai::SpanFacts;
 
 pub(crate) use group::{Group, Member};
-pub(crate) use held::{Context, Held, Place, Seq, SharedTexts, State, response_hash};
-pub(crate) use lineage::DecidedAgent;
+pub(crate) use held::{Context, Held, Place, Rare, Seq, SharedTexts, State, Taken, response_hash};
 use lineage::Lineage;
+pub(crate) use lineage::{Agent, DecidedAgent, Node};
 pub(crate) use merge::Merged;
 pub(crate) use same_call::Relation;
 use window::Window;
@@ -118,7 +118,40 @@ impl Settle {
     /// Takes a span that is no call: it may stand between an agent and its calls. An agent that tells its usage comes with what
     /// would be counted. Spans without GenAI meaning matter only in traces that have others.
     pub(crate) fn pass(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
-        self.lineage.push(facts, agent);
+        let ids = [facts.span_id, facts.parent_span_id];
+        let agent = agent.map_or(Agent::None, Agent::Waiting);
+        self.lineage.push(Node::new(facts.trace_id, ids, facts.start, agent));
+    }
+
+    /// What is held of calls, in the order of arrival.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Held> {
+        self.window.iter()
+    }
+
+    /// What is held of spans that are no calls, in the order of arrival.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.lineage.iter()
+    }
+
+    /// When the newest call ended that is forgotten, nanoseconds since the Unix epoch.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.window.forgotten()
+    }
+
+    /// Holds a call span as it was held.
+    pub(crate) fn restore(&mut self, held: Held) {
+        self.waiting += usize::from(held.is_waiting());
+        self.window.restore(held);
+    }
+
+    /// Holds a span that is no call as it was held.
+    pub(crate) fn restore_node(&mut self, node: Node) {
+        self.lineage.push(node);
+    }
+
+    /// Notes when the newest call ended that was forgotten.
+    pub(crate) fn restore_forgotten(&mut self, end: u64) {
+        self.window.restore_forgotten(end);
     }
 
     /// Whether anything of a trace is known.

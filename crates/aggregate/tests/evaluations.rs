@@ -4,56 +4,15 @@
 mod common;
 
 use aggregate::Record;
-use bytes::Bytes;
-use common::driver::{Driver, START, settings};
-use common::spans::{Made, attribute, call, other, request, resource};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use common::driver::{Driver, settings};
+use common::evaluations::{judged, log, logs, result};
+use common::spans::{call, other, request};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, metric, number_data_point};
-use opentelemetry_proto::tonic::trace::v1::span::Event;
-use prost::Message;
 use spanmill_aggregate as aggregate;
-
-/// The attributes of a result; no label if it is empty.
-fn result(name: &str, score: f64, label: &str) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        attribute("gen_ai.evaluation.name", Value::StringValue(name.to_owned())),
-        attribute("gen_ai.evaluation.score.value", Value::DoubleValue(score)),
-        attribute("gen_ai.evaluation.explanation", Value::StringValue("a long story".to_owned())),
-    ];
-    if !label.is_empty() {
-        attributes.push(attribute("gen_ai.evaluation.score.label", Value::StringValue(label.to_owned())));
-    }
-    attributes
-}
-
-/// A log record with a result of the span `id` of trace 1.
-fn log(id: u8, attributes: Vec<KeyValue>) -> LogRecord {
-    LogRecord {
-        observed_time_unix_nano: START + u64::from(id),
-        event_name: "gen_ai.evaluation.result".to_owned(),
-        trace_id: vec![1; 16],
-        span_id: vec![id; 8],
-        attributes,
-        ..LogRecord::default()
-    }
-}
-
-fn logs(log_records: Vec<LogRecord>) -> Bytes {
-    let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
-    let resource_logs = vec![ResourceLogs { resource: Some(resource()), scope_logs, ..ResourceLogs::default() }];
-    ExportLogsServiceRequest { resource_logs }.encode_to_vec().into()
-}
-
-/// A span with a result as event.
-fn judged(mut made: Made, attributes: Vec<KeyValue>) -> Made {
-    let name = "gen_ai.evaluation.result".to_owned();
-    made.span.events.push(Event { time_unix_nano: START + 1, name, attributes, ..Event::default() });
-    made
-}
 
 fn labels(attributes: &[KeyValue]) -> String {
     let text = |pair: &KeyValue| match pair.value.clone().unwrap().value.unwrap() {

@@ -210,6 +210,20 @@ pub(crate) fn remove_leftovers(table: &Path) -> Result<usize, ArchiveError> {
     Ok(removed)
 }
 
+/// The newest place in the log whose request an instance has archived, as the names of its files tell: files are published in the
+/// order of the log, each as a whole, so everything before is archived, too. Zero if there is none.
+pub(crate) fn newest_lsn(table: &Path, instance: &str) -> Result<Lsn, ArchiveError> {
+    let mut newest = 0;
+    for date in directories(table)? {
+        for hour in directories(&date)? {
+            let names = entries(&hour)?.into_iter().map(|entry| entry.file_name());
+            let ends = names.filter_map(|name| path::end_of_published(name.to_str()?, instance));
+            newest = ends.fold(newest, Lsn::max);
+        }
+    }
+    Ok(newest)
+}
+
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, ArchiveError> {
     let entries = fs::read_dir(directory).and_then(Iterator::collect);
     entries.map_err(ArchiveError::io("read directory", directory))

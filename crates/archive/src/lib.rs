@@ -30,4 +30,4 @@ mod tests;
 
 pub use error::ArchiveError;
 pub use schema::{SCHEMA_VERSION, schema};
-pub use writer::{Archive, ArchiveConfig, Health, Include, Totals};
+pub use writer::{Archive, ArchiveConfig, Health, Include, Position, Totals};

@@ -41,6 +41,17 @@ pub(crate) fn published(instance: &str, from: Lsn, to: Lsn) -> String {
     format!("{instance}-{from:016x}-{to:016x}{EXTENSION}")
 }
 
+/// The last LSN of a published file of an instance, of its name.
+pub(crate) fn end_of_published(name: &str, instance: &str) -> Option<Lsn> {
+    let range = name.strip_prefix(instance)?.strip_prefix('-')?.strip_suffix(EXTENSION)?;
+    let (from, to) = range.split_once('-')?;
+    let lsn = |digits: &str| {
+        let is_lsn = digits.len() == LSN_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        Lsn::from_str_radix(digits, 16).ok().filter(|_| is_lsn)
+    };
+    lsn(from).and_then(|_| lsn(to))
+}
+
 /// The name of a file that is being written, whose last LSN is not known yet.
 pub(crate) fn hidden(instance: &str, from: Lsn) -> String {
     format!("{HIDDEN}{instance}-{from:016x}{EXTENSION}")
@@ -90,6 +101,17 @@ mod tests {
             ".hidden",
         ] {
             assert!(!is_hidden(foreign), "{foreign}");
+        }
+    }
+
+    // The end of a file's range is read back from its name; names of others, and of other instances, tell nothing.
+    #[test]
+    fn ends_are_read_back() {
+        assert_eq!(end_of_published(&published("7f3a-1", 42, 0xabc), "7f3a-1"), Some(0xabc));
+        for foreign in
+            [published("7f3a", 1, 2), published("7f3a-1-2", 1, 2), hidden("7f3a-1", 1), "7f3a-1-x.parquet".to_owned()]
+        {
+            assert_eq!(end_of_published(&foreign, "7f3a-1"), None, "{foreign}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -72,12 +72,26 @@ impl Health {
     }
 }
 
+/// How far an archive has come.
+#[derive(Debug, Clone)]
+pub struct Position(Arc<AtomicU64>);
+
+impl Position {
+    /// Up to which place in the log everything is archived, durably: published, or nothing that is kept.
+    pub fn get(&self) -> Lsn {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// The archive. Dropped without [`Archive::finish`], it completes its file in the background.
 #[derive(Debug)]
 pub struct Archive {
     queue: SyncSender<Arc<Applied>>,
     thread: JoinHandle<Result<Totals, ArchiveError>>,
     has_failed: Arc<AtomicBool>,
+    position: Position,
+    /// Everything up to here was archived by an earlier run.
+    archived_before: Lsn,
     metrics: Metrics,
 }
 
@@ -100,6 +114,8 @@ impl Archive {
         // Better refused now than after the first spans were acknowledged. Dropped, it is gone.
         drop(HiddenFile::create(&table, &config.instance, 0, &options)?);
 
+        let archived_before = file::newest_lsn(&table, &config.instance)?;
+        let position = Position(Arc::new(AtomicU64::new(archived_before)));
         let metrics = Metrics::new(meter);
         let has_failed = Arc::new(AtomicBool::new(false));
         let (queue, inbox) = mpsc::sync_channel(QUEUE_REQUESTS);
@@ -111,24 +127,35 @@ impl Archive {
             open: None,
             rows: RowBuilder::default(),
             totals: Totals::default(),
+            received: archived_before,
+            position: position.clone(),
         };
         let failed = Arc::clone(&has_failed);
         let thread =
             thread::Builder::new().name("archive".to_owned()).spawn(move || run(writer, inbox, &failed)).map_err(
                 |source| ArchiveError::Io { action: "start the thread for", path: PathBuf::from(path::TABLE), source },
             )?;
-        Ok(Self { queue, thread, has_failed, metrics })
+        Ok(Self { queue, thread, has_failed, position, archived_before, metrics })
     }
 
     /// Hands a request over. Waits while the queue is full: the archive is no faster than its disk, and nothing is dropped.
-    /// After a failure it returns at once, and the request is counted as dropped.
+    /// After a failure it returns at once, and the request is counted as dropped. What an earlier run has archived is passed over:
+    /// the log gives it again if the server died.
     pub fn send(&self, request: Arc<Applied>) {
+        if request.lsn <= self.archived_before {
+            return;
+        }
         // Counted before, as the thread may be done with it by the time it is sent.
         self.metrics.queue.add(1, &[]);
         if self.queue.send(request).is_err() {
             self.metrics.queue.add(-1, &[]);
             self.metrics.dropped.add(1, &[]);
         }
+    }
+
+    /// A handle that tells how far it has come.
+    pub fn position(&self) -> Position {
+        self.position.clone()
     }
 
     /// A handle that tells whether a failure has stopped the archive; [`Archive::finish`] tells which.
@@ -166,6 +193,9 @@ struct Writer {
     open: Option<OpenFile>,
     rows: RowBuilder,
     totals: Totals,
+    /// The newest request that was handed over.
+    received: Lsn,
+    position: Position,
 }
 
 /// The file that rows are gathered for. It is on disk only from its first row group on.
@@ -220,6 +250,16 @@ impl Writer {
     }
 
     fn add(&mut self, request: Arc<Applied>) -> Result<(), ArchiveError> {
+        let lsn = request.lsn;
+        self.take(request)?;
+        self.received = lsn;
+        if self.open.is_none() {
+            self.position.0.store(lsn, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, request: Arc<Applied>) -> Result<(), ArchiveError> {
         if self.open.as_ref().is_some_and(|open| !self.belongs(&request, open)) {
             self.close()?;
         }
@@ -277,7 +317,10 @@ impl Writer {
         let Some(OpenFile { file: Some(file), lsn_from, lsn_to, rows, .. }) = self.open.take() else {
             return Ok(());
         };
+        // Everything that was handed over is in it or before it.
+        let done = self.received.max(lsn_to);
         let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows })?;
+        self.position.0.store(done, Ordering::Release);
         self.totals.files += 1;
         self.totals.rows += rows as u64;
         self.totals.bytes += size;

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use wal::Log;
 
-use crate::applier::{LogRecord, SharedPipeline};
+use crate::applier::SharedPipeline;
+use crate::recorder::LogRecord;
 
 /// Records, and groups, that one answer lists at most.
 const MAX_LISTED: usize = 1_000;

@@ -3,50 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use aggregate::{Applied, Effect, Interval, Logged, Pipeline, Record};
-use archive::Archive;
-use bytes::Bytes;
+use aggregate::{Effect, Interval, Logged, Pipeline};
+use archive::{Archive, ArchiveError, Position};
 use export::{Exporter, Outgoing, Temporality};
-use genai::{Evaluation, SpanFacts};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
-use wal::{Cursor, Lsn, Reader};
+use wal::{Lsn, Reader};
 
+use crate::recorder::LogRecord;
+use crate::storage::{Keeper, Progressed};
 use crate::telemetry::Telemetry;
-
-/// A record as the log stores it.
-#[derive(Debug)]
-pub(crate) struct LogRecord(pub(crate) Record);
-
-impl wal::Record for LogRecord {
-    fn kind(&self) -> u8 {
-        match self.0 {
-            Record::Traces { .. } => 1,
-            Record::Tick => 2,
-            Record::Drain => 3,
-            Record::ExportInterval => 4,
-            Record::Logs { .. } => 5,
-        }
-    }
-
-    fn payload(&self) -> Bytes {
-        match &self.0 {
-            Record::Traces { body, .. } | Record::Logs { body, .. } => body.clone(),
-            Record::Tick | Record::Drain | Record::ExportInterval => Bytes::new(),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match &self.0 {
-            Record::Traces { body, facts, evaluations, contents } => {
-                let facts = facts.capacity() * size_of::<SpanFacts>();
-                body.len() + facts + evaluations.capacity() * size_of::<Evaluation>() + contents.heap()
-            }
-            Record::Logs { body, evaluations } => body.len() + evaluations.capacity() * size_of::<Evaluation>(),
-            Record::Tick | Record::Drain | Record::ExportInterval => 0,
-        }
-    }
-}
 
 /// The pipeline, shared between its applier and those who ask it questions.
 #[derive(Debug, Clone)]
@@ -74,25 +40,31 @@ pub(crate) struct Sinks {
 /// The running applier.
 #[derive(Debug)]
 pub(crate) struct Applier {
-    thread: JoinHandle<Option<Archive>>,
+    thread: JoinHandle<Applied>,
     applied: watch::Receiver<Lsn>,
 }
 
 impl Applier {
-    /// Starts the thread. It ends when the log is closed and all is applied.
+    /// Starts the thread, with the record behind `applied`. It ends when the log is closed and all is applied.
     pub(crate) fn start(
         pipeline: SharedPipeline,
+        applied: Lsn,
         mut reader: Reader<LogRecord>,
-        cursor: Cursor<LogRecord>,
+        mut keeper: Keeper,
         mut sinks: Sinks,
     ) -> std::io::Result<Self> {
-        let (newest, applied) = watch::channel(0);
+        let (newest, applied) = watch::channel(applied);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
             let meter = sinks.telemetry.meter();
             let duplicate_window = meter.f64_gauge("spanmill.duplicate_window").with_unit("s").build();
             let mut effects = Vec::new();
+            let position = sinks.archive.as_ref().map(Archive::position);
+            let mut newest_progress = None;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
+                let bytes = wal::Record::size(&entry.record) as u64;
+                let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
+                newest_progress = Some(progressed);
                 let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.0 };
                 let mut applying = pipeline.lock();
                 applying.apply(logged, |effect| effects.push(effect));
@@ -102,10 +74,11 @@ impl Applier {
                 for effect in effects.drain(..) {
                     sinks.take(effect);
                 }
-                cursor.advance(lsn);
+                let archived = position.as_ref().map(Position::get);
+                keeper.applied(progressed, &pipeline.lock(), archived);
                 newest.send_replace(lsn);
             }
-            sinks.archive.take()
+            Applied { archive: sinks.archive.take(), keeper, progressed: newest_progress }
         })?;
         Ok(Self { thread, applied })
     }
@@ -115,9 +88,29 @@ impl Applier {
         Progress(self.applied.clone())
     }
 
-    /// Waits for the end of the closed log; gives the archive back, for its own end.
-    pub(crate) fn join(self) -> Option<Archive> {
+    /// Waits for the end of the closed log; gives back what has an end of its own.
+    pub(crate) fn join(self) -> Applied {
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// What is left when all of the log is applied.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    archive: Option<Archive>,
+    keeper: Keeper,
+    /// The last record, if there was any.
+    progressed: Option<Progressed>,
+}
+
+impl Applied {
+    /// Completes the archive, and then the checkpoint: everything it holds is archived by then.
+    pub(crate) fn finish(self, pipeline: &SharedPipeline) -> Result<(), ArchiveError> {
+        if let Some(archive) = self.archive {
+            archive.finish()?;
+        }
+        self.keeper.finish(self.progressed, &pipeline.lock());
+        Ok(())
     }
 }
 
@@ -146,7 +139,7 @@ impl Sinks {
         }
     }
 
-    fn archive(&self, applied: Applied) {
+    fn archive(&self, applied: aggregate::Applied) {
         if let Some(archive) = &self.archive {
             archive.send(Arc::new(applied));
         }

@@ -5,6 +5,7 @@ mod counting;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod prices;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod serve;
 

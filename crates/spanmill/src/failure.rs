@@ -29,6 +29,17 @@ pub(crate) enum Failure {
     /// The archive failed.
     #[error("archive: {0}")]
     Archive(#[from] archive::ArchiveError),
+    /// What is stored cannot be used.
+    #[error("{0}")]
+    Storage(#[from] wal::OpenError),
+    /// The newest checkpoint cannot be restored.
+    #[error("checkpoint of record {lsn}: {reason}")]
+    Checkpoint {
+        /// The last record that it covers.
+        lsn: wal::Lsn,
+        /// Why not.
+        reason: String,
+    },
     /// A file to replay is wrong.
     #[error("{0}")]
     Replay(#[from] receive::ReplayError),
@@ -53,7 +64,7 @@ pub(crate) enum Failure {
     Demo(String),
     /// Something that never ends has ended.
     #[error("{0}")]
-    Broken(&'static str),
+    Broken(String),
     /// Something could not be finished in time.
     #[error("{0}")]
     Deadline(String),
@@ -83,7 +94,7 @@ impl Failure {
             Self::Replay(_) | Self::Malformed { .. } => 65,
             Self::Broken(_) => 70,
             Self::Listen { .. } | Self::Admin { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
-            Self::Print(_) | Self::Archive(_) | Self::Io { .. } => 74,
+            Self::Print(_) | Self::Archive(_) | Self::Io { .. } | Self::Storage(_) | Self::Checkpoint { .. } => 74,
         }
     }
 }

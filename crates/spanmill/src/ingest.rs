@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregate::{Contents, Record, SeriesIndex};
+use aggregate::{Record, SeriesIndex};
 use bytes::Bytes;
-use genai::{Derived, Deriver};
 use receive::{Ingest, Refusal, Request, Signal};
 use wal::{AppendError, Log};
 
-use crate::applier::LogRecord;
+use crate::recorder::{LogRecord, Recorder};
 
 /// How long a client waits when the log is full.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -22,11 +21,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Turns requests into records of the log.
 #[derive(Debug)]
 pub(crate) struct Ingestion {
-    pub(crate) deriver: Deriver,
+    pub(crate) recorder: Recorder,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
-    /// Whether spans without GenAI meaning are archived.
-    pub(crate) archives_all: bool,
 }
 
 impl Ingestion {
@@ -45,23 +42,18 @@ impl Ingestion {
 
     async fn traces(&self, body: Bytes) -> Result<(), Refusal> {
         self.room().await?;
-        let Derived { spans: mut facts, evaluations } = self.deriver.derive_traces(&body).map_err(malformed)?;
-        if facts.is_empty() {
-            return Ok(());
+        let Some(mut record) = self.recorder.traces(body).map_err(malformed)? else { return Ok(()) };
+        if let Record::Traces { body, facts, .. } = &mut record {
+            self.index.resolve(body, facts);
         }
-        self.index.resolve(&body, &mut facts);
-        let contents = Contents::of(&body, &facts, self.archives_all);
-        self.append(Record::Traces { body, facts, evaluations, contents }).await
+        self.append(record).await
     }
 
     /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, so most requests need no room.
     async fn logs(&self, body: Bytes) -> Result<(), Refusal> {
-        let evaluations = self.deriver.derive_logs(&body).map_err(malformed)?;
-        if evaluations.is_empty() {
-            return Ok(());
-        }
+        let Some(record) = self.recorder.logs(body).map_err(malformed)? else { return Ok(()) };
         self.room().await?;
-        self.append(Record::Logs { body, evaluations }).await
+        self.append(record).await
     }
 
     async fn append(&self, record: Record) -> Result<(), Refusal> {

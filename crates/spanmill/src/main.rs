@@ -8,7 +8,9 @@ mod config;
 mod failure;
 mod ingest;
 mod listeners;
+mod recorder;
 mod server;
+mod storage;
 mod table;
 mod telemetry;
 
@@ -59,6 +61,8 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Tell what a call to a model costs: how its price is found, and the sum line by line.
     Prices(commands::prices::Arguments),
+    /// Cut what is damaged off the log of a server that refuses to start, keeping a copy of it, and tell what is lost.
+    Repair,
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
     CheckConfig {
         /// The configuration file.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
         Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
+        Some(Command::Repair) => commands::repair::run(cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

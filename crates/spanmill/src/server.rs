@@ -3,23 +3,24 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aggregate::{Layout, Pipeline, Record, Settings};
+use aggregate::{Layout, Record, Settings};
 use archive::{Archive, ArchiveConfig};
 use export::{Compression, Destination, Exporter, Protocol, Temporality};
-use genai::Deriver;
 use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wal::{AppendError, Log, Lsn};
 
 use crate::admin::{self, Readiness};
-use crate::applier::{Applier, LogRecord, Progress, SharedPipeline, Sinks, with_own};
+use crate::applier::{Applier, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
+use crate::recorder::{LogRecord, Recorder};
+use crate::storage::{Home, Storage};
 use crate::telemetry::Telemetry;
 
 /// How many error records are kept.
@@ -48,14 +49,16 @@ pub(crate) struct Server {
     stop_answering: watch::Sender<bool>,
     answering: JoinSet<std::io::Result<()>>,
     tickers: JoinSet<()>,
+    /// Whether what is acknowledged outlives the process.
+    outlives: bool,
 }
 
 impl Server {
     /// Starts everything. Nothing is left running if any part of it fails.
     pub(crate) async fn start(config: &Config, listeners: Listeners) -> Result<Self, Failure> {
         let addresses = listeners.addresses()?;
-        // Without a log on disk an instance does not outlive its process, and neither does its id.
-        let instance_id = uuid::Uuid::new_v4().simple().to_string();
+        let home = Home::take(config)?;
+        let instance_id = home.instance_id.clone();
         let telemetry = Telemetry::new(&instance_id);
         let meter = telemetry.meter();
 
@@ -72,19 +75,22 @@ impl Server {
         };
         let archive_health = archive.as_ref().map(Archive::health);
 
-        let pipeline = Pipeline::new(settings(config, &exporters, instance_id)?);
+        let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
+        let recorder = Recorder::new(archives_all);
+        let settings = settings(config, &exporters, instance_id)?;
+        let Storage { pipeline, log, reader, keeper, applied } = Storage::open(home, config, settings, &recorder)?;
         let index = pipeline.index();
         let pipeline = SharedPipeline::new(pipeline);
         let memory_budget = config.receivers.otlp.memory_budget.as_usize();
-        // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
-        let (log, reader) = Log::in_memory(memory_budget / 8, unix_nanos);
-        let cursor = log.cursor();
         let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
-        let applier =
-            Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
+        // Before anything is appended, what was found is applied: counters begin where they ended.
+        let found = log.last();
+        let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
+            .map_err(Failure::io("starting the applier"))?;
+        applier.progress().until(found).await;
+        check_log(&log)?;
 
-        let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
-        let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone(), archives_all };
+        let ingestion = Ingestion { recorder, index, log: log.clone() };
         let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
         let mut receivers = JoinSet::new();
@@ -126,6 +132,7 @@ impl Server {
             stop_answering,
             answering,
             tickers,
+            outlives: config.storage.wal.enabled,
         })
     }
 
@@ -145,10 +152,15 @@ impl Server {
         }
     }
 
-    /// Resolves if the thread that applies the log dies: then nothing that is acknowledged is counted any more.
-    pub(crate) fn broken(&self) -> impl Future<Output = ()> + use<> {
+    /// Resolves with the reason if the thread that applies the log ends: then nothing is counted any more.
+    pub(crate) fn broken(&self) -> impl Future<Output = Failure> + use<> {
         let mut progress = self.applier.progress();
-        async move { progress.ended().await }
+        let log = self.log.clone();
+        async move {
+            progress.ended().await;
+            let died = || Failure::Broken("the applier died: nothing is counted any more".to_owned());
+            check_log(&log).err().unwrap_or_else(died)
+        }
     }
 
     /// Appends a record that must not be lost to a log that may be full for a moment.
@@ -178,17 +190,20 @@ impl Server {
             }
         }
         self.tickers.abort_all();
-        for record in [Record::Drain, Record::ExportInterval] {
+        // What a log on disk holds waits on; without one, this is its end.
+        let drain = (!self.outlives).then_some(Record::Drain);
+        for record in drain.into_iter().chain([Record::ExportInterval]) {
             if let Err(error) = self.append(record).await {
                 tracing::error!(%error, "the last interval was not closed");
             }
         }
         self.log.close();
         let applier = self.applier;
-        let archive = tokio::task::spawn_blocking(|| applier.join().map(Archive::finish)).await;
-        match archive {
-            Ok(None | Some(Ok(_))) => {}
-            Ok(Some(Err(error))) => result = Err(Failure::Archive(error)),
+        let pipeline = self.pipeline;
+        let finished = tokio::task::spawn_blocking(move || applier.join().finish(&pipeline)).await;
+        match finished {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => result = Err(Failure::Archive(error)),
             Err(error) => result = Err(Failure::Deadline(error.to_string())),
         }
         let mut flushing = JoinSet::new();
@@ -206,6 +221,12 @@ impl Server {
         }
         result
     }
+}
+
+/// # Errors
+/// The log has failed.
+fn check_log(log: &Log<LogRecord>) -> Result<(), Failure> {
+    log.failure().map_or(Ok(()), |reason| Err(Failure::Broken(reason.to_string())))
 }
 
 /// The metrics of this moment: derived ones, the open interval included, and Spanmill's own.

@@ -5,6 +5,7 @@ mod accuracy;
 mod admin;
 mod bad_input;
 mod corpus;
+mod durability;
 mod evaluations;
 mod hostile;
 mod prices;

@@ -8,16 +8,13 @@ use crate::call::Call;
 use crate::errors::ErrorRecord;
 use crate::histogram::Origin;
 use crate::key::Kind;
-use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
+use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
 use crate::settle::{
     Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, SharedTexts, State, response_hash,
 };
 use crate::tally::Counted;
-
-/// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
-const ADDS_USAGE: &str = "adds_usage";
 
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
@@ -202,12 +199,12 @@ impl Pipeline {
         let Some(merged) = self.settle.merge(members) else { return };
         if let Some(agent) = members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
             let state = State::Counted { alone: false, with_usage: true, with_cost: true };
-            return self.close(members, state, None, |_| SpanOutcome::new(Outcome::Late, "agent", agent));
+            return self.close(members, state, None, |_| SpanOutcome::new(Outcome::Late, Role::Agent.name(), agent));
         }
         let Some(counted) = self.settle.get(merged.counted) else { return };
         let (origin, counted_span_id) = (counted.origin(), counted.span_id);
         let role = if counted.is_embeddings { Role::Embeddings } else { Role::Llm };
-        let reason = if merged.duration.is_none() { "invalid_duration" } else { role.name() };
+        let reason = if merged.duration.is_none() { INVALID_DURATION } else { role.name() };
         let series = self.series_of(members, counted.series);
         let call = Call {
             origin,

@@ -25,6 +25,11 @@ pub(crate) struct Place {
     pub(crate) position: u32,
 }
 
+impl Place {
+    /// Where nobody looks for an outcome.
+    pub(crate) const NOWHERE: Self = Self { request: u64::MAX, position: 0 };
+}
+
 /// What became of a held span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -44,9 +49,9 @@ pub(crate) enum State {
 /// Which links of a span are taken: it has one of each at the most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    pub(super) child: bool,
-    pub(super) parent: bool,
-    pub(super) half: bool,
+    pub(crate) child: bool,
+    pub(crate) parent: bool,
+    pub(crate) half: bool,
 }
 
 /// What the rules of reference/counting.md section 3 ask of a call span, without its body.
@@ -64,16 +69,16 @@ pub(crate) struct Held {
     /// Number of its series; once it is counted, that of the call.
     pub(crate) series: u32,
     /// Hashes of `service.name`, of the scope's name and of the span's name.
-    pub(super) service: u32,
-    pub(super) scope: u32,
-    pub(super) name: u32,
+    pub(crate) service: u32,
+    pub(crate) scope: u32,
+    pub(crate) name: u32,
     /// Hash of the response id; zero without one.
-    pub(super) response: u64,
+    pub(crate) response: u64,
     /// Families of the models that it names.
-    pub(super) families: Families,
+    pub(crate) families: Families,
     pub(crate) taken: Taken,
     /// Memory behind `rare`, in bytes.
-    pub(super) heap: u32,
+    pub(crate) heap: u32,
     pub(crate) usage: Usage,
     /// Nanoseconds.
     pub(crate) time_to_first_chunk: Option<u64>,
@@ -88,20 +93,20 @@ pub(crate) struct Held {
     pub(crate) rare: Option<Box<Rare>>,
     /// Neighbours in the order of arrival: of its trace, of its response id, of the same split report, of what may be the same without a
     /// link.
-    pub(super) trace_before: Seq,
-    pub(super) trace_after: Seq,
-    pub(super) response_before: Seq,
-    pub(super) response_after: Seq,
-    pub(super) split_before: Seq,
-    pub(super) unlinked_before: Seq,
+    pub(crate) trace_before: Seq,
+    pub(crate) trace_after: Seq,
+    pub(crate) response_before: Seq,
+    pub(crate) response_after: Seq,
+    pub(crate) split_before: Seq,
+    pub(crate) unlinked_before: Seq,
     /// How many spans its trace had when it came, itself included.
-    pub(super) trace_size: u8,
+    pub(crate) trace_size: u8,
     /// Whether its trace is so large that it is found by its ids. Then these neighbours are known, too: the one with its ids, the
     /// newest of its children that came after it, and the one of its parent's that came before it.
-    pub(super) is_indexed: bool,
-    pub(super) id_before: Seq,
-    pub(super) newest_child: Seq,
-    pub(super) sibling_before: Seq,
+    pub(crate) is_indexed: bool,
+    pub(crate) id_before: Seq,
+    pub(crate) newest_child: Seq,
+    pub(crate) sibling_before: Seq,
 }
 
 /// What few held spans have.

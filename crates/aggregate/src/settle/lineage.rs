@@ -6,7 +6,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 
-use genai::SpanFacts;
 use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
@@ -39,20 +38,28 @@ pub(super) struct Lineage {
     hasher: RandomState,
 }
 
+/// A span that is no call.
 #[derive(Debug)]
-struct Node {
-    trace_id: [u8; 16],
-    span_id: SpanId,
-    parent_span_id: SpanId,
+pub(crate) struct Node {
+    pub(crate) trace_id: [u8; 16],
+    pub(crate) span_id: SpanId,
+    pub(crate) parent_span_id: SpanId,
     /// Nanoseconds since the Unix epoch.
-    start: u64,
-    before: Seq,
-    agent: Agent,
+    pub(crate) start: u64,
+    /// The one before it in its trace.
+    pub(super) before: Seq,
+    pub(crate) agent: Agent,
+}
+
+impl Node {
+    pub(crate) fn new(trace_id: [u8; 16], [span_id, parent_span_id]: [SpanId; 2], start: u64, agent: Agent) -> Self {
+        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent }
+    }
 }
 
 /// What usage a span tells that is no call.
 #[derive(Debug)]
-enum Agent {
+pub(crate) enum Agent {
     /// None, or none that could stand for a call.
     None,
     /// Not decided yet.
@@ -108,30 +115,32 @@ impl Lineage {
         })
     }
 
-    /// Remembers a span, and the usage of an agent that is to be decided on. There must be room.
-    pub(super) fn push(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
+    /// Remembers a span. There must be room.
+    pub(super) fn push(&mut self, mut node: Node) {
         let seq = Seq(self.first.0.wrapping_add(self.nodes.len() as u32));
-        self.waiting += usize::from(agent.is_some());
-        let trace_id = facts.trace_id;
+        let trace_id = node.trace_id;
+        match node.agent {
+            Agent::Waiting(_) => self.waiting += 1,
+            Agent::Counted => *self.counted.entry(trace_id).or_default() += 1,
+            Agent::None | Agent::Passed => {}
+        }
         let Self { nodes, first, traces, hasher, .. } = self;
         let at = |seq: Seq| nodes.get(seq.0.wrapping_sub(first.0) as usize);
         let in_trace = |seq: &Seq| at(*seq).is_some_and(|node| node.trace_id == trace_id);
         let hash = hasher.hash_one(trace_id);
-        let before = match traces.find_mut(hash, in_trace) {
+        node.before = match traces.find_mut(hash, in_trace) {
             Some(newest) => std::mem::replace(newest, seq),
             None => {
                 traces.insert_unique(hash, seq, |seq| at(*seq).map_or(hash, |node| hasher.hash_one(node.trace_id)));
                 Seq::NONE
             }
         };
-        self.nodes.push_back(Node {
-            trace_id,
-            span_id: facts.span_id,
-            parent_span_id: facts.parent_span_id,
-            start: facts.start,
-            before,
-            agent: agent.map_or(Agent::None, Agent::Waiting),
-        });
+        self.nodes.push_back(node);
+    }
+
+    /// The spans in the order of arrival.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
     }
 
     pub(super) fn is_full(&self) -> bool {

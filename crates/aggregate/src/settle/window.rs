@@ -77,7 +77,7 @@ impl Window {
     }
 
     /// When the newest call ended that is forgotten, nanoseconds since the Unix epoch.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
@@ -108,14 +108,43 @@ impl Window {
         Seq(seq.0.wrapping_add(1))
     }
 
-    /// Adds a span. There must be room. If it repeats one that is known, that one is given, and it is not added.
-    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
-        // Reserved by hand: doubling would take twice the memory that was granted.
+    /// The spans in the order of arrival.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.spans.iter()
+    }
+
+    /// Takes a span as it was. What links it to those that were taken before is found again; of what came before
+    /// these, only the size of its trace matters, which it tells.
+    pub(super) fn restore(&mut self, held: Held) {
+        self.reserve();
+        let seq = self.end();
+        let trace_before = self.newest_of_trace(held.trace_id);
+        self.spans.push_back(held);
+        self.link(seq, trace_before);
+    }
+
+    /// Notes when the newest call ended that was forgotten.
+    pub(super) fn restore_forgotten(&mut self, end: u64) {
+        self.forgotten = end;
+    }
+
+    /// The place behind the newest span.
+    fn end(&self) -> Seq {
+        Seq(self.first.0.wrapping_add(self.spans.len() as u32))
+    }
+
+    /// Makes room in the queue for one more span. By hand: doubling would take twice the memory that was granted.
+    fn reserve(&mut self) {
         if self.spans.len() == self.spans.capacity() {
             let room = (self.memory / BYTES_A_SPAN).saturating_sub(self.spans.len());
             self.spans.reserve_exact(self.spans.len().clamp(64, room.max(64)));
         }
-        let seq = Seq(self.first.0.wrapping_add(self.spans.len() as u32));
+    }
+
+    /// Adds a span. There must be room. If it repeats one that is known, that one is given, and it is not added.
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
+        self.reserve();
+        let seq = self.end();
         let trace_before = self.newest_of_trace(facts.trace_id);
         // Written where it stays: a copy of what was just written in parts costs more than all of this.
         self.spans.push_back(Held::BLANK);
@@ -143,7 +172,7 @@ impl Window {
         let Some(span) = at(seq) else { return };
         newest(traces, at, hasher, span, seq, trace_key);
         let trace_before = trace_before.unwrap_or(Seq::NONE);
-        let trace_size = at(trace_before).map_or(1, |before| before.trace_size.saturating_add(1));
+        let trace_size = at(trace_before).map_or(span.trace_size, |before| before.trace_size.saturating_add(1));
         let response_before = newest(responses, at, hasher, span, seq, response_key);
         let has_rare = span.rare.is_some();
         let split_before = if has_rare { newest(splits, at, hasher, span, seq, split_key) } else { Seq::NONE };

@@ -3,4 +3,5 @@
 
 pub mod corpus;
 pub mod driver;
+pub mod evaluations;
 pub mod spans;

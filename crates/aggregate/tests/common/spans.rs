@@ -53,7 +53,7 @@ impl Made {
         self
     }
 
-    fn set(&mut self, key: &str, value: any_value::Value) {
+    pub fn set(&mut self, key: &str, value: any_value::Value) {
         let pair = attribute(key, value);
         self.span.attributes.retain(|known| known.key != key);
         self.span.attributes.push(pair);

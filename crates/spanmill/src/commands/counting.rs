@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregate::{
-    Applied, Contents, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+    Applied, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
 };
+use genai::DeriveError;
 use genai::price::Prices;
-use genai::{DeriveError, Derived, Deriver};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::recorder::Recorder;
 use crate::server::unix_nanos;
 
 /// Memory for calls whose spans are gathered: some four million.
@@ -20,7 +21,7 @@ const MEMORY: usize = 1 << 30;
 
 /// The same pipeline that serves, driven by files: one receive time for all, then a drain.
 pub(super) struct Counting {
-    deriver: Deriver,
+    recorder: Recorder,
     pipeline: Pipeline,
     prices: Arc<Prices>,
     lsn: aggregate::Lsn,
@@ -53,7 +54,7 @@ impl Counting {
             pricing,
         };
         let pipeline = Pipeline::new(settings);
-        Ok(Self { deriver: Deriver::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
+        Ok(Self { recorder: Recorder::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
     }
 
     /// The prices that hold.
@@ -88,15 +89,8 @@ impl Counting {
     fn record(&self, request: Request) -> Result<Option<Record>, DeriveError> {
         let body = request.body;
         Ok(match request.signal {
-            Signal::Traces => {
-                let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
-                let contents = Contents::of(&body, &facts, false);
-                Some(Record::Traces { body, facts, evaluations, contents })
-            }
-            Signal::Logs => {
-                let evaluations = self.deriver.derive_logs(&body)?;
-                (!evaluations.is_empty()).then_some(Record::Logs { body, evaluations })
-            }
+            Signal::Traces => self.recorder.traces(body)?,
+            Signal::Logs => self.recorder.logs(body)?,
             Signal::Metrics => None,
         })
     }

@@ -66,7 +66,8 @@ fn print(
 ) -> Result<io::Result<()>, Failure> {
     let deriver = Deriver::default();
     for request in requests {
-        let explained = deriver.explain(&request.body).map_err(|_| Failure::Broken("spans cannot be read again"))?;
+        let explained =
+            deriver.explain(&request.body).map_err(|_| Failure::Broken("spans cannot be read again".to_owned()))?;
         for ((facts, sources), outcome) in explained.iter().zip(&request.outcomes) {
             let line = Line::new(request, facts, outcome, sources, prices);
             let printed = match arguments.format {

@@ -17,9 +17,11 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    tracing::warn!(
-        "there is no log on disk yet: what is acknowledged but not yet exported is lost if the process dies"
-    );
+    if !loaded.config.storage.wal.enabled {
+        tracing::warn!(
+            "storage.wal.enabled is false: what is acknowledged but not yet exported is lost if the process dies"
+        );
+    }
     block_on(async {
         let listeners = Listeners::bind(&loaded.config, IfTaken::Fail).await?;
         let server = Server::start(&loaded.config, listeners).await?;
@@ -28,7 +30,7 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
         println!("listening {}", server.addresses());
         tokio::select! {
             () = told_to_stop => {}
-            () = server.broken() => return Err(Failure::Broken("the applier died: nothing is counted any more")),
+            failure = server.broken() => return Err(failure),
         }
         tracing::info!("stopping");
         server.shutdown().await

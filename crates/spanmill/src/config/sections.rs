@@ -29,11 +29,19 @@ impl Default for Storage {
 }
 
 /// `storage.wal`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wal {
     /// Whether requests are on disk before they are acknowledged.
     pub enabled: bool,
+    /// What its files may take.
+    pub max_size: ByteSize,
+}
+
+impl Default for Wal {
+    fn default() -> Self {
+        Self { enabled: false, max_size: ByteSize::mebibytes(4096) }
+    }
 }
 
 /// `derive`.

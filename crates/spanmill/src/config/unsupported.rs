@@ -18,7 +18,6 @@ use Until::{Not, Only};
 const LATER: &[(&str, Until)] = &[
     ("receivers.otlp.tls", Only("null")),
     ("receivers.otlp.auth", Only("none")),
-    ("storage.wal", Only("{ enabled: false, max_size: 4GiB }")),
     ("storage.when_full", Only("block")),
     ("derive.content", Only("keep")),
     ("derive.content_hash_key", Only("null")),

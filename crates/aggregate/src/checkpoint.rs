@@ -1,0 +1,244 @@
+//! The state of a pipeline as bytes, and back.
+//!
+//! A checkpoint is one protobuf message (`messages`). It holds all that decides about the records that come next and
+//! nothing of the process that wrote it: no numbers of series, no hashes with a seed of the process, no links (they are
+//! found again when spans are held again in their order), no bodies (those of requests that wait are in the log).
+//! Restoring it and applying the rest of the log gives what applying the whole log would have given.
+//!
+//! Each part of the state is written and read by the file of its name. What is read is checked: bytes may be damaged in
+//! any way, and give an error that tells where.
+
+mod basis;
+mod codes;
+mod counts;
+mod duplicates;
+mod errors;
+mod evaluated;
+mod held;
+mod instruments;
+mod messages;
+mod plain;
+mod requests;
+mod series;
+mod settle;
+mod wire;
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use genai::SpanFacts;
+use genai::price::PriceRef;
+use prost::Message;
+use rapidhash::fast::RandomState;
+
+use crate::key::{Kind, Layout};
+use crate::pipeline::{Pipeline, Settings};
+use crate::record::Lsn;
+use messages::{Head, tag};
+use wire::{Reader, Writer};
+
+/// The version of the messages. Another one is for messages that this one does not tell right from wrong.
+const FORMAT: u32 = 1;
+
+/// Why a checkpoint is not restored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// It says what no checkpoint can say: it is damaged.
+    #[error("checkpoint: {field}: {problem}")]
+    Invalid {
+        /// What says so.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another version wrote it.
+    #[error("checkpoint: format {found}, and this version reads format {FORMAT} only")]
+    Format {
+        /// The format that it has.
+        found: u32,
+    },
+    /// A request waits for outcomes, and the log does not have it.
+    #[error("checkpoint: the request with log sequence number {lsn} waits for outcomes and is not in the log")]
+    MissingBody {
+        /// Its place in the log.
+        lsn: Lsn,
+    },
+}
+
+impl RestoreError {
+    fn invalid(field: &str, problem: &str) -> Self {
+        Self::Invalid { field: field.to_owned(), problem: problem.to_owned() }
+    }
+
+    /// Tells in which element the field stands.
+    fn within(self, element: &str, place: usize) -> Self {
+        match self {
+            Self::Invalid { field, problem } => Self::Invalid { field: format!("{element}[{place}].{field}"), problem },
+            other => other,
+        }
+    }
+}
+
+/// An error, unless what a field says is right.
+fn check(is_right: bool, field: &str, problem: &str) -> Result<(), RestoreError> {
+    if is_right { Ok(()) } else { Err(RestoreError::invalid(field, problem)) }
+}
+
+impl Pipeline {
+    /// The whole state as bytes, for [`Pipeline::restore`].
+    pub fn checkpoint(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.element(tag::HEAD, &self.head());
+        series::write(&mut writer, &self.series);
+        requests::write(&mut writer, &self.pending);
+        settle::write(&mut writer, self);
+        errors::write(&mut writer, &self.errors);
+        evaluated::write(&mut writer, &self.evaluated);
+        counts::write(&mut writer, &self.tally, &self.open_tally);
+        duplicates::write(&mut writer, &self.duplicates);
+        writer.finish()
+    }
+
+    fn head(&self) -> Head {
+        let layout = self.series.layout();
+        Head {
+            format: FORMAT,
+            fingerprint: self.fingerprint(),
+            start: self.start,
+            now: self.now,
+            interval_start: self.series.interval_start(),
+            forgotten: self.settle.forgotten(),
+            new_errors: self.errors.new_count() as u64,
+            resource_attributes: layout.resource_attributes.clone(),
+            dimensions: layout.dimensions.clone(),
+        }
+    }
+
+    /// The pipeline that wrote a checkpoint, to go on with the record behind it. `bodies` gives the requests that still
+    /// wait for outcomes: body and facts of the traces record with this sequence number; none of them is older than
+    /// [`Pipeline::oldest_waiting`].
+    ///
+    /// If the [fingerprint](Settings::fingerprint) is another than that of the checkpoint, what was counted may mean
+    /// something else: then all series start anew, from nothing but the open interval, which nobody has got yet. What
+    /// waits is still counted.
+    ///
+    /// # Errors
+    /// The checkpoint is damaged, or a request is not there.
+    pub fn restore(
+        settings: Settings,
+        checkpoint: &[u8],
+        mut bodies: impl FnMut(Lsn) -> Option<(Bytes, Vec<SpanFacts>)>,
+    ) -> Result<Self, RestoreError> {
+        let mut reader = Reader::new(checkpoint);
+        let (_, head) = reader
+            .next()?
+            .filter(|(tag, _)| *tag == tag::HEAD)
+            .ok_or_else(|| RestoreError::invalid("head", "missing"))?;
+        let mut restoring = Restoring::new(settings, wire::message(head, tag::name(tag::HEAD))?, &mut bodies)?;
+        while let Some((tag, element)) = reader.next()? {
+            restoring.element(tag, element)?;
+        }
+        restoring.finish()
+    }
+
+    /// The oldest request that waits for outcomes: from there on the log must be kept, to restore a checkpoint of now.
+    pub fn oldest_waiting(&self) -> Option<Lsn> {
+        self.pending.iter().next().map(|request| request.applied.lsn)
+    }
+
+    /// See [`Settings::fingerprint`].
+    pub fn fingerprint(&self) -> u64 {
+        self.settings.fingerprint()
+    }
+}
+
+/// Gives requests from the log.
+type Bodies<'a> = dyn FnMut(Lsn) -> Option<(Bytes, Vec<SpanFacts>)> + 'a;
+
+/// A pipeline that is being restored, and what the elements of the checkpoint say of each other.
+struct Restoring<'a> {
+    pipeline: Pipeline,
+    bodies: &'a mut Bodies<'a>,
+    head: Head,
+    /// The layout of keys in the checkpoint.
+    layout: Layout,
+    /// Whether series go on: what was counted means the same.
+    goes_on: bool,
+    /// The keys of the series in the checkpoint, as they are now.
+    keys: Vec<(Kind, Box<[u8]>)>,
+    /// Where the prices stand of the names in the checkpoint.
+    prices: Vec<Option<PriceRef>>,
+    /// Where held spans wait for their outcomes.
+    claims: HashSet<(u64, u32), RandomState>,
+    /// The field of the last element, and its place among those of this field.
+    last: (u32, usize),
+}
+
+impl<'a> Restoring<'a> {
+    fn new(settings: Settings, head: Head, bodies: &'a mut Bodies<'a>) -> Result<Self, RestoreError> {
+        if head.format != FORMAT {
+            return Err(RestoreError::Format { found: head.format });
+        }
+        let is_ordered = head.start <= head.interval_start && head.interval_start <= head.now;
+        check(is_ordered, "head.interval_start", "not between start and now")?;
+        let layout = Layout {
+            resource_attributes: head.resource_attributes.clone(),
+            dimensions: head.dimensions.clone(),
+            max_label_length: settings.layout.max_label_length,
+        };
+        let goes_on = head.fingerprint == settings.fingerprint() && layout == settings.layout;
+        let mut pipeline = Pipeline::new(settings);
+        pipeline.start = if goes_on { head.start } else { head.interval_start };
+        pipeline.now = head.now;
+        pipeline.series.restore_interval(head.interval_start);
+        pipeline.settle.restore_forgotten(head.forgotten);
+        Ok(Self {
+            pipeline,
+            bodies,
+            head,
+            layout,
+            goes_on,
+            keys: Vec::new(),
+            prices: Vec::new(),
+            claims: HashSet::default(),
+            last: (tag::HEAD, 0),
+        })
+    }
+
+    /// Takes the next element.
+    fn element(&mut self, tag: u32, bytes: &[u8]) -> Result<(), RestoreError> {
+        match tag {
+            tag::NAMES => self.read(tag, bytes, Self::names),
+            tag::SERIES => self.read(tag, bytes, Self::series),
+            tag::REQUEST => self.read(tag, bytes, Self::request),
+            tag::HELD => self.read(tag, bytes, Self::held),
+            tag::NODE => self.read(tag, bytes, Self::node),
+            tag::ERROR_GROUP => self.read(tag, bytes, Self::error_group),
+            tag::ERROR => self.read(tag, bytes, Self::error),
+            tag::TOLD => self.read(tag, bytes, Self::told),
+            tag::COUNT => self.read(tag, bytes, Self::count),
+            tag::RECEIVED => self.read(tag, bytes, Self::received),
+            tag => Err(RestoreError::invalid(tag::name(tag), "not here")),
+        }
+    }
+
+    fn read<M: Message + Default>(
+        &mut self,
+        tag: u32,
+        bytes: &[u8],
+        take: impl FnOnce(&mut Self, M) -> Result<(), RestoreError>,
+    ) -> Result<(), RestoreError> {
+        let place = if self.last.0 == tag { self.last.1 + 1 } else { 0 };
+        self.last = (tag, place);
+        let message = wire::message(bytes, tag::name(tag))?;
+        take(self, message).map_err(|error| error.within(tag::name(tag), place))
+    }
+
+    fn finish(mut self) -> Result<Pipeline, RestoreError> {
+        let waiting: usize = self.pipeline.pending.iter().map(|request| request.undecided).sum();
+        check(waiting == self.claims.len(), "request.decided", "a span without an outcome is not held")?;
+        let new_errors = self.head.new_errors;
+        check(self.pipeline.errors.restored(new_errors), "head.new_errors", "records or groups are missing")?;
+        Ok(self.pipeline)
+    }
+}

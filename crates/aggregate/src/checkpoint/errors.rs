@@ -1,0 +1,93 @@
+//! The index of error records.
+
+use genai::ErrorClass;
+
+use super::codes::{code, required};
+use super::messages::{self, tag};
+use super::plain::{count, trace_halves, trace_id};
+use super::wire::Writer;
+use super::{RestoreError, Restoring, check};
+use crate::errors::{ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
+
+pub(super) fn write(writer: &mut Writer, index: &ErrorIndex) {
+    index.groups().into_iter().for_each(|group| writer.element(tag::ERROR_GROUP, &group_message(group)));
+    index.oldest_first().for_each(|record| writer.element(tag::ERROR, &message(record)));
+}
+
+fn group_message(group: &ErrorGroup) -> messages::ErrorGroup {
+    messages::ErrorGroup {
+        fingerprint: group.fingerprint,
+        class: code(&ErrorClass::ALL, group.class),
+        kind: group.kind.clone(),
+        message: group.message.clone(),
+        count: group.count,
+        first_seen: group.first_seen,
+        last_seen: group.last_seen,
+        traces: group.trace_ids.iter().flat_map(|id| trace_halves(*id)).collect(),
+    }
+}
+
+pub(super) fn message(record: &ErrorRecord) -> messages::ErrorRecord {
+    let [trace_high, trace_low] = trace_halves(record.trace_id);
+    messages::ErrorRecord {
+        time: record.time,
+        receive_time: record.receive_time,
+        trace_high,
+        trace_low,
+        span: u64::from_be_bytes(record.span_id),
+        service: record.service.clone(),
+        span_name: record.span_name.clone(),
+        operation: record.operation.clone(),
+        provider: record.provider.clone(),
+        request_model: record.request_model.clone(),
+        response_model: record.response_model.clone(),
+        class: code(&ErrorClass::ALL, record.class),
+        kind: record.kind.clone(),
+        message: record.message.clone(),
+        duration: record.duration,
+        fingerprint: record.fingerprint,
+    }
+}
+
+pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, RestoreError> {
+    Ok(ErrorRecord {
+        time: told.time,
+        receive_time: told.receive_time,
+        trace_id: trace_id([told.trace_high, told.trace_low]),
+        span_id: told.span.to_be_bytes(),
+        service: told.service,
+        span_name: told.span_name,
+        operation: told.operation,
+        provider: told.provider,
+        request_model: told.request_model,
+        response_model: told.response_model,
+        class: required(&ErrorClass::ALL, told.class, "class")?,
+        kind: told.kind,
+        message: told.message,
+        duration: told.duration,
+        fingerprint: told.fingerprint,
+    })
+}
+
+impl Restoring<'_> {
+    pub(super) fn error_group(&mut self, told: messages::ErrorGroup) -> Result<(), RestoreError> {
+        let (halves, odd) = told.traces.as_chunks::<2>();
+        check(odd.is_empty() && halves.len() <= SAMPLES, "traces", "not some pairs of numbers")?;
+        self.pipeline.errors.restore_group(ErrorGroup {
+            fingerprint: told.fingerprint,
+            class: required(&ErrorClass::ALL, told.class, "class")?,
+            count: count(told.count, "count")?,
+            first_seen: told.first_seen,
+            last_seen: told.last_seen,
+            trace_ids: halves.iter().map(|halves| trace_id(*halves)).collect(),
+            kind: told.kind,
+            message: told.message,
+            kept: 0,
+        });
+        Ok(())
+    }
+
+    pub(super) fn error(&mut self, told: messages::ErrorRecord) -> Result<(), RestoreError> {
+        check(self.pipeline.errors.restore(record(told)?), "fingerprint", "of no group")
+    }
+}

@@ -1,0 +1,161 @@
+//! What was measured in a series.
+
+use genai::price::Cost;
+use genai::{ErrorClass, Money, TokenClasses};
+
+use super::codes::{code, named};
+use super::plain::{amount, count, money, trace_halves, trace_id};
+use super::{RestoreError, check, messages};
+use crate::histogram::{Exemplar, Histogram, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::instruments::{Instruments, duration_bounds};
+use crate::key::Kind;
+use crate::pricing::Costs;
+
+pub(super) fn message(measured: &Instruments) -> messages::Instruments {
+    let Instruments { tokens, costs, .. } = measured;
+    messages::Instruments {
+        succeeded: measured.succeeded,
+        failed: measured.failed,
+        usage_reported: measured.usage_reported,
+        tokens: trimmed(&[
+            tokens.input_uncached,
+            tokens.cache_read,
+            tokens.cache_write,
+            tokens.output_visible,
+            tokens.reasoning,
+        ]),
+        catalogue: match costs.catalogue == Cost::default() {
+            true => Vec::new(),
+            false => costs.catalogue.by_class().iter().map(|(_, amount)| money(*amount)).collect(),
+        },
+        unpriced_tokens: costs.catalogue.unpriced_tokens,
+        supplied: (costs.supplied != Money::ZERO).then(|| money(costs.supplied)),
+        calls: trimmed(&costs.calls),
+        input_tokens: histogram_message(&measured.input_tokens),
+        output_tokens: histogram_message(&measured.output_tokens),
+        durations: measured.durations.iter().map(duration_message).collect(),
+        time_to_first_chunk: histogram_message(&measured.time_to_first_chunk),
+        time_per_output_token: histogram_message(&measured.time_per_output_token),
+        evaluations: measured.evaluations,
+        scores: histogram_message(&measured.scores),
+    }
+}
+
+pub(super) fn measured(message: messages::Instruments, kind: Kind) -> Result<Instruments, RestoreError> {
+    let [input_uncached, cache_read, cache_write, output_visible, reasoning] = counts(&message.tokens, "tokens")?;
+    let tokens = TokenClasses { input_uncached, cache_read, cache_write, output_visible, reasoning };
+    let costs = Costs {
+        catalogue: catalogue(&message)?,
+        supplied: message.supplied.map_or(Money::ZERO, amount),
+        calls: counts(&message.calls, "calls")?,
+    };
+    Ok(Instruments {
+        succeeded: count(message.succeeded, "succeeded")?,
+        failed: count(message.failed, "failed")?,
+        usage_reported: message.usage_reported,
+        tokens,
+        costs,
+        input_tokens: histogram(message.input_tokens, TOKENS, "input_tokens")?,
+        output_tokens: histogram(message.output_tokens, TOKENS, "output_tokens")?,
+        durations: durations(message.durations, kind)?,
+        time_to_first_chunk: histogram(message.time_to_first_chunk, SECONDS, "time_to_first_chunk")?,
+        time_per_output_token: histogram(message.time_per_output_token, TOKEN_SECONDS, "time_per_output_token")?,
+        evaluations: count(message.evaluations, "evaluations")?,
+        scores: histogram(message.scores, SCORES, "scores")?,
+    })
+}
+
+/// Counts of a list; none if all are zero.
+fn trimmed(counts: &[u64]) -> Vec<u64> {
+    if counts.iter().all(|count| *count == 0) { Vec::new() } else { counts.into() }
+}
+
+fn counts<const N: usize>(told: &[u64], field: &'static str) -> Result<[u64; N], RestoreError> {
+    if told.is_empty() {
+        return Ok([0; N]);
+    }
+    told.iter().try_for_each(|told| count(*told, field).map(drop))?;
+    told.try_into().map_err(|_| RestoreError::invalid(field, "too many or too few"))
+}
+
+fn catalogue(message: &messages::Instruments) -> Result<Cost, RestoreError> {
+    let unpriced_tokens = count(message.unpriced_tokens, "unpriced_tokens")?;
+    if message.catalogue.is_empty() {
+        return Ok(Cost { unpriced_tokens, ..Cost::default() });
+    }
+    let amounts: Vec<Money> = message.catalogue.iter().copied().map(amount).collect();
+    let [input_uncached, cache_read, cache_write, output_visible, reasoning, request] = amounts[..] else {
+        return Err(RestoreError::invalid("catalogue", "too many or too few"));
+    };
+    Ok(Cost { input_uncached, cache_read, cache_write, output_visible, reasoning, request, unpriced_tokens })
+}
+
+fn duration_message((class, histogram): &(Option<ErrorClass>, Histogram)) -> messages::Duration {
+    messages::Duration {
+        error_class: class.map_or(0, |class| code(&ErrorClass::ALL, class)),
+        histogram: histogram_message(histogram),
+    }
+}
+
+fn durations(told: Vec<messages::Duration>, kind: Kind) -> Result<Vec<(Option<ErrorClass>, Histogram)>, RestoreError> {
+    check(told.len() <= 1 + ErrorClass::ALL.len(), "durations", "more than there are classes")?;
+    let duration = |told: messages::Duration| {
+        let class = named(&ErrorClass::ALL, told.error_class, "durations.error_class")?;
+        Ok((class, histogram(told.histogram, duration_bounds(kind), "durations.histogram")?))
+    };
+    told.into_iter().map(duration).collect()
+}
+
+fn histogram_message(histogram: &Histogram) -> Option<messages::Histogram> {
+    (!histogram.is_empty()).then(|| messages::Histogram {
+        counts: histogram.counts.to_vec(),
+        sum: histogram.sum,
+        min: histogram.min,
+        max: histogram.max,
+        exemplars: histogram.exemplars.iter().map(exemplar_message).collect(),
+    })
+}
+
+fn exemplar_message((bucket, exemplar): &(u8, Exemplar)) -> messages::Exemplar {
+    let [trace_high, trace_low] = trace_halves(exemplar.trace_id);
+    messages::Exemplar {
+        bucket: u32::from(*bucket),
+        trace_high,
+        trace_low,
+        span: u64::from_be_bytes(exemplar.span_id),
+        time: exemplar.time,
+        value: exemplar.value,
+    }
+}
+
+/// A version with other bounds has to say here what becomes of counts over those of before.
+fn histogram(
+    told: Option<messages::Histogram>,
+    bounds: &[f64],
+    field: &'static str,
+) -> Result<Histogram, RestoreError> {
+    let Some(told) = told else { return Ok(Histogram::default()) };
+    check(told.counts.len() == bounds.len() + 1, field, "not as many buckets as there are")?;
+    let are_finite = [told.sum, told.min, told.max].iter().all(|value| value.is_finite());
+    check(are_finite, field, "not a number")?;
+    check(told.exemplars.len() <= told.counts.len(), field, "more exemplars than buckets")?;
+    told.counts.iter().try_for_each(|told| count(*told, field).map(drop))?;
+    let count = told.counts.iter().sum();
+    check(count > 0, field, "nothing was measured")?;
+    let exemplar = |told: &messages::Exemplar| exemplar(told, bounds, field);
+    Ok(Histogram {
+        counts: told.counts.into(),
+        count,
+        sum: told.sum,
+        min: told.min,
+        max: told.max,
+        exemplars: told.exemplars.iter().map(exemplar).collect::<Result<_, _>>()?,
+    })
+}
+
+fn exemplar(told: &messages::Exemplar, bounds: &[f64], field: &'static str) -> Result<(u8, Exemplar), RestoreError> {
+    let bucket = u8::try_from(told.bucket).ok().filter(|bucket| usize::from(*bucket) <= bounds.len());
+    let Some(bucket) = bucket else { return Err(RestoreError::invalid(field, "an exemplar without its bucket")) };
+    let trace_id = trace_id([told.trace_high, told.trace_low]);
+    Ok((bucket, Exemplar { trace_id, span_id: told.span.to_be_bytes(), time: told.time, value: told.value }))
+}

@@ -1,0 +1,243 @@
+//! What outlives the process: the log, and checkpoints of what was made of it.
+//!
+//! The state is a function of checkpoint and log: a start restores the newest checkpoint and applies what the log has behind it. So
+//! the log must keep what is not in a checkpoint, and of the requests in it those that are not archived.
+
+use std::collections::VecDeque;
+
+use aggregate::{Lsn, Pipeline, Settings};
+use bytes::Bytes;
+use genai::SpanFacts;
+use wal::{Checkpoints, Cursor, Directory, Log, OpenError, RawReader, Reader, Start};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::recorder::{LogRecord, Recorder};
+use crate::server::unix_nanos;
+
+/// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
+const CHECKPOINT_EVERY: u64 = 30 * 1_000_000_000;
+/// How much of the log is applied between checkpoints at most: this part of its size.
+const CHECKPOINT_SHARE: u64 = 8;
+
+/// Where an instance lives.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// `collector.instance.id`.
+    pub(crate) instance_id: String,
+    /// `None` if nothing outlives the process.
+    directory: Option<Directory>,
+}
+
+impl Home {
+    /// Takes the data directory, if there is to be a log on disk: no other process has it at the same time. Without one an instance does
+    /// not outlive its process, and neither does its id.
+    pub(crate) fn take(config: &Config) -> Result<Self, Failure> {
+        let new_id = || uuid::Uuid::new_v4().simple().to_string();
+        if !config.storage.wal.enabled {
+            return Ok(Self { instance_id: new_id(), directory: None });
+        }
+        let directory = Directory::open(&config.storage.directory)?;
+        Ok(Self { instance_id: directory.instance_id(new_id)?, directory: Some(directory) })
+    }
+}
+
+/// The log with what was made of it so far.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) log: Log<LogRecord>,
+    pub(crate) reader: Reader<LogRecord>,
+    pub(crate) keeper: Keeper,
+    /// The last record that the pipeline has applied.
+    pub(crate) applied: Lsn,
+}
+
+impl Storage {
+    /// Opens the log and restores the newest checkpoint.
+    pub(crate) fn open(home: Home, config: &Config, settings: Settings, recorder: &Recorder) -> Result<Self, Failure> {
+        // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
+        let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
+        let Some(directory) = home.directory else {
+            let (log, reader) = Log::in_memory(memory_limit, unix_nanos);
+            let keeper = Keeper { cursor: log.cursor(), checkpointer: None };
+            return Ok(Self { pipeline: Pipeline::new(settings), log, reader, keeper, applied: 0 });
+        };
+        let max_size = config.storage.wal.max_size.as_usize() as u64;
+        let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression: None };
+        let mut checkpoints = Checkpoints::open(&directory)?;
+        let newest = checkpoints.newest()?;
+        for (path, problem) in &newest.damaged {
+            tracing::warn!(path = %path.display(), problem, "a checkpoint is damaged: the one before it is taken");
+        }
+        let stored = newest.checkpoint.as_ref().map(|newest| Stored::decode(newest.lsn, &newest.bytes)).transpose()?;
+        let (applied, handed_on) = stored.as_ref().map_or((0, 0), |stored| (stored.lsn, stored.handed_on));
+        // What an older checkpoint would need is kept until there are two new ones.
+        let start = Start { applied, needed: handed_on, kept: 0 };
+        let restore = {
+            let recorder = recorder.clone();
+            move |kind, payload| recorder.restore(kind, payload)
+        };
+        let (log, reader) = Log::open(&directory, &log_settings, start, unix_nanos, restore)?;
+        let cursor = log.cursor_at(0);
+        let pipeline = match stored {
+            None => Pipeline::new(settings),
+            Some(stored) => {
+                let mut waiting = Waiting { log: log.read_from(stored.handed_on), recorder };
+                Pipeline::restore(settings, stored.state, |lsn| waiting.request(lsn))
+                    .map_err(|error| Failure::Checkpoint { lsn: stored.lsn, reason: error.to_string() })?
+            }
+        };
+        let checkpointer = Checkpointer {
+            checkpoints,
+            written: VecDeque::from([(applied, handed_on)]),
+            taken: None,
+            every: max_size / CHECKPOINT_SHARE,
+            applied: 0,
+            since: 0,
+        };
+        let keeper = Keeper { cursor, checkpointer: Some(checkpointer) };
+        Ok(Self { pipeline, log, reader, keeper, applied })
+    }
+}
+
+/// A checkpoint as it is stored.
+struct Stored<'a> {
+    lsn: Lsn,
+    /// All requests up to here had their outcomes and were handed on.
+    handed_on: Lsn,
+    state: &'a [u8],
+}
+
+impl<'a> Stored<'a> {
+    fn decode(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, Failure> {
+        match bytes.split_first_chunk() {
+            Some((handed_on, state)) => Ok(Self { lsn, handed_on: Lsn::from_le_bytes(*handed_on), state }),
+            None => Err(Failure::Checkpoint { lsn, reason: "it is too short".to_owned() }),
+        }
+    }
+
+    fn encode(handed_on: Lsn, state: &[u8]) -> Vec<u8> {
+        [&handed_on.to_le_bytes(), state].concat()
+    }
+}
+
+/// Requests that wait for outcomes, read again from the log.
+struct Waiting<'a> {
+    log: RawReader<LogRecord>,
+    recorder: &'a Recorder,
+}
+
+impl Waiting<'_> {
+    /// They are asked for in the order of the log.
+    fn request(&mut self, lsn: Lsn) -> Option<(Bytes, Vec<SpanFacts>)> {
+        loop {
+            let record = self.log.try_next().inspect_err(|error| tracing::error!(%error, "reading the log")).ok()??;
+            if record.lsn == lsn {
+                let facts = self.recorder.facts(record.kind, &record.payload)?;
+                return Some((record.payload, facts));
+            }
+            if record.lsn > lsn {
+                return None;
+            }
+        }
+    }
+}
+
+/// Says which part of the log is no longer needed.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    cursor: Cursor<LogRecord>,
+    /// `None` if nothing outlives the process.
+    checkpointer: Option<Checkpointer>,
+}
+
+impl Keeper {
+    /// A record was applied. All requests up to `archived` are archived, if there is an archive.
+    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &Pipeline, archived: Option<Lsn>) {
+        let Some(checkpointer) = &mut self.checkpointer else { return self.cursor.advance(record.lsn) };
+        if checkpointer.is_due(record) {
+            checkpointer.take(record, pipeline);
+        }
+        checkpointer.write_if(|taken| archived.is_none_or(|archived| archived >= taken.handed_on), &self.cursor);
+    }
+
+    /// Everything was applied and archived: what is left of the log is put into a checkpoint.
+    pub(crate) fn finish(mut self, record: Option<Progressed>, pipeline: &Pipeline) {
+        if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
+            checkpointer.take(record, pipeline);
+            checkpointer.write_if(|_| true, &self.cursor);
+        }
+    }
+}
+
+/// A record that was applied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Progressed {
+    pub(crate) lsn: Lsn,
+    pub(crate) receive_time: u64,
+    /// Its size.
+    pub(crate) bytes: u64,
+}
+
+/// Takes checkpoints, and writes each when nothing before it is needed any more.
+#[derive(Debug)]
+struct Checkpointer {
+    checkpoints: Checkpoints,
+    /// Those on disk, the oldest first, and up to where their requests had been handed on.
+    written: VecDeque<(Lsn, Lsn)>,
+    /// Taken, but not written: what it does not hold is not archived yet.
+    taken: Option<Taken>,
+    /// Bytes to apply between checkpoints.
+    every: u64,
+    /// Bytes applied since the last one was taken, and its receive time.
+    applied: u64,
+    since: u64,
+}
+
+#[derive(Debug)]
+struct Taken {
+    lsn: Lsn,
+    handed_on: Lsn,
+    bytes: Vec<u8>,
+}
+
+impl Checkpointer {
+    fn is_due(&mut self, record: Progressed) -> bool {
+        self.applied += record.bytes;
+        if self.since == 0 {
+            self.since = record.receive_time;
+        }
+        let is_old = record.receive_time.saturating_sub(self.since) >= CHECKPOINT_EVERY;
+        self.taken.is_none() && (self.applied >= self.every || is_old)
+    }
+
+    fn take(&mut self, record: Progressed, pipeline: &Pipeline) {
+        let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
+        let bytes = Stored::encode(handed_on, &pipeline.checkpoint());
+        self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
+        (self.applied, self.since) = (0, record.receive_time);
+    }
+
+    fn write_if(&mut self, is_safe: impl FnOnce(&Taken) -> bool, cursor: &Cursor<LogRecord>) {
+        let Some(taken) = self.taken.take_if(|taken| is_safe(taken)) else { return };
+        match self.checkpoints.write(taken.lsn, &taken.bytes) {
+            Ok(covered) => {
+                self.written.push_back((taken.lsn, taken.handed_on));
+                while self.written.front().is_some_and(|(lsn, _)| *lsn < covered) {
+                    self.written.pop_front();
+                }
+                if let Some((_, handed_on)) = self.written.front().filter(|(lsn, _)| *lsn == covered) {
+                    cursor.advance(*handed_on);
+                }
+            }
+            // The log keeps what it would have freed. If it stays so, the log becomes full and says so.
+            Err(error) => tracing::error!(%error, "a checkpoint was not written"),
+        }
+    }
+}
+
+/// Cuts what is damaged off the log, as far as that is possible, and tells what is lost.
+pub(crate) fn repair(config: &Config) -> Result<String, OpenError> {
+    Ok(wal::repair(&config.storage.directory)?.to_string())
+}

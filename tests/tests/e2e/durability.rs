@@ -1,0 +1,138 @@
+//! What was acknowledged is counted once and archived once, whatever becomes of the process.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use spanmill_tests::{Backend, Client, Destination, Payload, Setup, Spanmill, Totals, corpus, eventually, rows};
+use tempfile::TempDir;
+
+use crate::spans::{call, payload};
+
+fn durable() -> Setup {
+    Setup { wal: true, ..Setup::default() }
+}
+
+/// Starts again in what was left.
+fn again(directory: TempDir, setup: &Setup) -> Spanmill {
+    Spanmill::start_in(directory, setup)
+}
+
+// Killed right after its last acknowledgement, a server counts everything on, once, and archives every span once; what clients
+// send again after that adds nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_server_counts_on() {
+    let clients = corpus();
+    let client = clients.iter().find(|client| client.name == "openinference-old").unwrap();
+    let mut spanmill = Spanmill::start(&durable());
+    for _ in 0..2 {
+        let sender = Client::grpc(spanmill.addresses);
+        for payload in &client.payloads {
+            sender.send(payload).await.unwrap();
+        }
+        spanmill = again(spanmill.kill(), &durable());
+    }
+    let expected = &client.truth.expected;
+    let counted = spanmill.counted(expected.requests).await;
+    assert_eq!(
+        (counted.requests, counted.errors, counted.tokens),
+        (expected.requests, expected.errors, expected.tokens)
+    );
+    // It was counted before this: a clean stop and another start change nothing.
+    let stopped = spanmill.stop();
+    let spanmill = again(stopped.directory, &durable());
+    assert_eq!(spanmill.totals().await.requests, expected.requests);
+
+    let stopped = spanmill.stop();
+    let archived = rows(&stopped.archive());
+    let unique: BTreeSet<(&str, &str)> = archived.iter().map(|row| (&*row.trace_id, &*row.span_id)).collect();
+    assert_eq!(unique.len(), archived.len(), "a span was archived twice");
+    assert_eq!(Totals::from_rows(&archived).requests, expected.requests);
+}
+
+/// Sends batches until the server goes away; what was not acknowledged stays to be sent again.
+async fn send(queue: Arc<Mutex<Vec<Payload>>>, spanmill: spanmill_tests::Addresses) {
+    let client = Client::grpc(spanmill);
+    loop {
+        let Some(batch) = queue.lock().unwrap().pop() else { return };
+        let kept = PutBack { batch: Some(batch), queue: &queue };
+        if client.send(kept.batch.as_ref().unwrap()).await.is_err() {
+            return;
+        }
+        kept.acknowledged();
+    }
+}
+
+/// A batch that goes back to the queue unless it was acknowledged.
+struct PutBack<'a> {
+    batch: Option<Payload>,
+    queue: &'a Mutex<Vec<Payload>>,
+}
+
+impl PutBack<'_> {
+    fn acknowledged(mut self) {
+        self.batch = None;
+    }
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.queue.lock().unwrap().push(batch);
+        }
+    }
+}
+
+/// How often the server is killed: `SPANMILL_KILLS`, or 20.
+fn kills() -> u64 {
+    std::env::var("SPANMILL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
+}
+
+// Killed again and again at any moment, while clients send and retry what was not acknowledged, a server ends with every span counted
+// once and archived once: nothing lost, nothing twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_and_nothing_twice() {
+    const CLIENTS: u64 = 4;
+    const BATCH: u64 = 50;
+    let backend = Backend::grpc().await;
+    let setup =
+        Setup { interval: "1s", archive_age: "1s", destinations: vec![Destination::grpc(&backend)], ..durable() };
+    let queue = Arc::new(Mutex::new(Vec::new()));
+    let (mut sent, mut directory) = (0, tempfile::tempdir().unwrap());
+    for kill in 0..kills() {
+        // More than can be sent before the kill.
+        let batches = (queue.lock().unwrap().len() as u64..200).map(|_| {
+            let ids = sent + 1..=sent + BATCH;
+            sent += BATCH;
+            payload(ids.map(|id| call(id, "gpt-4o")).collect())
+        });
+        let batches: Vec<Payload> = batches.collect();
+        queue.lock().unwrap().extend(batches);
+        let spanmill = again(directory, &setup);
+        let senders: Vec<_> =
+            (0..CLIENTS).map(|_| tokio::spawn(send(Arc::clone(&queue), spanmill.addresses))).collect();
+        // Not a wait for anything: the moment of the kill.
+        let moment = Duration::from_millis(fastrand::Rng::with_seed(kill).u64(5..700));
+        tokio::time::sleep(moment).await;
+        directory = spanmill.kill();
+        for sender in senders {
+            sender.await.unwrap();
+        }
+    }
+    let spanmill = again(directory, &setup);
+    while !queue.lock().unwrap().is_empty() {
+        send(Arc::clone(&queue), spanmill.addresses).await;
+    }
+    let counted = spanmill.counted(sent).await;
+    assert_eq!((counted.requests, counted.tokens.input, counted.tokens.output), (sent, 10 * sent, 5 * sent));
+    let received = eventually("everything at the destination", async || {
+        Some(backend.received().totals()).filter(|totals| totals.requests >= sent)
+    });
+    let received = received.await;
+    assert_eq!((received.requests, received.tokens), (counted.requests, counted.tokens));
+
+    let stopped = spanmill.stop();
+    let archived = rows(&stopped.archive());
+    let unique: BTreeSet<&str> = archived.iter().map(|row| &*row.span_id).collect();
+    assert_eq!((archived.len() as u64, unique.len() as u64), (sent, sent));
+}
