@@ -62,6 +62,9 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     let budget = ["receivers", "otlp", "memory_budget"];
     at_least(receiver.memory_budget >= largest, &budget, &format!("the largest request, {largest}"));
 
+    let wal_size = ["storage", "wal", "max_size"];
+    at_least(config.storage.wal.max_size >= ByteSize::mebibytes(64), &wal_size, "64MiB");
+    at_least(config.derive.duplicate_max_entries > 0, &["derive", "duplicate_max_entries"], "1");
     at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
     let settle_memory = ["derive", "settle_memory"];
     at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");

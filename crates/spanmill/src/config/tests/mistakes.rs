@@ -177,14 +177,6 @@ fn later_keys_are_not_supported_yet() {
             r#"1:22: "receivers.otlp.auth" is not supported yet, the only value is none"#,
         ),
         (
-            "storage: { wal: { enabled: true } }".into(),
-            r#"1:19: "storage.wal.enabled" is not supported yet, the only value is false"#,
-        ),
-        (
-            "storage: { wal: true }".into(),
-            r#"1:12: "storage.wal" is not supported yet, the only value is { enabled: false, max_size: 4GiB }"#,
-        ),
-        (
             "storage: { when_full: drop_oldest }".into(),
             r#"1:12: "storage.when_full" is not supported yet, the only value is block"#,
         ),
@@ -216,7 +208,7 @@ fn later_keys_are_not_supported_yet() {
             r#"1:10: "admin.auth" is not supported yet, the only value is none"#,
         ),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 15]
+    ] as [(String, &str); 13]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -51,7 +51,7 @@ receivers:
     auth: none
     insecure: true
     memory_budget: 1GiB
-storage: { directory: /data, wal: { enabled: false, max_size: 4GiB }, when_full: block }
+storage: { directory: /data, wal: { enabled: true, max_size: 1GiB }, when_full: block }
 derive:
   dimensions: [gen_ai.prompt.name, service.version]
   max_label_length: 64
@@ -96,6 +96,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert!(otlp.insecure);
     assert_eq!(otlp.memory_budget, ByteSize::mebibytes(1024));
     assert_eq!(config.storage.directory, Path::new("/data"));
+    assert_eq!((config.storage.wal.enabled, config.storage.wal.max_size), (true, ByteSize::mebibytes(1024)));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
     assert_eq!(
