@@ -19,7 +19,7 @@ pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use eventually::{PATIENCE, eventually};
 pub use python::Python;
-pub use raw::{Answer, get, grpc_call, grpc_frame, post};
+pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
 pub use totals::archive::{Row, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

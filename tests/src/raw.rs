@@ -39,7 +39,12 @@ impl Answer {
 
 /// `GET path`.
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
-    request(address, Method::GET, path, &[], Bytes::new(), false).await.expect("an answer")
+    get_with(address, path, &[]).await
+}
+
+/// `GET path` with headers.
+pub async fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
+    request(address, Method::GET, path, headers, Bytes::new(), false).await.expect("an answer")
 }
 
 /// `POST path` over HTTP/1.1.

@@ -4,16 +4,18 @@ use crate::headers::Compression;
 use crate::inflate::inflate;
 use crate::json::Converter;
 use crate::metrics::Metrics;
-use crate::{Budget, Ingest, Refusal, Request, Signal};
+use crate::{Budget, Credentials, Ingest, Refusal, Request, Signal};
 use bytes::Bytes;
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 
-/// The shared middle of the receivers: one budget, one set of metrics, one [`Ingest`] behind it.
+/// The shared middle of the receivers: who may call, one budget, one set of metrics, one [`Ingest`] behind
+/// it.
 #[derive(Debug)]
 pub struct Intake<I> {
     ingest: Arc<I>,
     converter: Converter,
+    pub(crate) credentials: Credentials,
     pub(crate) budget: Budget,
     pub(crate) metrics: Metrics,
 }
@@ -24,6 +26,7 @@ impl<I> Clone for Intake<I> {
         Intake {
             ingest: Arc::clone(&self.ingest),
             converter: self.converter.clone(),
+            credentials: self.credentials.clone(),
             budget: self.budget.clone(),
             metrics: self.metrics.clone(),
         }
@@ -51,7 +54,13 @@ impl<I: Ingest> Intake<I> {
     /// An intake in front of `ingest`; `meter` takes its telemetry.
     pub fn new(ingest: Arc<I>, budget: Budget, meter: &Meter) -> Self {
         let metrics = Metrics::new(meter, &budget);
-        Intake { ingest, converter: Converter::new(), budget, metrics }
+        Intake { ingest, converter: Converter::new(), credentials: Credentials::default(), budget, metrics }
+    }
+
+    /// The same for callers who show these credentials. The health service of the gRPC server is for everybody: it tells
+    /// nothing but whether the server serves, and orchestrators that ask it have no credentials.
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Intake { credentials, ..self }
     }
 
     /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through.

@@ -5,6 +5,7 @@
 //! - [`Request`] is what comes out: a signal and its inflated protobuf body. [`Ingest`] decides when it is acknowledged.
 //! - [`Refusal`] is every reason for a "no"; one table ([`Refusal::grpc_code`], [`Refusal::http_status`]) says how it reads
 //!   on the wire.
+//! - [`Credentials`] says who may call.
 //! - [`Budget`] bounds the bytes of all requests held at once; [`Limits`] bounds one request and one server.
 //! - [`Replay`] yields the requests stored in files.
 //!
@@ -12,7 +13,9 @@
 //! [`Ingest::ingest`] has.
 
 mod accept;
+mod basic;
 mod budget;
+mod credentials;
 mod gather;
 mod grpc;
 mod grpc_frame;
@@ -23,13 +26,16 @@ mod intake;
 mod json;
 mod metrics;
 mod refusal;
+mod reload;
 mod replay;
 mod request;
 mod server;
 
 pub use budget::Budget;
+pub use credentials::Credentials;
 pub use intake::Intake;
 pub use refusal::Refusal;
+pub use reload::FileError;
 pub use replay::{Entry, Place, Replay, ReplayError};
 pub use request::{Ingest, Request, Signal};
 pub use server::{GrpcServer, Health, HttpServer, Limits, ServeError};

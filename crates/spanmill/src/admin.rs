@@ -1,15 +1,17 @@
-//! The admin server: health, and the error records as JSON.
+//! The admin server: health for everybody, and the error records as JSON for who may see them.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use receive::Credentials;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use wal::Log;
@@ -55,20 +57,32 @@ struct Shared {
     readiness: Readiness,
 }
 
+/// Everything that is answered. Health checks need no credentials: orchestrators have none.
+pub(crate) fn router(pipeline: SharedPipeline, readiness: Readiness, credentials: Credentials) -> Router {
+    let health = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz));
+    let others = Router::new()
+        .route("/api/errors", get(errors))
+        .route("/api/prices/unpriced", get(unpriced))
+        // whoever may not ask does not learn what there is
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(middleware::from_fn_with_state(credentials, authenticate));
+    health.merge(others).with_state(Shared { pipeline, readiness })
+}
+
 /// Answers until `shutdown` resolves.
 pub(crate) async fn serve(
     listener: TcpListener,
-    pipeline: SharedPipeline,
-    readiness: Readiness,
+    router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
-        .route("/api/errors", get(errors))
-        .route("/api/prices/unpriced", get(unpriced))
-        .with_state(Shared { pipeline, readiness });
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
+    match credentials.check(request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.json_response().into_response(),
+    }
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {

@@ -84,7 +84,8 @@ impl Server {
             Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
 
         let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone() };
-        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter);
+        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
+            .with_credentials(config.receivers.otlp.auth.credentials()?);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
         let mut receivers = JoinSet::new();
         let protocols = &config.receivers.otlp.protocols;
@@ -107,7 +108,9 @@ impl Server {
             answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
         }
         let readiness = Readiness::new(log.clone(), archive_health);
-        answering.spawn(admin::serve(listeners.admin, pipeline.clone(), readiness.clone(), told(stopped_answering)));
+        let credentials = config.admin.auth.credentials()?;
+        let admin = admin::router(pipeline.clone(), readiness.clone(), credentials);
+        answering.spawn(admin::serve(listeners.admin, admin, told(stopped_answering)));
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));

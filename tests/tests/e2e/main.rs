@@ -1,6 +1,7 @@
 //! End-to-end tests against the real binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod access;
 mod accuracy;
 mod admin;
 mod bad_input;

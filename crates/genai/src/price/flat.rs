@@ -8,7 +8,8 @@ use crate::usage::Usage;
 
 /// The cost; `None` if it takes a bill to tell.
 pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
-    let part_without_whole = tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
+    let part_without_whole =
+        tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
     if part_without_whole || tariffs[Unit::Request as usize].is_some() {
         return None;
     }

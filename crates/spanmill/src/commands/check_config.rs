@@ -14,6 +14,9 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     }
     // Wrong prices are a wrong configuration.
     loaded.config.derive.prices.load()?;
+    // So are files that say who may call.
+    loaded.config.receivers.otlp.auth.credentials()?;
+    loaded.config.admin.auth.credentials()?;
     print!("{}", config::effective_yaml(&loaded.config)?);
     Ok(())
 }

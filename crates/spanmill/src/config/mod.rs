@@ -7,6 +7,7 @@
 //!
 //! It never prints, never opens a listener, and shows no secret.
 
+pub mod access;
 pub mod address;
 mod decode;
 mod document;
@@ -136,33 +137,52 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
-    /// Every address Spanmill listens on, with the keys that lead to it.
-    fn listeners(&self) -> Vec<(&'static [&'static str], &Address)> {
-        let protocols = &self.receivers.otlp.protocols;
-        let mut listeners: Vec<(&'static [&'static str], &Address)> = vec![
-            (&["receivers", "otlp", "protocols", "grpc", "endpoint"], &protocols.grpc.endpoint),
-            (&["receivers", "otlp", "protocols", "http", "endpoint"], &protocols.http.endpoint),
+    /// Everything Spanmill listens on.
+    fn listeners(&self) -> Vec<Listener<'_>> {
+        let otlp = &self.receivers.otlp;
+        let receiver = |path, address| Listener { path, address, asks_who_calls: !otlp.auth.is_none() };
+        let mut listeners = vec![
+            receiver(&["receivers", "otlp", "protocols", "grpc", "endpoint"], &otlp.protocols.grpc.endpoint),
+            receiver(&["receivers", "otlp", "protocols", "http", "endpoint"], &otlp.protocols.http.endpoint),
         ];
         if let Some(prometheus) = &self.exporters.prometheus {
-            listeners.push((&["exporters", "prometheus", "endpoint"], &prometheus.endpoint));
+            let path = &["exporters", "prometheus", "endpoint"];
+            listeners.push(Listener { path, address: &prometheus.endpoint, asks_who_calls: false });
         }
-        listeners.push((&["admin", "endpoint"], &self.admin.endpoint));
+        let asks_who_calls = !self.admin.auth.is_none();
+        listeners.push(Listener { path: &["admin", "endpoint"], address: &self.admin.endpoint, asks_who_calls });
         listeners
     }
 
     /// The listener of this configuration that a destination would reach, if any.
-    fn own_listener(&self, exporter: &OtlpExporter) -> Option<(&'static [&'static str], &Address)> {
-        self.listeners().into_iter().find(|(_, address)| exporter.endpoint.reaches(address))
+    fn own_listener(&self, exporter: &OtlpExporter) -> Option<Listener<'_>> {
+        self.listeners().into_iter().find(|listener| exporter.endpoint.reaches(listener.address))
     }
 
     /// What is allowed but should be known.
     fn risks(&self) -> Vec<String> {
-        let open = self.listeners().into_iter().filter(|(_, address)| !address.is_loopback());
-        open.map(|(path, address)| {
+        let open = self.listeners().into_iter().filter(Listener::is_open);
+        open.map(|Listener { path, address, .. }| {
             let path = document::KeyPath::of(path);
             format!("\"{path}\": {address} can be reached from other machines, and nothing asks who calls")
         })
         .collect()
+    }
+}
+
+/// A place where Spanmill listens.
+struct Listener<'a> {
+    /// The keys that lead to its address.
+    path: &'static [&'static str],
+    address: &'a Address,
+    /// Whether callers must show who they are.
+    asks_who_calls: bool,
+}
+
+impl Listener<'_> {
+    /// Whether other machines reach it and nothing asks who calls.
+    fn is_open(&self) -> bool {
+        !self.address.is_loopback() && !self.asks_who_calls
     }
 }
 

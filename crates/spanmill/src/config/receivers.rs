@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Auth;
 use super::address::Address;
 use super::units::ByteSize;
 
@@ -19,6 +20,8 @@ pub struct Receivers {
 pub struct OtlpReceiver {
     /// Its two listeners.
     pub protocols: Protocols,
+    /// What callers of both must show.
+    pub auth: Auth,
     /// Whether any listener of Spanmill may be reached from other machines although nothing asks who calls.
     pub insecure: bool,
     /// Request bytes held at once, over both listeners.
@@ -27,7 +30,12 @@ pub struct OtlpReceiver {
 
 impl Default for OtlpReceiver {
     fn default() -> Self {
-        Self { protocols: Protocols::default(), insecure: false, memory_budget: ByteSize::mebibytes(512) }
+        Self {
+            protocols: Protocols::default(),
+            auth: Auth::None,
+            insecure: false,
+            memory_budget: ByteSize::mebibytes(512),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::access::Auth;
 use super::address::Address;
 use super::prices::PriceSources;
 use super::units::{ByteSize, duration, serde_as_text};
@@ -195,10 +196,12 @@ impl fmt::Display for ArchiveCompression {
 pub struct Admin {
     /// Where health checks and the API are served.
     pub endpoint: Address,
+    /// What callers of the API must show; health checks are for everybody.
+    pub auth: Auth,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { endpoint: Address::loopback(13133) }
+        Self { endpoint: Address::loopback(13133), auth: Auth::None }
     }
 }

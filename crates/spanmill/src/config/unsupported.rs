@@ -17,7 +17,6 @@ use Until::{Not, Only};
 /// In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
 const LATER: &[(&str, Until)] = &[
     ("receivers.otlp.tls", Only("null")),
-    ("receivers.otlp.auth", Only("none")),
     ("storage.wal", Only("{ enabled: false, max_size: 4GiB }")),
     ("storage.when_full", Only("block")),
     ("derive.content", Only("keep")),
@@ -33,7 +32,6 @@ const LATER: &[(&str, Until)] = &[
     ("exporters.otlp/NAME.when_full", Only("block")),
     ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
     ("admin.tls", Only("null")),
-    ("admin.auth", Only("none")),
     ("monitors", Only("null")),
     ("alerts", Only("null")),
     ("slos", Only("null")),

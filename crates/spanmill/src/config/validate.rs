@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Config;
+use super::access::Auth;
 use super::document::KeyPath;
 use super::exporters::{OtlpExporter, Protocol};
 use super::report::Report;
 use super::units::ByteSize;
+use super::{Config, Listener};
 
 /// Reports every value that cannot stand, alone or beside the others.
 pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     listeners(config, report);
+    auth(&config.receivers.otlp.auth, &["receivers", "otlp", "auth"], report);
+    auth(&config.admin.auth, &["admin", "auth"], report);
     limits(config, report);
     names(config, report);
     for (name, exporter) in &config.exporters.otlp {
@@ -21,13 +24,14 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
 
 fn listeners(config: &Config, report: &mut Report<'_>) {
     let listeners = config.listeners();
-    for (index, (path, address)) in listeners.iter().enumerate() {
-        let path = KeyPath::of(path);
-        if !address.is_loopback() && !config.receivers.otlp.insecure {
+    for (index, listener) in listeners.iter().enumerate() {
+        let address = listener.address;
+        let path = KeyPath::of(listener.path);
+        if listener.is_open() && !config.receivers.otlp.insecure {
             let wanted = "listening beyond loopback without auth is refused unless receivers.otlp.insecure is true";
             report.refuse_value(&path, wanted);
         }
-        for (other_path, other) in &listeners[..index] {
+        for &Listener { path: other_path, address: other, .. } in &listeners[..index] {
             let other_path = KeyPath::of(other_path);
             if !address.overlaps(other) || report.is_refused(&other_path) {
                 continue;
@@ -38,6 +42,36 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
                 false => (&other_path, &path),
             };
             report.refuse_value(refused, &format!("\"{stays}\" already listens on {address}"));
+        }
+    }
+}
+
+/// Tokens that can be sent, and files that have a name.
+fn auth(auth: &Auth, path: &[&str], report: &mut Report<'_>) {
+    let path = KeyPath::of(path);
+    match auth {
+        Auth::None => {}
+        Auth::BearerTokens(tokens) => {
+            let path = path.join("bearer_tokens");
+            if tokens.is_empty() {
+                report.refuse_value(&path, "expected at least one token");
+            }
+            for (index, token) in tokens.iter().enumerate() {
+                let is_token = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+                if !is_token(token.expose()) {
+                    let element = path.join(&format!("[{index}]"));
+                    // What was found is not said: it is a secret.
+                    report.refuse(
+                        &element,
+                        format!("\"{element}\": expected a token of printable ASCII, without spaces"),
+                    );
+                }
+            }
+        }
+        Auth::BearerTokensFile(file) | Auth::BasicFile(file) => {
+            if file.as_os_str().is_empty() {
+                report.refuse_value(&path, "expected a file");
+            }
         }
     }
 }
@@ -125,7 +159,7 @@ fn names(config: &Config, report: &mut Report<'_>) {
 fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &mut Report<'_>) {
     let path = KeyPath::of(&["exporters", &format!("otlp/{name}")]);
     let endpoint = path.join("endpoint");
-    if let Some((listener, address)) = config.own_listener(exporter)
+    if let Some(Listener { path: listener, address, .. }) = config.own_listener(exporter)
         && !report.is_refused(&KeyPath::of(listener))
     {
         let listener = KeyPath::of(listener);

@@ -133,6 +133,37 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     );
 }
 
+// Guarantees every form of authentication, that one opens its own listeners to other machines and no others, and that tokens
+// are masked.
+#[test]
+fn authentication() {
+    let receivers = |auth: &str| {
+        let protocols = "{ grpc: { endpoint: 0.0.0.0:4317 }, http: { endpoint: 0.0.0.0:4318 } }";
+        load_with(
+            &format!("receivers: {{ otlp: {{ protocols: {protocols}, auth: {auth} }} }}\n"),
+            &environment(&[("TOKEN", "hunter2")]),
+        )
+    };
+    for (auth, expected) in [
+        (
+            "{ bearer_tokens: [\"${env:TOKEN}\", b] }",
+            Auth::BearerTokens(vec![Secret::new("hunter2"), Secret::new("b")]),
+        ),
+        ("{ bearer_tokens_file: tokens }", Auth::BearerTokensFile("tokens".into())),
+        ("{ basic_file: htpasswd }", Auth::BasicFile("htpasswd".into())),
+    ] {
+        let loaded = receivers(auth).unwrap();
+        assert_eq!(loaded.config.receivers.otlp.auth, expected);
+        assert_eq!(loaded.warnings, [""; 0]);
+        let shown = format!("{} {:?}", effective_yaml(&loaded.config).unwrap(), loaded.config);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let refused = receivers("none").unwrap_err();
+    assert_eq!(refused.matches("listening beyond loopback without auth is refused").count(), 2, "{refused}");
+    let admin = load("admin: { endpoint: 0.0.0.0:1, auth: { bearer_tokens_file: tokens } }\n").unwrap();
+    assert_eq!(admin.config.admin.auth, Auth::BearerTokensFile("tokens".into()));
+}
+
 // Guarantees how exporters and the archive are switched off, and that a file's exporters are all there are.
 #[test]
 fn exporters_and_archive_can_be_switched_off() {
