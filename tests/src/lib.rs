@@ -11,6 +11,7 @@ mod eventually;
 mod python;
 mod raw;
 mod spanmill;
+mod tls;
 mod totals;
 
 pub use backend::{Backend, Received};
@@ -21,5 +22,6 @@ pub use eventually::{PATIENCE, eventually};
 pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
+pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection};
 pub use totals::archive::{Row, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
 use axum::extract::{Query, Request, State};
@@ -11,12 +12,16 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use receive::Credentials;
+use hyper_util::service::TowerToHyperService;
+use receive::{Credentials, Limits, Tls};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use wal::Log;
 
 use crate::applier::{LogRecord, SharedPipeline};
+
+/// People and probes, not applications.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Records, and groups, that one answer lists at most.
 const MAX_LISTED: usize = 1_000;
@@ -69,13 +74,17 @@ pub(crate) fn router(pipeline: SharedPipeline, readiness: Readiness, credentials
     health.merge(others).with_state(Shared { pipeline, readiness })
 }
 
-/// Answers until `shutdown` resolves.
+/// Answers until `shutdown` resolves, under the limits that the receivers have for connections.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
+    let service = TowerToHyperService::new(router);
+    receive::serve_http(listener, tls, limits, service, shutdown, grace).await.map_err(std::io::Error::other)
 }
 
 async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {

@@ -25,6 +25,9 @@ pub(crate) fn get<T: DeserializeOwned>(admin: &Admin, path: &str) -> Result<T, F
 }
 
 async fn ask<T: DeserializeOwned>(admin: &Admin, path: &str) -> Result<T, String> {
+    if admin.tls.is_some() {
+        return Err("it speaks TLS, and this command does not yet".to_owned());
+    }
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let mut request = Request::get(format!("http://{}{path}", admin.endpoint));
     if let Some(token) = admin.auth.first_token().map_err(|error| error.to_string())? {

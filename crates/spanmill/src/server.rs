@@ -15,6 +15,7 @@ use wal::{AppendError, Log, Lsn};
 use crate::admin::{self, Readiness};
 use crate::applier::{Applier, LogRecord, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
+use crate::config::access::Tls;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
@@ -92,8 +93,9 @@ impl Server {
         let grpc_limits = Limits { max_request_size: protocols.grpc.max_recv_msg_size.as_usize(), ..Limits::default() };
         let http_limits =
             Limits { max_request_size: protocols.http.max_request_body_size.as_usize(), ..Limits::default() };
-        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await;
-        let http = HttpServer::new(listeners.http, intake, http_limits);
+        let tls = config.receivers.otlp.tls.as_ref().map(Tls::load).transpose()?;
+        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await.with_tls(tls.clone());
+        let http = HttpServer::new(listeners.http, intake, http_limits).with_tls(tls);
         receivers.spawn(grpc.serve(told(stopped_receiving.clone()), REQUEST_GRACE));
         receivers.spawn(http.serve(told(stopped_receiving), REQUEST_GRACE));
 
@@ -110,7 +112,8 @@ impl Server {
         let readiness = Readiness::new(log.clone(), archive_health);
         let credentials = config.admin.auth.credentials()?;
         let admin = admin::router(pipeline.clone(), readiness.clone(), credentials);
-        answering.spawn(admin::serve(listeners.admin, admin, told(stopped_answering)));
+        let tls = config.admin.tls.as_ref().map(Tls::load).transpose()?;
+        answering.spawn(admin::serve(listeners.admin, tls, admin, told(stopped_answering), ANSWER_GRACE));
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));

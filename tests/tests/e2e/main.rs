@@ -12,3 +12,4 @@ mod prices;
 mod python;
 mod shutdown;
 mod spans;
+mod tls;

@@ -2,12 +2,44 @@
 
 use std::path::PathBuf;
 
-use receive::{Credentials, FileError};
+use receive::{Credentials, FileError, TlsFiles};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secret::Secret;
+
+/// `tls`: PEM files. Paths start at the working directory; changes of files are followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, and behind it those that lead to its authority.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// Authorities whose certificates clients must show; without it they need none.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl Tls {
+    /// How connections are encrypted from now on.
+    ///
+    /// # Errors
+    /// A file cannot be used.
+    pub fn load(&self) -> Result<receive::Tls, FileError> {
+        receive::Tls::from_files(TlsFiles {
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            client_ca_file: self.client_ca_file.clone(),
+        })
+    }
+}
+
+/// Whether a caller has to show who it is, by `auth` or by a certificate.
+pub fn asks_who_calls(tls: Option<&Tls>, auth: &Auth) -> bool {
+    *auth != Auth::None || tls.is_some_and(|tls| tls.client_ca_file.is_some())
+}
 
 /// `auth`: what a caller must show. Paths start at the working directory; changes of files are followed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,11 +57,6 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// Whether anything is asked for.
-    pub fn is_none(&self) -> bool {
-        *self == Self::None
-    }
-
     /// A token that a command of ours may show, if there is one. Of users only they themselves know the passwords.
     ///
     /// # Errors

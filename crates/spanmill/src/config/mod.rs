@@ -30,6 +30,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use access::{Auth, Tls};
 use address::Address;
 use error::{ConfigError, Problem};
 use exporters::{Exporters, OtlpExporter};
@@ -140,17 +141,17 @@ impl Config {
     /// Everything Spanmill listens on.
     fn listeners(&self) -> Vec<Listener<'_>> {
         let otlp = &self.receivers.otlp;
-        let receiver = |path, address| Listener { path, address, asks_who_calls: !otlp.auth.is_none() };
+        let receiver = |path, address| Listener::new(path, address, otlp.tls.as_ref(), &otlp.auth);
         let mut listeners = vec![
             receiver(&["receivers", "otlp", "protocols", "grpc", "endpoint"], &otlp.protocols.grpc.endpoint),
             receiver(&["receivers", "otlp", "protocols", "http", "endpoint"], &otlp.protocols.http.endpoint),
         ];
         if let Some(prometheus) = &self.exporters.prometheus {
             let path = &["exporters", "prometheus", "endpoint"];
-            listeners.push(Listener { path, address: &prometheus.endpoint, asks_who_calls: false });
+            listeners.push(Listener::new(path, &prometheus.endpoint, None, &Auth::None));
         }
-        let asks_who_calls = !self.admin.auth.is_none();
-        listeners.push(Listener { path: &["admin", "endpoint"], address: &self.admin.endpoint, asks_who_calls });
+        let Admin { endpoint, tls, auth } = &self.admin;
+        listeners.push(Listener::new(&["admin", "endpoint"], endpoint, tls.as_ref(), auth));
         listeners
     }
 
@@ -161,12 +162,17 @@ impl Config {
 
     /// What is allowed but should be known.
     fn risks(&self) -> Vec<String> {
-        let open = self.listeners().into_iter().filter(Listener::is_open);
-        open.map(|Listener { path, address, .. }| {
-            let path = document::KeyPath::of(path);
-            format!("\"{path}\": {address} can be reached from other machines, and nothing asks who calls")
-        })
-        .collect()
+        let reached = self.listeners().into_iter().filter(|listener| !listener.address.is_loopback());
+        let risk = |listener: Listener<'_>| {
+            let risk = match (listener.asks_who_calls, listener.is_encrypted) {
+                (false, _) => "nothing asks who calls",
+                (true, false) => "credentials travel unencrypted",
+                (true, true) => return None,
+            };
+            let (path, address) = (document::KeyPath::of(listener.path), listener.address);
+            Some(format!("\"{path}\": {address} can be reached from other machines, and {risk}"))
+        };
+        reached.filter_map(risk).collect()
     }
 }
 
@@ -177,9 +183,14 @@ struct Listener<'a> {
     address: &'a Address,
     /// Whether callers must show who they are.
     asks_who_calls: bool,
+    is_encrypted: bool,
 }
 
-impl Listener<'_> {
+impl<'a> Listener<'a> {
+    fn new(path: &'static [&'static str], address: &'a Address, tls: Option<&Tls>, auth: &Auth) -> Self {
+        Self { path, address, asks_who_calls: access::asks_who_calls(tls, auth), is_encrypted: tls.is_some() }
+    }
+
     /// Whether other machines reach it and nothing asks who calls.
     fn is_open(&self) -> bool {
         !self.address.is_loopback() && !self.asks_who_calls

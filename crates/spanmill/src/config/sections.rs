@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::access::Auth;
+use super::access::{Auth, Tls};
 use super::address::Address;
 use super::prices::PriceSources;
 use super::units::{ByteSize, duration, serde_as_text};
@@ -196,12 +196,14 @@ impl fmt::Display for ArchiveCompression {
 pub struct Admin {
     /// Where health checks and the API are served.
     pub endpoint: Address,
+    /// How connections are encrypted; `None` if not.
+    pub tls: Option<Tls>,
     /// What callers of the API must show; health checks are for everybody.
     pub auth: Auth,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { endpoint: Address::loopback(13133), auth: Auth::None }
+        Self { endpoint: Address::loopback(13133), tls: None, auth: Auth::None }
     }
 }

@@ -16,7 +16,6 @@ use Until::{Not, Only};
 
 /// In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
 const LATER: &[(&str, Until)] = &[
-    ("receivers.otlp.tls", Only("null")),
     ("storage.wal", Only("{ enabled: false, max_size: 4GiB }")),
     ("storage.when_full", Only("block")),
     ("derive.content", Only("keep")),
@@ -31,7 +30,6 @@ const LATER: &[(&str, Until)] = &[
     ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),
     ("exporters.otlp/NAME.when_full", Only("block")),
     ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
-    ("admin.tls", Only("null")),
     ("monitors", Only("null")),
     ("alerts", Only("null")),
     ("slos", Only("null")),

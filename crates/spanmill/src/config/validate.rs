@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::access::Auth;
+use super::access::{Auth, Tls};
 use super::document::KeyPath;
 use super::exporters::{OtlpExporter, Protocol};
 use super::report::Report;
@@ -13,8 +13,9 @@ use super::{Config, Listener};
 /// Reports every value that cannot stand, alone or beside the others.
 pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     listeners(config, report);
-    auth(&config.receivers.otlp.auth, &["receivers", "otlp", "auth"], report);
-    auth(&config.admin.auth, &["admin", "auth"], report);
+    let otlp = &config.receivers.otlp;
+    access(otlp.tls.as_ref(), &otlp.auth, &["receivers", "otlp"], report);
+    access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
     limits(config, report);
     names(config, report);
     for (name, exporter) in &config.exporters.otlp {
@@ -47,8 +48,16 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
 }
 
 /// Tokens that can be sent, and files that have a name.
-fn auth(auth: &Auth, path: &[&str], report: &mut Report<'_>) {
-    let path = KeyPath::of(path);
+fn access(tls: Option<&Tls>, auth: &Auth, section: &[&str], report: &mut Report<'_>) {
+    let section = KeyPath::of(section);
+    if let Some(Tls { cert_file, key_file, client_ca_file }) = tls {
+        let files =
+            [("cert_file", Some(cert_file)), ("key_file", Some(key_file)), ("client_ca_file", client_ca_file.as_ref())];
+        for (key, _) in files.iter().filter(|(_, file)| file.is_some_and(|file| file.as_os_str().is_empty())) {
+            report.refuse_value(&section.join("tls").join(key), "expected a file");
+        }
+    }
+    let path = section.join("auth");
     match auth {
         Auth::None => {}
         Auth::BearerTokens(tokens) => {

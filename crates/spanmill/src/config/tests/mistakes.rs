@@ -138,6 +138,14 @@ fn mistakes_are_named_with_their_place() {
             "admin: { auth: { bearer_tokens: [\"\"] } }\n",
             r#"spanmill.yaml:1:34: "admin.auth.bearer_tokens[0]": expected a token of printable ASCII, without spaces"#,
         ),
+        (
+            "receivers: { otlp: { tls: { cert_file: a } } }\n",
+            r#"spanmill.yaml:1:22: "receivers.otlp.tls": "key_file" is missing"#,
+        ),
+        (
+            "admin: { tls: { cert_file: a, key_file: \"\" } }\n",
+            r#"spanmill.yaml:1:31: "admin.tls.key_file": expected a file, found """#,
+        ),
         ("admin: { auth: { basic_file: \"\" } }\n", r#"spanmill.yaml:1:10: "admin.auth": expected a file"#),
         (
             "admin: { endpoint: 127.0.0.1:4317 }\n",
@@ -203,10 +211,6 @@ fn later_keys_are_not_supported_yet() {
     let exporter = |rest: &str| format!("exporters:\n  otlp/x: {{ endpoint: http://192.0.2.1:1, {rest} }}\n");
     for (source, expected) in [
         (
-            "receivers: { otlp: { tls: { cert_file: a } } }".into(),
-            r#"1:22: "receivers.otlp.tls" is not supported yet, the only value is null"#,
-        ),
-        (
             "storage: { wal: { enabled: true } }".into(),
             r#"1:19: "storage.wal.enabled" is not supported yet, the only value is false"#,
         ),
@@ -246,7 +250,7 @@ fn later_keys_are_not_supported_yet() {
         ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 14]
+    ] as [(String, &str); 13]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");
@@ -277,7 +281,7 @@ exporters:
         [
             r#"spanmill.yaml:5:15: "receivers.otlp.protocols.grpc.endpoint": environment variable A is not set"#,
             r#"spanmill.yaml:5:37: "receivers.otlp.protocols.grpc.max_recv_msg_size": expected a byte size such as 64MiB"#,
-            r#"spanmill.yaml:6:5: "receivers.otlp.tls" is not supported yet"#,
+            r#"spanmill.yaml:6:5: "receivers.otlp.tls": "key_file" is missing"#,
             r#"spanmill.yaml:7:12: "metrics.interval": expected at least 1s"#,
             r#"spanmill.yaml:7:26: "metrics.semconv" is not supported yet"#,
             r#"spanmill.yaml:7:41: unknown key "metrics.x""#,

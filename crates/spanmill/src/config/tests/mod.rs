@@ -9,7 +9,7 @@ mod supported;
 
 use std::time::Duration;
 
-use super::access::Auth;
+use super::access::{Auth, Tls};
 use super::address::Address;
 use super::exporters::{Compression, OtlpExporter, PrometheusExporter, Protocol, Signal, Temporality};
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};

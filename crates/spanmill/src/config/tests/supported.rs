@@ -154,7 +154,8 @@ fn authentication() {
     ] {
         let loaded = receivers(auth).unwrap();
         assert_eq!(loaded.config.receivers.otlp.auth, expected);
-        assert_eq!(loaded.warnings, [""; 0]);
+        assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|warning| warning.ends_with("and credentials travel unencrypted")));
         let shown = format!("{} {:?}", effective_yaml(&loaded.config).unwrap(), loaded.config);
         assert!(!shown.contains("hunter2"), "{shown}");
     }
@@ -162,6 +163,21 @@ fn authentication() {
     assert_eq!(refused.matches("listening beyond loopback without auth is refused").count(), 2, "{refused}");
     let admin = load("admin: { endpoint: 0.0.0.0:1, auth: { bearer_tokens_file: tokens } }\n").unwrap();
     assert_eq!(admin.config.admin.auth, Auth::BearerTokensFile("tokens".into()));
+}
+
+// Guarantees that a certificate counts as credentials where clients must show one, and only there.
+#[test]
+fn encryption() {
+    let admin =
+        |tls: &str| load(&format!("admin: {{ endpoint: 0.0.0.0:1, tls: {{ cert_file: c, key_file: k{tls} }} }}\n"));
+    let loaded = admin(", client_ca_file: a").unwrap();
+    let expected = Tls { cert_file: "c".into(), key_file: "k".into(), client_ca_file: Some("a".into()) };
+    assert_eq!((loaded.config.admin.tls, loaded.warnings), (Some(expected), Vec::new()));
+    let refused = admin("").unwrap_err();
+    assert!(refused.contains("listening beyond loopback without auth is refused"), "{refused}");
+    let both = "tls: { cert_file: c, key_file: k }, auth: { basic_file: f }";
+    let loaded = load(&format!("admin: {{ endpoint: 0.0.0.0:1, {both} }}\n")).unwrap();
+    assert_eq!(loaded.warnings, [""; 0]);
 }
 
 // Guarantees how exporters and the archive are switched off, and that a file's exporters are all there are.
