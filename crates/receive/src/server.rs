@@ -24,9 +24,9 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 /// HTTP/2 settings of both servers. Windows and frames are for speed (16 KiB frames cost twice as much); the others close
 /// what tonic leaves open by passing hyper "no limit".
-mod http2 {
+pub(crate) mod http2 {
     use std::time::Duration;
-    pub(super) const STREAM_WINDOW: u32 = 4 << 20;
+    pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
     pub(super) const CONNECTION_WINDOW: u32 = 16 << 20;
     pub(super) const MAX_FRAME_SIZE: u32 = 1 << 20;
     pub(super) const MAX_HEADER_LIST_SIZE: u32 = 16 << 10;
@@ -36,6 +36,9 @@ mod http2 {
     pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
     pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 }
+
+/// What one HTTP/1 connection keeps at most outside of the budget, its head included. hyper would take six times as much.
+const HTTP1_MAX_BUFFER: usize = 64 << 10;
 
 /// What one server lets its clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +272,11 @@ async fn serve_connection<S, B>(
 
 fn http_settings(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut settings = auto::Builder::new(TokioExecutor::new());
-    settings.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
+    settings
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_buf_size(HTTP1_MAX_BUFFER);
     settings
         .http2()
         .timer(TokioTimer::new())

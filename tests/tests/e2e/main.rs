@@ -8,6 +8,7 @@ mod bad_input;
 mod corpus;
 mod evaluations;
 mod hostile;
+mod limits;
 mod prices;
 mod python;
 mod shutdown;
