@@ -43,9 +43,9 @@ mod frame {
         frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
     }
 
-    /// An error of the stream that the server itself has to reset it for.
+    /// A window larger than there may be: an error of the stream, which the server itself has to reset.
     pub fn bad_window_update(stream: u32) -> Vec<u8> {
-        frame(WINDOW_UPDATE, 0, stream, &[0; 4])
+        frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes())
     }
 }
 
