@@ -23,5 +23,5 @@ pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection};
-pub use totals::archive::{Row, rows};
+pub use totals::archive::{Row, archived_texts, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

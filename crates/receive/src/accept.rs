@@ -189,9 +189,10 @@ mod tests {
         let acceptor = Acceptor::new(listener, Some(tls), limits);
         let _silent = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         let (mut reading, mut writing) = (acceptor.accept().await, acceptor.accept().await);
-        let read = reading.read(&mut [0]).await.map_err(|error| error.kind());
-        assert_eq!(read, Err(io::ErrorKind::TimedOut));
-        let written = writing.write(b"settings").await.map_err(|error| error.kind());
-        assert_eq!(written, Err(io::ErrorKind::TimedOut));
+        let patience = Duration::from_secs(10);
+        let read = tokio::time::timeout(patience, reading.read(&mut [0])).await.expect("an end");
+        assert_eq!(read.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        let written = tokio::time::timeout(patience, writing.write(b"settings")).await.expect("an end");
+        assert_eq!(written.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
     }
 }

@@ -101,6 +101,13 @@ impl Hold {
         Ok(())
     }
 
+    /// Takes or returns what is between now and `bytes`.
+    pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.grow(bytes.saturating_sub(self.bytes))?;
+        self.shrink_to(bytes);
+        Ok(())
+    }
+
     /// Returns what exceeds `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);

@@ -79,18 +79,25 @@ impl<I: Ingest> Intake<I> {
             Format::Protobuf => plain,
             Format::Json => {
                 let protobuf = self.converter.convert(signal, plain).await?;
-                if protobuf.len() > limit {
-                    return Err(Refusal::TooLarge { limit });
-                }
-                // the text is gone by now
-                hold.grow(protobuf.len())?;
-                hold.shrink_to(protobuf.len());
-                Bytes::from(protobuf)
+                replaced(protobuf.into(), limit, &mut hold)?
             }
+        };
+        let body = match self.ingest.rewrite(signal, &body)? {
+            Some(rewritten) => replaced(rewritten, limit, &mut hold)?,
+            None => body,
         };
         if body.is_empty() {
             return Ok(());
         }
         self.ingest.ingest(Request { signal, body: hold.attach(body) }).await
     }
+}
+
+/// A body in the place of another, which is gone by now.
+fn replaced(body: Bytes, limit: usize, hold: &mut Hold) -> Result<Bytes, Refusal> {
+    if body.len() > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    hold.resize(body.len())?;
+    Ok(body)
 }

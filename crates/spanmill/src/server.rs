@@ -84,7 +84,8 @@ impl Server {
         let applier =
             Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
 
-        let ingestion = Ingestion { deriver: Deriver::default(), index, log: log.clone() };
+        let redactor = config.derive.redactor();
+        let ingestion = Ingestion { redactor, deriver: Deriver::default(), index, log: log.clone() };
         let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
             .with_credentials(config.receivers.otlp.auth.credentials()?);
         let (stop_receiving, stopped_receiving) = watch::channel(false);

@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod prices;
 mod python;
+mod redaction;
 mod shutdown;
 mod spans;
 mod tls;

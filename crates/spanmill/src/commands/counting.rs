@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregate::{Applied, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings};
+use bytes::Bytes;
 use genai::price::Prices;
-use genai::{DeriveError, Derived, Deriver};
+use genai::{DeriveError, Derived, Deriver, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
@@ -18,6 +19,7 @@ const MEMORY: usize = 1 << 30;
 
 /// The same pipeline that serves, driven by files: one receive time for all, then a drain.
 pub(super) struct Counting {
+    redactor: Redactor,
     deriver: Deriver,
     pipeline: Pipeline,
     prices: Arc<Prices>,
@@ -50,7 +52,8 @@ impl Counting {
             pricing,
         };
         let pipeline = Pipeline::new(settings);
-        Ok(Self { deriver: Deriver::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
+        let redactor = config.derive.redactor();
+        Ok(Self { redactor, deriver: Deriver::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
     }
 
     /// The prices that hold.
@@ -86,10 +89,12 @@ impl Counting {
         let body = request.body;
         Ok(match request.signal {
             Signal::Traces => {
+                let body = self.redactor.traces(&body)?.map_or(body, Bytes::from);
                 let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
                 Some(Record::Traces { body, facts, evaluations })
             }
             Signal::Logs => {
+                let body = self.redactor.logs(&body)?.map_or(body, Bytes::from);
                 let evaluations = self.deriver.derive_logs(&body)?;
                 (!evaluations.is_empty()).then_some(Record::Logs { body, evaluations })
             }

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::access::{Auth, Tls};
 use super::address::Address;
 use super::prices::PriceSources;
+use super::secret::Secret;
 use super::units::{ByteSize, duration, serde_as_text};
 
 /// `storage`.
@@ -45,6 +46,10 @@ pub struct Derive {
     pub dimensions: Vec<String>,
     /// Longer values are cut, in bytes.
     pub max_label_length: usize,
+    /// What becomes of prompts and completions, before anything else.
+    pub content: Content,
+    /// With what they are hashed.
+    pub content_hash_key: Option<Secret>,
     /// How long the spans of one call are gathered before it is counted.
     #[serde(with = "duration")]
     pub settle_wait: Duration,
@@ -61,6 +66,8 @@ impl Default for Derive {
         Self {
             dimensions: Vec::new(),
             max_label_length: 256,
+            content: Content::Keep,
+            content_hash_key: None,
             settle_wait: Duration::from_secs(10),
             settle_memory: ByteSize::mebibytes(64),
             merge_unlinked_duplicates: false,
@@ -69,7 +76,29 @@ impl Default for Derive {
     }
 }
 
+/// `derive.content`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Empty texts stand in their place.
+    Drop,
+    /// Keyed hashes stand in their place.
+    Hash,
+}
+
 impl Derive {
+    /// What takes content out of requests. A hash without a key is refused by validation; it would be a drop.
+    pub fn redactor(&self) -> genai::Redactor {
+        match (self.content, &self.content_hash_key) {
+            (Content::Keep, _) => genai::Redactor::Keep,
+            (Content::Hash, Some(key)) => genai::Redactor::hash(key.expose().as_bytes()),
+            (Content::Drop, _) | (Content::Hash, None) => genai::Redactor::Drop,
+        }
+    }
+
     /// The same for the settle stage.
     pub fn settle(&self) -> aggregate::SettleSettings {
         aggregate::SettleSettings {

@@ -7,8 +7,12 @@ use super::access::{Auth, Tls};
 use super::document::KeyPath;
 use super::exporters::{OtlpExporter, Protocol};
 use super::report::Report;
+use super::sections::Content;
 use super::units::ByteSize;
 use super::{Config, Listener};
+
+/// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
+const MIN_HASH_KEY: usize = 16;
 
 /// Reports every value that cannot stand, alone or beside the others.
 pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
@@ -105,6 +109,9 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     let budget = ["receivers", "otlp", "memory_budget"];
     at_least(receiver.memory_budget >= largest, &budget, &format!("the largest request, {largest}"));
 
+    let key_length = config.derive.content_hash_key.as_ref().map_or(0, |key| key.expose().len());
+    let has_key = config.derive.content != Content::Hash || key_length >= MIN_HASH_KEY;
+    at_least(has_key, &["derive", "content_hash_key"], &format!("{MIN_HASH_KEY} characters to hash with"));
     at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
     let settle_memory = ["derive", "settle_memory"];
     at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");

@@ -97,6 +97,14 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected at least the largest request, 64MiB, found "32MiB""#,
         ),
         (
+            "derive: { content: hash }\n",
+            r#"spanmill.yaml:1:1: "derive.content_hash_key": expected at least 16 characters to hash with"#,
+        ),
+        (
+            "derive: { content: hash, content_hash_key: hunter2 }\n",
+            r#"spanmill.yaml:1:26: "derive.content_hash_key": expected at least 16 characters to hash with"#,
+        ),
+        (
             "storage: { directory: \"\" }\n",
             r#"spanmill.yaml:1:12: "storage.directory": expected a directory, found """#,
         ),
@@ -222,7 +230,6 @@ fn later_keys_are_not_supported_yet() {
             "storage: { when_full: drop_oldest }".into(),
             r#"1:12: "storage.when_full" is not supported yet, the only value is block"#,
         ),
-        ("derive: { content: drop }".into(), r#"1:11: "derive.content" is not supported yet, the only value is keep"#),
         (
             "derive: { duplicate_window: 11s }".into(),
             r#"1:11: "derive.duplicate_window" is not supported yet, the only value is 30m"#,
@@ -250,7 +257,7 @@ fn later_keys_are_not_supported_yet() {
         ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 13]
+    ] as [(String, &str); 12]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -55,8 +55,8 @@ storage: { directory: /data, wal: { enabled: false, max_size: 4GiB }, when_full:
 derive:
   dimensions: [gen_ai.prompt.name, service.version]
   max_label_length: 64
-  content: keep
-  content_hash_key: null
+  content: hash
+  content_hash_key: 0123456789abcdef
   duplicate_window: 1800s
   duplicate_max_entries: 2000000
   settle_wait: 11s
@@ -98,6 +98,8 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.storage.directory, Path::new("/data"));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
+    assert_eq!(config.derive.content, Content::Hash);
+    assert_eq!(config.derive.content_hash_key, Some(Secret::new("0123456789abcdef")));
     assert_eq!(config.derive.settle_wait, Duration::from_secs(11));
     assert_eq!(config.derive.settle_memory, ByteSize::mebibytes(65));
     assert!(config.derive.merge_unlinked_duplicates);
