@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use aggregate::{Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
+use aggregate::{Contents, DuplicateSettings, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
 use bytes::Bytes;
 use clap::Parser;
 use genai::price::{Catalogue, Overrides, Prices};
@@ -56,8 +56,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let body = Bytes::from(body);
         let Derived { spans: mut facts, evaluations } = deriver.derive_traces(&body)?;
         index.resolve(&body, &mut facts);
+        let contents = Contents::of(&body, &facts, false);
         if !arguments.derive_only {
-            pipeline.apply(Logged { lsn, receive_time, record: Record::Traces { body, facts, evaluations } }, drop);
+            let record = Record::Traces { body, facts, evaluations, contents };
+            pipeline.apply(Logged { lsn, receive_time, record }, drop);
         }
     }
     let lsn = arguments.requests as u64 + 1;
@@ -83,6 +85,7 @@ fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
         delta: false,
         cumulative: true,
         error_logs: false,
+        duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory, merge_unlinked: false },
         pending: None,
         pricing: Pricing {

@@ -10,6 +10,9 @@ pub(crate) struct Families {
 }
 
 impl Families {
+    /// Of a span that names no model.
+    pub(crate) const NONE: Self = Self { request: 0, response: 0 };
+
     pub(crate) fn new(request_model: &[u8], response_model: &[u8]) -> Self {
         let hash = |model: &[u8]| match family(model) {
             [] => 0,
@@ -20,7 +23,7 @@ impl Families {
 
     /// Whether two spans may speak of the same model: they name one family, or one of them names none.
     pub(crate) fn agree(self, other: Self) -> bool {
-        let is_unknown = |families: Self| families == Self::default();
+        let is_unknown = |families: Self| families == Self::NONE;
         let is_shared = |model: u32| model != 0 && (model == other.request || model == other.response);
         is_unknown(self) || is_unknown(other) || is_shared(self.request) || is_shared(self.response)
     }

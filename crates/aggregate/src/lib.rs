@@ -1,6 +1,7 @@
 //! One call, one count: what durable records add up to.
 //!
 //! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
+//! - [`Contents`] tells what a client sends again from what is new.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
 //! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
@@ -11,6 +12,7 @@
 
 mod call;
 mod collect;
+mod duplicates;
 mod errors;
 mod evaluated;
 mod family;
@@ -30,6 +32,7 @@ mod settle;
 mod tally;
 
 pub use collect::Interval;
+pub use duplicates::{Contents, DuplicateSettings};
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
 pub use index::SeriesIndex;
 pub use key::Layout;

@@ -81,6 +81,14 @@ impl SpanOutcome {
         Some(Self::new(outcome, reason, [0; 8]))
     }
 
+    /// The outcome of a span that its client sent again. It has no row of its own in the archive.
+    pub(crate) const REPEATED: Self = Self::new(Outcome::Duplicate, "repeated", [0; 8]);
+
+    /// Whether the span was sent again by its client: then all of it is known already.
+    pub fn is_repeated(&self) -> bool {
+        (self.outcome, self.reason) == (Outcome::Duplicate, Self::REPEATED.reason)
+    }
+
     /// Stands where the outcome of a span will stand that waits.
     pub(crate) const UNDECIDED: Self = Self::new(Outcome::Counted, "", [0; 8]);
 

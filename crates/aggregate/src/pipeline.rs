@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use otlp::metrics::AggregationTemporality;
 
 use crate::collect::{Collector, Interval, Window, error_logs};
+use crate::duplicates::{DuplicateSettings, Duplicates, Repeated};
 use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
 use crate::index::SeriesIndex;
@@ -18,7 +19,7 @@ use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
 use crate::report::{Report, Unpriced};
 use crate::series::SeriesTable;
-use crate::settle::{Group, Settle, SettleSettings};
+use crate::settle::{Group, Settle, SettleSettings, SharedTexts};
 use crate::tally::{Counted, Tally};
 
 /// What a pipeline is made with.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub cumulative: bool,
     /// Whether closed intervals bring the failures as logs.
     pub error_logs: bool,
+    /// How long what clients send again is recognised.
+    pub duplicates: DuplicateSettings,
     /// How the spans of a call are gathered.
     pub settle: SettleSettings,
     /// Bytes of requests that may wait for the outcomes of their spans, before the oldest calls are counted early; `None` if
@@ -60,6 +63,7 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Pipeline {
     settings: Settings,
+    duplicates: Duplicates,
     settle: Settle,
     pending: Pending,
     series: SeriesTable,
@@ -71,6 +75,12 @@ pub struct Pipeline {
     open_tally: Tally,
     /// The call that is being counted.
     group: Group,
+    /// Of the request that is being applied.
+    shared_texts: SharedTexts,
+    /// Which of its spans were received before.
+    repeated: Repeated,
+    /// Hashes of the response ids of its spans.
+    responses: Vec<u64>,
     start: u64,
     /// Receive time of the newest record.
     now: u64,
@@ -80,6 +90,7 @@ impl Pipeline {
     /// A pipeline that has applied nothing.
     pub fn new(settings: Settings) -> Self {
         Self {
+            duplicates: Duplicates::new(settings.duplicates),
             settle: Settle::new(settings.settle),
             pending: Pending::new(settings.pending, settings.pricing.prices.version()),
             series: SeriesTable::new(settings.layout.clone(), settings.cardinality_limit),
@@ -88,6 +99,9 @@ impl Pipeline {
             tally: Tally::default(),
             open_tally: Tally::default(),
             group: Group::default(),
+            shared_texts: SharedTexts::default(),
+            repeated: Repeated::default(),
+            responses: Vec::new(),
             start: 0,
             now: 0,
             settings,
@@ -111,7 +125,10 @@ impl Pipeline {
             self.settle_until(until);
         }
         match record {
-            Record::Traces { body, facts, evaluations } => {
+            Record::Traces { body, facts, evaluations, contents } => {
+                let mut repeated = std::mem::take(&mut self.repeated);
+                self.duplicates.receive(&contents, self.now, &mut repeated);
+                self.repeated = repeated;
                 self.evaluations(&body, &evaluations, receive_time);
                 let request = self.pending.begin(lsn, receive_time, &body, facts.len());
                 self.spans(&body, &facts, receive_time, request);
@@ -144,6 +161,11 @@ impl Pipeline {
     /// How many calls were counted before their time, because there was no room to hold more.
     pub fn settled_early(&self) -> u64 {
         self.tally.get(Counted::SettledEarly) + self.open_tally.get(Counted::SettledEarly)
+    }
+
+    /// Nanoseconds within which every retry of a client is recognised.
+    pub fn duplicate_window(&self) -> u64 {
+        self.duplicates.effective_window(self.now)
     }
 
     fn close_interval(&mut self) -> Interval {

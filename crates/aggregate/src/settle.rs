@@ -19,7 +19,7 @@ mod window;
 use genai::SpanFacts;
 
 pub(crate) use group::{Group, Member};
-pub(crate) use held::{Context, Held, Place, Seq, State};
+pub(crate) use held::{Context, Held, Place, Seq, SharedTexts, State, response_hash};
 pub(crate) use lineage::DecidedAgent;
 use lineage::Lineage;
 pub(crate) use merge::Merged;
@@ -44,7 +44,7 @@ pub(crate) struct Settle {
     window: Window,
     lineage: Lineage,
     /// The first span that waits, or one before it.
-    next: Option<Seq>,
+    next: Seq,
     waiting: usize,
 }
 
@@ -61,7 +61,7 @@ impl Settle {
             settings,
             window: Window::new(settings.memory - for_lineage, settings.merge_unlinked),
             lineage: Lineage::new(for_lineage),
-            next: None,
+            next: Seq(0),
             waiting: 0,
         }
     }
@@ -78,20 +78,22 @@ impl Settle {
 
     /// Makes room for one more call span. If that takes one that waits, it gives it: it must be counted now.
     pub(crate) fn make_room(&mut self, now: u64) -> Option<Seq> {
-        while let Some((seq, oldest)) = self.window.front() {
-            let is_known = oldest.is_waiting() || oldest.receive_time.saturating_add(KNOWN_FOR) > now;
-            if is_known && !self.window.is_full() {
-                return None;
-            }
-            if oldest.is_waiting() {
-                return Some(seq);
-            }
-            if self.next == Some(seq) {
-                self.next = Some(self.window.next(seq));
-            }
+        let is_old = |oldest: &Held| !oldest.is_waiting() && oldest.receive_time.saturating_add(KNOWN_FOR) <= now;
+        while self.window.front().is_some_and(|(_, oldest)| is_old(oldest)) {
             self.window.pop_front();
         }
+        while self.window.is_full() {
+            if let Some(waiting) = self.due(u64::MAX).filter(|waiting| self.window.is_among_oldest(*waiting)) {
+                return Some(waiting);
+            }
+            self.window.forget_oldest();
+        }
         None
+    }
+
+    /// Says which call spans are to be offered next.
+    pub(crate) fn approach(&self, trace_id: [u8; 16], response: u64) {
+        self.window.approach(trace_id, response);
     }
 
     /// Makes room for one more span that is no call. If that takes an agent that waits, it gives it.
@@ -105,14 +107,11 @@ impl Settle {
     }
 
     /// Takes a call span; there must be room. If it repeats one that is known, that one is given, and it is not held.
-    pub(crate) fn offer(&mut self, held: Held) -> Option<Seq> {
-        if let Some(known) = self.window.offer(held) {
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
+        if let Some(known) = self.window.offer(body, facts, context) {
             return Some(known);
         }
         self.waiting += 1;
-        if self.next.is_none() {
-            self.next = self.window.front().map(|(seq, _)| seq);
-        }
         None
     }
 
@@ -132,14 +131,13 @@ impl Settle {
         if self.waiting == 0 {
             return None;
         }
-        loop {
-            let seq = self.next?;
-            let held = self.window.get(seq)?;
-            if held.is_waiting() {
-                return (held.receive_time <= until).then_some(seq);
-            }
-            self.next = Some(self.window.next(seq));
+        // What was forgotten waits no longer.
+        let mut seq = if self.window.get(self.next).is_some() { self.next } else { self.window.front()?.0 };
+        while !self.window.get(seq)?.is_waiting() {
+            seq = self.window.next(seq);
         }
+        self.next = seq;
+        self.window.get(seq).filter(|held| held.receive_time <= until).map(|_| seq)
     }
 
     /// The oldest agent that waits, if it was received at `until` or before, with what was decided. Calls come first.

@@ -226,8 +226,9 @@ impl Writer {
         let include = self.config.include;
         let outcomes = Arc::clone(&request);
         let is_kept = |position: usize| {
-            let outcome = outcomes.outcomes.get(position).map(|outcome| outcome.outcome);
-            include == Include::All || outcome != Some(Outcome::NotGenai)
+            outcomes.outcomes.get(position).is_some_and(|outcome| {
+                !outcome.is_repeated() && (include == Include::All || outcome.outcome != Outcome::NotGenai)
+            })
         };
         if !(0..request.facts.len()).any(is_kept) {
             return Ok(());

@@ -110,6 +110,10 @@ pub enum ReasoningSemantics {
 }
 
 impl Usage {
+    /// Nothing is told.
+    pub const NONE: Self =
+        Self { input: None, cache_read: None, cache_write: None, cache_write_1h: None, output: None, reasoning: None };
+
     /// Whether anything was used: a report of neither input nor output is no report (LiteLLM writes 0/0 for a stream
     /// without usage).
     pub fn is_reported(&self) -> bool {

@@ -51,8 +51,10 @@ impl Readiness {
         if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
             return Some("the archive has failed: what comes now is counted but not archived");
         }
-        let (size, max_size) = self.log.fill();
-        (size > max_size / 5 * 4).then_some("more than 80 % of the log is waiting to be applied")
+        if self.log.failure().is_some() {
+            return Some("the log has failed: nothing is acknowledged any more");
+        }
+        self.log.fill().exceeds(80).then_some("more than 80 % of the log is waiting to be applied")
     }
 }
 

@@ -38,9 +38,9 @@ impl wal::Record for LogRecord {
 
     fn size(&self) -> usize {
         match &self.0 {
-            Record::Traces { body, facts, evaluations } => {
+            Record::Traces { body, facts, evaluations, contents } => {
                 let facts = facts.capacity() * size_of::<SpanFacts>();
-                body.len() + facts + evaluations.capacity() * size_of::<Evaluation>()
+                body.len() + facts + evaluations.capacity() * size_of::<Evaluation>() + contents.heap()
             }
             Record::Logs { body, evaluations } => body.len() + evaluations.capacity() * size_of::<Evaluation>(),
             Record::Tick | Record::Drain | Record::ExportInterval => 0,
@@ -88,11 +88,17 @@ impl Applier {
     ) -> std::io::Result<Self> {
         let (newest, applied) = watch::channel(0);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
+            let meter = sinks.telemetry.meter();
+            let duplicate_window = meter.f64_gauge("spanmill.duplicate_window").with_unit("s").build();
             let mut effects = Vec::new();
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
                 let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.0 };
-                pipeline.lock().apply(logged, |effect| effects.push(effect));
+                let mut applying = pipeline.lock();
+                applying.apply(logged, |effect| effects.push(effect));
+                let window = applying.duplicate_window();
+                drop(applying);
+                duplicate_window.record(window as f64 / 1e9, &[]);
                 for effect in effects.drain(..) {
                     sinks.take(effect);
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregate::{Record, SeriesIndex};
+use aggregate::{Contents, Record, SeriesIndex};
 use bytes::Bytes;
 use genai::{Derived, Deriver, Redactor};
 use receive::{Ingest, Refusal, Request, Signal};
@@ -26,6 +26,8 @@ pub(crate) struct Ingestion {
     pub(crate) deriver: Deriver,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
+    /// Whether spans without GenAI meaning are archived.
+    pub(crate) archives_all: bool,
 }
 
 impl Ingestion {
@@ -49,7 +51,8 @@ impl Ingestion {
             return Ok(());
         }
         self.index.resolve(&body, &mut facts);
-        self.append(Record::Traces { body, facts, evaluations }).await
+        let contents = Contents::of(&body, &facts, self.archives_all);
+        self.append(Record::Traces { body, facts, evaluations, contents }).await
     }
 
     /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, so most requests need no room.
@@ -66,7 +69,10 @@ impl Ingestion {
         match self.log.append(LogRecord(record)).await {
             Ok(_lsn) => Ok(()),
             Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
-            Err(error @ AppendError::Closed) => Err(Refusal::Unavailable(error.to_string())),
+            Err(AppendError::TooLarge { max_size, .. }) => {
+                Err(Refusal::TooLarge { limit: usize::try_from(max_size).unwrap_or(usize::MAX) })
+            }
+            Err(error @ (AppendError::Closed | AppendError::Failed(_))) => Err(Refusal::Unavailable(error.to_string())),
         }
     }
 }

@@ -85,7 +85,8 @@ impl Server {
             Applier::start(pipeline.clone(), reader, cursor, sinks).map_err(Failure::io("starting the applier"))?;
 
         let redactor = config.derive.redactor();
-        let ingestion = Ingestion { redactor, deriver: Deriver::default(), index, log: log.clone() };
+        let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
+        let ingestion = Ingestion { redactor, deriver: Deriver::default(), index, log: log.clone(), archives_all };
         let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
             .with_credentials(config.receivers.otlp.auth.credentials()?);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
@@ -292,6 +293,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         delta: metrics(Temporality::Delta),
         cumulative: metrics(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
+        duplicates: config.derive.duplicates(),
         settle: config.derive.settle(),
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),

@@ -1,18 +1,58 @@
-//! The log between acknowledgement and application.
+//! The log between acknowledgement and application, and the checkpoints that make it short.
 //!
 //! - [`Log::append`] returns when the record is as safe as the log makes it: only then a request may be acknowledged. The
 //!   log assigns the record's place ([`Lsn`]) and its receive time, which never goes back.
-//! - [`Reader::next`] gives the records back in their order, to one applier.
+//! - [`Reader::next`] gives the records back in their order, to one applier: first those that a start found on disk, then what
+//!   is appended. [`RawReader`] gives them to anyone else, from disk.
 //! - [`Cursor`] says how far a consumer has come; what all cursors have passed is forgotten, and counts no longer against the
 //!   log's size.
+//! - [`Checkpoints`] keeps what a consumer made of the log, so that a start need not read all of it again.
+//! - [`Directory`] is where both live: one process has it at a time. [`repair()`] saves what can be saved of a damaged one.
 //!
-//! Today's log lives in memory: a record is safe until the process ends. It knows nothing of what its records mean.
+//! A log in memory ([`Log::in_memory`]) is safe until the process ends; a log on disk ([`Log::open`]) when fdatasync has
+//! returned. The log knows nothing of what its records mean.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `log`, `memory`, `space` | appending; what there is room for, in memory and on disk |
+//! | `writer` | the thread: groups, fdatasync, segments begun and made |
+//! | `reader`, `chain` | reading: live, recovered, and for a second consumer |
+//! | `frame`, `segment` | the format |
+//! | `open`, `recovery`, `repair` | a start: what is there, what is torn, what is damaged |
+//! | `checkpoint`, `directory`, `fs`, `error` | files that are there as a whole or not at all; the lock; the file system; what to tell |
 
+mod chain;
+mod checkpoint;
+mod directory;
+mod error;
+mod frame;
+pub mod fs;
+mod log;
 mod memory;
+mod open;
+mod reader;
+mod recovery;
+mod repair;
+mod segment;
+mod space;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use memory::{Cursor, Log, Reader};
+pub use chain::RawRecord;
+pub use checkpoint::{Checkpoint, Checkpoints, Newest};
+pub use directory::Directory;
+pub use error::OpenError;
+pub use log::Log;
+pub use open::{Settings, Start};
+pub use reader::{RawReader, ReadError, Reader};
+pub use repair::{Lost, Report, repair, repair_on};
 
 /// Log sequence number: the place of a record in the log, counted from 1.
 pub type Lsn = u64;
@@ -25,6 +65,11 @@ pub trait Record: Send + 'static {
     fn payload(&self) -> Bytes;
     /// Bytes of memory that it takes, payload included.
     fn size(&self) -> usize;
+    /// Whether consumers need it to get on, so that a log that is full for others must still take it: a small part of the room
+    /// on disk is kept for these.
+    fn is_urgent(&self) -> bool {
+        false
+    }
 }
 
 /// A record with what the log assigned.
@@ -38,13 +83,65 @@ pub struct Entry<R> {
     pub record: R,
 }
 
+/// How far a consumer has come.
+pub struct Cursor<R> {
+    shared: Arc<log::Shared<R>>,
+    number: usize,
+}
+
+impl<R> fmt::Debug for Cursor<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// How full a log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// Records in memory: in a log in memory those that not every cursor has passed, on disk those that wait to be written or to
+    /// be read.
+    pub memory: Level,
+    /// Records on disk that not every cursor has passed, as long as their segments cannot be used again.
+    pub disk: Option<Level>,
+}
+
+/// Bytes, and how many there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// How many there are.
+    pub used: u64,
+    /// How many there may be.
+    pub max: u64,
+}
+
+impl Fill {
+    /// Whether memory or disk is filled by more than so many per cent.
+    pub fn exceeds(&self, percent: u64) -> bool {
+        let exceeds = |level: Level| u128::from(level.used) * 100 > u128::from(level.max) * u128::from(percent);
+        exceeds(self.memory) || self.disk.is_some_and(exceeds)
+    }
+}
+
 /// Why a record was not appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The log is full: consumers are behind. It will have room again.
+    /// The log is full: consumers are behind, or the disk is full. It will have room again.
     #[error("the log is full")]
     Full,
+    /// The record is larger than the log will ever have room for.
+    #[error(
+        "a record of {size} bytes does not fit into the log, which has room for {max_size} at most: raise its size"
+    )]
+    TooLarge {
+        /// Bytes that it takes on disk.
+        size: u64,
+        /// Bytes that there is room for when all else is passed.
+        max_size: u64,
+    },
     /// The log was closed: the process is about to end.
     #[error("the log is closed")]
     Closed,
+    /// The disk let the log down. Nothing will be appended any more: the process must end.
+    #[error("{0}")]
+    Failed(Arc<str>),
 }

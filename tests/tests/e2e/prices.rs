@@ -6,7 +6,9 @@ use std::path::Path;
 use genai::Usage;
 use genai::price::{Call, Catalogue, Overrides, Prices};
 use serde::Deserialize;
-use spanmill_tests::Python;
+use spanmill_tests::{Client, Python, Setup, Spanmill, run};
+
+use crate::spans::{call, payload};
 
 /// A call, and what the package makes of it.
 #[derive(Debug, Deserialize)]
@@ -65,4 +67,26 @@ fn compare(prices: &Prices, expected: &Expected, models: &mut BTreeSet<(String, 
         let rule = prices.explain(&call).rule.unwrap_or_default();
         assert!(rule.contains(&format!(", model {found}, by ")), "{rule} in place of {found}: {expected:?}");
     }
+}
+
+// The running server tells which models were called without a price, and how often; those with a price are not among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn unpriced_models_are_told() {
+    let spanmill = Spanmill::start(&Setup::default());
+    let models = ["nobody-prices-this", "gpt-4o", "nobody-prices-this"];
+    let calls = (1..).zip(models).map(|(id, model)| call(id, model)).collect();
+    Client::grpc(spanmill.addresses).send(&payload(calls)).await.unwrap();
+    spanmill.counted(3).await;
+
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("spanmill.yaml");
+    std::fs::write(&config, format!("admin: {{ endpoint: {} }}\n", spanmill.addresses.admin)).unwrap();
+    let output = run(&["--config", config.to_str().unwrap(), "prices", "--unpriced"]);
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let line = listed.lines().find(|line| line.contains("nobody-prices-this")).unwrap_or_else(|| panic!("{listed}"));
+    let cells: Vec<&str> = line.split(['│', '┆']).map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(cells.last(), Some(&"2"), "{listed}");
+    assert!(!listed.contains("gpt-4o"), "{listed}");
+    spanmill.stop();
 }

@@ -11,21 +11,26 @@ use crate::key::Kind;
 use crate::outcome::{Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, State};
+use crate::settle::{
+    Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, SharedTexts, State, response_hash,
+};
 use crate::tally::Counted;
 
 /// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
 const ADDS_USAGE: &str = "adds_usage";
 
-/// Why a span is a duplicate that its client sent again.
-const REPEATED: &str = "repeated";
-
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
     pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64, request: u64) {
         let mut has_others = false;
+        self.shared_texts = SharedTexts::default();
+        self.approach(body, facts);
         for (position, span) in (0..).zip(facts) {
             let place = Place { request, position };
+            if self.repeated.has(position as usize) {
+                self.decide(place, SpanOutcome::REPEATED);
+                continue;
+            }
             if let Some(outcome) = self.span(body, span, receive_time, place) {
                 self.decide(place, outcome);
             }
@@ -33,6 +38,18 @@ impl Pipeline {
         }
         if has_others {
             self.pass_others(facts);
+        }
+    }
+
+    /// Prepares for the call spans of a request.
+    fn approach(&mut self, body: &[u8], facts: &[SpanFacts]) {
+        self.responses.clear();
+        for span in facts {
+            let response = response_hash(body, span);
+            self.responses.push(response);
+            if span.role.is_call() {
+                self.settle.approach(span.trace_id, response);
+            }
         }
     }
 
@@ -70,7 +87,7 @@ impl Pipeline {
         }
         let series = self.series.number(body, facts).unwrap_or_default();
         let context = self.context(body, facts, receive_time, place, series);
-        let Some(repeated) = self.settle.offer(Held::new(body, facts, context)) else {
+        let Some(repeated) = self.settle.offer(body, facts, &context) else {
             if let Some(inconsistency) = facts.inconsistency {
                 self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
             }
@@ -82,7 +99,7 @@ impl Pipeline {
             original.rare.get_or_insert_default().repetitions.push(place);
             return None;
         }
-        Some(SpanOutcome::new(Outcome::Duplicate, REPEATED, original.counted_span_id))
+        Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })
     }
 
     /// What is counted for an agent, if it turns out to stand for a call.
@@ -92,7 +109,9 @@ impl Pipeline {
         }
         let series = self.series.number_of_kind(Kind::Call, body, facts)?;
         let context = self.context(body, facts, receive_time, place, series);
-        Some(Box::new(Held::new(body, facts, context)))
+        let mut agent = Box::new(Held::BLANK);
+        agent.fill(body, facts, &context);
+        Some(agent)
     }
 
     fn context(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place, series: u32) -> Context {
@@ -102,7 +121,9 @@ impl Pipeline {
             None
         };
         let families = self.series.families(series, body, facts);
-        Context { receive_time, place, series, price, families }
+        let [service, scope] = self.shared_texts.hashes(body, facts);
+        let response = self.responses.get(place.position as usize).copied().unwrap_or_default();
+        Context { receive_time, place, series, price, families, service, scope, response }
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the
@@ -316,7 +337,7 @@ impl Pipeline {
             let counted_span_id = outcome.counted_span_id;
             self.decide(place, outcome);
             for place in repetitions {
-                self.decide(place, SpanOutcome::new(Outcome::Duplicate, REPEATED, counted_span_id));
+                self.decide(place, SpanOutcome { counted_span_id, ..SpanOutcome::REPEATED });
             }
         }
     }

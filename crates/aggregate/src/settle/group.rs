@@ -73,7 +73,7 @@ impl Group {
                 at += 1;
                 continue;
             };
-            candidates(window, held, &mut |other| {
+            candidates(window, held, |other| {
                 let Some(that) = window.get(other).filter(|_| other != seq) else { return true };
                 let Some((relation, misfit)) = relation(held, that, links_unlinked) else { return true };
                 if !may_still_join(that, relation) {
@@ -256,20 +256,20 @@ fn may_still_join(that: &Held, relation: Relation) -> bool {
 
 /// Whether nothing can be linked to a span: most are.
 pub(super) fn is_alone(window: &Window, seq: Seq, held: &Held) -> bool {
-    candidates(window, held, &mut |other| other == seq)
+    candidates(window, held, |other| other == seq)
 }
 
 /// The spans that may be of the call of one, some of them twice, as long as `each` wants more; tells whether it did to the end.
-fn candidates(window: &Window, held: &Held, each: &mut dyn FnMut(Seq) -> bool) -> bool {
+fn candidates(window: &Window, held: &Held, mut each: impl FnMut(Seq) -> bool) -> bool {
     // Spans of one library are linked by id or as parent and child only.
     let may_be_linked = |other: &Seq| {
         window.get(*other).is_some_and(|that| {
             that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id
         })
     };
-    window.same_response(held).all(&mut *each)
-        && window.same_split(held).all(&mut *each)
-        && window.trace_neighbours(held).filter(may_be_linked).all(&mut *each)
-        && window.distant_relatives(held).all(&mut *each)
-        && window.same_unlinked(held).all(&mut *each)
+    window.same_response(held).all(&mut each)
+        && window.trace_neighbours(held).filter(may_be_linked).all(&mut each)
+        && window.same_split(held).all(&mut each)
+        && window.distant_relatives(held).all(&mut each)
+        && window.same_unlinked(held).all(&mut each)
 }

@@ -2,6 +2,7 @@
 
 use genai::price::PriceRef;
 use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
+use otlp::Text;
 use rapidhash::v3::rapidhash_v3;
 
 use crate::errors::ErrorRecord;
@@ -152,50 +153,100 @@ pub(crate) struct Context {
     pub(crate) price: Option<PriceRef>,
     /// Families of the models that it names.
     pub(crate) families: Families,
+    /// Hashes of its service and of its scope.
+    pub(crate) service: u32,
+    pub(crate) scope: u32,
+    /// Hash of its response id; zero without one.
+    pub(crate) response: u64,
+}
+
+/// Hashes of the texts that most spans of a request share with the one before. Made anew for each request.
+#[derive(Debug)]
+pub(crate) struct SharedTexts {
+    service: (Text, u32),
+    scope: (Text, u32),
+}
+
+impl Default for SharedTexts {
+    fn default() -> Self {
+        let nothing = (Text::default(), short_hash(b""));
+        Self { service: nothing, scope: nothing }
+    }
+}
+
+impl SharedTexts {
+    /// The hashes of a span's service and scope.
+    pub(crate) fn hashes(&mut self, body: &[u8], facts: &SpanFacts) -> [u32; 2] {
+        for (shared, text) in [(&mut self.service, facts.service), (&mut self.scope, facts.scope_name)] {
+            if shared.0 != text {
+                *shared = (text, short_hash(text.bytes(body)));
+            }
+        }
+        [self.service.1, self.scope.1]
+    }
 }
 
 impl Held {
-    pub(crate) fn new(body: &[u8], facts: &SpanFacts, context: Context) -> Self {
-        let rare = Rare::of(body, facts, &context).map(Box::new);
-        Self {
-            trace_id: facts.trace_id,
-            span_id: facts.span_id,
-            parent_span_id: facts.parent_span_id,
-            start: facts.start,
-            end: facts.end,
-            receive_time: context.receive_time,
-            place: context.place,
-            series: context.series,
-            service: short_hash(facts.service.bytes(body)),
-            scope: short_hash(facts.scope_name.bytes(body)),
-            name: short_hash(facts.name.bytes(body)),
-            response: match facts.response_id.bytes(body) {
-                [] => 0,
-                id => rapidhash_v3(id).max(1),
-            },
-            families: context.families,
-            taken: Taken::default(),
-            heap: rare.as_ref().map_or(0, |rare| rare.bytes()),
-            usage: facts.usage,
-            time_to_first_chunk: facts.time_to_first_chunk,
-            error: facts.error.map(|error| error.class),
-            is_embeddings: facts.role == genai::Role::Embeddings,
-            response_model_is_weak: facts.response_model_is_weak,
-            state: State::Waiting,
-            counted_span_id: [0; 8],
-            rare,
-            trace_before: Seq::NONE,
-            trace_after: Seq::NONE,
-            response_before: Seq::NONE,
-            response_after: Seq::NONE,
-            split_before: Seq::NONE,
-            unlinked_before: Seq::NONE,
-            trace_size: 1,
-            is_indexed: false,
-            id_before: Seq::NONE,
-            newest_child: Seq::NONE,
-            sibling_before: Seq::NONE,
-        }
+    /// A span that tells nothing, to be filled.
+    pub(crate) const BLANK: Self = Self {
+        trace_id: [0; 16],
+        span_id: [0; 8],
+        parent_span_id: [0; 8],
+        start: 0,
+        end: 0,
+        receive_time: 0,
+        place: Place { request: 0, position: 0 },
+        series: 0,
+        service: 0,
+        scope: 0,
+        name: 0,
+        response: 0,
+        families: Families::NONE,
+        taken: Taken { child: false, parent: false, half: false },
+        heap: 0,
+        usage: Usage::NONE,
+        time_to_first_chunk: None,
+        error: None,
+        is_embeddings: false,
+        response_model_is_weak: false,
+        state: State::Waiting,
+        counted_span_id: [0; 8],
+        rare: None,
+        trace_before: Seq::NONE,
+        trace_after: Seq::NONE,
+        response_before: Seq::NONE,
+        response_after: Seq::NONE,
+        split_before: Seq::NONE,
+        unlinked_before: Seq::NONE,
+        trace_size: 1,
+        is_indexed: false,
+        id_before: Seq::NONE,
+        newest_child: Seq::NONE,
+        sibling_before: Seq::NONE,
+    };
+
+    /// Writes what a span tells into a blank one.
+    pub(crate) fn fill(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) {
+        self.trace_id = facts.trace_id;
+        self.span_id = facts.span_id;
+        self.parent_span_id = facts.parent_span_id;
+        self.start = facts.start;
+        self.end = facts.end;
+        self.receive_time = context.receive_time;
+        self.place = context.place;
+        self.series = context.series;
+        self.service = context.service;
+        self.scope = context.scope;
+        self.name = short_hash(facts.name.bytes(body));
+        self.response = context.response;
+        self.families = context.families;
+        self.usage = facts.usage;
+        self.time_to_first_chunk = facts.time_to_first_chunk;
+        self.error = facts.error.map(|error| error.class);
+        self.is_embeddings = facts.role == genai::Role::Embeddings;
+        self.response_model_is_weak = facts.response_model_is_weak;
+        self.rare = Rare::of(body, facts, context).map(Box::new);
+        self.heap = self.rare.as_ref().map_or(0, |rare| rare.bytes());
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -273,6 +324,14 @@ fn unusual(service_tier: &[u8]) -> &[u8] {
         b"" | b"default" | b"auto" | b"standard" => b"",
         longer if longer.len() > 32 => b"",
         named => named,
+    }
+}
+
+/// The hash of a span's response id; zero without one.
+pub(crate) fn response_hash(body: &[u8], facts: &SpanFacts) -> u64 {
+    match facts.response_id.bytes(body) {
+        [] => 0,
+        id => rapidhash_v3(id).max(1),
     }
 }
 

@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
+use genai::SpanFacts;
 use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
-use super::held::{Held, Seq};
+use super::held::{Context, Held, Seq};
 
 /// How many neighbours are looked at on each side: in a trace of very many calls, the spans of one call still stand close
 /// together, and a peer must not be able to make each look cost more than the one before.
@@ -18,6 +19,9 @@ pub(super) const NEIGHBOURS: usize = 256;
 /// Spans of a trace that are looked through one by one. In a larger trace, spans are found by their ids: most traces are small, and
 /// then an index by id costs more than all the rest.
 const SMALL_TRACE: u8 = 16;
+
+/// Spans that are forgotten at once.
+const BATCH: usize = 64;
 
 /// Memory of one span in the window: itself and its places in the indexes.
 const BYTES_A_SPAN: usize = size_of::<Held>() + 36;
@@ -105,46 +109,64 @@ impl Window {
     }
 
     /// Adds a span. There must be room. If it repeats one that is known, that one is given, and it is not added.
-    pub(crate) fn offer(&mut self, mut span: Held) -> Option<Seq> {
-        let trace_before = self.newest_of_trace(span.trace_id);
-        if let Some(newest) = trace_before {
-            let mut same = self.with_id(newest, span.trace_id, span.span_id);
-            if let Some(known) = same.find(|seq| self.get(*seq).is_some_and(|known| known.repeats(&span))) {
-                return Some(known);
-            }
-        }
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
         // Reserved by hand: doubling would take twice the memory that was granted.
         if self.spans.len() == self.spans.capacity() {
             let room = (self.memory / BYTES_A_SPAN).saturating_sub(self.spans.len());
             self.spans.reserve_exact(self.spans.len().clamp(64, room.max(64)));
         }
-        self.heap += span.heap as usize;
         let seq = Seq(self.first.0.wrapping_add(self.spans.len() as u32));
+        let trace_before = self.newest_of_trace(facts.trace_id);
+        // Written where it stays: a copy of what was just written in parts costs more than all of this.
+        self.spans.push_back(Held::BLANK);
+        let span = self.spans.back_mut()?;
+        span.fill(body, facts, context);
+        if let Some(known) = trace_before.and_then(|newest| self.repeated_by(seq, newest)) {
+            self.spans.pop_back();
+            return Some(known);
+        }
+        self.link(seq, trace_before);
+        None
+    }
+
+    /// The span that one repeats, if any does. `newest` is of its trace.
+    fn repeated_by(&self, seq: Seq, newest: Seq) -> Option<Seq> {
+        let span = self.get(seq)?;
+        let mut same = self.with_id(newest, span.trace_id, span.span_id);
+        same.find(|known| self.get(*known).is_some_and(|known| known.repeats(span)))
+    }
+
+    /// Links the newest span with its neighbours.
+    fn link(&mut self, seq: Seq, trace_before: Option<Seq>) {
         let Self { spans, first, traces, responses, splits, unlinked, hasher, .. } = self;
         let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
-        newest(traces, at, hasher, &span, seq, trace_key);
-        span.trace_before = trace_before.unwrap_or(Seq::NONE);
-        span.response_before = newest(responses, at, hasher, &span, seq, response_key);
-        if span.rare.is_some() {
-            span.split_before = newest(splits, at, hasher, &span, seq, split_key);
+        let Some(span) = at(seq) else { return };
+        newest(traces, at, hasher, span, seq, trace_key);
+        let trace_before = trace_before.unwrap_or(Seq::NONE);
+        let trace_size = at(trace_before).map_or(1, |before| before.trace_size.saturating_add(1));
+        let response_before = newest(responses, at, hasher, span, seq, response_key);
+        let has_rare = span.rare.is_some();
+        let split_before = if has_rare { newest(splits, at, hasher, span, seq, split_key) } else { Seq::NONE };
+        let links_unlinked = self.links_unlinked;
+        let unlinked_before =
+            if links_unlinked { newest(unlinked, at, hasher, span, seq, unlinked_key) } else { Seq::NONE };
+        self.heap += span.heap as usize;
+        if let Some(span) = self.spans.back_mut() {
+            span.trace_size = trace_size;
+            span.trace_before = trace_before;
+            span.response_before = response_before;
+            span.split_before = split_before;
+            span.unlinked_before = unlinked_before;
         }
-        if self.links_unlinked {
-            span.unlinked_before = newest(unlinked, at, hasher, &span, seq, unlinked_key);
-        }
-        let (trace_before, response_before) = (span.trace_before, span.response_before);
         if let Some(before) = self.get_mut(response_before) {
             before.response_after = seq;
         }
         if let Some(before) = self.get_mut(trace_before) {
             before.trace_after = seq;
-            span.trace_size = before.trace_size.saturating_add(1);
         }
-        let trace_size = span.trace_size;
-        self.spans.push_back(span);
         if trace_size > SMALL_TRACE {
             self.index_by_id(seq);
         }
-        None
     }
 
     /// Makes a span of a large trace, and the spans of its trace before it, known by their ids.
@@ -172,6 +194,37 @@ impl Window {
             span.id_before = id_before;
             span.sibling_before = sibling_before.unwrap_or(Seq::NONE);
         }
+    }
+
+    /// How many spans are forgotten at once, if there is no room.
+    fn batch(&self) -> usize {
+        (self.memory / BYTES_A_SPAN / 64).clamp(1, BATCH)
+    }
+
+    /// Whether a span is among the oldest, which are forgotten next.
+    pub(crate) fn is_among_oldest(&self, seq: Seq) -> bool {
+        self.offset(seq) < self.batch()
+    }
+
+    /// Forgets the oldest spans.
+    pub(crate) fn forget_oldest(&mut self) {
+        let oldest = self.batch().min(self.spans.len());
+        for span in self.spans.range(..oldest) {
+            self.approach(span.trace_id, span.response);
+        }
+        (0..oldest).for_each(|_| self.pop_front());
+    }
+
+    /// Looks at the places in the indexes where a span is going to be looked for. Done for many spans before the first of them is needed,
+    /// the processor waits for the memory of all of them at once, instead of for one after the other: most of what holding spans
+    /// costs is this wait.
+    pub(crate) fn approach(&self, trace_id: [u8; 16], response: u64) {
+        let look = |index: &Index, hash: u64| {
+            // What is compared has to be fetched, too.
+            std::hint::black_box(index.find(hash, |seq| *seq == Seq::NONE));
+        };
+        look(&self.traces, self.hasher.hash_one(u128::from_ne_bytes(trace_id)));
+        look(&self.responses, self.hasher.hash_one(response));
     }
 
     /// Forgets the oldest span.
@@ -345,29 +398,34 @@ fn unlinked_key(span: &Held) -> Option<(u32, Option<u32>)> {
 #[cfg(test)]
 mod tests {
     use genai::{SpanFacts, SplitReport};
-    use otlp::Text;
     use proptest::prelude::*;
 
-    use super::super::held::{Context, Place};
+    use super::super::held::Place;
     use super::*;
     use crate::family::Families;
 
-    fn held((trace, span, response, is_split): (u8, u8, u8, bool)) -> Held {
+    fn offer(window: &mut Window, (trace, span, response, is_split): (u8, u8, u8, bool)) {
         let split = SplitReport { part: genai::ReportPart::Request, request: 7, stream_duration: None };
         let facts = SpanFacts {
             trace_id: [trace; 16],
             span_id: [span; 8],
-            response_id: Text::new(u32::from(response), u32::from(response > 0)),
             usage: genai::Usage { output: Some(u32::from(span)), ..genai::Usage::default() },
             split: is_split.then_some(split),
             ..SpanFacts::default()
         };
         let place = Place { request: 0, position: 0 };
-        Held::new(
-            b"0123456789",
-            &facts,
-            Context { receive_time: 1, place, series: 3, price: None, families: Families::default() },
-        )
+        let families = Families::default();
+        let context = Context {
+            receive_time: 1,
+            place,
+            series: 3,
+            price: None,
+            families,
+            service: 0,
+            scope: 0,
+            response: u64::from(response),
+        };
+        window.offer(b"", &facts, &context);
     }
 
     proptest! {
@@ -379,7 +437,7 @@ mod tests {
                 while window.is_full() {
                     window.pop_front();
                 }
-                window.offer(held(span));
+                offer(&mut window, span);
                 let (first, count) = (window.first, window.spans.len());
                 prop_assert!(window.by_id.len() <= count);
                 for offset in 0..count as u32 {

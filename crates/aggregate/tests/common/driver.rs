@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use aggregate::{Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings, SpanOutcome};
+use aggregate::{
+    Contents, DuplicateSettings, Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings,
+    SpanOutcome,
+};
 use bytes::Bytes;
 use genai::price::{Catalogue, Overrides, Prices};
 use genai::{Derived, Deriver};
@@ -27,6 +30,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         delta: true,
         cumulative: true,
         error_logs: true,
+        duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
         pending: Some(usize::MAX),
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
@@ -67,7 +71,8 @@ impl Driver {
             self.pipeline.index().resolve(body, &mut facts);
         }
         self.received += facts.len() as u64;
-        self.apply(Record::Traces { body: body.clone(), facts, evaluations });
+        let contents = Contents::of(body, &facts, false);
+        self.apply(Record::Traces { body: body.clone(), facts, evaluations, contents });
     }
 
     /// As the server does: logs without evaluations are no record.

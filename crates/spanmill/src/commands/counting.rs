@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aggregate::{Applied, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings};
+use aggregate::{
+    Applied, Contents, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+};
 use bytes::Bytes;
 use genai::price::Prices;
 use genai::{DeriveError, Derived, Deriver, Redactor};
@@ -47,6 +49,7 @@ impl Counting {
             cumulative: false,
             error_logs: false,
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
+            duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates() },
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,
@@ -91,7 +94,8 @@ impl Counting {
             Signal::Traces => {
                 let body = self.redactor.traces(&body)?.map_or(body, Bytes::from);
                 let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
-                Some(Record::Traces { body, facts, evaluations })
+                let contents = Contents::of(&body, &facts, false);
+                Some(Record::Traces { body, facts, evaluations, contents })
             }
             Signal::Logs => {
                 let body = self.redactor.logs(&body)?.map_or(body, Bytes::from);

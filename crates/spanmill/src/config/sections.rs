@@ -50,6 +50,11 @@ pub struct Derive {
     pub content: Content,
     /// With what they are hashed.
     pub content_hash_key: Option<Secret>,
+    /// How long what a client sends again is recognised.
+    #[serde(with = "duration")]
+    pub duplicate_window: Duration,
+    /// How many requests and spans are remembered for that at most.
+    pub duplicate_max_entries: usize,
     /// How long the spans of one call are gathered before it is counted.
     #[serde(with = "duration")]
     pub settle_wait: Duration,
@@ -68,6 +73,8 @@ impl Default for Derive {
             max_label_length: 256,
             content: Content::Keep,
             content_hash_key: None,
+            duplicate_window: Duration::from_secs(30 * 60),
+            duplicate_max_entries: 2_000_000,
             settle_wait: Duration::from_secs(10),
             settle_memory: ByteSize::mebibytes(64),
             merge_unlinked_duplicates: false,
@@ -96,6 +103,14 @@ impl Derive {
             (Content::Keep, _) => genai::Redactor::Keep,
             (Content::Hash, Some(key)) => genai::Redactor::hash(key.expose().as_bytes()),
             (Content::Drop, _) | (Content::Hash, None) => genai::Redactor::Drop,
+        }
+    }
+
+    /// The same for the recognition of retries.
+    pub fn duplicates(&self) -> aggregate::DuplicateSettings {
+        aggregate::DuplicateSettings {
+            window: u64::try_from(self.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
+            max_entries: self.duplicate_max_entries,
         }
     }
 

@@ -18,8 +18,6 @@ use Until::{Not, Only};
 const LATER: &[(&str, Until)] = &[
     ("storage.wal", Only("{ enabled: false, max_size: 4GiB }")),
     ("storage.when_full", Only("block")),
-    ("derive.duplicate_window", Only("30m")),
-    ("derive.duplicate_max_entries", Only("2000000")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.tls", Only("null")),

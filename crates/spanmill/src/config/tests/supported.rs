@@ -57,8 +57,8 @@ derive:
   max_label_length: 64
   content: hash
   content_hash_key: 0123456789abcdef
-  duplicate_window: 1800s
-  duplicate_max_entries: 2000000
+  duplicate_window: 1900s
+  duplicate_max_entries: 1000
   settle_wait: 11s
   settle_memory: 65MiB
   merge_unlinked_duplicates: true
@@ -100,6 +100,10 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.derive.max_label_length, 64);
     assert_eq!(config.derive.content, Content::Hash);
     assert_eq!(config.derive.content_hash_key, Some(Secret::new("0123456789abcdef")));
+    assert_eq!(
+        (config.derive.duplicate_window, config.derive.duplicate_max_entries),
+        (Duration::from_secs(1900), 1000)
+    );
     assert_eq!(config.derive.settle_wait, Duration::from_secs(11));
     assert_eq!(config.derive.settle_memory, ByteSize::mebibytes(65));
     assert!(config.derive.merge_unlinked_duplicates);

@@ -1,0 +1,259 @@
+//! Client retries: a request whose acknowledgement was lost is sent again, whole or in other batches.
+//!
+//! What was received is remembered by hashes of its content for a while of receive time, and so many of them at most. A span is a
+//! repetition if its ids *and* all of its content were received before, its resource and scope included: ids alone are not unique
+//! in the wild, and a span that tells more the second time is kept.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+
+use genai::{Role, SpanFacts};
+use hashbrown::HashTable;
+use otlp::Text;
+use rapidhash::fast::RandomState;
+use twox_hash::XxHash3_128;
+
+/// Hashes of the content of a request. A pure function of it: request handlers compute them beside each other.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Of the whole body: most retries are the same bytes.
+    request: u128,
+    /// Of each span, its resource and its scope; zero for spans that are neither counted nor archived.
+    spans: Vec<u128>,
+}
+
+impl Contents {
+    /// The hashes of a request and of its spans. Those without GenAI meaning have none, unless `of_all`.
+    pub fn of(body: &[u8], facts: &[SpanFacts], of_all: bool) -> Self {
+        let mut shared = Shared::default();
+        let mut span = |facts: &SpanFacts| {
+            let is_wanted = facts.has_valid_ids() && (of_all || facts.role != Role::None);
+            if is_wanted { (hash(facts.span, body) ^ shared.hash(body, facts)).max(1) } else { 0 }
+        };
+        let spans = facts.iter().map(&mut span).collect();
+        Self { request: XxHash3_128::oneshot(body).max(1), spans }
+    }
+
+    /// Bytes of memory behind it.
+    pub fn heap(&self) -> usize {
+        self.spans.capacity() * size_of::<u128>()
+    }
+}
+
+fn hash(text: Text, body: &[u8]) -> u128 {
+    XxHash3_128::oneshot(text.bytes(body))
+}
+
+/// The resource and the scope of the last span: the next one mostly has the same.
+#[derive(Default)]
+struct Shared {
+    of: Option<(Text, Text)>,
+    hash: u128,
+}
+
+impl Shared {
+    fn hash(&mut self, body: &[u8], facts: &SpanFacts) -> u128 {
+        let of = Some((facts.resource, facts.scope));
+        if self.of != of {
+            // Turned, so that a resource is told from the same bytes as a scope.
+            let hash = hash(facts.resource, body).rotate_left(64) ^ hash(facts.scope, body);
+            *self = Self { of, hash };
+        }
+        self.hash
+    }
+}
+
+/// How long retries are recognised.
+#[derive(Debug, Clone, Copy)]
+pub struct DuplicateSettings {
+    /// Nanoseconds of receive time.
+    pub window: u64,
+    /// How many requests and spans are remembered at most: then the oldest are forgotten earlier.
+    pub max_entries: usize,
+}
+
+/// What was received.
+#[derive(Debug)]
+pub(crate) struct Duplicates {
+    settings: DuplicateSettings,
+    /// Hashes in the order in which they came.
+    hashes: VecDeque<u128>,
+    /// The number of the first of them, counted from the first that ever came.
+    first: u64,
+    /// When they came: from which number on at which receive time.
+    times: VecDeque<(u64, u64)>,
+    /// From a hash to the low half of its number.
+    numbers: HashTable<u32>,
+    /// Whether any were forgotten early.
+    is_cut: bool,
+    hasher: RandomState,
+}
+
+/// Which spans of a request are repetitions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Repeated {
+    request: bool,
+    spans: Vec<bool>,
+}
+
+impl Repeated {
+    pub(crate) fn has(&self, position: usize) -> bool {
+        self.request || self.spans.get(position).copied().unwrap_or_default()
+    }
+}
+
+impl Duplicates {
+    pub(crate) fn new(settings: DuplicateSettings) -> Self {
+        // Numbers within the window are told apart by their low halves.
+        let max_entries = settings.max_entries.min(u32::MAX as usize / 2);
+        Self {
+            settings: DuplicateSettings { max_entries, ..settings },
+            hashes: VecDeque::new(),
+            first: 0,
+            times: VecDeque::new(),
+            numbers: HashTable::new(),
+            is_cut: false,
+            hasher: RandomState::default(),
+        }
+    }
+
+    /// Remembers a request, and writes which of its spans were received before.
+    pub(crate) fn receive(&mut self, contents: &Contents, now: u64, repeated: &mut Repeated) {
+        self.expire(now);
+        repeated.spans.clear();
+        repeated.request = !self.insert(contents.request, now);
+        if repeated.request {
+            return;
+        }
+        // All places are looked at before the first is needed: see `settle::Window::approach`.
+        for hash in &contents.spans {
+            std::hint::black_box(self.numbers.find(self.hasher.hash_one(hash), |number| *number == u32::MAX));
+        }
+        for hash in &contents.spans {
+            repeated.spans.push(*hash != 0 && !self.insert(*hash, now));
+        }
+    }
+
+    /// Nanoseconds of receive time within which every retry is recognised.
+    pub(crate) fn effective_window(&self, now: u64) -> u64 {
+        match self.times.front() {
+            Some((oldest, _)) if self.is_cut => now.saturating_sub(*oldest).min(self.settings.window),
+            _ => self.settings.window,
+        }
+    }
+
+    /// Remembers a hash; tells whether it is new.
+    fn insert(&mut self, hash: u128, now: u64) -> bool {
+        let Self { hashes, first, numbers, hasher, .. } = self;
+        let at = |number: u32| hashes.get(number.wrapping_sub(*first as u32) as usize);
+        let key = hasher.hash_one(hash);
+        if numbers.find(key, |number| at(*number) == Some(&hash)).is_some() {
+            return false;
+        }
+        let number = *first + hashes.len() as u64;
+        let rehash = |number: &u32| at(*number).map_or(key, |hash| hasher.hash_one(hash));
+        numbers.insert_unique(key, number as u32, rehash);
+        if self.times.back().is_none_or(|(time, _)| *time < now) {
+            self.times.push_back((now, number));
+        }
+        // Reserved by hand: doubling would take twice the memory that was granted.
+        if self.hashes.len() == self.hashes.capacity() {
+            let room = (self.settings.max_entries + 1).saturating_sub(self.hashes.len());
+            self.hashes.reserve_exact(self.hashes.len().clamp(64, room.max(64)));
+        }
+        self.hashes.push_back(hash);
+        if self.hashes.len() > self.settings.max_entries {
+            self.forget();
+            self.is_cut = true;
+        }
+        true
+    }
+
+    /// Forgets what is older than the window.
+    fn expire(&mut self, now: u64) {
+        let window = self.settings.window;
+        let is_old = |time: u64| time.saturating_add(window) < now;
+        while self.times.front().is_some_and(|(time, _)| is_old(*time)) {
+            self.times.pop_front();
+            let newer = self.times.front().map_or(self.first + self.hashes.len() as u64, |(_, number)| *number);
+            while self.first < newer {
+                self.forget();
+            }
+            self.is_cut = false;
+        }
+    }
+
+    /// Forgets the oldest.
+    fn forget(&mut self) {
+        let Some(oldest) = self.hashes.pop_front() else { return };
+        let number = self.first as u32;
+        if let Ok(entry) = self.numbers.find_entry(self.hasher.hash_one(oldest), |other| *other == number) {
+            entry.remove();
+        }
+        self.first += 1;
+        if self.times.get(1).is_some_and(|(_, number)| *number <= self.first) {
+            self.times.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn receive(duplicates: &mut Duplicates, hashes: &[u8], now: u64) -> Vec<bool> {
+        // Each request is another one: only spans repeat.
+        let request = u128::MAX - duplicates.first as u128 - duplicates.hashes.len() as u128;
+        let contents = Contents { request, spans: hashes.iter().map(|hash| u128::from(*hash)).collect() };
+        let mut repeated = Repeated::default();
+        duplicates.receive(&contents, now, &mut repeated);
+        (0..hashes.len()).map(|position| repeated.has(position)).collect()
+    }
+
+    proptest! {
+        // What is a repetition is what a plain list of the newest entries within the window says.
+        #[test]
+        fn it_is_what_a_list_says(requests in proptest::collection::vec((proptest::collection::vec(1..20_u8, 0..8), 0..30_u64), 1..60), max_entries in 1..30_usize) {
+            let mut duplicates = Duplicates::new(DuplicateSettings { window: 100, max_entries });
+            let mut list: VecDeque<(u64, Option<u8>)> = VecDeque::new();
+            let mut now = 0;
+            for (hashes, passed) in requests {
+                now += passed;
+                list.retain(|(time, _)| time + 100 >= now);
+                let push = |list: &mut VecDeque<_>, hash| {
+                    list.push_back((now, hash));
+                    if list.len() > max_entries {
+                        list.pop_front();
+                    }
+                };
+                push(&mut list, None);
+                let expected: Vec<bool> = hashes
+                    .iter()
+                    .map(|hash| {
+                        let is_known = list.iter().any(|(_, known)| *known == Some(*hash));
+                        if !is_known {
+                            push(&mut list, Some(*hash));
+                        }
+                        is_known
+                    })
+                    .collect();
+                prop_assert_eq!(receive(&mut duplicates, &hashes, now), expected);
+                prop_assert_eq!(duplicates.numbers.len(), list.len());
+                prop_assert!(duplicates.times.len() <= list.len() + 1);
+            }
+        }
+    }
+
+    // The effective window is the configured one until entries are forgotten early; then it is the age of the oldest.
+    #[test]
+    fn the_effective_window() {
+        let mut duplicates = Duplicates::new(DuplicateSettings { window: 100, max_entries: 4 });
+        receive(&mut duplicates, &[1], 10);
+        assert_eq!(duplicates.effective_window(30), 100);
+        receive(&mut duplicates, &[2], 20);
+        receive(&mut duplicates, &[3], 30);
+        assert_eq!(duplicates.effective_window(50), 30);
+    }
+}

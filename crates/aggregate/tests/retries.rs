@@ -1,0 +1,92 @@
+//! What clients send again is recognised, whole or in other batches, and adds nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use aggregate::{DuplicateSettings, Outcome, Record, Settings};
+use bytes::Bytes;
+use common::corpus::clients;
+use common::driver::{Driver, SECOND, settings};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use prost::Message;
+use spanmill_aggregate as aggregate;
+
+/// A request as a Collector passes it on: its bytes are not those of the client, but always the same.
+fn encoded(request: &Bytes) -> (Bytes, Vec<Bytes>) {
+    let request = ExportTraceServiceRequest::decode(request.clone()).unwrap();
+    let whole = request.encode_to_vec().into();
+    let mut apart = Vec::new();
+    for resource_spans in &request.resource_spans {
+        for scope_spans in &resource_spans.scope_spans {
+            for span in &scope_spans.spans {
+                let mut one = resource_spans.clone();
+                one.scope_spans = vec![scope_spans.clone()];
+                one.scope_spans[0].spans = vec![span.clone()];
+                apart.push(ExportTraceServiceRequest { resource_spans: vec![one] }.encode_to_vec().into());
+            }
+        }
+    }
+    (whole, apart)
+}
+
+/// All that was measured of applications: everything but the counts of the work itself.
+fn measured(driver: &Driver) -> Vec<Metric> {
+    let message = driver.pipeline.snapshot().unwrap();
+    let metrics = message.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+    let mut metrics: Vec<Metric> = metrics.flat_map(|scope| scope.metrics).collect();
+    metrics.retain(|metric| metric.name != "spanmill.spans");
+    metrics
+}
+
+// After every request was sent again, at once or after its calls were counted, whole or span by span, every measurement of every
+// client is what it was: calls, tokens, costs, agents, tools and evaluations.
+#[test]
+fn what_is_sent_again_adds_nothing() {
+    for client in clients() {
+        for pause in [0, 60 * SECOND] {
+            let mut driver = Driver::new(settings(usize::MAX));
+            let requests: Vec<_> = client.requests.iter().map(encoded).collect();
+            requests.iter().for_each(|(whole, _)| driver.traces(whole));
+            driver.now += pause;
+            driver.apply(Record::Tick);
+            let mut once = Driver::new(settings(usize::MAX));
+            requests.iter().for_each(|(whole, _)| once.traces(whole));
+            for (whole, apart) in &requests {
+                driver.traces(whole);
+                apart.iter().for_each(|span| driver.traces(span));
+            }
+            for driver in [&mut driver, &mut once] {
+                driver.now = common::driver::START + 120 * SECOND;
+                driver.apply(Record::Drain);
+            }
+            assert_eq!(driver.outcomes.len() as u64, driver.received);
+            let ends_at = |metrics: Vec<Metric>| format!("{metrics:?}");
+            assert_eq!(ends_at(measured(&driver)), ends_at(measured(&once)), "{}, {pause}", client.name);
+            let again = &driver.outcomes[once.outcomes.len()..];
+            let is_known =
+                |outcome: Outcome| matches!(outcome, Outcome::Duplicate | Outcome::NotGenai | Outcome::Malformed);
+            assert!(again.iter().all(|outcome| is_known(outcome.outcome)), "{}, {pause}", client.name);
+        }
+    }
+}
+
+// Outside of the window, and beyond the number of entries, a retry is a new request: memory is bounded.
+#[test]
+fn the_window_is_bounded() {
+    let client = clients().into_iter().find(|client| client.name == "otel-openai-v2").unwrap();
+    let sent_twice = |duplicates: DuplicateSettings, pause: u64| {
+        let mut driver = Driver::new(Settings { duplicates, ..settings(usize::MAX) });
+        for _ in 0..2 {
+            client.requests.iter().for_each(|request| driver.traces(request));
+            driver.now += pause;
+            driver.apply(Record::Drain);
+        }
+        driver.pipeline.report().totals.requests
+    };
+    let window = DuplicateSettings { window: 60 * SECOND, max_entries: 10_000 };
+    let once = client.expected.totals.requests;
+    assert_eq!(sent_twice(window, 59 * SECOND), once);
+    assert!(sent_twice(DuplicateSettings { max_entries: 1, ..window }, 40 * 60 * SECOND) > once);
+    assert!(sent_twice(window, 40 * 60 * SECOND) > once);
+}

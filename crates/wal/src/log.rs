@@ -1,0 +1,382 @@
+//! The writing end of a log, in memory or on disk, and what it shares with its readers, its cursors and its thread.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{JoinHandle, Thread};
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+
+use crate::chain::compress;
+use crate::frame::frame_size;
+use crate::memory::Kept;
+use crate::reader::{RawReader, Reader};
+use crate::segment::Segment;
+use crate::space::Segments;
+use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Record};
+
+/// What the log itself needs for a record in memory.
+pub(crate) const OVERHEAD: usize = 256;
+
+/// The writing end of a log. Clones write to the same log. The last one that is dropped closes it, and waits until its thread has
+/// written what it has.
+pub struct Log<R> {
+    pub(crate) shared: Arc<Shared<R>>,
+    _end: Arc<End<R>>,
+}
+
+impl<R> Clone for Log<R> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), _end: Arc::clone(&self._end) }
+    }
+}
+
+impl<R> fmt::Debug for Log<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+/// Closes the log when nobody can append any more.
+struct End<R> {
+    shared: Arc<Shared<R>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<R> Drop for End<R> {
+    fn drop(&mut self) {
+        self.shared.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has ended the log already; whoever waits for it was told.
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(crate) struct Shared<R> {
+    state: Mutex<State<R>>,
+    /// Readers wait here for records.
+    pub(crate) readable: Condvar,
+    /// The thread waits here for work.
+    pub(crate) writable: Condvar,
+    pub(crate) clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Bytes of memory for records.
+    memory_limit: usize,
+    compression: Option<i32>,
+}
+
+pub(crate) struct State<R> {
+    /// Safe records that the reader has not taken.
+    pub(crate) unread: VecDeque<Entry<R>>,
+    /// Bytes that count against the limit.
+    pub(crate) memory: usize,
+    /// The last safe record.
+    pub(crate) last: Lsn,
+    pub(crate) receive_time: u64,
+    cursors: Vec<Lsn>,
+    /// Where cursors begin.
+    start: Lsn,
+    pub(crate) is_closed: bool,
+    /// Nothing more will be safe.
+    pub(crate) has_ended: bool,
+    pub(crate) failure: Option<Arc<str>>,
+    pub(crate) space: Space<R>,
+}
+
+pub(crate) enum Space<R> {
+    Memory(Kept),
+    Disk(Disk<R>),
+}
+
+pub(crate) struct Disk<R> {
+    /// What waits to be written.
+    pub(crate) queue: VecDeque<Pending<R>>,
+    pub(crate) segments: Segments,
+}
+
+/// A record that waits to be written.
+pub(crate) struct Pending<R> {
+    pub(crate) record: R,
+    /// Its memory.
+    pub(crate) size: usize,
+    /// Its payload as it is stored.
+    pub(crate) payload: Bytes,
+    pub(crate) is_compressed: bool,
+    pub(crate) told: oneshot::Sender<Result<Lsn, AppendError>>,
+}
+
+impl<R> Pending<R> {
+    /// Bytes that it takes on disk.
+    pub(crate) fn cost(&self) -> u64 {
+        frame_size(self.payload.len())
+    }
+}
+
+/// How a record was taken.
+enum Taken {
+    Safe(Lsn),
+    Waiting(oneshot::Receiver<Result<Lsn, AppendError>>),
+}
+
+impl<R> Shared<R> {
+    pub(crate) fn new(
+        space: Space<R>,
+        start: Lsn,
+        (last, receive_time): (Lsn, u64),
+        clock: Box<dyn Fn() -> u64 + Send + Sync>,
+        memory_limit: usize,
+        compression: Option<i32>,
+    ) -> Arc<Self> {
+        let state = State {
+            unread: VecDeque::new(),
+            memory: 0,
+            last,
+            receive_time,
+            cursors: Vec::new(),
+            start,
+            is_closed: false,
+            has_ended: false,
+            failure: None,
+            space,
+        };
+        let state = Mutex::new(state);
+        Arc::new(Self { state, readable: Condvar::new(), writable: Condvar::new(), clock, memory_limit, compression })
+    }
+
+    /// A panic while the lock was held leaves the state sound: every change under it is whole.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wait<'a>(&self, on: &Condvar, state: MutexGuard<'a, State<R>>) -> MutexGuard<'a, State<R>> {
+        on.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        // On disk the thread has yet to write what it has.
+        state.has_ended |= matches!(state.space, Space::Memory(_));
+        drop(state);
+        self.readable.notify_all();
+        self.writable.notify_all();
+    }
+
+    /// Ends the log for good: nothing that was not acknowledged yet will be.
+    pub(crate) fn fail(&self, why: &str) {
+        let mut state = self.lock();
+        let why = Arc::clone(state.failure.get_or_insert_with(|| why.into()));
+        (state.is_closed, state.has_ended) = (true, true);
+        let pending = match &mut state.space {
+            Space::Memory(_) => VecDeque::new(),
+            Space::Disk(disk) => std::mem::take(&mut disk.queue),
+        };
+        drop(state);
+        for pending in pending {
+            // Whoever asked may have gone.
+            let _ = pending.told.send(Err(AppendError::Failed(Arc::clone(&why))));
+        }
+        self.readable.notify_all();
+        self.writable.notify_all();
+    }
+}
+
+impl<R> State<R> {
+    /// The last segment in use for which `is_it` holds.
+    pub(crate) fn segment(&self, is_it: impl Fn(&Segment) -> bool) -> Option<Segment> {
+        match &self.space {
+            Space::Memory(_) => None,
+            Space::Disk(disk) => disk.segments.live.iter().rev().find(|segment| is_it(segment)).cloned(),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), AppendError> {
+        match &self.failure {
+            Some(why) => Err(AppendError::Failed(Arc::clone(why))),
+            None if self.is_closed => Err(AppendError::Closed),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<R: Record> Log<R> {
+    pub(crate) fn new(shared: Arc<Shared<R>>, thread: Option<JoinHandle<()>>) -> Self {
+        Self { _end: Arc::new(End { shared: Arc::clone(&shared), thread }), shared }
+    }
+
+    /// A log in memory that holds up to `max_size` bytes of records which not every cursor has passed. `clock` tells
+    /// nanoseconds since the Unix epoch.
+    pub fn in_memory(max_size: usize, clock: impl Fn() -> u64 + Send + Sync + 'static) -> (Self, Reader<R>) {
+        let shared = Shared::new(Space::Memory(Kept::default()), 0, (0, 0), Box::new(clock), max_size, None);
+        (Self::new(Arc::clone(&shared), None), Reader::new(shared, None))
+    }
+
+    /// Appends a record and returns when it is safe.
+    ///
+    /// If the future is dropped after its first poll, the record is appended all the same.
+    ///
+    /// # Errors
+    /// [`AppendError::Full`] while consumers are too far behind, [`AppendError::Closed`] after [`Log::close`]:
+    /// the record was not appended then. [`AppendError::Failed`] when the disk let the log down: the record may or may not be
+    /// found at the next start.
+    pub async fn append(&self, record: R) -> Result<Lsn, AppendError> {
+        match self.take(record)? {
+            Taken::Safe(lsn) => Ok(lsn),
+            Taken::Waiting(told) => told.await.unwrap_or(Err(AppendError::Closed)),
+        }
+    }
+
+    /// As [`Log::append`], for callers outside of any async runtime.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_blocking(&self, record: R) -> Result<Lsn, AppendError> {
+        match self.take(record)? {
+            Taken::Safe(lsn) => Ok(lsn),
+            Taken::Waiting(told) => wait_for(told).unwrap_or(Err(AppendError::Closed)),
+        }
+    }
+
+    fn take(&self, record: R) -> Result<Taken, AppendError> {
+        let size = record.size() + OVERHEAD;
+        let urgent = record.is_urgent();
+        let shared = &*self.shared;
+        let stored = {
+            let state = shared.lock();
+            state.check_open()?;
+            matches!(state.space, Space::Disk(_))
+        };
+        let (payload, is_compressed) = if stored { self.payload(&record) } else { (Bytes::new(), false) };
+
+        let mut state = shared.lock();
+        state.check_open()?;
+        // An empty log takes a record of any size: its size was limited where it came in.
+        if state.memory > 0 && state.memory + size > shared.memory_limit && !(urgent && stored) {
+            return Err(AppendError::Full);
+        }
+        let State { space, memory, unread, last, receive_time, .. } = &mut *state;
+        match space {
+            Space::Memory(kept) => {
+                *last += 1;
+                *receive_time = (*receive_time).max((shared.clock)());
+                let lsn = *last;
+                kept.add(size);
+                *memory += size;
+                unread.push_back(Entry { lsn, receive_time: *receive_time, record });
+                drop(state);
+                shared.readable.notify_all();
+                Ok(Taken::Safe(lsn))
+            }
+            Space::Disk(disk) => {
+                let (told, is_safe) = oneshot::channel();
+                let pending = Pending { record, size, payload, is_compressed, told };
+                disk.segments.promise(pending.cost(), urgent, &shared.clock)?;
+                *memory += size;
+                disk.queue.push_back(pending);
+                drop(state);
+                shared.writable.notify_one();
+                Ok(Taken::Waiting(is_safe))
+            }
+        }
+    }
+
+    /// The payload as it is stored. It is compressed here, by whoever appends, so that it costs the thread nothing, and
+    /// before it is admitted, so that its size on disk is known.
+    fn payload(&self, record: &R) -> (Bytes, bool) {
+        let payload = record.payload();
+        // What cannot be compressed is stored as it is.
+        match self.shared.compression.and_then(|level| compress(&payload, level).ok().flatten()) {
+            Some(compressed) => (compressed.into(), true),
+            None => (payload, false),
+        }
+    }
+
+    /// A consumer that wants to be waited for, at the place where the log's reader begins. Cursors are made before the first
+    /// record is appended.
+    pub fn cursor(&self) -> Cursor<R> {
+        let start = self.shared.lock().start;
+        self.cursor_at(start)
+    }
+
+    /// A consumer that wants to be waited for, and is done with every record up to `lsn`.
+    pub fn cursor_at(&self, lsn: Lsn) -> Cursor<R> {
+        let mut state = self.shared.lock();
+        state.cursors.push(lsn);
+        Cursor { number: state.cursors.len() - 1, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Reads records from disk, those behind `lsn`: for a consumer beside the reader, which has a cursor at or before `lsn`.
+    pub fn read_from(&self, lsn: Lsn) -> RawReader<R> {
+        RawReader::new(Arc::clone(&self.shared), lsn)
+    }
+
+    /// The last record that is safe. Right after the start: the last one that was found, and that the reader will give.
+    pub fn last(&self) -> Lsn {
+        self.shared.lock().last
+    }
+
+    /// Whether there is room for more requests: half of the log is kept for those that are on their way, so that no work is done
+    /// in vain for a record that is then refused.
+    pub fn has_room(&self) -> bool {
+        !self.fill().exceeds(50)
+    }
+
+    /// How full the log is.
+    pub fn fill(&self) -> Fill {
+        let shared = &*self.shared;
+        let state = shared.lock();
+        let memory = Level { used: state.memory as u64, max: shared.memory_limit as u64 };
+        let disk = match &state.space {
+            Space::Memory(_) => None,
+            Space::Disk(disk) => Some(Level { used: disk.segments.used(&shared.clock), max: disk.segments.capacity() }),
+        };
+        Fill { memory, disk }
+    }
+
+    /// Why the log has ended, if it did not end well. Nothing can be appended any more, and the process should end.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.shared.lock().failure.clone()
+    }
+
+    /// Takes no more records. The reader gives what is there and then ends.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+}
+
+impl<R> Cursor<R> {
+    /// The consumer is done with every record up to `lsn`, durably: the log will not have them again.
+    pub fn advance(&self, lsn: Lsn) {
+        let mut state = self.shared.lock();
+        let State { cursors, space, memory, last, .. } = &mut *state;
+        if let Some(passed) = cursors.get_mut(self.number) {
+            *passed = lsn.min(*last).max(*passed);
+        }
+        let slowest = cursors.iter().copied().min().unwrap_or(0);
+        match space {
+            Space::Memory(kept) => *memory -= kept.release(slowest),
+            Space::Disk(disk) => disk.segments.release(slowest),
+        }
+    }
+}
+
+/// Blocks the thread until the answer is there. `None` if nobody is left to give one.
+fn wait_for<T>(receiver: oneshot::Receiver<T>) -> Option<T> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut receiver = pin!(receiver);
+    loop {
+        if let Poll::Ready(answer) = receiver.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return answer.ok();
+        }
+        std::thread::park();
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the whole: on a simulated file system that loses, tears and reorders, and on the real one.
+
+mod checkpoint;
+mod crash;
+mod damage;
+mod harness;
+mod in_memory;
+mod model;
+mod real;
+mod refusal;
+mod sim;

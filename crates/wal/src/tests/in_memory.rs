@@ -1,0 +1,86 @@
+//! A log in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use crate::log::OVERHEAD;
+use crate::{AppendError, Log, Lsn, Record};
+
+struct Blob(usize);
+
+impl Record for Blob {
+    fn kind(&self) -> u8 {
+        0
+    }
+    fn payload(&self) -> Bytes {
+        Bytes::from(vec![0; self.0])
+    }
+    fn size(&self) -> usize {
+        self.0
+    }
+}
+
+// A reader sees every record once, in order, and then the end; nothing is appended after the close.
+#[test]
+fn reads_in_order_until_closed() {
+    let (log, mut reader) = Log::in_memory(1 << 20, || 7);
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let log = log.clone();
+            std::thread::spawn(move || (0..100).for_each(|size| assert!(log.append_blocking(Blob(size)).is_ok())))
+        })
+        .collect();
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    log.close();
+    assert_eq!(log.append_blocking(Blob(1)), Err(AppendError::Closed));
+    let lsns: Vec<Lsn> = std::iter::from_fn(|| reader.next()).map(|entry| entry.lsn).collect();
+    assert_eq!(lsns, (1..=400).collect::<Vec<_>>());
+}
+
+// Receive time never goes back, whatever the clock does.
+#[test]
+fn receive_time_never_goes_back() {
+    let clock = Arc::new(AtomicU64::new(10));
+    let told = Arc::clone(&clock);
+    let (log, mut reader) = Log::in_memory(1 << 20, move || told.load(Ordering::Relaxed));
+    for time in [10, 12, 3, 13] {
+        clock.store(time, Ordering::Relaxed);
+        log.append_blocking(Blob(0)).unwrap();
+    }
+    log.close();
+    assert_eq!(std::iter::from_fn(|| reader.next()).map(|e| e.receive_time).collect::<Vec<_>>(), [10, 12, 12, 13]);
+}
+
+// A full log refuses; it has room again when the slowest cursor has passed, and not before.
+#[test]
+fn full_until_the_slowest_cursor_has_passed() {
+    let (log, _reader) = Log::in_memory(2 * (100 + OVERHEAD), || 0);
+    let (fast, slow) = (log.cursor(), log.cursor());
+    log.append_blocking(Blob(100)).unwrap();
+    log.append_blocking(Blob(100)).unwrap();
+    assert_eq!(log.append_blocking(Blob(100)), Err(AppendError::Full));
+    fast.advance(2);
+    assert_eq!(log.append_blocking(Blob(100)), Err(AppendError::Full));
+    slow.advance(1);
+    assert_eq!(log.append_blocking(Blob(100)), Ok(3));
+}
+
+proptest! {
+    // What counts against the size is exactly what some cursor has not passed.
+    #[test]
+    fn size_is_what_is_not_passed(sizes in proptest::collection::vec(0_usize..1000, 1..50), passed in 0_u64..60) {
+        let (log, _reader) = Log::in_memory(usize::MAX, || 0);
+        let cursor = log.cursor();
+        for &size in &sizes {
+            log.append_blocking(Blob(size)).unwrap();
+        }
+        cursor.advance(passed);
+        let kept: usize = sizes.iter().skip(passed as usize).map(|size| size + OVERHEAD).sum();
+        prop_assert_eq!(log.fill().memory.used, kept as u64);
+    }
+}

@@ -1,0 +1,302 @@
+//! What a log refuses, and what ends it.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::harness::{Blob, DIRECTORY, restore, settings};
+use super::sim::{Crash, SimFs};
+use crate::log::Log;
+use crate::open::open;
+use crate::reader::Reader;
+use crate::writer::{Step, Writer};
+use crate::{AppendError, Directory, OpenError, ReadError, Record, Settings, Start};
+
+type Opened<R> = (Log<R>, Reader<R>, Writer<R>);
+
+fn open_at(fs: &SimFs, settings: &Settings, clock: &Arc<AtomicU64>) -> Result<Opened<Blob>, OpenError> {
+    let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY)?;
+    let clock = Arc::clone(clock);
+    let clock = Box::new(move || clock.load(Ordering::Relaxed));
+    let (shared, reader, writer) = open(&directory, settings, Start::default(), clock, Box::new(restore))?;
+    Ok((Log::new(shared, None), reader, writer))
+}
+
+fn blob(size: usize) -> Blob {
+    Blob(Bytes::from(vec![7; size]))
+}
+
+/// Takes a record; the thread's step is still to come.
+fn queue<R: Record>(
+    log: &Log<R>,
+    record: R,
+) -> Result<impl FnMut() -> Option<Result<u64, AppendError>> + use<R>, AppendError> {
+    let log = log.clone();
+    let mut append = Box::pin(async move { log.append(record).await });
+    let mut poll = move || match pin!(&mut append).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => None,
+        Poll::Ready(answer) => Some(answer),
+    };
+    match poll() {
+        Some(Err(error)) => Err(error),
+        Some(Ok(_)) => panic!("nothing is safe before the thread's step"),
+        None => Ok(poll),
+    }
+}
+
+// An error of any call of a group ends the log for good: what waits and what comes is refused with the reason, the reader gives
+// what was safe and ends, and nothing is acknowledged even when the disk works again. The next start finds what was safe.
+#[test]
+fn any_error_ends_it() {
+    for call in ["write", "sync"] {
+        let (fs, clock) = (SimFs::default(), Arc::default());
+        let (log, mut reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+        let mut safe = queue(&log, blob(10)).unwrap();
+        writer.step();
+        assert_eq!(safe(), Some(Ok(1)));
+
+        fs.set_fault(move |what, _| (what == call).then(|| io::Error::from_raw_os_error(5)));
+        let mut first = queue(&log, blob(20)).unwrap();
+        let mut second = queue(&log, blob(30)).unwrap();
+        assert_eq!(writer.step(), Step::Ended);
+        fs.clear_fault();
+        for pending in [&mut first, &mut second] {
+            let Some(Err(AppendError::Failed(why))) = pending() else { panic!("acknowledged") };
+            assert!(why.contains("segment-00000.wal") && why.contains("os error 5"), "{why}");
+        }
+        assert!(matches!(queue(&log, blob(1)).err(), Some(AppendError::Failed(_))));
+        assert_eq!(writer.step(), Step::Ended);
+        assert!(log.failure().is_some());
+        assert_eq!(reader.next().unwrap().lsn, 1);
+        assert!(reader.next().is_none());
+        drop((log, reader, writer));
+
+        fs.crash(Crash::LoseAll);
+        let (log, mut reader, _writer) = open_at(&fs, &settings(), &clock).unwrap();
+        assert_eq!((log.last(), reader.next().unwrap().record), (1, blob(10)));
+    }
+}
+
+// A disk that is full while a new file is made makes the log full, not broken; it goes on when there is room again. What was
+// acknowledged is safe all the while.
+#[test]
+fn full_disk_is_a_full_log() {
+    let (fs, clock) = (SimFs::default(), Arc::new(AtomicU64::new(0)));
+    let (log, _reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+    fs.set_capacity(Some(fs.size() + 3_000));
+    let mut lsn = 0;
+    let refused = loop {
+        let Ok(mut append) = queue(&log, blob(1_000)) else { panic!("the log itself is not full") };
+        writer.step();
+        match append() {
+            Some(Ok(_)) => lsn += 1,
+            other => break other,
+        }
+    };
+    assert_eq!((refused, log.failure()), (Some(Err(AppendError::Full)), None));
+    // It does not try again with every request, ...
+    let calls = fs.calls();
+    assert!(matches!(queue(&log, blob(1_000)).err(), Some(AppendError::Full)));
+    assert_eq!(calls, fs.calls());
+    // ... but later.
+    fs.set_capacity(None);
+    clock.fetch_add(5_000_000_000, Ordering::Relaxed);
+    let mut append = queue(&log, blob(1_000)).unwrap();
+    writer.step();
+    assert_eq!(append(), Some(Ok(lsn + 1)));
+}
+
+// A log at its size refuses at once; records that help to empty it are still taken; after the cursor has passed it goes on, in the
+// same files.
+#[test]
+fn full_until_passed() {
+    struct Urgent(Blob);
+    impl Record for Urgent {
+        fn kind(&self) -> u8 {
+            self.0.kind()
+        }
+        fn payload(&self) -> Bytes {
+            self.0.payload()
+        }
+        fn size(&self) -> usize {
+            self.0.size()
+        }
+        fn is_urgent(&self) -> bool {
+            self.0.0.len() == 10
+        }
+    }
+    let fs = SimFs::default();
+    let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
+    let restore = |kind, payload| restore(kind, payload).map(Urgent);
+    let (shared, _reader, mut writer) =
+        open(&directory, &settings(), Start::default(), Box::new(|| 0), Box::new(restore)).unwrap();
+    let log = Log::new(shared, None);
+    let cursor = log.cursor();
+    let mut last = 0;
+    for _ in 0..3 {
+        while queue(&log, Urgent(blob(900))).is_ok() {
+            writer.step();
+            last += 1;
+        }
+        let fill = log.fill();
+        assert!(fill.exceeds(80) && !log.has_room(), "{fill:?}");
+        assert!(matches!(queue(&log, Urgent(blob(900))).err(), Some(AppendError::Full)));
+        assert!(queue(&log, Urgent(blob(10))).is_ok());
+        writer.step();
+        last += 1;
+        assert!(fs.size() <= 48 << 10);
+        cursor.advance(last);
+        assert!(log.has_room(), "{:?}", log.fill());
+    }
+    assert!(last > 60);
+}
+
+// A record that never fits is told from one that does not fit now: its client must not send it again and again.
+#[test]
+fn too_large_is_not_full() {
+    let (log, _reader, _writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    assert!(matches!(queue(&log, blob(40_000)).err(), Some(AppendError::TooLarge { .. })));
+}
+
+// Records in memory count until the reader takes them; a reader that does not keep up makes the log full.
+#[test]
+fn memory_is_limited() {
+    let settings = Settings { memory_limit: 3_000, ..settings() };
+    let (log, mut reader, mut writer) = open_at(&SimFs::default(), &settings, &Arc::default()).unwrap();
+    drop(queue(&log, blob(1_000)).unwrap());
+    drop(queue(&log, blob(1_000)).unwrap());
+    assert!(matches!(queue(&log, blob(1_000)).err(), Some(AppendError::Full)));
+    writer.step();
+    assert!(matches!(queue(&log, blob(1_000)).err(), Some(AppendError::Full)));
+    reader.next().unwrap();
+    assert!(queue(&log, blob(1_000)).is_ok());
+}
+
+// A request whose client has gone is in the log all the same: it may be told so later, and its retry is then a duplicate.
+#[test]
+fn cancelled_append_is_appended() {
+    let (log, mut reader, mut writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    drop(queue(&log, blob(5)).unwrap());
+    writer.step();
+    assert_eq!(reader.next().unwrap().record, blob(5));
+}
+
+// Nothing is given to a reader before it is durable, nor acknowledged.
+#[test]
+fn nothing_before_it_is_durable() {
+    let fs = SimFs::default();
+    let (log, mut reader, mut writer) = open_at(&fs, &settings(), &Arc::default()).unwrap();
+    let mut append = queue(&log, blob(5)).unwrap();
+    assert_eq!((append(), log.last()), (None, 0));
+    assert!(log.read_from(0).try_next().unwrap().is_none());
+    log.close();
+    writer.step();
+    assert_eq!(append(), Some(Ok(1)));
+    assert_eq!(writer.step(), Step::Ended);
+    assert_eq!((reader.next().unwrap().lsn, reader.next().is_none()), (1, true));
+    assert!(matches!(queue(&log, blob(5)).err(), Some(AppendError::Closed)));
+}
+
+// A record that cannot be restored ends the log with a reason that names it.
+#[test]
+fn what_cannot_be_restored_ends_it() {
+    let (fs, clock) = (SimFs::default(), Arc::default());
+    let (log, reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+    drop(queue(&log, blob(5)).unwrap());
+    writer.step();
+    drop((log, reader, writer));
+    let directory = Directory::open_on(Arc::new(fs), DIRECTORY).unwrap();
+    let refuse = Box::new(|_, _| Err::<Blob, _>("too new".to_owned()));
+    let (shared, mut reader, mut writer) =
+        open(&directory, &settings(), Start::default(), Box::new(|| 0), refuse).unwrap();
+    let log = Log::new(shared, None);
+    assert!(reader.next().is_none());
+    assert_eq!(log.failure().as_deref(), Some("record 1 of the log cannot be restored: too new"));
+    assert_eq!(writer.step(), Step::Ended);
+}
+
+// Whoever reads without a cursor is told when the log has forgotten the record, and does not get another one.
+#[test]
+fn passed_records_are_not_mistaken() {
+    let (log, _reader, mut writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    let cursor = log.cursor();
+    let mut behind = log.read_from(0);
+    for lsn in 1..40 {
+        drop(queue(&log, blob(1_500)).unwrap());
+        writer.step();
+        if lsn == 1 {
+            assert_eq!(behind.next().unwrap().unwrap().lsn, 1);
+        }
+        cursor.advance(lsn - 1);
+    }
+    assert!(matches!(behind.next(), Err(ReadError::Passed(2))));
+    assert!(matches!(log.read_from(0).try_next(), Err(ReadError::Passed(1))));
+    assert_eq!(log.read_from(38).try_next().unwrap().unwrap().lsn, 39);
+}
+
+// The clock may be set back, also between two processes: receive time stays.
+#[test]
+fn time_never_goes_back() {
+    let (fs, clock) = (SimFs::default(), Arc::new(AtomicU64::new(0)));
+    let mut times = Vec::new();
+    for time in [100, 50, 120, 3] {
+        clock.store(time, Ordering::Relaxed);
+        let (log, mut reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+        drop(queue(&log, blob(2_000)).unwrap());
+        writer.step();
+        log.close();
+        writer.step();
+        times = std::iter::from_fn(|| reader.next()).map(|entry| entry.receive_time).collect();
+    }
+    assert_eq!(times, [100, 100, 120, 120]);
+}
+
+// A checkpoint of another log, or a log that lost its files, is refused: going on would give places in the log away twice.
+#[test]
+fn log_shorter_than_its_checkpoint_is_refused() {
+    let fs = SimFs::default();
+    let directory = Directory::open_on(Arc::new(fs), DIRECTORY).unwrap();
+    let opened = open::<Blob>(&directory, &settings(), Start::at(7), Box::new(|| 0), Box::new(restore));
+    assert!(matches!(opened.err(), Some(OpenError::Incomplete { needed: 7, .. })));
+    drop(open::<Blob>(&directory, &settings(), Start::default(), Box::new(|| 0), Box::new(restore)).unwrap());
+    let opened = open::<Blob>(&directory, &settings(), Start::at(7), Box::new(|| 0), Box::new(restore));
+    assert!(matches!(opened.err(), Some(OpenError::Damaged { lsn: 1, .. })));
+}
+
+// A smaller log, and segments of another size, come into force as the old ones are passed.
+#[test]
+fn sizes_may_change() {
+    let fs = SimFs::default();
+    let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
+    let mut last = 0;
+    for (max_size, segment_size) in
+        [(64 << 10, 8 << 10), (48 << 10, 12 << 10), (96 << 10, 8 << 10), (32 << 10, 8 << 10)]
+    {
+        let settings = Settings { max_size, segment_size: Some(segment_size), ..settings() };
+        let start = Start::at(last);
+        let (shared, _reader, mut writer) =
+            open::<Blob>(&directory, &settings, start, Box::new(|| 0), Box::new(restore)).unwrap();
+        let log = Log::new(shared, None);
+        let cursor = log.cursor();
+        for _ in 0..60 {
+            let mut append = queue(&log, blob(1_100)).unwrap();
+            writer.step();
+            last += 1;
+            assert_eq!(append(), Some(Ok(last)));
+            cursor.advance(last);
+        }
+        assert!(fs.size() as u64 <= max_size, "{} of {max_size}", fs.size());
+    }
+}
+
+// Settings that make no sense are refused with what is needed.
+#[test]
+fn too_small_is_refused() {
+    let settings = Settings { max_size: 20_000, ..settings() };
+    let error = open_at(&SimFs::default(), &settings, &Arc::default()).err().unwrap();
+    assert_eq!(error.to_string(), "the log needs 32768 bytes at least, not 20000");
+}
