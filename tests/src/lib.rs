@@ -11,6 +11,7 @@ mod eventually;
 mod python;
 mod raw;
 mod spanmill;
+mod tls;
 mod totals;
 
 pub use backend::{Backend, Received};
@@ -19,7 +20,8 @@ pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use eventually::{PATIENCE, eventually};
 pub use python::Python;
-pub use raw::{Answer, get, grpc_call, grpc_frame, post};
+pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
-pub use totals::archive::{Row, rows};
+pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection};
+pub use totals::archive::{Row, archived_texts, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
@@ -39,7 +40,12 @@ impl Answer {
 
 /// `GET path`.
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
-    request(address, Method::GET, path, &[], Bytes::new(), false).await.expect("an answer")
+    get_with(address, path, &[]).await
+}
+
+/// `GET path` with headers.
+pub async fn get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
+    request(address, Method::GET, path, headers, Bytes::new(), false).await.expect("an answer")
 }
 
 /// `POST path` over HTTP/1.1.
@@ -78,8 +84,13 @@ pub(crate) async fn request(
         request = request.header(*name, *value);
     }
     let response = client.request(request.body(Full::new(body)).expect("a request")).await?;
+    Ok(read_answer(response).await.expect("the whole answer"))
+}
+
+/// Reads an answer to its end.
+pub(crate) async fn read_answer(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
     let (parts, body) = response.into_parts();
-    let collected = body.collect().await.expect("the whole answer");
+    let collected = body.collect().await?;
     let mut headers = parts.headers;
     headers.extend(collected.trailers().cloned().unwrap_or_default());
     Ok(Answer { status: parts.status, headers, body: collected.to_bytes() })

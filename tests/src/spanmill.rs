@@ -27,11 +27,29 @@ pub struct Setup {
     pub wal: bool,
     /// `archive.max_age`.
     pub archive_age: &'static str,
+    /// More of `receivers.otlp`, a key a line.
+    pub receiver: &'static str,
+    /// More of `derive`, as in a flow mapping.
+    pub derive: &'static str,
+    /// More of `admin`, as in a flow mapping.
+    pub admin: &'static str,
+    /// `RUST_LOG`.
+    pub log: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { destinations: Vec::new(), interval: "1h", max_request_size: "64MiB", wal: false, archive_age: "5m" }
+        Self {
+            destinations: Vec::new(),
+            interval: "1h",
+            max_request_size: "64MiB",
+            receiver: "",
+            derive: "",
+            admin: "",
+            log: "info",
+            wal: false,
+            archive_age: "5m",
+        }
     }
 }
 
@@ -63,22 +81,22 @@ impl Setup {
 
     fn yaml(&self, directory: &Path) -> String {
         let directory = directory.display();
-        let limit = self.max_request_size;
+        let Self { interval, max_request_size: limit, derive, admin, wal, archive_age, .. } = self;
+        let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
             "receivers:
   otlp:
     protocols:
       grpc: {{ endpoint: 127.0.0.1:0, max_recv_msg_size: {limit} }}
       http: {{ endpoint: 127.0.0.1:0, max_request_body_size: {limit} }}
-storage: {{ directory: {directory}/data, wal: {{ enabled: {}, max_size: 256MiB }} }}
-archive: {{ directory: {directory}/archive, max_age: {} }}
-admin: {{ endpoint: 127.0.0.1:0 }}
-metrics: {{ interval: {} }}
-derive: {{ settle_wait: 2s }}
+{receiver}storage: {{ directory: {directory}/data, wal: {{ enabled: {wal}, max_size: 256MiB }} }}
+archive: {{ directory: {directory}/archive, max_age: {archive_age} }}
+admin: {{ endpoint: 127.0.0.1:0, {admin} }}
+metrics: {{ interval: {interval} }}
+derive: {{ settle_wait: 2s, {derive} }}
 exporters:
   prometheus: {{ endpoint: 127.0.0.1:0 }}
-",
-            self.wal, self.archive_age, self.interval,
+"
         );
         for (number, destination) in self.destinations.iter().enumerate() {
             let Destination { address, protocol, temporality, compression } = destination;
@@ -142,7 +160,7 @@ impl Spanmill {
         let config = directory.path().join("spanmill.yaml");
         std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
         let mut command = command();
-        command.arg("--config").arg(&config).current_dir(directory.path());
+        command.arg("--config").arg(&config).current_dir(directory.path()).env("RUST_LOG", setup.log);
         let mut process = Process(command.spawn().expect("spanmill starts"));
 
         let stderr = process.0.stderr.take().expect("a pipe");
@@ -160,6 +178,11 @@ impl Spanmill {
         };
         let addresses = Addresses::parse(&line).unwrap_or_else(|| panic!("no addresses in {line:?}"));
         Self { addresses, process, stderr: Some(stderr), directory }
+    }
+
+    /// Its directory: where it was started, and where relative paths of its configuration begin.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Sends SIGTERM.

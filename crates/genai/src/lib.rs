@@ -2,6 +2,7 @@
 //!
 //! - [`Deriver`] walks a request once and gives one [`SpanFacts`] a span, and the [`Evaluation`]s in it; [`Deriver::explain`] tells
 //!   where each fact was read.
+//! - [`Redactor`] takes prompts and completions out of a request, before anybody else sees it.
 //! - [`dialects`] is the table of attribute dialects: data, one file a dialect. To add one, read its documentation.
 //! - [`Role`] says whether a span is a call to a model; only calls are counted.
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
@@ -17,6 +18,7 @@ pub mod price;
 
 mod answer;
 mod coerce;
+mod content;
 mod cost;
 mod derive;
 mod error;
@@ -29,6 +31,7 @@ mod model;
 mod money;
 mod operation;
 mod provider;
+mod redact;
 mod role;
 mod tier;
 mod usage;
@@ -38,5 +41,6 @@ pub use error::{ErrorClass, ErrorFacts};
 pub use evaluation::{Evaluation, ToldBy};
 pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, called_at, duration_of, time_of};
 pub use money::Money;
+pub use redact::Redactor;
 pub use role::Role;
 pub use usage::{Inconsistency, TokenClasses, Usage};

@@ -72,10 +72,14 @@ async fn answer<I: Ingest>(intake: &Intake<I>, limits: Limits, request: Request)
     let signal = signal_of(request.uri().path());
     let ongoing = intake.metrics.begin(signal, TRANSPORT);
     let is_grpc = request.method() == Method::POST && is_grpc_content_type(request.headers());
-    let result = match (is_grpc, signal) {
-        (false, _) => Err(not_grpc(&request)),
-        (true, None) => Err(Refusal::UnknownPath("the Export method of TraceService, MetricsService and LogsService")),
-        (true, Some(signal)) => export(intake, limits, signal, request, |bytes| ongoing.received(bytes)).await,
+    let is_known = intake.credentials.check(request.headers()).await;
+    let result = match (is_known, is_grpc, signal) {
+        (Err(refusal), ..) => Err(refusal),
+        (Ok(()), false, _) => Err(not_grpc(&request)),
+        (Ok(()), true, None) => {
+            Err(Refusal::UnknownPath("the Export method of TraceService, MetricsService and LogsService"))
+        }
+        (Ok(()), true, Some(signal)) => export(intake, limits, signal, request, |bytes| ongoing.received(bytes)).await,
     };
     ongoing.end(&result);
     match result {

@@ -57,6 +57,10 @@ where
         let Ok(data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() else {
             continue;
         };
+        if gather.as_slice().is_empty() {
+            let declared = Header::read(&data, limit)?.map_or(1, |header| header.frame_len);
+            hold.wait_for_room(declared.max(data.len())).await;
+        }
         gather.push(data, hold)?;
         if header.is_none() {
             header = Header::read(gather.as_slice(), limit)?;

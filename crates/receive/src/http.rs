@@ -5,14 +5,20 @@ use crate::intake::{Format, Intake, Received};
 use crate::server::Limits;
 use crate::{Ingest, Refusal, Signal};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use http::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use std::time::Duration;
 
 const TRANSPORT: &str = "http";
+/// How long what a caller without credentials sends is thrown away: enough for a client that has only a wrong token, and too
+/// short to hold up a shutdown.
+const STRANGERS_DRAIN: Duration = Duration::from_secs(2);
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -68,7 +74,11 @@ pub(crate) async fn answer<I: Ingest>(
     let (parts, mut body) = request.into_parts();
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == parts.uri.path());
     let ongoing = intake.metrics.begin(signal, TRANSPORT);
-    let result = match Head::read(&parts, signal, limits) {
+    let head = match intake.credentials.check(&parts.headers).await {
+        Ok(()) => Head::read(&parts, signal, limits),
+        Err(refusal) => Err(refusal),
+    };
+    let result = match head {
         Ok(head) => export(intake, limits, head, &mut body, |bytes| ongoing.received(bytes)).await,
         Err(refusal) => Err(refusal),
     };
@@ -78,7 +88,11 @@ pub(crate) async fn answer<I: Ingest>(
         Ok(()) => success(format),
         Err(refusal) => {
             if !body.is_end_stream() && must_be_drained(&parts, &refusal) {
-                tokio::spawn(drain(body, limits));
+                let patience = match refusal {
+                    Refusal::Unauthenticated { .. } => STRANGERS_DRAIN.min(limits.body_read_timeout),
+                    _ => limits.body_read_timeout,
+                };
+                tokio::spawn(drain(body, limits.max_request_size, patience));
             }
             refused(&refusal, format)
         }
@@ -96,6 +110,7 @@ async fn export<I: Ingest>(
     let reading = async {
         let mut gather = Gather::new(limits.max_request_size, 0);
         gather.expect(head.content_length.unwrap_or(limits.max_request_size));
+        hold.wait_for_room(head.content_length.unwrap_or(1)).await;
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() {
                 gather.push(data, &mut hold)?;
@@ -120,18 +135,18 @@ fn must_be_drained(parts: &Parts, refusal: &Refusal) -> bool {
     is_http1 && !waits && !matches!(refusal, Refusal::TooSlow(_) | Refusal::Interrupted)
 }
 
-/// Discards up to four request sizes, for no longer than a body may take. Nothing is kept; it costs only the network.
-async fn drain(mut body: Incoming, limits: Limits) {
+/// Discards up to four request sizes, for no longer than `patience`. Nothing is kept; it costs only the network.
+async fn drain(mut body: Incoming, max_request_size: usize, patience: Duration) {
     let discarding = async {
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await {
             discarded += frame.data_ref().map_or(0, Bytes::len);
-            if discarded > limits.max_request_size.saturating_mul(4) {
+            if discarded > max_request_size.saturating_mul(4) {
                 return;
             }
         }
     };
-    if tokio::time::timeout(limits.body_read_timeout, discarding).await.is_err() {
+    if tokio::time::timeout(patience, discarding).await.is_err() {
         tracing::debug!("rest of a refused request did not arrive in time");
     }
 }
@@ -147,7 +162,7 @@ fn success(format: Format) -> Response {
     response
 }
 
-fn refused(refusal: &Refusal, format: Format) -> Response {
+pub(crate) fn refused(refusal: &Refusal, format: Format) -> Response {
     let (content_type, body) = match format {
         Format::Protobuf => (PROTOBUF, refusal.protobuf_body()),
         Format::Json => (JSON, refusal.json_body()),
@@ -162,6 +177,10 @@ fn refused(refusal: &Refusal, format: Format) -> Response {
         }
         Refusal::UnsupportedEncoding(_) => {
             response_headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(headers::ACCEPTED));
+        }
+        Refusal::Unauthenticated { scheme } => {
+            let challenge = HeaderValue::from_str(&format!("{scheme} realm=\"spanmill\""));
+            response_headers.extend(challenge.ok().map(|challenge| (WWW_AUTHENTICATE, challenge)));
         }
         _ => {}
     }

@@ -4,16 +4,18 @@ use crate::headers::Compression;
 use crate::inflate::inflate;
 use crate::json::Converter;
 use crate::metrics::Metrics;
-use crate::{Budget, Ingest, Refusal, Request, Signal};
+use crate::{Budget, Credentials, Ingest, Refusal, Request, Signal};
 use bytes::Bytes;
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 
-/// The shared middle of the receivers: one budget, one set of metrics, one [`Ingest`] behind it.
+/// The shared middle of the receivers: who may call, one budget, one set of metrics, one [`Ingest`] behind
+/// it.
 #[derive(Debug)]
 pub struct Intake<I> {
     ingest: Arc<I>,
     converter: Converter,
+    pub(crate) credentials: Credentials,
     pub(crate) budget: Budget,
     pub(crate) metrics: Metrics,
 }
@@ -24,6 +26,7 @@ impl<I> Clone for Intake<I> {
         Intake {
             ingest: Arc::clone(&self.ingest),
             converter: self.converter.clone(),
+            credentials: self.credentials.clone(),
             budget: self.budget.clone(),
             metrics: self.metrics.clone(),
         }
@@ -51,7 +54,13 @@ impl<I: Ingest> Intake<I> {
     /// An intake in front of `ingest`; `meter` takes its telemetry.
     pub fn new(ingest: Arc<I>, budget: Budget, meter: &Meter) -> Self {
         let metrics = Metrics::new(meter, &budget);
-        Intake { ingest, converter: Converter::new(), budget, metrics }
+        Intake { ingest, converter: Converter::new(), credentials: Credentials::default(), budget, metrics }
+    }
+
+    /// The same for callers who show these credentials. The health service of the gRPC server is for everybody: it tells
+    /// nothing but whether the server serves, and orchestrators that ask it have no credentials.
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Intake { credentials, ..self }
     }
 
     /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through.
@@ -70,18 +79,25 @@ impl<I: Ingest> Intake<I> {
             Format::Protobuf => plain,
             Format::Json => {
                 let protobuf = self.converter.convert(signal, plain).await?;
-                if protobuf.len() > limit {
-                    return Err(Refusal::TooLarge { limit });
-                }
-                // the text is gone by now
-                hold.grow(protobuf.len())?;
-                hold.shrink_to(protobuf.len());
-                Bytes::from(protobuf)
+                replaced(protobuf.into(), limit, &mut hold)?
             }
+        };
+        let body = match self.ingest.rewrite(signal, &body)? {
+            Some(rewritten) => replaced(rewritten, limit, &mut hold)?,
+            None => body,
         };
         if body.is_empty() {
             return Ok(());
         }
         self.ingest.ingest(Request { signal, body: hold.attach(body) }).await
     }
+}
+
+/// A body in the place of another, which is gone by now.
+fn replaced(body: Bytes, limit: usize, hold: &mut Hold) -> Result<Bytes, Refusal> {
+    if body.len() > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    hold.resize(body.len())?;
+    Ok(body)
 }

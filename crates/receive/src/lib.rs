@@ -1,10 +1,12 @@
 //! The way in: OTLP servers over gRPC and HTTP, their limits, and the replay of files.
 //!
-//! - [`GrpcServer`] and [`HttpServer`] serve a bound listener until they are told to stop.
+//! - [`GrpcServer`] and [`HttpServer`] serve a bound listener until they are told to stop; [`serve_http`] does the same for any
+//!   other HTTP service, under the same limits.
 //! - [`Intake`] is what both hand a request to: it inflates, turns JSON into protobuf, counts, and calls [`Ingest`].
 //! - [`Request`] is what comes out: a signal and its inflated protobuf body. [`Ingest`] decides when it is acknowledged.
 //! - [`Refusal`] is every reason for a "no"; one table ([`Refusal::grpc_code`], [`Refusal::http_status`]) says how it reads
 //!   on the wire.
+//! - [`Credentials`] says who may call, [`Tls`] how connections are encrypted.
 //! - [`Budget`] bounds the bytes of all requests held at once; [`Limits`] bounds one request and one server.
 //! - [`Replay`] yields the requests stored in files.
 //!
@@ -12,7 +14,9 @@
 //! [`Ingest::ingest`] has.
 
 mod accept;
+mod basic;
 mod budget;
+mod credentials;
 mod gather;
 mod grpc;
 mod grpc_frame;
@@ -23,13 +27,18 @@ mod intake;
 mod json;
 mod metrics;
 mod refusal;
+mod reload;
 mod replay;
 mod request;
 mod server;
+mod tls;
 
 pub use budget::Budget;
+pub use credentials::Credentials;
 pub use intake::Intake;
 pub use refusal::Refusal;
+pub use reload::FileError;
 pub use replay::{Entry, Place, Replay, ReplayError};
 pub use request::{Ingest, Request, Signal};
-pub use server::{GrpcServer, Health, HttpServer, Limits, ServeError};
+pub use server::{GrpcServer, Health, HttpServer, Limits, ServeError, serve_http};
+pub use tls::{Tls, TlsFiles};

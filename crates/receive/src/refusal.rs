@@ -2,7 +2,10 @@
 //!
 //! Clients retry UNAVAILABLE and 503 and drop the batch on everything else used here (OTLP specification, "Failures"). So
 //! whatever passes with time must be UNAVAILABLE and 503 - never 408, 500 or 507 - and whatever would fail again must not.
+use crate::intake::Format;
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::Full;
 use std::time::Duration;
 use tonic::Code;
 use tonic_types::{ErrorDetails, StatusExt};
@@ -32,6 +35,12 @@ pub enum Refusal {
         found: String,
         /// What is accepted.
         expected: &'static str,
+    },
+    /// Credentials are missing or wrong. Clients drop the batch: their owner must act.
+    #[error("credentials are missing or wrong: send them as \"Authorization: {scheme} ...\"")]
+    Unauthenticated {
+        /// The authentication scheme that is asked for.
+        scheme: &'static str,
     },
     /// No such path or gRPC method.
     #[error("unknown path: OTLP is served at {0}")]
@@ -69,6 +78,7 @@ impl Refusal {
             Refusal::UnsupportedContentType { .. } => {
                 ("unsupported_content_type", Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
+            Refusal::Unauthenticated { .. } => ("unauthenticated", Code::Unauthenticated, StatusCode::UNAUTHORIZED),
             Refusal::UnknownPath(_) => ("unknown_path", Code::Unimplemented, StatusCode::NOT_FOUND),
             Refusal::MethodNotAllowed => ("method_not_allowed", Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED),
             Refusal::Busy { .. } => ("busy", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
@@ -108,6 +118,11 @@ impl Refusal {
             Refusal::Malformed(reason) => Some(ErrorDetails::with_bad_request_violation("body", reason)),
             _ => None,
         }
+    }
+
+    /// The HTTP response with all its headers, its status as JSON.
+    pub fn json_response(&self) -> http::Response<Full<Bytes>> {
+        crate::http::refused(self, Format::Json)
     }
 
     /// The status of a gRPC response.

@@ -59,6 +59,15 @@ pub struct Request {
 
 /// What stands behind the receivers.
 pub trait Ingest: Send + Sync + 'static {
+    /// Another body that is to stand for the one that was sent, from here on; `None` leaves it. What was sent is gone then, and
+    /// the budget holds the new one.
+    ///
+    /// # Errors
+    /// The body cannot be read.
+    fn rewrite(&self, _signal: Signal, _body: &Bytes) -> Result<Option<Bytes>, Refusal> {
+        Ok(None)
+    }
+
     /// Resolves when the request may be acknowledged, or with the reason why it is refused.
     ///
     /// The future is dropped when the client goes away or its deadline passes; the client will send the request again, so

@@ -1,12 +1,16 @@
 //! The two servers: settings, connections, shutdown.
 use crate::accept::{Acceptor, Connection};
 use crate::grpc::GrpcService;
-use crate::{Ingest, Intake, Signal, http};
+use crate::{Ingest, Intake, Signal, Tls, http};
+use ::http::{Request, Response};
 use futures_util::stream;
-use hyper::service::service_fn;
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,9 +24,9 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 /// HTTP/2 settings of both servers. Windows and frames are for speed (16 KiB frames cost twice as much); the others close
 /// what tonic leaves open by passing hyper "no limit".
-mod http2 {
+pub(crate) mod http2 {
     use std::time::Duration;
-    pub(super) const STREAM_WINDOW: u32 = 4 << 20;
+    pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
     pub(super) const CONNECTION_WINDOW: u32 = 16 << 20;
     pub(super) const MAX_FRAME_SIZE: u32 = 1 << 20;
     pub(super) const MAX_HEADER_LIST_SIZE: u32 = 16 << 10;
@@ -32,6 +36,9 @@ mod http2 {
     pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
     pub(super) const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 }
+
+/// What one HTTP/1 connection keeps at most outside of the budget, its head included. hyper would take six times as much.
+const HTTP1_MAX_BUFFER: usize = 64 << 10;
 
 /// What one server lets its clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +109,7 @@ pub struct GrpcServer<I> {
     listener: TcpListener,
     intake: Intake<I>,
     limits: Limits,
+    tls: Option<Tls>,
     health: Health,
 }
 
@@ -110,7 +118,12 @@ impl<I: Ingest> GrpcServer<I> {
     pub async fn new(listener: TcpListener, intake: Intake<I>, limits: Limits) -> Self {
         let health = Health::default();
         health.set_serving(true).await;
-        GrpcServer { listener, intake, limits, health }
+        GrpcServer { listener, intake, limits, tls: None, health }
+    }
+
+    /// The same over encrypted connections, if `tls` is given.
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        GrpcServer { tls, ..self }
     }
 
     /// The handle of its serving status.
@@ -123,10 +136,10 @@ impl<I: Ingest> GrpcServer<I> {
     /// # Errors
     /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left ends with the runtime.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
-        let GrpcServer { listener, intake, limits, health } = self;
+        let GrpcServer { listener, intake, limits, tls, health } = self;
         let health_server = HealthServer::new(HealthService::from_health_reporter(health.0.clone()));
         let service = GrpcService::new(intake, limits, health_server);
-        let acceptor = Acceptor::new(listener, limits.max_connections, limits.header_read_timeout);
+        let acceptor = Acceptor::new(listener, tls, limits);
         let incoming = stream::unfold(acceptor, |acceptor| async {
             let connection = acceptor.accept().await;
             Some((Ok::<_, io::Error>(connection), acceptor))
@@ -168,12 +181,18 @@ pub struct HttpServer<I> {
     listener: TcpListener,
     intake: Intake<I>,
     limits: Limits,
+    tls: Option<Tls>,
 }
 
 impl<I: Ingest> HttpServer<I> {
     /// A server that is bound but does not accept yet.
     pub fn new(listener: TcpListener, intake: Intake<I>, limits: Limits) -> Self {
-        HttpServer { listener, intake, limits }
+        HttpServer { listener, intake, limits, tls: None }
+    }
+
+    /// The same over encrypted connections, if `tls` is given.
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        HttpServer { tls, ..self }
     }
 
     /// Serves until `shutdown` resolves; then accepts nothing more and finishes the requests in flight.
@@ -181,42 +200,63 @@ impl<I: Ingest> HttpServer<I> {
     /// # Errors
     /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left is cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
-        let HttpServer { listener, intake, limits } = self;
+        let HttpServer { listener, intake, limits, tls } = self;
         let intake = Arc::new(intake);
-        let settings = http_settings(limits);
-        let acceptor = Acceptor::new(listener, limits.max_connections, limits.header_read_timeout);
-        let (stop, stopping) = watch::channel(());
-        let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                connection = acceptor.accept() => {
-                    let intake = Arc::clone(&intake);
-                    connections.spawn(serve_connection(settings.clone(), connection, intake, limits, stopping.clone()));
-                }
-                Some(_) = connections.join_next() => {}
-                () = &mut shutdown => break,
-            }
-        }
-        drop(acceptor);
-        let _ = stop.send(());
-        let all_closed = async { while connections.join_next().await.is_some() {} };
-        // the connections left over are aborted as their set is dropped
-        tokio::time::timeout(grace, all_closed).await.map_err(|_| ServeError::Deadline(grace))
+        let service = service_fn(move |request| {
+            let intake = Arc::clone(&intake);
+            async move { Ok::<_, Infallible>(http::answer(&intake, limits, request).await) }
+        });
+        serve_http(listener, tls, limits, service, shutdown, grace).await
     }
 }
 
-async fn serve_connection<I: Ingest>(
+/// Serves any HTTP service under the limits of a connection, until `shutdown` resolves; then accepts nothing more and
+/// finishes the requests in flight.
+///
+/// # Errors
+/// [`ServeError::Deadline`] if that takes longer than `grace`; what is left is cut off.
+pub async fn serve_http<S, B>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    limits: Limits,
+    service: S,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
+) -> Result<(), ServeError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let settings = http_settings(limits);
+    let acceptor = Acceptor::new(listener, tls, limits);
+    let (stop, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            connection = acceptor.accept() => {
+                connections.spawn(serve_connection(settings.clone(), connection, service.clone(), stopping.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+            () = &mut shutdown => break,
+        }
+    }
+    drop(acceptor);
+    let _ = stop.send(());
+    let all_closed = async { while connections.join_next().await.is_some() {} };
+    // the connections left over are aborted as their set is dropped
+    tokio::time::timeout(grace, all_closed).await.map_err(|_| ServeError::Deadline(grace))
+}
+
+async fn serve_connection<S, B>(
     settings: auto::Builder<TokioExecutor>,
     connection: Connection,
-    intake: Arc<Intake<I>>,
-    limits: Limits,
+    service: S,
     mut stopping: watch::Receiver<()>,
-) {
-    let service = service_fn(move |request| {
-        let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(http::answer(&intake, limits, request).await) }
-    });
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let mut serving = pin!(settings.serve_connection(TokioIo::new(connection), service));
     let result = tokio::select! {
         result = serving.as_mut() => result,
@@ -232,7 +272,11 @@ async fn serve_connection<I: Ingest>(
 
 fn http_settings(limits: Limits) -> auto::Builder<TokioExecutor> {
     let mut settings = auto::Builder::new(TokioExecutor::new());
-    settings.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read_timeout);
+    settings
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_buf_size(HTTP1_MAX_BUFFER);
     settings
         .http2()
         .timer(TokioTimer::new())

@@ -295,6 +295,51 @@ async fn slow_body() {
     assert_eq!(server.counted("too_slow"), 1);
 }
 
+// A body that trickles is cut all the same: every byte is in time, the whole is not.
+#[tokio::test]
+async fn trickling_body() {
+    let patience = Duration::from_millis(200);
+    let server = start(Kind::Http, Limits { body_read_timeout: patience, ..limits() }, GRACE).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let head =
+        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n";
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        let mut pauses = tokio::time::interval(patience / 20);
+        while writer.write_all(b"x").await.is_ok() {
+            pauses.tick().await;
+        }
+    });
+    let mut answer = [0; 12];
+    tokio::time::timeout(GRACE, reader.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    assert_eq!(server.counted("too_slow"), 1);
+    trickle.await.unwrap();
+}
+
+// More connections than there may be wait for their turn, and are served when another one ends.
+#[tokio::test]
+async fn connections_wait_for_their_turn() {
+    let server = start(Kind::Http, Limits { max_connections: 2, ..limits() }, GRACE).await;
+    let get = b"GET /v1/traces HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut served = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(get).await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        served.push(stream);
+    }
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    third.write_all(get).await.unwrap();
+    let mut answer = [0; 12];
+    let early = tokio::time::timeout(Duration::from_millis(100), third.read_exact(&mut answer)).await;
+    assert!(early.is_err(), "a third connection was served");
+    drop(served.pop());
+    tokio::time::timeout(GRACE, third.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 405");
+}
+
 // A client that never speaks, or never ends its head, is disconnected.
 #[tokio::test]
 async fn slow_head() {

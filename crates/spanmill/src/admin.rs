@@ -1,21 +1,28 @@
-//! The admin server: health, and the error records as JSON.
+//! The admin server: health for everybody, and the error records as JSON for who may see them.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use hyper_util::service::TowerToHyperService;
+use receive::{Credentials, Limits, Tls};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use wal::Log;
 
 use crate::applier::SharedPipeline;
 use crate::recorder::LogRecord;
+
+/// People and probes, not applications.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Records, and groups, that one answer lists at most.
 const MAX_LISTED: usize = 1_000;
@@ -58,20 +65,36 @@ struct Shared {
     readiness: Readiness,
 }
 
-/// Answers until `shutdown` resolves.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    pipeline: SharedPipeline,
-    readiness: Readiness,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
+/// Everything that is answered. Health checks need no credentials: orchestrators have none.
+pub(crate) fn router(pipeline: SharedPipeline, readiness: Readiness, credentials: Credentials) -> Router {
+    let health = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz));
+    let others = Router::new()
         .route("/api/errors", get(errors))
         .route("/api/prices/unpriced", get(unpriced))
-        .with_state(Shared { pipeline, readiness });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+        // whoever may not ask does not learn what there is
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(middleware::from_fn_with_state(credentials, authenticate));
+    health.merge(others).with_state(Shared { pipeline, readiness })
+}
+
+/// Answers until `shutdown` resolves, under the limits that the receivers have for connections.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
+) -> std::io::Result<()> {
+    let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
+    let service = TowerToHyperService::new(router);
+    receive::serve_http(listener, tls, limits, service, shutdown, grace).await.map_err(std::io::Error::other)
+}
+
+async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
+    match credentials.check(request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.json_response().into_response(),
+    }
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {

@@ -10,6 +10,9 @@ pub(crate) enum Failure {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// A file that says who may call cannot be used.
+    #[error("{0}")]
+    Access(#[from] receive::FileError),
     /// The effective configuration cannot be written as YAML.
     #[error("cannot print the configuration: {0}")]
     Print(#[from] serde_saphyr::SerializeError),
@@ -89,7 +92,7 @@ impl Failure {
     /// own, 71 and 74 for the system.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Export(_) => 64,
+            Self::Config(_) | Self::Access(_) | Self::Export(_) => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
             Self::Broken(_) => 70,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aggregate::{Record, SeriesIndex};
 use bytes::Bytes;
+use genai::Redactor;
 use receive::{Ingest, Refusal, Request, Signal};
 use wal::{AppendError, Log};
 
@@ -21,6 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Turns requests into records of the log.
 #[derive(Debug)]
 pub(crate) struct Ingestion {
+    pub(crate) redactor: Redactor,
     pub(crate) recorder: Recorder,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
@@ -69,6 +71,17 @@ impl Ingestion {
 }
 
 impl Ingest for Ingestion {
+    /// Redaction comes before everything else, so that nobody can forget it.
+    fn rewrite(&self, signal: Signal, body: &Bytes) -> Result<Option<Bytes>, Refusal> {
+        let redacted = match signal {
+            Signal::Traces => self.redactor.traces(body),
+            Signal::Logs => self.redactor.logs(body),
+            // metrics have no place for content
+            Signal::Metrics => Ok(None),
+        };
+        redacted.map(|body| body.map(Bytes::from)).map_err(malformed)
+    }
+
     async fn ingest(&self, request: Request) -> Result<(), Refusal> {
         match request.signal {
             Signal::Traces => self.traces(request.body).await,

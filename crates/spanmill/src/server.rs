@@ -14,6 +14,7 @@ use wal::{AppendError, Log, Lsn};
 use crate::admin::{self, Readiness};
 use crate::applier::{Applier, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
+use crate::config::access::Tls;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
@@ -90,16 +91,18 @@ impl Server {
         applier.progress().until(found).await;
         check_log(&log)?;
 
-        let ingestion = Ingestion { recorder, index, log: log.clone() };
-        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter);
+        let ingestion = Ingestion { redactor: config.derive.redactor(), recorder, index, log: log.clone() };
+        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
+            .with_credentials(config.receivers.otlp.auth.credentials()?);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
         let mut receivers = JoinSet::new();
         let protocols = &config.receivers.otlp.protocols;
         let grpc_limits = Limits { max_request_size: protocols.grpc.max_recv_msg_size.as_usize(), ..Limits::default() };
         let http_limits =
             Limits { max_request_size: protocols.http.max_request_body_size.as_usize(), ..Limits::default() };
-        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await;
-        let http = HttpServer::new(listeners.http, intake, http_limits);
+        let tls = config.receivers.otlp.tls.as_ref().map(Tls::load).transpose()?;
+        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await.with_tls(tls.clone());
+        let http = HttpServer::new(listeners.http, intake, http_limits).with_tls(tls);
         receivers.spawn(grpc.serve(told(stopped_receiving.clone()), REQUEST_GRACE));
         receivers.spawn(http.serve(told(stopped_receiving), REQUEST_GRACE));
 
@@ -114,7 +117,10 @@ impl Server {
             answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
         }
         let readiness = Readiness::new(log.clone(), archive_health);
-        answering.spawn(admin::serve(listeners.admin, pipeline.clone(), readiness.clone(), told(stopped_answering)));
+        let credentials = config.admin.auth.credentials()?;
+        let admin = admin::router(pipeline.clone(), readiness.clone(), credentials);
+        let tls = config.admin.tls.as_ref().map(Tls::load).transpose()?;
+        answering.spawn(admin::serve(listeners.admin, tls, admin, told(stopped_answering), ANSWER_GRACE));
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, RecordBatch, make_array};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use walkdir::WalkDir;
 
@@ -37,17 +37,39 @@ pub struct Row {
 /// # Panics
 /// If anything but finished Parquet files is in it.
 pub fn rows(archive: &Path) -> Vec<Row> {
-    let entries = WalkDir::new(archive).sort_by_file_name().into_iter().map(|entry| entry.expect("a readable archive"));
-    let files = entries.filter(|entry| entry.file_type().is_file());
-    files.flat_map(|file| rows_of(file.path())).collect()
+    batches(archive).flat_map(|batch| rows_of_batch(&batch)).collect()
 }
 
-fn rows_of(path: &Path) -> Vec<Row> {
+/// Every text in an archive, keys and values of maps and lists included.
+///
+/// # Panics
+/// As [`rows`].
+pub fn archived_texts(archive: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for batch in batches(archive) {
+        batch.columns().iter().for_each(|column| collect_texts(column, &mut texts));
+    }
+    texts
+}
+
+fn collect_texts(array: &dyn Array, texts: &mut Vec<String>) {
+    match array.as_string_opt::<i32>() {
+        Some(found) => texts.extend(found.iter().flatten().map(str::to_owned)),
+        None => array.to_data().child_data().iter().for_each(|child| collect_texts(&make_array(child.clone()), texts)),
+    }
+}
+
+fn batches(archive: &Path) -> impl Iterator<Item = RecordBatch> {
+    let entries = WalkDir::new(archive).sort_by_file_name().into_iter().map(|entry| entry.expect("a readable archive"));
+    entries.filter(|entry| entry.file_type().is_file()).flat_map(|file| batches_of(file.path()))
+}
+
+fn batches_of(path: &Path) -> Vec<RecordBatch> {
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
     assert!(name.ends_with(".parquet") && !name.starts_with('.'), "no finished file: {}", path.display());
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("a readable file"));
     let batches = reader.expect("a Parquet file").build().expect("a Parquet file");
-    batches.flat_map(|batch| rows_of_batch(&batch.expect("a sound batch"))).collect()
+    batches.map(|batch| batch.expect("a sound batch")).collect()
 }
 
 fn rows_of_batch(batch: &RecordBatch) -> Vec<Row> {

@@ -1,6 +1,7 @@
 //! End-to-end tests against the real binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod access;
 mod accuracy;
 mod admin;
 mod bad_input;
@@ -8,7 +9,10 @@ mod corpus;
 mod durability;
 mod evaluations;
 mod hostile;
+mod limits;
 mod prices;
 mod python;
+mod redaction;
 mod shutdown;
 mod spans;
+mod tls;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::access::Tls;
 use crate::config::{self, Config};
 use crate::failure::Failure;
 
@@ -14,6 +15,12 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     }
     // Wrong prices are a wrong configuration.
     loaded.config.derive.prices.load()?;
+    // So are files that say who may call.
+    let (otlp, admin) = (&loaded.config.receivers.otlp, &loaded.config.admin);
+    for (tls, auth) in [(&otlp.tls, &otlp.auth), (&admin.tls, &admin.auth)] {
+        tls.as_ref().map(Tls::load).transpose()?;
+        auth.credentials()?;
+    }
     print!("{}", config::effective_yaml(&loaded.config)?);
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use aggregate::{
     Applied, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
 };
-use genai::DeriveError;
+use bytes::Bytes;
 use genai::price::Prices;
+use genai::{DeriveError, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
@@ -21,6 +22,7 @@ const MEMORY: usize = 1 << 30;
 
 /// The same pipeline that serves, driven by files: one receive time for all, then a drain.
 pub(super) struct Counting {
+    redactor: Redactor,
     recorder: Recorder,
     pipeline: Pipeline,
     prices: Arc<Prices>,
@@ -54,7 +56,8 @@ impl Counting {
             pricing,
         };
         let pipeline = Pipeline::new(settings);
-        Ok(Self { recorder: Recorder::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
+        let redactor = config.derive.redactor();
+        Ok(Self { redactor, recorder: Recorder::default(), pipeline, prices, lsn: 0, receive_time: unix_nanos() })
     }
 
     /// The prices that hold.
@@ -89,8 +92,8 @@ impl Counting {
     fn record(&self, request: Request) -> Result<Option<Record>, DeriveError> {
         let body = request.body;
         Ok(match request.signal {
-            Signal::Traces => self.recorder.traces(body)?,
-            Signal::Logs => self.recorder.logs(body)?,
+            Signal::Traces => self.recorder.traces(self.redactor.traces(&body)?.map_or(body, Bytes::from))?,
+            Signal::Logs => self.recorder.logs(self.redactor.logs(&body)?.map_or(body, Bytes::from))?,
             Signal::Metrics => None,
         })
     }

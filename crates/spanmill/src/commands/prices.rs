@@ -88,8 +88,8 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Asks the running server, and lists what it says.
 fn unpriced(config: &Config) -> Result<String, Failure> {
-    let address = config.admin.endpoint.to_string();
-    let models: Vec<UnpricedModel> = admin_client::get(&address, "/api/prices/unpriced")?;
+    let address = &config.admin.endpoint;
+    let models: Vec<UnpricedModel> = admin_client::get(&config.admin, "/api/prices/unpriced")?;
     if models.is_empty() {
         return Ok(format!("every model that the server at {address} has counted has a price\n"));
     }

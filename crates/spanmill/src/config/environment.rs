@@ -16,7 +16,7 @@ use super::error::Problem;
 use super::exporters::{OtlpExporter, Protocol, Signal};
 use super::secret::Secret;
 use super::validate::check_header;
-use super::{Config, Environment};
+use super::{Config, Environment, Listener};
 
 /// Signals, their part of a variable's name, and the path of their endpoint over HTTP.
 const SIGNALS: [(Signal, &str, &str); 2] =
@@ -42,7 +42,7 @@ pub(super) fn add_exporters(
         };
         match exporter(environment, name, path, &endpoint, warnings) {
             Ok(exporter) => match config.own_listener(&exporter) {
-                Some((listener, address)) => {
+                Some(Listener { path: listener, address, .. }) => {
                     let listener = KeyPath::of(listener);
                     warnings.push(format!(
                         "{} is ignored: {} is Spanmill's own listener \"{listener}\" ({address})",

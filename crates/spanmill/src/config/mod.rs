@@ -7,6 +7,7 @@
 //!
 //! It never prints, never opens a listener, and shows no secret.
 
+pub mod access;
 pub mod address;
 mod decode;
 mod document;
@@ -29,6 +30,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use access::{Auth, Tls};
 use address::Address;
 use error::{ConfigError, Problem};
 use exporters::{Exporters, OtlpExporter};
@@ -136,33 +138,62 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
-    /// Every address Spanmill listens on, with the keys that lead to it.
-    fn listeners(&self) -> Vec<(&'static [&'static str], &Address)> {
-        let protocols = &self.receivers.otlp.protocols;
-        let mut listeners: Vec<(&'static [&'static str], &Address)> = vec![
-            (&["receivers", "otlp", "protocols", "grpc", "endpoint"], &protocols.grpc.endpoint),
-            (&["receivers", "otlp", "protocols", "http", "endpoint"], &protocols.http.endpoint),
+    /// Everything Spanmill listens on.
+    fn listeners(&self) -> Vec<Listener<'_>> {
+        let otlp = &self.receivers.otlp;
+        let receiver = |path, address| Listener::new(path, address, otlp.tls.as_ref(), &otlp.auth);
+        let mut listeners = vec![
+            receiver(&["receivers", "otlp", "protocols", "grpc", "endpoint"], &otlp.protocols.grpc.endpoint),
+            receiver(&["receivers", "otlp", "protocols", "http", "endpoint"], &otlp.protocols.http.endpoint),
         ];
         if let Some(prometheus) = &self.exporters.prometheus {
-            listeners.push((&["exporters", "prometheus", "endpoint"], &prometheus.endpoint));
+            let path = &["exporters", "prometheus", "endpoint"];
+            listeners.push(Listener::new(path, &prometheus.endpoint, None, &Auth::None));
         }
-        listeners.push((&["admin", "endpoint"], &self.admin.endpoint));
+        let Admin { endpoint, tls, auth } = &self.admin;
+        listeners.push(Listener::new(&["admin", "endpoint"], endpoint, tls.as_ref(), auth));
         listeners
     }
 
     /// The listener of this configuration that a destination would reach, if any.
-    fn own_listener(&self, exporter: &OtlpExporter) -> Option<(&'static [&'static str], &Address)> {
-        self.listeners().into_iter().find(|(_, address)| exporter.endpoint.reaches(address))
+    fn own_listener(&self, exporter: &OtlpExporter) -> Option<Listener<'_>> {
+        self.listeners().into_iter().find(|listener| exporter.endpoint.reaches(listener.address))
     }
 
     /// What is allowed but should be known.
     fn risks(&self) -> Vec<String> {
-        let open = self.listeners().into_iter().filter(|(_, address)| !address.is_loopback());
-        open.map(|(path, address)| {
-            let path = document::KeyPath::of(path);
-            format!("\"{path}\": {address} can be reached from other machines, and nothing asks who calls")
-        })
-        .collect()
+        let reached = self.listeners().into_iter().filter(|listener| !listener.address.is_loopback());
+        let risk = |listener: Listener<'_>| {
+            let risk = match (listener.asks_who_calls, listener.is_encrypted) {
+                (false, _) => "nothing asks who calls",
+                (true, false) => "credentials travel unencrypted",
+                (true, true) => return None,
+            };
+            let (path, address) = (document::KeyPath::of(listener.path), listener.address);
+            Some(format!("\"{path}\": {address} can be reached from other machines, and {risk}"))
+        };
+        reached.filter_map(risk).collect()
+    }
+}
+
+/// A place where Spanmill listens.
+struct Listener<'a> {
+    /// The keys that lead to its address.
+    path: &'static [&'static str],
+    address: &'a Address,
+    /// Whether callers must show who they are.
+    asks_who_calls: bool,
+    is_encrypted: bool,
+}
+
+impl<'a> Listener<'a> {
+    fn new(path: &'static [&'static str], address: &'a Address, tls: Option<&Tls>, auth: &Auth) -> Self {
+        Self { path, address, asks_who_calls: access::asks_who_calls(tls, auth), is_encrypted: tls.is_some() }
+    }
+
+    /// Whether other machines reach it and nothing asks who calls.
+    fn is_open(&self) -> bool {
+        !self.address.is_loopback() && !self.asks_who_calls
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{Auth, Tls};
 use super::address::Address;
 use super::units::ByteSize;
 
@@ -19,6 +20,10 @@ pub struct Receivers {
 pub struct OtlpReceiver {
     /// Its two listeners.
     pub protocols: Protocols,
+    /// How connections to both are encrypted; `None` if not.
+    pub tls: Option<Tls>,
+    /// What callers of both must show.
+    pub auth: Auth,
     /// Whether any listener of Spanmill may be reached from other machines although nothing asks who calls.
     pub insecure: bool,
     /// Request bytes held at once, over both listeners.
@@ -27,7 +32,13 @@ pub struct OtlpReceiver {
 
 impl Default for OtlpReceiver {
     fn default() -> Self {
-        Self { protocols: Protocols::default(), insecure: false, memory_budget: ByteSize::mebibytes(512) }
+        Self {
+            protocols: Protocols::default(),
+            tls: None,
+            auth: Auth::None,
+            insecure: false,
+            memory_budget: ByteSize::mebibytes(512),
+        }
     }
 }
 

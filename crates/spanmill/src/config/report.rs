@@ -44,6 +44,7 @@ impl<'a> Report<'a> {
     /// Refuses a value: what is wanted, and what was found.
     pub fn refuse_value(&mut self, path: &KeyPath, wanted: &str) {
         let found = match self.document.get(path) {
+            _ if may_be_secret(path) => String::new(),
             Some(node) => format!(", found {}", node.describe()),
             None => String::new(),
         };
@@ -64,6 +65,11 @@ impl<'a> Report<'a> {
         self.problems.sort_by_key(Problem::position);
         self.problems
     }
+}
+
+/// Whether what stands there is not for everybody to read, even if it is written in the wrong place.
+fn may_be_secret(path: &KeyPath) -> bool {
+    path.0.iter().any(|key| matches!(key.as_str(), "auth" | "headers" | "content_hash_key"))
 }
 
 /// The known key that a misspelt one most likely means.

@@ -8,8 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::access::{Auth, Tls};
 use super::address::Address;
 use super::prices::PriceSources;
+use super::secret::Secret;
 use super::units::{ByteSize, duration, serde_as_text};
 
 /// `storage`.
@@ -52,6 +54,10 @@ pub struct Derive {
     pub dimensions: Vec<String>,
     /// Longer values are cut, in bytes.
     pub max_label_length: usize,
+    /// What becomes of prompts and completions, before anything else.
+    pub content: Content,
+    /// With what they are hashed.
+    pub content_hash_key: Option<Secret>,
     /// How long what a client sends again is recognised.
     #[serde(with = "duration")]
     pub duplicate_window: Duration,
@@ -73,6 +79,8 @@ impl Default for Derive {
         Self {
             dimensions: Vec::new(),
             max_label_length: 256,
+            content: Content::Keep,
+            content_hash_key: None,
             duplicate_window: Duration::from_secs(30 * 60),
             duplicate_max_entries: 2_000_000,
             settle_wait: Duration::from_secs(10),
@@ -83,7 +91,29 @@ impl Default for Derive {
     }
 }
 
+/// `derive.content`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// They stay.
+    #[default]
+    Keep,
+    /// Empty texts stand in their place.
+    Drop,
+    /// Keyed hashes stand in their place.
+    Hash,
+}
+
 impl Derive {
+    /// What takes content out of requests. A hash without a key is refused by validation; it would be a drop.
+    pub fn redactor(&self) -> genai::Redactor {
+        match (self.content, &self.content_hash_key) {
+            (Content::Keep, _) => genai::Redactor::Keep,
+            (Content::Hash, Some(key)) => genai::Redactor::hash(key.expose().as_bytes()),
+            (Content::Drop, _) | (Content::Hash, None) => genai::Redactor::Drop,
+        }
+    }
+
     /// The same for the recognition of retries.
     pub fn duplicates(&self) -> aggregate::DuplicateSettings {
         aggregate::DuplicateSettings {
@@ -218,10 +248,14 @@ impl fmt::Display for ArchiveCompression {
 pub struct Admin {
     /// Where health checks and the API are served.
     pub endpoint: Address,
+    /// How connections are encrypted; `None` if not.
+    pub tls: Option<Tls>,
+    /// What callers of the API must show; health checks are for everybody.
+    pub auth: Auth,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { endpoint: Address::loopback(13133) }
+        Self { endpoint: Address::loopback(13133), tls: None, auth: Auth::None }
     }
 }

@@ -16,11 +16,7 @@ use Until::{Not, Only};
 
 /// In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
 const LATER: &[(&str, Until)] = &[
-    ("receivers.otlp.tls", Only("null")),
-    ("receivers.otlp.auth", Only("none")),
     ("storage.when_full", Only("block")),
-    ("derive.content", Only("keep")),
-    ("derive.content_hash_key", Only("null")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.tls", Only("null")),
@@ -29,8 +25,6 @@ const LATER: &[(&str, Until)] = &[
     ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),
     ("exporters.otlp/NAME.when_full", Only("block")),
     ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
-    ("admin.tls", Only("null")),
-    ("admin.auth", Only("none")),
     ("monitors", Only("null")),
     ("alerts", Only("null")),
     ("slos", Only("null")),

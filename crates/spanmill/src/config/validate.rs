@@ -3,15 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Config;
+use super::access::{Auth, Tls};
 use super::document::KeyPath;
 use super::exporters::{OtlpExporter, Protocol};
 use super::report::Report;
+use super::sections::Content;
 use super::units::ByteSize;
+use super::{Config, Listener};
+
+/// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
+const MIN_HASH_KEY: usize = 16;
 
 /// Reports every value that cannot stand, alone or beside the others.
 pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     listeners(config, report);
+    let otlp = &config.receivers.otlp;
+    access(otlp.tls.as_ref(), &otlp.auth, &["receivers", "otlp"], report);
+    access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
     limits(config, report);
     names(config, report);
     for (name, exporter) in &config.exporters.otlp {
@@ -21,13 +29,14 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
 
 fn listeners(config: &Config, report: &mut Report<'_>) {
     let listeners = config.listeners();
-    for (index, (path, address)) in listeners.iter().enumerate() {
-        let path = KeyPath::of(path);
-        if !address.is_loopback() && !config.receivers.otlp.insecure {
+    for (index, listener) in listeners.iter().enumerate() {
+        let address = listener.address;
+        let path = KeyPath::of(listener.path);
+        if listener.is_open() && !config.receivers.otlp.insecure {
             let wanted = "listening beyond loopback without auth is refused unless receivers.otlp.insecure is true";
             report.refuse_value(&path, wanted);
         }
-        for (other_path, other) in &listeners[..index] {
+        for &Listener { path: other_path, address: other, .. } in &listeners[..index] {
             let other_path = KeyPath::of(other_path);
             if !address.overlaps(other) || report.is_refused(&other_path) {
                 continue;
@@ -38,6 +47,44 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
                 false => (&other_path, &path),
             };
             report.refuse_value(refused, &format!("\"{stays}\" already listens on {address}"));
+        }
+    }
+}
+
+/// Tokens that can be sent, and files that have a name.
+fn access(tls: Option<&Tls>, auth: &Auth, section: &[&str], report: &mut Report<'_>) {
+    let section = KeyPath::of(section);
+    if let Some(Tls { cert_file, key_file, client_ca_file }) = tls {
+        let files =
+            [("cert_file", Some(cert_file)), ("key_file", Some(key_file)), ("client_ca_file", client_ca_file.as_ref())];
+        for (key, _) in files.iter().filter(|(_, file)| file.is_some_and(|file| file.as_os_str().is_empty())) {
+            report.refuse_value(&section.join("tls").join(key), "expected a file");
+        }
+    }
+    let path = section.join("auth");
+    match auth {
+        Auth::None => {}
+        Auth::BearerTokens(tokens) => {
+            let path = path.join("bearer_tokens");
+            if tokens.is_empty() {
+                report.refuse_value(&path, "expected at least one token");
+            }
+            for (index, token) in tokens.iter().enumerate() {
+                let is_token = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+                if !is_token(token.expose()) {
+                    let element = path.join(&format!("[{index}]"));
+                    // What was found is not said: it is a secret.
+                    report.refuse(
+                        &element,
+                        format!("\"{element}\": expected a token of printable ASCII, without spaces"),
+                    );
+                }
+            }
+        }
+        Auth::BearerTokensFile(file) | Auth::BasicFile(file) => {
+            if file.as_os_str().is_empty() {
+                report.refuse_value(&path, "expected a file");
+            }
         }
     }
 }
@@ -65,6 +112,9 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     let wal_size = ["storage", "wal", "max_size"];
     at_least(config.storage.wal.max_size >= ByteSize::mebibytes(64), &wal_size, "64MiB");
     at_least(config.derive.duplicate_max_entries > 0, &["derive", "duplicate_max_entries"], "1");
+    let key_length = config.derive.content_hash_key.as_ref().map_or(0, |key| key.expose().len());
+    let has_key = config.derive.content != Content::Hash || key_length >= MIN_HASH_KEY;
+    at_least(has_key, &["derive", "content_hash_key"], &format!("{MIN_HASH_KEY} characters to hash with"));
     at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
     let settle_memory = ["derive", "settle_memory"];
     at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");
@@ -128,7 +178,7 @@ fn names(config: &Config, report: &mut Report<'_>) {
 fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &mut Report<'_>) {
     let path = KeyPath::of(&["exporters", &format!("otlp/{name}")]);
     let endpoint = path.join("endpoint");
-    if let Some((listener, address)) = config.own_listener(exporter)
+    if let Some(Listener { path: listener, address, .. }) = config.own_listener(exporter)
         && !report.is_refused(&KeyPath::of(listener))
     {
         let listener = KeyPath::of(listener);

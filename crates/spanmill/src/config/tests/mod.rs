@@ -9,11 +9,12 @@ mod supported;
 
 use std::time::Duration;
 
+use super::access::{Auth, Tls};
 use super::address::Address;
 use super::exporters::{Compression, OtlpExporter, PrometheusExporter, Protocol, Signal, Temporality};
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;
-use super::sections::{ArchiveCompression, Include};
+use super::sections::{ArchiveCompression, Content, Include};
 use super::units::ByteSize;
 use super::*;
 

@@ -30,6 +30,13 @@ prop_compose! {
         config.receivers.otlp.insecure = flags[0];
         config.receivers.otlp.protocols.grpc.max_recv_msg_size = size.to_string().parse().unwrap();
         config.receivers.otlp.protocols.http.endpoint = Address::loopback(0);
+        config.receivers.otlp.auth = if flags[0] { Auth::BasicFile(format!("f{port}").into()) } else { Auth::None };
+        config.admin.auth = if flags[1] { Auth::BearerTokensFile(format!("f{port}").into()) } else { Auth::None };
+        config.admin.tls = flags[2].then(|| Tls {
+            cert_file: "c".into(),
+            key_file: "k".into(),
+            client_ca_file: flags[3].then(|| "a".into()),
+        });
         config.storage.directory = directory.concat().into();
         if directory.concat().is_empty() {
             config.storage.directory = "d".into();

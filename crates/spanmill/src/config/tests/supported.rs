@@ -55,8 +55,8 @@ storage: { directory: /data, wal: { enabled: true, max_size: 1GiB }, when_full: 
 derive:
   dimensions: [gen_ai.prompt.name, service.version]
   max_label_length: 64
-  content: keep
-  content_hash_key: null
+  content: hash
+  content_hash_key: 0123456789abcdef
   duplicate_window: 1900s
   duplicate_max_entries: 1000
   settle_wait: 11s
@@ -99,6 +99,8 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!((config.storage.wal.enabled, config.storage.wal.max_size), (true, ByteSize::mebibytes(1024)));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
+    assert_eq!(config.derive.content, Content::Hash);
+    assert_eq!(config.derive.content_hash_key, Some(Secret::new("0123456789abcdef")));
     assert_eq!(
         (config.derive.duplicate_window, config.derive.duplicate_max_entries),
         (Duration::from_secs(1900), 1000)
@@ -136,6 +138,53 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
             "\"exporters.prometheus.endpoint\": 0.0.0.0:9464 can be reached from other machines, and nothing asks who calls"
         ]
     );
+}
+
+// Guarantees every form of authentication, that one opens its own listeners to other machines and no others, and that tokens
+// are masked.
+#[test]
+fn authentication() {
+    let receivers = |auth: &str| {
+        let protocols = "{ grpc: { endpoint: 0.0.0.0:4317 }, http: { endpoint: 0.0.0.0:4318 } }";
+        load_with(
+            &format!("receivers: {{ otlp: {{ protocols: {protocols}, auth: {auth} }} }}\n"),
+            &environment(&[("TOKEN", "hunter2")]),
+        )
+    };
+    for (auth, expected) in [
+        (
+            "{ bearer_tokens: [\"${env:TOKEN}\", b] }",
+            Auth::BearerTokens(vec![Secret::new("hunter2"), Secret::new("b")]),
+        ),
+        ("{ bearer_tokens_file: tokens }", Auth::BearerTokensFile("tokens".into())),
+        ("{ basic_file: htpasswd }", Auth::BasicFile("htpasswd".into())),
+    ] {
+        let loaded = receivers(auth).unwrap();
+        assert_eq!(loaded.config.receivers.otlp.auth, expected);
+        assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+        assert!(loaded.warnings.iter().all(|warning| warning.ends_with("and credentials travel unencrypted")));
+        let shown = format!("{} {:?}", effective_yaml(&loaded.config).unwrap(), loaded.config);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let refused = receivers("none").unwrap_err();
+    assert_eq!(refused.matches("listening beyond loopback without auth is refused").count(), 2, "{refused}");
+    let admin = load("admin: { endpoint: 0.0.0.0:1, auth: { bearer_tokens_file: tokens } }\n").unwrap();
+    assert_eq!(admin.config.admin.auth, Auth::BearerTokensFile("tokens".into()));
+}
+
+// Guarantees that a certificate counts as credentials where clients must show one, and only there.
+#[test]
+fn encryption() {
+    let admin =
+        |tls: &str| load(&format!("admin: {{ endpoint: 0.0.0.0:1, tls: {{ cert_file: c, key_file: k{tls} }} }}\n"));
+    let loaded = admin(", client_ca_file: a").unwrap();
+    let expected = Tls { cert_file: "c".into(), key_file: "k".into(), client_ca_file: Some("a".into()) };
+    assert_eq!((loaded.config.admin.tls, loaded.warnings), (Some(expected), Vec::new()));
+    let refused = admin("").unwrap_err();
+    assert!(refused.contains("listening beyond loopback without auth is refused"), "{refused}");
+    let both = "tls: { cert_file: c, key_file: k }, auth: { basic_file: f }";
+    let loaded = load(&format!("admin: {{ endpoint: 0.0.0.0:1, {both} }}\n")).unwrap();
+    assert_eq!(loaded.warnings, [""; 0]);
 }
 
 // Guarantees how exporters and the archive are switched off, and that a file's exporters are all there are.

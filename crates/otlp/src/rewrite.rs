@@ -1,0 +1,184 @@
+//! Requests with other values in some attributes, and everything else byte for byte as it was.
+
+use crate::value::{Value, read_value};
+use crate::wire::{BYTES, Cursor, InField, WireError, key};
+
+/// An attribute that has a text, bytes, a list or a map: what a content may be written as.
+#[derive(Debug, Clone, Copy)]
+pub struct Attribute<'a> {
+    /// The name of the event that it stands in; `None` for one of the span or log record itself.
+    pub event: Option<&'a [u8]>,
+    /// Its key; `None` for the body of a log record.
+    pub key: Option<&'a [u8]>,
+    /// Its text or bytes; of a list or map the encoded `AnyValue`.
+    pub content: &'a [u8],
+}
+
+/// An `ExportTraceServiceRequest` in which some attributes of spans and their events have another text as their value: what
+/// `value` gives for them. `None` if it gives nothing for any of them; nothing is copied then.
+///
+/// # Errors
+/// The first field that cannot be read on the way to the attributes. What lies beside that way is not looked at.
+pub fn traces(body: &[u8], value: impl FnMut(Attribute<'_>) -> Option<String>) -> Result<Option<Vec<u8>>, WireError> {
+    const RESOURCE_SPANS: u32 = key(1, BYTES);
+    const SCOPE_SPANS: u32 = key(2, BYTES);
+    const SPANS: u32 = key(2, BYTES);
+    let mut rewriter = Rewriter { body, value };
+    let mut scope = |message| in_field(message, SPANS, |span| rewriter.span(span).in_field("spans"));
+    in_field(Cursor::new(body)?, RESOURCE_SPANS, |resource| {
+        in_field(resource, SCOPE_SPANS, |message| scope(message).in_field("scope_spans")).in_field("resource_spans")
+    })
+}
+
+/// The same for an `ExportLogsServiceRequest`: attributes of log records, and their bodies, an attribute without a key of the
+/// event that the record is.
+///
+/// # Errors
+/// As [`traces`].
+pub fn logs(body: &[u8], value: impl FnMut(Attribute<'_>) -> Option<String>) -> Result<Option<Vec<u8>>, WireError> {
+    const RESOURCE_LOGS: u32 = key(1, BYTES);
+    const SCOPE_LOGS: u32 = key(2, BYTES);
+    const LOG_RECORDS: u32 = key(2, BYTES);
+    let mut rewriter = Rewriter { body, value };
+    let mut scope = |message| in_field(message, LOG_RECORDS, |record| rewriter.record(record).in_field("log_records"));
+    in_field(Cursor::new(body)?, RESOURCE_LOGS, |resource| {
+        in_field(resource, SCOPE_LOGS, |message| scope(message).in_field("scope_logs")).in_field("resource_logs")
+    })
+}
+
+struct Rewriter<'a, F> {
+    body: &'a [u8],
+    value: F,
+}
+
+impl<'a, F: FnMut(Attribute<'_>) -> Option<String>> Rewriter<'a, F> {
+    fn span(&mut self, span: Cursor<'a>) -> Result<Option<Vec<u8>>, WireError> {
+        const ATTRIBUTES: u32 = key(9, BYTES);
+        const EVENTS: u32 = key(11, BYTES);
+        rewrite(span, |field, message| match field {
+            ATTRIBUTES => self.attribute(None, message).in_field("attributes"),
+            EVENTS => self.event(message).in_field("events"),
+            _ => Ok(None),
+        })
+    }
+
+    fn event(&mut self, event: Cursor<'a>) -> Result<Option<Vec<u8>>, WireError> {
+        const NAME: u32 = key(2, BYTES);
+        const ATTRIBUTES: u32 = key(3, BYTES);
+        let name = last(event, NAME)?.map_or(&[][..], |name| name.bytes());
+        in_field(event, ATTRIBUTES, |message| self.attribute(Some(name), message).in_field("attributes"))
+    }
+
+    fn record(&mut self, record: Cursor<'a>) -> Result<Option<Vec<u8>>, WireError> {
+        const BODY: u32 = key(5, BYTES);
+        const ATTRIBUTES: u32 = key(6, BYTES);
+        const EVENT_NAME: u32 = key(12, BYTES);
+        let name = last(record, EVENT_NAME)?.map(|name| name.bytes());
+        rewrite(record, |field, message| match field {
+            ATTRIBUTES => self.attribute(name, message).in_field("attributes"),
+            BODY => Ok(self.value(name, None, message).in_field("body")?.map(|text| any_value(&text))),
+            _ => Ok(None),
+        })
+    }
+
+    /// A `KeyValue`. Of a field that is there several times the last one counts, and all are taken out.
+    fn attribute(&mut self, event: Option<&[u8]>, pair: Cursor<'a>) -> Result<Option<Vec<u8>>, WireError> {
+        const KEY: u32 = key(1, BYTES);
+        const VALUE: u32 = key(2, BYTES);
+        let key = last(pair, KEY)?.map_or(&[][..], |key| key.bytes());
+        let Some(value) = last(pair, VALUE)? else { return Ok(None) };
+        let Some(text) = self.value(event, Some(key), value).in_field("value")? else { return Ok(None) };
+        let value = any_value(&text);
+        in_field(pair, VALUE, |_| Ok(Some(value.clone())))
+    }
+
+    /// What is to stand instead of an `AnyValue`.
+    fn value(
+        &mut self,
+        event: Option<&[u8]>,
+        key: Option<&[u8]>,
+        encoded: Cursor<'a>,
+    ) -> Result<Option<String>, WireError> {
+        let mut value = Value::Empty;
+        read_value(encoded, &mut value, 0)?;
+        let content = match value {
+            Value::String(text) | Value::Bytes(text) => text.bytes(self.body),
+            Value::Array(_) | Value::KeyValues(_) => encoded.bytes(),
+            Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => return Ok(None),
+        };
+        Ok((self.value)(Attribute { event, key, content }))
+    }
+}
+
+/// The content of a field; of several the last.
+fn last(message: Cursor<'_>, field: u32) -> Result<Option<Cursor<'_>>, WireError> {
+    let mut fields = message;
+    let mut found = None;
+    while !fields.is_empty() {
+        match fields.key()? {
+            known if known == field => found = Some(fields.message()?),
+            other => fields.skip(other)?,
+        }
+    }
+    Ok(found)
+}
+
+fn any_value(text: &str) -> Vec<u8> {
+    const STRING: u32 = key(1, BYTES);
+    let mut value = Vec::with_capacity(text.len() + 4);
+    put_field(&mut value, STRING, text.as_bytes());
+    value
+}
+
+/// As [`rewrite`], if only one field may change.
+fn in_field<'a>(
+    message: Cursor<'a>,
+    field: u32,
+    mut new: impl FnMut(Cursor<'a>) -> Result<Option<Vec<u8>>, WireError>,
+) -> Result<Option<Vec<u8>>, WireError> {
+    rewrite(message, |found, content| if found == field { new(content) } else { Ok(None) })
+}
+
+/// A message in which `new` says what stands instead of the content of a length-delimited field. What it gives nothing for is
+/// copied as it is, unknown fields and odd encodings too; if it never gives anything, nothing is copied.
+fn rewrite<'a>(
+    message: Cursor<'a>,
+    mut new: impl FnMut(u32, Cursor<'a>) -> Result<Option<Vec<u8>>, WireError>,
+) -> Result<Option<Vec<u8>>, WireError> {
+    let bytes = message.bytes();
+    let mut fields = message;
+    let mut copied = 0;
+    let mut out: Option<Vec<u8>> = None;
+    while !fields.is_empty() {
+        let start = bytes.len() - fields.bytes().len();
+        let found = fields.key()?;
+        if found & 7 != BYTES {
+            fields.skip(found)?;
+            continue;
+        }
+        if let Some(content) = new(found, fields.message()?)? {
+            let out = out.get_or_insert_default();
+            out.extend_from_slice(&bytes[copied..start]);
+            put_field(out, found, &content);
+            copied = bytes.len() - fields.bytes().len();
+        }
+    }
+    Ok(out.map(|mut out| {
+        out.extend_from_slice(&bytes[copied..]);
+        out
+    }))
+}
+
+fn put_field(out: &mut Vec<u8>, key: u32, content: &[u8]) {
+    put_varint(out, u64::from(key));
+    put_varint(out, content.len() as u64);
+    out.extend_from_slice(content);
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}

@@ -1,0 +1,157 @@
+//! Encrypted connections: on all ports, with certificates that change, and with those that clients must show.
+
+use std::net::SocketAddr;
+
+use http::Method;
+use spanmill_tests::{
+    Addresses, Authority, Certificate, Client, Setup, Signal, Spanmill, TLS_VERSIONS, TlsClient, TlsConnection,
+    eventually, get, grpc_frame,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use crate::spans::{call, payload};
+
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+const GRPC: [(&str, &str); 2] = [("content-type", "application/grpc"), ("te", "trailers")];
+const FILES: &str = "tls: { cert_file: cert.pem, key_file: key.pem }";
+
+/// A directory with a server's certificate in it.
+fn directory(certificate: &Certificate) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    certificate.write(directory.path());
+    directory
+}
+
+/// A call over an open connection.
+async fn grpc(connection: &mut TlsConnection, id: u64) -> Option<Code> {
+    let frame = grpc_frame(false, &payload(vec![call(id, "gpt-4o")]).body);
+    let answer = connection.request(Method::POST, Signal::Traces.grpc_path(), &GRPC, frame).await;
+    answer.ok().map(|answer| answer.grpc_code())
+}
+
+/// A call over a connection of its own.
+async fn grpc_once(client: &TlsClient, address: SocketAddr, id: u64) -> Option<Code> {
+    grpc(&mut client.connect(address, true).await.ok()?, id).await
+}
+
+// OTLP/gRPC, OTLP/HTTP over both versions of HTTP, and the admin server speak TLS 1.2 and 1.3, and nothing unencrypted.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_ports_are_encrypted() {
+    let authority = Authority::new();
+    let setup = Setup { receiver: FILES, admin: FILES, ..Setup::default() };
+    let spanmill = Spanmill::start_in(directory(&authority.issue()), &setup);
+    let Addresses { grpc, http, admin, .. } = spanmill.addresses;
+    let mut id = 0;
+    for version in TLS_VERSIONS {
+        let client = TlsClient::new(&authority, None, &[version]);
+        id += 1;
+        assert_eq!(grpc_once(&client, grpc, id).await, Some(Code::Ok), "{version:?}");
+        for is_http2 in [false, true] {
+            id += 1;
+            let body = payload(vec![call(id, "gpt-4o")]).body;
+            let mut connection = client.connect(http, is_http2).await.unwrap();
+            let answer = connection.request(Method::POST, "/v1/traces", &[PROTOBUF], body).await.unwrap();
+            assert_eq!(answer.status, 200, "{version:?}");
+        }
+        let answer = client.connect(admin, false).await.unwrap().request(Method::GET, "/readyz", &[], "").await;
+        assert_eq!(answer.unwrap().text(), "ok\n");
+    }
+    assert_eq!(spanmill.counted(id).await.requests, id);
+    let plain = payload(vec![call(99, "gpt-4o")]);
+    assert!(Client::grpc(spanmill.addresses).send(&plain).await.is_err());
+    spanmill.stop();
+}
+
+// A client that knows only TLS 1.1 is turned away with an alert.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_versions_are_refused() {
+    // A ClientHello of version 3.2, which is TLS 1.1, with one cipher suite and no extensions.
+    let hello = [&[3, 2][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x2f], &[1, 0]].concat();
+    let handshake = [&[1, 0, 0, hello.len() as u8][..], &hello].concat();
+    let record = [&[0x16, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
+    let spanmill =
+        Spanmill::start_in(directory(&Authority::new().issue()), &Setup { receiver: FILES, ..Setup::default() });
+    for address in [spanmill.addresses.grpc, spanmill.addresses.http] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(&record).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer).await;
+        assert_eq!((answer[0], answer[5]), (0x15, 2), "a fatal alert: {answer:?}");
+    }
+    spanmill.stop();
+}
+
+// A new certificate holds for new connections, an open one is not disturbed; files that are no good change nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_followed() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let spanmill = Spanmill::start_in(directory(&old.issue()), &Setup { receiver: FILES, ..Setup::default() });
+    let address = spanmill.addresses.grpc;
+    let (trusts_old, trusts_new) =
+        (TlsClient::new(&old, None, &TLS_VERSIONS), TlsClient::new(&new, None, &TLS_VERSIONS));
+    let mut open = trusts_old.connect(address, true).await.unwrap();
+    assert_eq!(grpc(&mut open, 1).await, Some(Code::Ok));
+    assert_eq!(grpc_once(&trusts_new, address, 2).await, None);
+
+    let certificate = new.issue();
+    // The certificate is there before its key: for a moment they do not belong together.
+    std::fs::write(spanmill.directory().join("cert.pem"), &certificate.cert).unwrap();
+    assert_eq!(grpc_once(&trusts_old, address, 2).await, Some(Code::Ok));
+    certificate.write(spanmill.directory());
+    eventually("the new certificate is shown", async || grpc_once(&trusts_new, address, 3).await).await;
+    assert_eq!(grpc_once(&trusts_old, address, 4).await, None);
+    assert_eq!(grpc(&mut open, 4).await, Some(Code::Ok));
+    spanmill.stop();
+}
+
+// With client_ca_file only clients with a certificate of that authority are served, on every port.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_show_certificates() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let directory = directory(&servers.issue());
+    std::fs::write(directory.path().join("clients.pem"), clients.pem()).unwrap();
+    let tls = "tls: { cert_file: cert.pem, key_file: key.pem, client_ca_file: clients.pem }";
+    let spanmill = Spanmill::start_in(directory, &Setup { receiver: tls, admin: tls, ..Setup::default() });
+    let Addresses { grpc, http, admin, .. } = spanmill.addresses;
+    let get = async |client: &TlsClient, address, path| {
+        let mut connection = client.connect(address, false).await.ok()?;
+        connection.request(Method::GET, path, &[], "").await.ok().map(|answer| answer.status.as_u16())
+    };
+    for version in TLS_VERSIONS {
+        let known = TlsClient::new(&servers, Some(&clients.issue()), &[version]);
+        assert_eq!(grpc_once(&known, grpc, 1).await, Some(Code::Ok));
+        assert_eq!(get(&known, http, "/v1/traces").await, Some(405));
+        assert_eq!(get(&known, admin, "/readyz").await, Some(200));
+        for stranger in [None, Some(servers.issue())] {
+            let stranger = TlsClient::new(&servers, stranger.as_ref(), &[version]);
+            assert_eq!(grpc_once(&stranger, grpc, 2).await, None);
+            assert_eq!(get(&stranger, http, "/v1/traces").await, None);
+            assert_eq!(get(&stranger, admin, "/readyz").await, None);
+        }
+    }
+    spanmill.stop();
+}
+
+// A client that connects and says nothing keeps nobody else from being served.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_keep_nobody_waiting() {
+    let authority = Authority::new();
+    let setup = Setup { receiver: FILES, admin: FILES, ..Setup::default() };
+    let spanmill = Spanmill::start_in(directory(&authority.issue()), &setup);
+    let Addresses { grpc, admin, .. } = spanmill.addresses;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(grpc).await.unwrap());
+        silent.push(TcpStream::connect(admin).await.unwrap());
+    }
+    let client = TlsClient::new(&authority, None, &TLS_VERSIONS);
+    assert_eq!(grpc_once(&client, grpc, 1).await, Some(Code::Ok));
+    let answer = client.connect(admin, true).await.unwrap().request(Method::GET, "/livez", &[], "").await;
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(get(spanmill.addresses.prometheus, "/metrics").await.status, 200);
+    drop(silent);
+    spanmill.stop();
+}
