@@ -95,7 +95,7 @@ fn check_config_says_where_a_file_is_wrong() {
     let cases = [
         ("metrics:\n  intervall: 30s\n", "2", "intervall"),
         ("metrics:\n  semconv: \"1.41\"\n  interval: soon\n", "3", "interval"),
-        ("\nstorage:\n  wal:\n    enabled: true\n", "4", "storage.wal.enabled"),
+        ("\nstorage:\n\n  when_full: drop_oldest\n", "4", "storage.when_full"),
     ];
     for (content, line, key) in cases {
         let path = file(&directory, "bad.yaml", content);
