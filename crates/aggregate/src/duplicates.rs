@@ -7,61 +7,10 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
-use genai::{Role, SpanFacts};
 use hashbrown::HashTable;
-use otlp::Text;
 use rapidhash::fast::RandomState;
-use twox_hash::XxHash3_128;
 
-/// Hashes of the content of a request. A pure function of it: request handlers compute them beside each other.
-#[derive(Debug, Clone, Default)]
-pub struct Contents {
-    /// Of the whole body: most retries are the same bytes.
-    request: u128,
-    /// Of each span, its resource and its scope; zero for spans that are neither counted nor archived.
-    spans: Vec<u128>,
-}
-
-impl Contents {
-    /// The hashes of a request and of its spans. Those without GenAI meaning have none, unless `of_all`.
-    pub fn of(body: &[u8], facts: &[SpanFacts], of_all: bool) -> Self {
-        let mut shared = Shared::default();
-        let mut span = |facts: &SpanFacts| {
-            let is_wanted = facts.has_valid_ids() && (of_all || facts.role != Role::None);
-            if is_wanted { (hash(facts.span, body) ^ shared.hash(body, facts)).max(1) } else { 0 }
-        };
-        let spans = facts.iter().map(&mut span).collect();
-        Self { request: XxHash3_128::oneshot(body).max(1), spans }
-    }
-
-    /// Bytes of memory behind it.
-    pub fn heap(&self) -> usize {
-        self.spans.capacity() * size_of::<u128>()
-    }
-}
-
-fn hash(text: Text, body: &[u8]) -> u128 {
-    XxHash3_128::oneshot(text.bytes(body))
-}
-
-/// The resource and the scope of the last span: the next one mostly has the same.
-#[derive(Default)]
-struct Shared {
-    of: Option<(Text, Text)>,
-    hash: u128,
-}
-
-impl Shared {
-    fn hash(&mut self, body: &[u8], facts: &SpanFacts) -> u128 {
-        let of = Some((facts.resource, facts.scope));
-        if self.of != of {
-            // Turned, so that a resource is told from the same bytes as a scope.
-            let hash = hash(facts.resource, body).rotate_left(64) ^ hash(facts.scope, body);
-            *self = Self { of, hash };
-        }
-        self.hash
-    }
-}
+use crate::contents::Contents;
 
 /// How long retries are recognised.
 #[derive(Debug, Clone, Copy)]
@@ -126,11 +75,12 @@ impl Duplicates {
             return;
         }
         // All places are looked at before the first is needed: see `settle::Window::approach`.
-        for hash in &contents.spans {
+        let hashes = || contents.spans.iter().map(|span| span.fingerprint);
+        for hash in hashes() {
             std::hint::black_box(self.numbers.find(self.hasher.hash_one(hash), |number| *number == u32::MAX));
         }
-        for hash in &contents.spans {
-            repeated.spans.push(*hash != 0 && !self.insert(*hash, now));
+        for hash in hashes() {
+            repeated.spans.push(hash != 0 && !self.insert(hash, now));
         }
     }
 
@@ -225,11 +175,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::contents::SpanContent;
 
     fn receive(duplicates: &mut Duplicates, hashes: &[u8], now: u64) -> Vec<bool> {
         // Each request is another one: only spans repeat.
         let request = u128::MAX - duplicates.first as u128 - duplicates.hashes.len() as u128;
-        let contents = Contents { request, spans: hashes.iter().map(|hash| u128::from(*hash)).collect() };
+        let span = |hash: &u8| SpanContent { fingerprint: u128::from(*hash), ..SpanContent::default() };
+        let contents = Contents { request, spans: hashes.iter().map(span).collect() };
         let mut repeated = Repeated::default();
         duplicates.receive(&contents, now, &mut repeated);
         (0..hashes.len()).map(|position| repeated.has(position)).collect()

@@ -1,7 +1,7 @@
 //! One call, one count: what durable records add up to.
 //!
 //! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
-//! - [`Contents`] tells what a client sends again from what is new.
+//! - [`Contents`] are hashes of a request, by which what a client sends again is known, and what links its spans.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
 //! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
@@ -14,6 +14,7 @@
 mod call;
 mod checkpoint;
 mod collect;
+mod contents;
 mod duplicates;
 mod errors;
 mod evaluated;
@@ -36,7 +37,8 @@ mod tally;
 
 pub use checkpoint::RestoreError;
 pub use collect::Interval;
-pub use duplicates::{Contents, DuplicateSettings};
+pub use contents::Contents;
+pub use duplicates::DuplicateSettings;
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
 pub use index::SeriesIndex;
 pub use key::Layout;

@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use otlp::metrics::AggregationTemporality;
 
 use crate::collect::{Collector, Interval, Window, error_logs};
+use crate::contents::Contents;
 use crate::duplicates::{DuplicateSettings, Duplicates, Repeated};
 use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
@@ -19,7 +20,7 @@ use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
 use crate::report::{Report, Unpriced};
 use crate::series::SeriesTable;
-use crate::settle::{Group, Settle, SettleSettings, SharedTexts};
+use crate::settle::{Group, Settle, SettleSettings};
 use crate::tally::{Counted, Tally};
 
 /// What a pipeline is made with.
@@ -76,11 +77,9 @@ pub struct Pipeline {
     /// The call that is being counted.
     group: Group,
     /// Of the request that is being applied.
-    shared_texts: SharedTexts,
+    contents: Contents,
     /// Which of its spans were received before.
     repeated: Repeated,
-    /// Hashes of the response ids of its spans.
-    responses: Vec<u64>,
     pub(crate) start: u64,
     /// Receive time of the newest record.
     pub(crate) now: u64,
@@ -99,9 +98,8 @@ impl Pipeline {
             tally: Tally::default(),
             open_tally: Tally::default(),
             group: Group::default(),
-            shared_texts: SharedTexts::default(),
+            contents: Contents::default(),
             repeated: Repeated::default(),
-            responses: Vec::new(),
             start: 0,
             now: 0,
             settings,
@@ -129,6 +127,7 @@ impl Pipeline {
                 let mut repeated = std::mem::take(&mut self.repeated);
                 self.duplicates.receive(&contents, self.now, &mut repeated);
                 self.repeated = repeated;
+                self.contents = contents;
                 self.evaluations(&body, &evaluations, receive_time);
                 let request = self.pending.begin(lsn, receive_time, &body, facts.len());
                 self.spans(&body, &facts, receive_time, request);

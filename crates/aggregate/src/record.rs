@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use genai::{Evaluation, SpanFacts};
 
-use crate::duplicates::Contents;
+use crate::contents::Contents;
 use crate::outcome::SpanOutcome;
 
 /// Log sequence number: the place of a record in the log, counted from 1.
@@ -22,7 +22,7 @@ pub enum Record {
         facts: Vec<SpanFacts>,
         /// What is said of spans on these spans.
         evaluations: Vec<Evaluation>,
-        /// What tells them from others.
+        /// Hashes of what they say.
         contents: Contents,
     },
     /// Evaluations in log records: the protobuf body of an `ExportLogsServiceRequest`, and what it tells. Appended only if it

@@ -19,7 +19,7 @@ mod window;
 use genai::SpanFacts;
 
 pub(crate) use group::{Group, Member};
-pub(crate) use held::{Context, Held, Place, Rare, Seq, SharedTexts, State, Taken, response_hash};
+pub(crate) use held::{Context, Held, Place, Rare, Seq, State, Taken};
 use lineage::Lineage;
 pub(crate) use lineage::{Agent, DecidedAgent, Node};
 pub(crate) use merge::Merged;

@@ -11,17 +11,14 @@ use crate::key::Kind;
 use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{
-    Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, SharedTexts, State, response_hash,
-};
+use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
     pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64, request: u64) {
         let mut has_others = false;
-        self.shared_texts = SharedTexts::default();
-        self.approach(body, facts);
+        self.approach(facts);
         for (position, span) in (0..).zip(facts) {
             let place = Place { request, position };
             if self.repeated.has(position as usize) {
@@ -39,13 +36,10 @@ impl Pipeline {
     }
 
     /// Prepares for the call spans of a request.
-    fn approach(&mut self, body: &[u8], facts: &[SpanFacts]) {
-        self.responses.clear();
-        for span in facts {
-            let response = response_hash(body, span);
-            self.responses.push(response);
+    fn approach(&self, facts: &[SpanFacts]) {
+        for (span, content) in facts.iter().zip(&self.contents.spans) {
             if span.role.is_call() {
-                self.settle.approach(span.trace_id, response);
+                self.settle.approach(span.trace_id, content.response);
             }
         }
     }
@@ -118,9 +112,8 @@ impl Pipeline {
             None
         };
         let families = self.series.families(series, body, facts);
-        let [service, scope] = self.shared_texts.hashes(body, facts);
-        let response = self.responses.get(place.position as usize).copied().unwrap_or_default();
-        Context { receive_time, place, series, price, families, service, scope, response }
+        let content = self.contents.span(place.position);
+        Context { receive_time, place, series, price, families, content }
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the

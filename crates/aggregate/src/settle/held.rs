@@ -2,9 +2,8 @@
 
 use genai::price::PriceRef;
 use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
-use otlp::Text;
-use rapidhash::v3::rapidhash_v3;
 
+use crate::contents::SpanContent;
 use crate::errors::ErrorRecord;
 use crate::family::Families;
 use crate::histogram::Origin;
@@ -54,56 +53,62 @@ pub(crate) struct Taken {
     pub(crate) half: bool,
 }
 
-/// What the rules of reference/counting.md section 3 ask of a call span, without its body.
+/// What the rules of reference/counting.md section 3 ask of a call span, without its body. In an order that brings what is needed
+/// together into one line of the processor's cache: to find it and to forget it, then to compare it with others, then to count it.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Held {
     pub(crate) trace_id: [u8; 16],
-    pub(crate) span_id: [u8; 8],
-    pub(crate) parent_span_id: [u8; 8],
-    /// Start and end, nanoseconds since the Unix epoch.
-    pub(crate) start: u64,
-    pub(crate) end: u64,
-    /// When its request was received, nanoseconds since the Unix epoch.
-    pub(crate) receive_time: u64,
-    pub(crate) place: Place,
-    /// Number of its series; once it is counted, that of the call.
-    pub(crate) series: u32,
-    /// Hashes of `service.name`, of the scope's name and of the span's name.
-    pub(crate) service: u32,
-    pub(crate) scope: u32,
-    pub(crate) name: u32,
     /// Hash of the response id; zero without one.
     pub(crate) response: u64,
-    /// Families of the models that it names.
-    pub(crate) families: Families,
-    pub(crate) taken: Taken,
-    /// Memory behind `rare`, in bytes.
-    pub(crate) heap: u32,
-    pub(crate) usage: Usage,
-    /// Nanoseconds.
-    pub(crate) time_to_first_chunk: Option<u64>,
-    pub(crate) error: Option<ErrorClass>,
-    pub(crate) is_embeddings: bool,
-    /// See [`SpanFacts::response_model_is_weak`].
-    pub(crate) response_model_is_weak: bool,
-    pub(crate) state: State,
-    /// The span under which its call was counted, once it is.
-    pub(crate) counted_span_id: [u8; 8],
+    /// End, nanoseconds since the Unix epoch.
+    pub(crate) end: u64,
     /// What few spans have.
     pub(crate) rare: Option<Box<Rare>>,
-    /// Neighbours in the order of arrival: of its trace, of its response id, of the same split report, of what may be the same without a
-    /// link.
+    /// Neighbours in the order of arrival: of its trace, and of its response id.
     pub(crate) trace_before: Seq,
     pub(crate) trace_after: Seq,
     pub(crate) response_before: Seq,
     pub(crate) response_after: Seq,
-    pub(crate) split_before: Seq,
-    pub(crate) unlinked_before: Seq,
+    pub(crate) state: State,
+    pub(crate) taken: Taken,
     /// How many spans its trace had when it came, itself included.
     pub(crate) trace_size: u8,
-    /// Whether its trace is so large that it is found by its ids. Then these neighbours are known, too: the one with its ids, the
-    /// newest of its children that came after it, and the one of its parent's that came before it.
+    /// Whether its trace is so large that it is found by its ids: see `id_before`.
     pub(crate) is_indexed: bool,
+
+    pub(crate) span_id: [u8; 8],
+    pub(crate) parent_span_id: [u8; 8],
+    /// Start, nanoseconds since the Unix epoch.
+    pub(crate) start: u64,
+    /// When its request was received, nanoseconds since the Unix epoch.
+    pub(crate) receive_time: u64,
+    /// Families of the models that it names.
+    pub(crate) families: Families,
+    /// Hashes of `service.name`, of the scope's name and of the span's name.
+    pub(crate) service: u32,
+    pub(crate) scope: u32,
+    pub(crate) name: u32,
+    /// Number of its series; once it is counted, that of the call.
+    pub(crate) series: u32,
+    /// Memory behind `rare`, in bytes.
+    pub(crate) heap: u32,
+    pub(crate) error: Option<ErrorClass>,
+    pub(crate) is_embeddings: bool,
+    /// See [`SpanFacts::response_model_is_weak`].
+    pub(crate) response_model_is_weak: bool,
+
+    pub(crate) place: Place,
+    /// The span under which its call was counted, once it is.
+    pub(crate) counted_span_id: [u8; 8],
+    pub(crate) usage: Usage,
+    /// Nanoseconds.
+    pub(crate) time_to_first_chunk: Option<u64>,
+    /// More neighbours: of the same split report, of what may be the same without a link.
+    pub(crate) split_before: Seq,
+    pub(crate) unlinked_before: Seq,
+    /// Neighbours in a large trace: the one with its ids, the newest of its children that came after it, and the one of its parent's
+    /// that came before it.
     pub(crate) id_before: Seq,
     pub(crate) newest_child: Seq,
     pub(crate) sibling_before: Seq,
@@ -158,37 +163,8 @@ pub(crate) struct Context {
     pub(crate) price: Option<PriceRef>,
     /// Families of the models that it names.
     pub(crate) families: Families,
-    /// Hashes of its service and of its scope.
-    pub(crate) service: u32,
-    pub(crate) scope: u32,
-    /// Hash of its response id; zero without one.
-    pub(crate) response: u64,
-}
-
-/// Hashes of the texts that most spans of a request share with the one before. Made anew for each request.
-#[derive(Debug)]
-pub(crate) struct SharedTexts {
-    service: (Text, u32),
-    scope: (Text, u32),
-}
-
-impl Default for SharedTexts {
-    fn default() -> Self {
-        let nothing = (Text::default(), short_hash(b""));
-        Self { service: nothing, scope: nothing }
-    }
-}
-
-impl SharedTexts {
-    /// The hashes of a span's service and scope.
-    pub(crate) fn hashes(&mut self, body: &[u8], facts: &SpanFacts) -> [u32; 2] {
-        for (shared, text) in [(&mut self.service, facts.service), (&mut self.scope, facts.scope_name)] {
-            if shared.0 != text {
-                *shared = (text, short_hash(text.bytes(body)));
-            }
-        }
-        [self.service.1, self.scope.1]
-    }
+    /// Hashes of what it says.
+    pub(crate) content: SpanContent,
 }
 
 impl Held {
@@ -240,10 +216,10 @@ impl Held {
         self.receive_time = context.receive_time;
         self.place = context.place;
         self.series = context.series;
-        self.service = context.service;
-        self.scope = context.scope;
-        self.name = short_hash(facts.name.bytes(body));
-        self.response = context.response;
+        self.service = context.content.service;
+        self.scope = context.content.scope;
+        self.name = context.content.name;
+        self.response = context.content.response;
         self.families = context.families;
         self.usage = facts.usage;
         self.time_to_first_chunk = facts.time_to_first_chunk;
@@ -330,17 +306,4 @@ fn unusual(service_tier: &[u8]) -> &[u8] {
         longer if longer.len() > 32 => b"",
         named => named,
     }
-}
-
-/// The hash of a span's response id; zero without one.
-pub(crate) fn response_hash(body: &[u8], facts: &SpanFacts) -> u64 {
-    match facts.response_id.bytes(body) {
-        [] => 0,
-        id => rapidhash_v3(id).max(1),
-    }
-}
-
-/// 32 bits are enough where two spans are compared that have much else in common.
-fn short_hash(bytes: &[u8]) -> u32 {
-    rapidhash_v3(bytes) as u32
 }

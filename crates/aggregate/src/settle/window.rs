@@ -261,7 +261,9 @@ impl Window {
         let seq = self.first;
         let Some(span) = self.spans.pop_front() else { return };
         self.first = self.next(seq);
-        self.heap -= span.heap as usize;
+        if span.rare.is_some() {
+            self.heap -= span.heap as usize;
+        }
         self.forgotten = self.forgotten.max(span.end);
         let Self { traces, responses, splits, unlinked, by_id, hasher, .. } = self;
         // A newer span would stand in its place.
@@ -431,6 +433,7 @@ mod tests {
 
     use super::super::held::Place;
     use super::*;
+    use crate::contents::SpanContent;
     use crate::family::Families;
 
     fn offer(window: &mut Window, (trace, span, response, is_split): (u8, u8, u8, bool)) {
@@ -450,9 +453,7 @@ mod tests {
             series: 3,
             price: None,
             families,
-            service: 0,
-            scope: 0,
-            response: u64::from(response),
+            content: SpanContent { response: u64::from(response), ..SpanContent::default() },
         };
         window.offer(b"", &facts, &context);
     }
