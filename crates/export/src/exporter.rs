@@ -11,7 +11,6 @@ use opentelemetry::metrics::Meter;
 use prost::Message;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::destination::{Destination, ExportError, Temporality};
@@ -47,7 +46,8 @@ pub struct Exporter {
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
-    deadline: watch::Sender<Option<Instant>>,
+    /// How long the destination may take for its next answer, once the exporter is to end.
+    grace: watch::Sender<Option<Duration>>,
     task: JoinHandle<()>,
 }
 
@@ -69,7 +69,8 @@ impl Exporter {
         let queue = Arc::new(Queue::new(limits.capacity));
         let stats = Arc::new(Stats::default());
         let overflowing = Arc::new(AtomicBool::new(false));
-        let (deadline, deadline_set) = watch::channel(None);
+        let (grace, grace_given) = watch::channel(None);
+        let answers = Arc::new(AtomicU64::new(0));
         stats::observe(meter, &destination.name, &stats, &queue);
         let worker = Worker {
             name: destination.name.clone(),
@@ -80,13 +81,14 @@ impl Exporter {
             overflowing: Arc::clone(&overflowing),
             max_request_size: destination.max_request_size,
             backoff: limits.backoff,
-            deadline: deadline_set.clone(),
+            ending: grace_given.clone(),
+            answers: Arc::clone(&answers),
             current: None,
             unreachable: false,
             logged: HashSet::new(),
         };
-        let task = tokio::spawn(work(worker, deadline_set));
-        Ok(Exporter { destination, queue, stats, overflowing, deadline, task })
+        let task = tokio::spawn(work(worker, grace_given, answers));
+        Ok(Exporter { destination, queue, stats, overflowing, grace, task })
     }
 
     /// Puts a request into the queue; never blocks. A signal that the destination does not take is ignored.
@@ -121,10 +123,11 @@ impl Exporter {
         Arc::clone(&self.stats)
     }
 
-    /// Sends what is queued, with retries, but not beyond the deadline; what is left then is dropped and counted.
-    pub async fn shutdown(self, deadline: Duration) {
+    /// Sends what is queued, with retries, until the destination has answered nothing for as long as `grace`; what is left then is
+    /// dropped and counted.
+    pub async fn shutdown(self, grace: Duration) {
         self.queue.close();
-        self.deadline.send_replace(Some(Instant::now() + deadline));
+        self.grace.send_replace(Some(grace));
         if let Err(error) = self.task.await {
             tracing::error!(destination = %self.destination.name, %error, "exporter ended badly");
         }
@@ -132,21 +135,26 @@ impl Exporter {
 }
 
 /// Delivers until the queue is closed and empty, or the deadline has passed.
-async fn work(mut worker: Worker, mut deadline: watch::Receiver<Option<Instant>>) {
-    let time_is_up = async {
-        // An error means that the exporter was dropped: time is up now.
-        if let Ok(set) = deadline.wait_for(Option::is_some).await
-            && let Some(instant) = *set
-        {
-            return instant;
-        }
-        Instant::now()
-    };
+async fn work(mut worker: Worker, grace: watch::Receiver<Option<Duration>>, answers: Arc<AtomicU64>) {
     tokio::select! {
         () = worker.deliver_all() => return,
-        () = async { tokio::time::sleep_until(time_is_up.await).await } => {}
+        () = time_is_up(grace, &answers) => {}
     }
     worker.abandon();
+}
+
+/// Returns when a grace was given, and passed without an answer.
+async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: &AtomicU64) {
+    // An error means that the exporter was dropped: time is up now.
+    let Ok(Some(grace)) = grace.wait_for(Option::is_some).await.map(|grace| *grace) else { return };
+    let mut before = None;
+    loop {
+        let now = answers.load(Ordering::Relaxed);
+        if before.replace(now) == Some(now) {
+            return;
+        }
+        tokio::time::sleep(grace).await;
+    }
 }
 
 /// The state of the task.
@@ -160,7 +168,10 @@ struct Worker {
     overflowing: Arc<AtomicBool>,
     max_request_size: usize,
     backoff: Backoff,
-    deadline: watch::Receiver<Option<Instant>>,
+    /// Tells when the exporter is to end.
+    ending: watch::Receiver<Option<Duration>>,
+    /// How often the destination has answered.
+    answers: Arc<AtomicU64>,
     /// What is being delivered.
     current: Option<Delivery>,
     /// Whether the last attempt failed and this has been logged.
@@ -268,6 +279,7 @@ impl Worker {
     fn on_answer(&mut self) {
         self.unreachable = false;
         self.backoff.reset();
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
     fn on_unreachable(&mut self, signal: Signal, failure: &Failure) {
@@ -289,14 +301,14 @@ impl Worker {
     /// Waits for the time of the next attempt. The beginning of a shutdown ends the wait: little time is left then.
     async fn pause(&mut self, retry_after: Option<Duration>) {
         let pause = tokio::time::sleep(self.backoff.pause(retry_after));
-        let shutting_down = self.deadline.borrow().is_some();
+        let shutting_down = self.ending.borrow().is_some();
         if shutting_down {
             pause.await;
             return;
         }
         tokio::select! {
             () = pause => {}
-            _ = self.deadline.changed() => self.backoff.reset(),
+            _ = self.ending.changed() => self.backoff.reset(),
         }
     }
 
