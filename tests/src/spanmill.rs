@@ -23,8 +23,10 @@ pub struct Setup {
     pub interval: &'static str,
     /// `max_recv_msg_size` and `max_request_body_size`.
     pub max_request_size: &'static str,
-    /// `storage.wal.enabled`.
-    pub wal: bool,
+    /// `storage.wal`, as in a flow mapping.
+    pub wal: &'static str,
+    /// `derive.settle_wait`.
+    pub settle_wait: &'static str,
     /// `archive.max_age`.
     pub archive_age: &'static str,
     /// More of `receivers.otlp`, a key a line.
@@ -47,7 +49,8 @@ impl Default for Setup {
             derive: "",
             admin: "",
             log: "info",
-            wal: false,
+            wal: "enabled: false",
+            settle_wait: "2s",
             archive_age: "5m",
         }
     }
@@ -81,7 +84,7 @@ impl Setup {
 
     fn yaml(&self, directory: &Path) -> String {
         let directory = directory.display();
-        let Self { interval, max_request_size: limit, derive, admin, wal, archive_age, .. } = self;
+        let Self { interval, max_request_size: limit, derive, admin, wal, settle_wait, archive_age, .. } = self;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
             "receivers:
@@ -89,11 +92,11 @@ impl Setup {
     protocols:
       grpc: {{ endpoint: 127.0.0.1:0, max_recv_msg_size: {limit} }}
       http: {{ endpoint: 127.0.0.1:0, max_request_body_size: {limit} }}
-{receiver}storage: {{ directory: {directory}/data, wal: {{ enabled: {wal}, max_size: 256MiB }} }}
+{receiver}storage: {{ directory: {directory}/data, wal: {{ {wal} }} }}
 archive: {{ directory: {directory}/archive, max_age: {archive_age} }}
 admin: {{ endpoint: 127.0.0.1:0, {admin} }}
 metrics: {{ interval: {interval} }}
-derive: {{ settle_wait: 2s, {derive} }}
+derive: {{ settle_wait: {settle_wait}, {derive} }}
 exporters:
   prometheus: {{ endpoint: 127.0.0.1:0 }}
 "

@@ -15,7 +15,7 @@ pub struct Contents {
     pub(crate) spans: Vec<SpanContent>,
 }
 
-/// Hashes of a span. None are zero, but where it is said.
+/// Hashes of a span.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SpanContent {
     /// Of the span, its resource and its scope; zero for spans that are neither counted nor archived.

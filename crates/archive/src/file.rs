@@ -192,36 +192,34 @@ fn sync_parent(path: &Path) -> Result<(), ArchiveError> {
     File::open(parent).and_then(|directory| directory.sync_all()).map_err(ArchiveError::io("sync directory", parent))
 }
 
-/// Removes files that were being written when a server died, and gives their number. Files of servers that run, and files
-/// with other names, are left alone.
-pub(crate) fn remove_leftovers(table: &Path) -> Result<usize, ArchiveError> {
-    let mut removed = 0;
+/// What earlier runs left in a table.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Files that were being written when a server died. They are removed by now. Files of servers that run, and files with other
+    /// names, are left alone.
+    pub(crate) removed: usize,
+    /// The newest place in the log whose request the instance has archived, as the names of its files tell: files are published in the
+    /// order of the log, each as a whole, so everything before is archived, too. Zero if there is none.
+    pub(crate) newest: Lsn,
+}
+
+/// Looks through all files of a table, and removes leftovers.
+pub(crate) fn look_through(table: &Path, instance: &str) -> Result<Found, ArchiveError> {
+    let mut found = Found::default();
     for date in directories(table)? {
         for hour in directories(&date)? {
             for entry in entries(&hour)? {
-                let path = entry.path();
-                if entry.file_name().to_str().is_some_and(path::is_hidden) && is_abandoned(&path) {
-                    fs::remove_file(&path).map_err(ArchiveError::io("remove leftover", &path))?;
-                    removed += 1;
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else { continue };
+                if path::is_hidden(name) && is_abandoned(&entry.path()) {
+                    fs::remove_file(entry.path()).map_err(ArchiveError::io("remove leftover", &entry.path()))?;
+                    found.removed += 1;
                 }
+                found.newest = found.newest.max(path::end_of_published(name, instance).unwrap_or(0));
             }
         }
     }
-    Ok(removed)
-}
-
-/// The newest place in the log whose request an instance has archived, as the names of its files tell: files are published in the
-/// order of the log, each as a whole, so everything before is archived, too. Zero if there is none.
-pub(crate) fn newest_lsn(table: &Path, instance: &str) -> Result<Lsn, ArchiveError> {
-    let mut newest = 0;
-    for date in directories(table)? {
-        for hour in directories(&date)? {
-            let names = entries(&hour)?.into_iter().map(|entry| entry.file_name());
-            let ends = names.filter_map(|name| path::end_of_published(name.to_str()?, instance));
-            newest = ends.fold(newest, Lsn::max);
-        }
-    }
-    Ok(newest)
+    Ok(found)
 }
 
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, ArchiveError> {

@@ -72,6 +72,13 @@ impl Health {
     }
 }
 
+/// What is handed to the thread.
+enum Handed {
+    Request(Arc<Applied>),
+    /// Complete the file that is open.
+    Publish,
+}
+
 /// How far an archive has come.
 #[derive(Debug, Clone)]
 pub struct Position(Arc<AtomicU64>);
@@ -86,7 +93,7 @@ impl Position {
 /// The archive. Dropped without [`Archive::finish`], it completes its file in the background.
 #[derive(Debug)]
 pub struct Archive {
-    queue: SyncSender<Arc<Applied>>,
+    queue: SyncSender<Handed>,
     thread: JoinHandle<Result<Totals, ArchiveError>>,
     has_failed: Arc<AtomicBool>,
     position: Position,
@@ -107,14 +114,13 @@ impl Archive {
         let options = FileOptions::new(config.zstd_level)?;
         let table = config.directory.join(path::TABLE);
         file::create_directory(&table)?;
-        let removed = file::remove_leftovers(&table)?;
+        let file::Found { removed, newest: archived_before } = file::look_through(&table, &config.instance)?;
         if removed > 0 {
             tracing::info!(files = removed, "removed incomplete archive files of an earlier run");
         }
         // Better refused now than after the first spans were acknowledged. Dropped, it is gone.
         drop(HiddenFile::create(&table, &config.instance, 0, &options)?);
 
-        let archived_before = file::newest_lsn(&table, &config.instance)?;
         let position = Position(Arc::new(AtomicU64::new(archived_before)));
         let metrics = Metrics::new(meter);
         let has_failed = Arc::new(AtomicBool::new(false));
@@ -147,10 +153,16 @@ impl Archive {
         }
         // Counted before, as the thread may be done with it by the time it is sent.
         self.metrics.queue.add(1, &[]);
-        if self.queue.send(request).is_err() {
+        if self.queue.send(Handed::Request(request)).is_err() {
             self.metrics.queue.add(-1, &[]);
             self.metrics.dropped.add(1, &[]);
         }
+    }
+
+    /// Completes the file that is open, whatever its age and size: somebody waits for [`Archive::position`].
+    pub fn publish(&self) {
+        // After a failure there is nothing to publish; `health` tells of it.
+        let _ = self.queue.send(Handed::Publish);
     }
 
     /// A handle that tells how far it has come.
@@ -174,7 +186,7 @@ impl Archive {
 }
 
 /// The thread. When it returns, the inbox is gone and nobody waits on the queue any more.
-fn run(mut writer: Writer, inbox: Receiver<Arc<Applied>>, has_failed: &AtomicBool) -> Result<Totals, ArchiveError> {
+fn run(mut writer: Writer, inbox: Receiver<Handed>, has_failed: &AtomicBool) -> Result<Totals, ArchiveError> {
     let result = writer.run(&inbox);
     if let Err(error) = &result {
         tracing::error!(%error, "the archive has stopped");
@@ -229,7 +241,7 @@ impl OpenFile {
 }
 
 impl Writer {
-    fn run(&mut self, inbox: &Receiver<Arc<Applied>>) -> Result<(), ArchiveError> {
+    fn run(&mut self, inbox: &Receiver<Handed>) -> Result<(), ArchiveError> {
         loop {
             let received = match &self.open {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -239,11 +251,11 @@ impl Writer {
                 },
             };
             match received {
-                Ok(request) => {
+                Ok(Handed::Request(request)) => {
                     self.metrics.queue.add(-1, &[]);
                     self.add(request)?;
                 }
-                Err(RecvTimeoutError::Timeout) => self.close()?,
+                Ok(Handed::Publish) | Err(RecvTimeoutError::Timeout) => self.close()?,
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }

@@ -75,7 +75,9 @@ impl Applier {
                     sinks.take(effect);
                 }
                 let archived = position.as_ref().map(Position::get);
-                keeper.applied(progressed, &pipeline.lock(), archived);
+                if keeper.applied(progressed, &pipeline, archived) {
+                    sinks.archive.iter().for_each(Archive::publish);
+                }
                 newest.send_replace(lsn);
             }
             Applied { archive: sinks.archive.take(), keeper, progressed: newest_progress }
@@ -109,7 +111,7 @@ impl Applied {
         if let Some(archive) = self.archive {
             archive.finish()?;
         }
-        self.keeper.finish(self.progressed, &pipeline.lock());
+        self.keeper.finish(self.progressed, pipeline);
         Ok(())
     }
 }

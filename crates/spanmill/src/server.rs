@@ -28,7 +28,7 @@ use crate::telemetry::Telemetry;
 const ERROR_RECORDS: usize = 100_000;
 /// How long requests in flight may take to finish when the server stops.
 const REQUEST_GRACE: Duration = Duration::from_secs(10);
-/// How long destinations may take to receive what is queued when the server stops.
+/// How long a destination may take for its next answer while what is queued is sent when the server stops.
 const EXPORT_GRACE: Duration = Duration::from_secs(15);
 
 /// How long all of the shutdown may take.

@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use aggregate::{Lsn, Pipeline, Settings};
 use bytes::Bytes;
 use genai::SpanFacts;
-use wal::{Checkpoints, Cursor, Directory, Log, OpenError, RawReader, Reader, Start};
+use wal::{Checkpoints, Cursor, Directory, Log, RawReader, Reader, Start};
 
+use crate::applier::SharedPipeline;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::recorder::{LogRecord, Recorder};
@@ -63,7 +64,7 @@ impl Storage {
             let keeper = Keeper { cursor: log.cursor(), checkpointer: None };
             return Ok(Self { pipeline: Pipeline::new(settings), log, reader, keeper, applied: 0 });
         };
-        let max_size = config.storage.wal.max_size.as_usize() as u64;
+        let max_size = config.storage.wal.max_size.bytes();
         let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression: None };
         let mut checkpoints = Checkpoints::open(&directory)?;
         let newest = checkpoints.newest()?;
@@ -153,19 +154,26 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// A record was applied. All requests up to `archived` are archived, if there is an archive.
-    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &Pipeline, archived: Option<Lsn>) {
-        let Some(checkpointer) = &mut self.checkpointer else { return self.cursor.advance(record.lsn) };
-        if checkpointer.is_due(record) {
-            checkpointer.take(record, pipeline);
+    /// A record was applied. All requests up to `archived` are archived, if there is an archive. Tells whether the archive is waited
+    /// for: it should publish what it has, or the log fills up.
+    #[must_use]
+    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, archived: Option<Lsn>) -> bool {
+        let Some(checkpointer) = &mut self.checkpointer else {
+            self.cursor.advance(record.lsn);
+            return false;
+        };
+        let (is_due, is_waiting) = (checkpointer.is_due(record), checkpointer.taken.is_some());
+        if is_due && !is_waiting {
+            checkpointer.take(record, &pipeline.lock());
         }
         checkpointer.write_if(|taken| archived.is_none_or(|archived| archived >= taken.handed_on), &self.cursor);
+        is_due && is_waiting && checkpointer.taken.is_some()
     }
 
     /// Everything was applied and archived: what is left of the log is put into a checkpoint.
-    pub(crate) fn finish(mut self, record: Option<Progressed>, pipeline: &Pipeline) {
+    pub(crate) fn finish(mut self, record: Option<Progressed>, pipeline: &SharedPipeline) {
         if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
-            checkpointer.take(record, pipeline);
+            checkpointer.take(record, &pipeline.lock());
             checkpointer.write_if(|_| true, &self.cursor);
         }
     }
@@ -203,20 +211,25 @@ struct Taken {
 }
 
 impl Checkpointer {
+    /// Whether so much was applied since the last time that a checkpoint is due, or so long ago. One that is taken and waits for the
+    /// archive is let wait, unless the log fills up behind it.
     fn is_due(&mut self, record: Progressed) -> bool {
         self.applied += record.bytes;
         if self.since == 0 {
             self.since = record.receive_time;
         }
         let is_old = record.receive_time.saturating_sub(self.since) >= CHECKPOINT_EVERY;
-        self.taken.is_none() && (self.applied >= self.every || is_old)
+        let is_due = self.applied >= self.every || (is_old && self.taken.is_none());
+        if is_due {
+            (self.applied, self.since) = (0, record.receive_time);
+        }
+        is_due
     }
 
     fn take(&mut self, record: Progressed, pipeline: &Pipeline) {
         let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
         let bytes = Stored::encode(handed_on, &pipeline.checkpoint());
         self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
-        (self.applied, self.since) = (0, record.receive_time);
     }
 
     fn write_if(&mut self, is_safe: impl FnOnce(&Taken) -> bool, cursor: &Cursor<LogRecord>) {
@@ -235,9 +248,4 @@ impl Checkpointer {
             Err(error) => tracing::error!(%error, "a checkpoint was not written"),
         }
     }
-}
-
-/// Cuts what is damaged off the log, as far as that is possible, and tells what is lost.
-pub(crate) fn repair(config: &Config) -> Result<String, OpenError> {
-    Ok(wal::repair(&config.storage.directory)?.to_string())
 }

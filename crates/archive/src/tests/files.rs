@@ -56,6 +56,30 @@ fn a_file_ends_at_max_rows() {
     assert!(names(directory.path())[1].ends_with("test-1-0000000000000003-0000000000000004.parquet"));
 }
 
+// A file that is asked for is published long before its time, and the position tells; a later start passes over what is published, so
+// that no request is archived twice.
+#[test]
+fn what_is_published_is_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = start(config(directory.path()));
+    let position = archive.position();
+    (1..=3).for_each(|lsn| archive.send(calls(lsn, RECEIVED, 1)));
+    archive.publish();
+    let patience = Instant::now() + Duration::from_secs(10);
+    while position.get() < 3 {
+        assert!(Instant::now() < patience, "at {}", position.get());
+        std::thread::yield_now();
+    }
+    drop(archive);
+
+    let again = start(config(directory.path()));
+    assert_eq!(again.position().get(), 3);
+    (2..=5).for_each(|lsn| again.send(calls(lsn, RECEIVED, 1)));
+    assert_eq!(again.finish().unwrap().rows, 2);
+    let ends: Vec<String> = names(directory.path()).iter().map(|name| name[name.len() - 41..].to_owned()).collect();
+    assert_eq!(ends, ["0000000000000001-0000000000000003.parquet", "0000000000000004-0000000000000005.parquet"]);
+}
+
 // A file ends when a request comes that was received max_age after its first one.
 #[test]
 fn a_file_ends_at_max_age() {

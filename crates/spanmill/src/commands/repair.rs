@@ -5,11 +5,10 @@ use std::path::Path;
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
-use crate::storage;
 
 /// Repairs the log in the data directory, and prints what was done and what is lost.
 pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
     let config = Config::load(config, &config::process_environment)?.config;
-    let report = storage::repair(&config)?;
+    let report = wal::repair(&config.storage.directory)?;
     writeln!(std::io::stdout(), "{report}").map_err(Failure::io("printing the result"))
 }
