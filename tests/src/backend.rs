@@ -14,9 +14,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
     MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::{Request, Response, Status};
 
@@ -29,6 +32,8 @@ pub struct Received {
     pub metrics: Vec<ExportMetricsServiceRequest>,
     /// Logs requests.
     pub logs: Vec<ExportLogsServiceRequest>,
+    /// Traces requests as they came, without compression; over gRPC encoded anew.
+    pub traces: Vec<Bytes>,
 }
 
 impl Received {
@@ -37,10 +42,24 @@ impl Received {
         otlp(&self.metrics)
     }
 
+    /// Its log records that are error records.
+    pub fn error_records(&self) -> impl Iterator<Item = &LogRecord> {
+        let is_grouped = |record: &&LogRecord| record.attributes.iter().any(|pair| pair.key == "spanmill.error.group");
+        self.log_records().filter(is_grouped)
+    }
+
     /// Its log records.
     pub fn log_records(&self) -> impl Iterator<Item = &LogRecord> {
         let resources = self.logs.iter().flat_map(|request| &request.resource_logs);
         resources.flat_map(|resource| &resource.scope_logs).flat_map(|scope| &scope.log_records)
+    }
+
+    /// Its spans.
+    pub fn spans(&self) -> Vec<Span> {
+        let requests =
+            self.traces.iter().map(|body| ExportTraceServiceRequest::decode(body.clone()).expect("protobuf"));
+        let resources = requests.flat_map(|request| request.resource_spans);
+        resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 }
 
@@ -57,11 +76,18 @@ type Inbox = Arc<Mutex<Received>>;
 impl Backend {
     /// An OTLP/gRPC server.
     pub async fn grpc() -> Self {
-        let (listener, address) = listener().await;
+        Self::grpc_at("127.0.0.1:0").await
+    }
+
+    /// The same at a certain address.
+    pub async fn grpc_at(address: impl ToSocketAddrs) -> Self {
+        let (listener, address) = listener(address).await;
         let inbox = Inbox::default();
         let metrics = MetricsServiceServer::new(Service(Arc::clone(&inbox)));
         let logs = LogsServiceServer::new(Service(Arc::clone(&inbox)));
+        let traces = TraceServiceServer::new(Service(Arc::clone(&inbox)));
         let server = tonic::transport::Server::builder()
+            .add_service(traces.accept_compressed(Gzip).accept_compressed(Zstd))
             .add_service(metrics.accept_compressed(Gzip).accept_compressed(Zstd))
             .add_service(logs.accept_compressed(Gzip).accept_compressed(Zstd));
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
@@ -71,11 +97,12 @@ impl Backend {
 
     /// An OTLP/HTTP server for protobuf.
     pub async fn http() -> Self {
-        let (listener, address) = listener().await;
+        let (listener, address) = listener("127.0.0.1:0").await;
         let inbox = Inbox::default();
         let router = Router::new()
             .route("/v1/metrics", post(metrics))
             .route("/v1/logs", post(logs))
+            .route("/v1/traces", post(traces))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&inbox));
         tokio::spawn(async move { axum::serve(listener, router).await.expect("an HTTP server") });
@@ -88,8 +115,8 @@ impl Backend {
     }
 }
 
-async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+async fn listener(address: impl ToSocketAddrs) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
 }
@@ -118,6 +145,24 @@ impl LogsService for Service {
     }
 }
 
+#[tonic::async_trait]
+impl TraceService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let body = request.into_inner().encode_to_vec().into();
+        self.0.lock().expect("no test panics in here").traces.push(body);
+        Ok(Response::new(Default::default()))
+    }
+}
+
+async fn traces(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let plain = plain(&headers, &body);
+    inbox.lock().expect("no test panics in here").traces.push(plain.into());
+    StatusCode::OK
+}
+
 async fn metrics(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let request = decode(&headers, &body);
     inbox.lock().expect("no test panics in here").metrics.push(request);
@@ -131,9 +176,13 @@ async fn logs(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> St
 }
 
 fn decode<Request: Message + Default>(headers: &HeaderMap, body: &[u8]) -> Request {
+    Request::decode(plain(headers, body).as_slice()).expect("protobuf")
+}
+
+fn plain(headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     assert_eq!(header("content-type"), Some("application/x-protobuf"));
-    let plain = match header("content-encoding") {
+    match header("content-encoding") {
         None => body.to_vec(),
         Some("gzip") => {
             let mut plain = Vec::new();
@@ -142,6 +191,5 @@ fn decode<Request: Message + Default>(headers: &HeaderMap, body: &[u8]) -> Reque
         }
         Some("zstd") => zstd::decode_all(body).expect("zstd"),
         Some(other) => panic!("content-encoding {other}"),
-    };
-    Request::decode(plain.as_slice()).expect("protobuf")
+    }
 }

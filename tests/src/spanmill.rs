@@ -35,6 +35,8 @@ pub struct Setup {
     pub derive: &'static str,
     /// More of `admin`, as in a flow mapping.
     pub admin: &'static str,
+    /// `forward`, as in a flow mapping.
+    pub forward: &'static str,
     /// `RUST_LOG`.
     pub log: &'static str,
 }
@@ -48,6 +50,7 @@ impl Default for Setup {
             receiver: "",
             derive: "",
             admin: "",
+            forward: "",
             log: "info",
             wal: "enabled: false",
             settle_wait: "2s",
@@ -67,12 +70,26 @@ pub struct Destination {
     pub temporality: &'static str,
     /// `none`, `gzip` or `zstd`.
     pub compression: &'static str,
+    /// Which signals it gets, as in a flow sequence.
+    pub signals: &'static str,
 }
 
 impl Destination {
     /// A gRPC backend, with the defaults.
     pub fn grpc(backend: &Backend) -> Self {
-        Self { address: backend.address, protocol: "grpc", temporality: "cumulative", compression: "gzip" }
+        Self {
+            address: backend.address,
+            protocol: "grpc",
+            temporality: "cumulative",
+            compression: "gzip",
+            signals: "metrics, logs",
+        }
+    }
+
+    /// An HTTP backend that gets every signal, uncompressed.
+    pub fn http_with_traces(backend: &Backend) -> Self {
+        let signals = "traces, metrics, logs";
+        Self { protocol: "http/protobuf", compression: "none", signals, ..Self::grpc(backend) }
     }
 }
 
@@ -84,7 +101,8 @@ impl Setup {
 
     fn yaml(&self, directory: &Path) -> String {
         let directory = directory.display();
-        let Self { interval, max_request_size: limit, derive, admin, wal, settle_wait, archive_age, .. } = self;
+        let Self { interval, max_request_size: limit, derive, admin, forward, wal, settle_wait, archive_age, .. } =
+            self;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
             "receivers:
@@ -96,17 +114,18 @@ impl Setup {
 archive: {{ directory: {directory}/archive, max_age: {archive_age} }}
 admin: {{ endpoint: 127.0.0.1:0, {admin} }}
 metrics: {{ interval: {interval} }}
+forward: {{ {forward} }}
 derive: {{ settle_wait: {settle_wait}, {derive} }}
 exporters:
   prometheus: {{ endpoint: 127.0.0.1:0 }}
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {
-            let Destination { address, protocol, temporality, compression } = destination;
+            let Destination { address, protocol, temporality, compression, signals } = destination;
             let _ = writeln!(
                 yaml,
                 "  otlp/backend{number}: {{ endpoint: \"http://{address}\", protocol: {protocol}, \
-                 temporality: {temporality}, compression: {compression} }}",
+                 temporality: {temporality}, compression: {compression}, signals: [{signals}] }}",
             );
         }
         yaml

@@ -84,6 +84,25 @@ const SETTLED_EARLY: Description = Description {
 const SPANS: Description =
     Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
 
+/// The names of all metrics that a pipeline yields.
+pub const METRIC_NAMES: [&str; 15] = [
+    TOKEN_USAGE.name,
+    OPERATION_DURATION.name,
+    TIME_TO_FIRST_CHUNK.name,
+    TIME_PER_OUTPUT_TOKEN.name,
+    INVOKE_AGENT_DURATION.name,
+    EXECUTE_TOOL_DURATION.name,
+    REQUESTS.name,
+    TOKEN_CLASSES.name,
+    COST.name,
+    PRICED_CALLS.name,
+    EVALUATIONS.name,
+    EVALUATION_SCORE.name,
+    INCONSISTENT.name,
+    SETTLED_EARLY.name,
+    SPANS.name,
+];
+
 /// The time that a collection of points covers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {

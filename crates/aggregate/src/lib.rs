@@ -36,7 +36,7 @@ mod settle;
 mod tally;
 
 pub use checkpoint::RestoreError;
-pub use collect::Interval;
+pub use collect::{Interval, METRIC_NAMES};
 pub use contents::Contents;
 pub use duplicates::DuplicateSettings;
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};

@@ -48,6 +48,7 @@ enum Transport {
 
 struct HttpTransport {
     client: HyperClient<HttpConnector, Full<Bytes>>,
+    traces: Uri,
     metrics: Uri,
     logs: Uri,
     compression: Compression,
@@ -101,6 +102,7 @@ async fn send_grpc(
     body: Bytes,
 ) -> Result<Accepted, Failure> {
     let method = match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     };
@@ -162,7 +164,8 @@ fn http_transport(destination: &Destination, base: &Uri) -> Result<HttpTransport
         format!("{}{path}", base.trim_end_matches('/')).parse::<Uri>().map_err(|error| unusable(destination, &error))
     };
     let compression = destination.compression;
-    Ok(HttpTransport { client, metrics: uri("/v1/metrics")?, logs: uri("/v1/logs")?, compression })
+    let (traces, metrics, logs) = (uri("/v1/traces")?, uri("/v1/metrics")?, uri("/v1/logs")?);
+    Ok(HttpTransport { client, traces, metrics, logs, compression })
 }
 
 async fn send_http(
@@ -176,6 +179,7 @@ async fn send_http(
     let mut request = http::Request::new(Full::new(body));
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = match signal {
+        Signal::Traces => http.traces.clone(),
         Signal::Metrics => http.metrics.clone(),
         Signal::Logs => http.logs.clone(),
     };

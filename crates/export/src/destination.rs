@@ -30,6 +30,22 @@ pub struct Destination {
     pub metrics: bool,
     /// Whether it takes logs.
     pub logs: bool,
+    /// Whether it takes traces.
+    pub traces: bool,
+    /// What happens when it is behind and there is no room for more.
+    pub when_full: WhenFull,
+    /// Metrics of applications with these names are not handed on to a destination that takes metrics: it gets derived ones of the
+    /// same names, and would count twice.
+    pub replaced_metrics: Vec<&'static str>,
+}
+
+/// What happens when a destination is behind and there is no room for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Whoever brings more waits.
+    Block,
+    /// What waits longest is dropped, and counted.
+    DropOldest,
 }
 
 /// OTLP's transports.
@@ -106,6 +122,14 @@ pub enum ExportError {
     Tls {
         /// Name of the destination.
         destination: String,
+    },
+    /// The directory for what waits cannot be used.
+    #[error("exporter {destination}: what waits cannot be stored: {reason}")]
+    Outbox {
+        /// Name of the destination.
+        destination: String,
+        /// What the operating system said.
+        reason: String,
     },
     /// A header cannot be sent.
     #[error("exporter {destination}: header {header:?}: {reason}")]

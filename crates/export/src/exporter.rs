@@ -1,33 +1,30 @@
-//! The task that delivers to one destination: in order, one request at a time, again and again while the destination may
-//! yet take it.
+//! The task that delivers Spanmill's own metrics and error records to one destination.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use opentelemetry::metrics::Meter;
-use prost::Message;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::client::Client;
+use crate::courier::{Courier, Delivered, Delivery};
 use crate::destination::{Destination, ExportError, Temporality};
-use crate::outcome::{Accepted, Failure, Verdict};
-use crate::queue::{self, Capacity, Entry, Outgoing, Queue};
+use crate::forwarder::Forwarder;
+use crate::merge::merge_delta;
+use crate::outbox::{Lsn, Outbox};
+use crate::queue::{Capacity, Entry, Outgoing, Queue};
 use crate::retry::Backoff;
-use crate::split::{Halve, split};
-use crate::stats::{self, Signal, Stats};
-
-/// How much of a destination's own words a log line shows.
-const MAX_LOGGED_CHARS: usize = 256;
+use crate::stats::{self, Signal, Stats, count};
 
 /// The bounds of one exporter.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) capacity: Capacity,
     pub(crate) backoff: Backoff,
+    /// How many delta intervals wait one by one before further ones are merged.
+    pub(crate) intervals: usize,
 }
 
 impl Default for Limits {
@@ -35,9 +32,14 @@ impl Default for Limits {
         Limits {
             capacity: Capacity { bytes: 64 * 1024 * 1024, requests: 1024 },
             backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+            // an hour, at the default interval
+            intervals: 120,
         }
     }
 }
+
+/// How often it is tried again to store what the disk has no room for.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// A running exporter. Dropping it without [`Exporter::shutdown`] ends it at once.
 #[derive(Debug)]
@@ -45,7 +47,10 @@ pub struct Exporter {
     destination: Destination,
     queue: Arc<Queue>,
     stats: Arc<Stats>,
+    limits: Limits,
     overflowing: Arc<AtomicBool>,
+    /// Where what waits is kept, if it shall outlive the process.
+    outbox: Option<Mutex<Outbox>>,
     /// How long the destination may take for its next answer, once the exporter is to end.
     grace: watch::Sender<Option<Duration>>,
     task: JoinHandle<()>,
@@ -53,63 +58,134 @@ pub struct Exporter {
 
 impl Exporter {
     /// Checks the destination and starts its task on the current tokio runtime. Nothing is connected before the first
-    /// request.
+    /// request. With a directory, what waits is kept there: it outlives the process, and what is found there is sent first.
     ///
     /// # Errors
-    /// If the endpoint or a header cannot be used.
+    /// If the endpoint, a header or the directory cannot be used.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn spawn(destination: Destination, meter: &Meter) -> Result<Exporter, ExportError> {
-        Exporter::spawn_with(destination, meter, Limits::default())
+    pub fn spawn(destination: Destination, meter: &Meter, directory: Option<PathBuf>) -> Result<Exporter, ExportError> {
+        Exporter::spawn_with(destination, meter, directory, Limits::default())
     }
 
-    pub(crate) fn spawn_with(destination: Destination, meter: &Meter, limits: Limits) -> Result<Exporter, ExportError> {
-        let client = Client::new(&destination)?;
-        let queue = Arc::new(Queue::new(limits.capacity));
+    pub(crate) fn spawn_with(
+        destination: Destination,
+        meter: &Meter,
+        directory: Option<PathBuf>,
+        limits: Limits,
+    ) -> Result<Exporter, ExportError> {
+        let queue = Arc::new(Queue::new(limits.capacity, destination.when_full));
         let stats = Arc::new(Stats::default());
         let overflowing = Arc::new(AtomicBool::new(false));
         let (grace, grace_given) = watch::channel(None);
-        let answers = Arc::new(AtomicU64::new(0));
+        let courier = Courier::new(&destination, Arc::clone(&stats), limits.backoff.clone(), grace_given)?;
+        let outbox = directory.map(Outbox::open).transpose().map_err(|error| ExportError::Outbox {
+            destination: destination.name.clone(),
+            reason: error.to_string(),
+        })?;
+        let outbox = outbox.map(|(outbox, found)| {
+            found.into_iter().for_each(|stored| queue.restore(Entry::stored(stored)));
+            Mutex::new(outbox)
+        });
         stats::observe(meter, &destination.name, &stats, &queue);
         let worker = Worker {
             name: destination.name.clone(),
-            secrets: destination.headers.iter().map(|(_, secret)| secret.expose().to_owned()).collect(),
-            client,
+            courier,
             queue: Arc::clone(&queue),
             stats: Arc::clone(&stats),
             overflowing: Arc::clone(&overflowing),
             max_request_size: destination.max_request_size,
-            backoff: limits.backoff,
-            ending: grace_given.clone(),
-            answers: Arc::clone(&answers),
             current: None,
-            unreachable: false,
-            logged: HashSet::new(),
         };
-        let task = tokio::spawn(work(worker, grace_given, answers));
-        Ok(Exporter { destination, queue, stats, overflowing, grace, task })
+        let task = tokio::spawn(work(worker));
+        Ok(Exporter { destination, queue, stats, limits, overflowing, outbox, grace, task })
     }
 
-    /// Puts a request into the queue; never blocks. A signal that the destination does not take is ignored.
-    pub fn offer(&self, outgoing: Outgoing) {
+    /// Puts a request into the queue, the one that the record at `lsn` of the log brought about. A signal that the destination does not
+    /// take is ignored, and so is what was offered before the process was started again.
+    ///
+    /// Cumulative requests take the place of the one that waits, delta requests are merged when many wait. For log records a
+    /// destination with [`crate::WhenFull::Block`] is waited for when the queue is full, and the disk when it is: never call it from async code.
+    ///
+    /// Gives back whether the request is as safe as it can be made; it is not if the exporter was told to end while it waited for the disk.
+    pub fn offer(&self, lsn: Lsn, outgoing: Outgoing) -> bool {
         let signal = outgoing.signal();
         let (wanted, replaceable) = match signal {
             Signal::Metrics => (self.destination.metrics, self.destination.temporality == Temporality::Cumulative),
             Signal::Logs => (self.destination.logs, false),
+            Signal::Traces => (false, false),
         };
-        if !wanted {
-            return;
+        if !wanted || self.was_offered(lsn, signal) {
+            return true;
         }
-        let displaced = self.queue.offer(Entry::new(outgoing, replaceable));
-        if let Some(superseded) = &displaced.superseded {
+        let entry = match outgoing {
+            Outgoing::Metrics(newer) if !replaceable => self.merged(lsn, newer),
+            outgoing => self.kept(lsn, outgoing, replaceable),
+        };
+        let is_safe = self.outbox.is_none() || replaceable || entry.is_stored();
+        let displaced = self.queue.offer(entry);
+        if let Some(superseded) = displaced.superseded {
             count(&self.stats.of(Signal::Metrics).superseded, superseded.items);
         }
-        for entry in &displaced.dropped {
-            count(&self.stats.of(entry.outgoing.signal()).dropped, entry.items);
+        let is_overflowing = !displaced.dropped.is_empty();
+        for entry in displaced.dropped {
+            count(&self.stats.of(entry.signal).dropped, entry.items);
+            entry.done();
         }
-        if !displaced.dropped.is_empty() && !self.overflowing.swap(true, Ordering::Relaxed) {
+        if is_overflowing && !self.overflowing.swap(true, Ordering::Relaxed) {
             tracing::warn!(destination = %self.destination.name, "queue is full: the oldest requests are dropped");
+        }
+        is_safe
+    }
+
+    fn was_offered(&self, lsn: Lsn, signal: Signal) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| lsn <= lock(outbox).through(signal))
+    }
+
+    /// A delta request, with those that it is merged with when too many wait.
+    fn merged(
+        &self,
+        lsn: Lsn,
+        newer: Arc<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest>,
+    ) -> Entry {
+        let Some(older) = self.queue.take_newest_delta(self.limits.intervals) else {
+            return self.kept(lsn, Outgoing::Metrics(newer), false);
+        };
+        match older.metrics() {
+            Ok(mut merged) => {
+                merge_delta(&mut merged, &newer);
+                let entry = self.kept_since(older.from(lsn), lsn, Outgoing::Metrics(Arc::new(merged)), false);
+                older.done();
+                entry
+            }
+            Err(error) => {
+                tracing::error!(destination = %self.destination.name, %error, "what waits cannot be read");
+                self.queue.restore(older);
+                self.kept(lsn, Outgoing::Metrics(newer), false)
+            }
+        }
+    }
+
+    fn kept(&self, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Entry {
+        self.kept_since(lsn, lsn, outgoing, replaceable)
+    }
+
+    /// The request, stored if what waits shall outlive the process. Waits while the disk does not take it.
+    fn kept_since(&self, from: Lsn, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Entry {
+        let Some(outbox) = self.outbox.as_ref().filter(|_| !replaceable) else {
+            return Entry::new(outgoing, replaceable);
+        };
+        let (body, items) = (outgoing.encode(), outgoing.items());
+        loop {
+            let error = match lock(outbox).put(from, lsn, outgoing.signal(), items, &body) {
+                Ok(stored) => return Entry::stored(stored),
+                Err(error) => error,
+            };
+            tracing::error!(destination = %self.destination.name, %error, "what is to be sent cannot be stored, trying again");
+            if self.queue.is_ending_within(STORE_AGAIN) {
+                return Entry::new(outgoing, replaceable);
+            }
         }
     }
 
@@ -123,11 +199,32 @@ impl Exporter {
         Arc::clone(&self.stats)
     }
 
-    /// Sends what is queued, with retries, until the destination has answered nothing for as long as `grace`; what is left then is
-    /// dropped and counted.
-    pub async fn shutdown(self, grace: Duration) {
+    /// Hands on what applications sent to the same destination, on a connection of its own. It ends with the exporter.
+    ///
+    /// # Errors
+    /// As [`Exporter::spawn`].
+    pub fn forwarder(&self) -> Result<Forwarder, ExportError> {
+        let stats = Arc::clone(&self.stats);
+        let courier = Courier::new(&self.destination, stats, self.limits.backoff.clone(), self.grace.subscribe())?;
+        Ok(Forwarder::new(&self.destination, courier, Arc::clone(&self.stats)))
+    }
+
+    /// The end is near: from now on [`Exporter::offer`] waits for nothing.
+    pub fn stop_waiting(&self) {
+        self.queue.stop_waiting();
+    }
+
+    /// From now on the destination has as long as `grace` for each of its answers; see [`Exporter::shutdown`].
+    pub fn begin_shutdown(&self, grace: Duration) {
+        self.queue.stop_waiting();
         self.queue.close();
         self.grace.send_replace(Some(grace));
+    }
+
+    /// Sends what is queued, with retries, until the destination has answered nothing for as long as `grace`; what is left then is
+    /// kept for the next start, or dropped and counted if nothing outlives the process.
+    pub async fn shutdown(self, grace: Duration) {
+        self.begin_shutdown(grace);
         if let Err(error) = self.task.await {
             tracing::error!(destination = %self.destination.name, %error, "exporter ended badly");
         }
@@ -135,237 +232,81 @@ impl Exporter {
 }
 
 /// Delivers until the queue is closed and empty, or the deadline has passed.
-async fn work(mut worker: Worker, grace: watch::Receiver<Option<Duration>>, answers: Arc<AtomicU64>) {
+async fn work(mut worker: Worker) {
+    let time_is_up = worker.courier.time_is_up();
     tokio::select! {
         () = worker.deliver_all() => return,
-        () = time_is_up(grace, &answers) => {}
+        () = time_is_up => {}
     }
     worker.abandon();
-}
-
-/// Returns when a grace was given, and passed without an answer.
-async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: &AtomicU64) {
-    // An error means that the exporter was dropped: time is up now.
-    let Ok(Some(grace)) = grace.wait_for(Option::is_some).await.map(|grace| *grace) else { return };
-    let mut before = None;
-    loop {
-        let now = answers.load(Ordering::Relaxed);
-        if before.replace(now) == Some(now) {
-            return;
-        }
-        tokio::time::sleep(grace).await;
-    }
 }
 
 /// The state of the task.
 struct Worker {
     name: String,
-    /// Header values, which a destination might repeat in its answers.
-    secrets: Vec<String>,
-    client: Client,
+    courier: Courier,
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
     max_request_size: usize,
-    backoff: Backoff,
-    /// Tells when the exporter is to end.
-    ending: watch::Receiver<Option<Duration>>,
-    /// How often the destination has answered.
-    answers: Arc<AtomicU64>,
-    /// What is being delivered.
-    current: Option<Delivery>,
-    /// Whether the last attempt failed and this has been logged.
-    unreachable: bool,
-    /// Refusals that have been logged.
-    logged: HashSet<(Signal, String)>,
-}
-
-/// One request, in the pieces that the destination has not answered for yet.
-struct Delivery {
-    signal: Signal,
-    replaceable: bool,
-    pieces: VecDeque<Piece>,
-}
-
-struct Piece {
-    body: Bytes,
-    items: u64,
-}
-
-impl Delivery {
-    fn new(entry: Entry, max_bytes: usize) -> Delivery {
-        let pieces = match &entry.outgoing {
-            Outgoing::Metrics(request) => pieces(request.as_ref(), max_bytes, queue::data_points),
-            Outgoing::Logs(request) => pieces(request.as_ref(), max_bytes, queue::log_records),
-        };
-        Delivery { signal: entry.outgoing.signal(), replaceable: entry.replaceable, pieces }
-    }
-
-    fn items(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.items).sum()
-    }
-}
-
-/// Encodes a request, in pieces only if it is too large.
-fn pieces<Request>(request: &Request, max_bytes: usize, items: impl Fn(&Request) -> u64) -> VecDeque<Piece>
-where
-    Request: Halve + Message + Clone,
-{
-    let piece = |request: &Request| Piece { body: request.encode_to_vec().into(), items: items(request) };
-    if request.encoded_len() <= max_bytes {
-        return VecDeque::from([piece(request)]);
-    }
-    split(request.clone(), max_bytes).iter().map(piece).collect()
+    /// What is being delivered, in the pieces that are not answered for, and where it is kept.
+    current: Option<(Entry, Delivery)>,
 }
 
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            self.current = Some(Delivery::new(entry, self.max_request_size));
-            self.deliver().await;
-            self.current = None;
-        }
-    }
-
-    /// Sends the pieces of the current request, each until it is answered for; gives up only for a newer request that
-    /// says the same.
-    async fn deliver(&mut self) {
-        while let Some(delivery) = &mut self.current
-            && let Some(piece) = delivery.pieces.front()
-        {
-            let (signal, replaceable, items) = (delivery.signal, delivery.replaceable, piece.items);
-            match self.client.send(signal, piece.body.clone()).await {
-                Ok(accepted) => {
-                    delivery.pieces.pop_front();
-                    self.on_accepted(signal, items, &accepted);
+            match entry.delivery(self.max_request_size) {
+                Ok(delivery) => self.current = Some((entry, delivery)),
+                Err(error) => {
+                    tracing::error!(destination = %self.name, %error, "what was to be sent cannot be read, dropped");
+                    count(&self.stats.of(entry.signal).dropped, entry.items);
+                    entry.done();
+                    continue;
                 }
-                Err(failure) => match failure.verdict {
-                    Verdict::Permanent => {
-                        delivery.pieces.pop_front();
-                        self.on_refused(signal, items, &failure);
-                    }
-                    Verdict::Transient { retry_after } => {
-                        self.on_unreachable(signal, &failure);
-                        self.pause(retry_after).await;
-                        if replaceable && self.queue.has_replacement() {
-                            self.supersede();
-                        }
-                    }
-                },
             }
+            self.deliver().await;
         }
     }
 
-    fn on_accepted(&mut self, signal: Signal, items: u64, accepted: &Accepted) {
-        let rejected = accepted.rejected.min(items);
-        count(&self.stats.of(signal).sent, items - rejected);
-        count(&self.stats.of(signal).failed, rejected);
-        if rejected > 0 || !accepted.message.is_empty() {
-            self.log_refusal(signal, "partial success", &accepted.message);
+    /// Delivers the current request; gives up only for a newer one that says the same.
+    async fn deliver(&mut self) {
+        let Some((entry, delivery)) = &mut self.current else { return };
+        let (queue, replaceable) = (&self.queue, entry.replaceable);
+        let delivered = self.courier.deliver(delivery, || replaceable && queue.has_replacement()).await;
+        let Some((entry, delivery)) = self.current.take() else { return };
+        match delivered {
+            Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
+            Delivered::GivenUp => count(&self.stats.of(delivery.signal).superseded, delivery.items()),
         }
-        if self.unreachable {
-            tracing::info!(destination = %self.name, "destination is back");
-        }
-        self.overflowing.store(false, Ordering::Relaxed);
-        self.on_answer();
-    }
-
-    fn on_refused(&mut self, signal: Signal, items: u64, failure: &Failure) {
-        count(&self.stats.of(signal).failed, items);
-        self.log_refusal(signal, &failure.status, &failure.message);
-        self.on_answer();
-    }
-
-    fn on_answer(&mut self) {
-        self.unreachable = false;
-        self.backoff.reset();
-        self.answers.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn on_unreachable(&mut self, signal: Signal, failure: &Failure) {
-        count(&self.stats.of(signal).retries, 1);
-        if self.unreachable {
-            return;
-        }
-        self.unreachable = true;
-        let (status, message) = (&failure.status, self.presentable(&failure.message));
-        tracing::warn!(destination = %self.name, signal = signal.name(), %status, %message, "export failed, trying again");
-    }
-
-    fn supersede(&mut self) {
-        if let Some(delivery) = self.current.take() {
-            count(&self.stats.of(delivery.signal).superseded, delivery.items());
-        }
-    }
-
-    /// Waits for the time of the next attempt. The beginning of a shutdown ends the wait: little time is left then.
-    async fn pause(&mut self, retry_after: Option<Duration>) {
-        let pause = tokio::time::sleep(self.backoff.pause(retry_after));
-        let shutting_down = self.ending.borrow().is_some();
-        if shutting_down {
-            pause.await;
-            return;
-        }
-        tokio::select! {
-            () = pause => {}
-            _ = self.ending.changed() => self.backoff.reset(),
-        }
+        entry.done();
     }
 
     /// Counts what will not be sent any more.
     fn abandon(&mut self) {
         self.queue.close();
-        let mut items_left = 0;
-        if let Some(delivery) = self.current.take() {
-            count(&self.stats.of(delivery.signal).dropped, delivery.items());
-            items_left += delivery.items();
+        let current =
+            self.current.take().map(|(entry, delivery)| (entry.is_stored(), delivery.signal, delivery.items()));
+        let waiting = self.queue.drain().into_iter().map(|entry| (entry.is_stored(), entry.signal, entry.items));
+        let (mut kept, mut dropped) = (0, 0);
+        for (is_stored, signal, items) in current.into_iter().chain(waiting) {
+            if is_stored {
+                kept += items;
+                continue;
+            }
+            count(&self.stats.of(signal).dropped, items);
+            dropped += items;
         }
-        for entry in self.queue.drain() {
-            count(&self.stats.of(entry.outgoing.signal()).dropped, entry.items);
-            items_left += entry.items;
+        if dropped > 0 {
+            tracing::warn!(destination = %self.name, items = dropped, "not delivered in time, dropped");
         }
-        if items_left > 0 {
-            tracing::warn!(destination = %self.name, items = items_left, "not delivered in time, dropped");
+        if kept > 0 {
+            tracing::info!(destination = %self.name, items = kept, "not delivered in time, kept for the next start");
         }
-    }
-
-    /// One line per distinct refusal: a destination that does not know a signal refuses it at every interval.
-    fn log_refusal(&mut self, signal: Signal, status: &str, message: &str) {
-        if !self.logged.insert((signal, status.to_owned())) {
-            return;
-        }
-        let message = self.presentable(message);
-        tracing::warn!(
-            destination = %self.name, signal = signal.name(), %status, %message,
-            "export refused; further refusals of this kind are only counted"
-        );
-    }
-
-    fn presentable(&self, message: &str) -> String {
-        presentable(message, &self.secrets)
     }
 }
 
-/// A destination's words, cut, on one line, and without our secrets.
-fn presentable(message: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    let masked = secrets.fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
-    masked.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LOGGED_CHARS).collect()
-}
-
-fn count(counter: &AtomicU64, items: u64) {
-    counter.fetch_add(items, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // A destination that repeats our key in its answer, or answers with a novel, does not fill the log with it.
-    #[test]
-    fn answers_are_logged_with_care() {
-        let secrets = ["s3cret".to_owned(), String::new()];
-        assert_eq!(presentable("bad key s3cret\nsorry", &secrets), "bad key *** sorry");
-        assert_eq!(presentable(&"x".repeat(10_000), &secrets).len(), MAX_LOGGED_CHARS);
-    }
+/// A panic while the lock was held leaves the outbox sound.
+fn lock(outbox: &Mutex<Outbox>) -> std::sync::MutexGuard<'_, Outbox> {
+    outbox.lock().unwrap_or_else(PoisonError::into_inner)
 }

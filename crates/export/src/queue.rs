@@ -1,14 +1,21 @@
-//! What waits for one destination: bounded, in order, and never in the way of whoever offers.
+//! What waits for one destination: bounded, in order.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::metrics::v1::{Metric, metric};
 use prost::Message as _;
 use tokio::sync::Notify;
 
+use crate::courier::Delivery;
+use crate::destination::WhenFull;
+use crate::items::Items as _;
+use crate::outbox::{Lsn, Stored};
+use crate::split::pieces;
 use crate::stats::Signal;
 
 /// One request for a destination. It is shared, not copied, among destinations.
@@ -31,8 +38,15 @@ impl Outgoing {
     /// Number of data points or log records.
     pub(crate) fn items(&self) -> u64 {
         match self {
-            Outgoing::Metrics(request) => data_points(request),
-            Outgoing::Logs(request) => log_records(request),
+            Outgoing::Metrics(request) => request.items(),
+            Outgoing::Logs(request) => request.items(),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Bytes {
+        match self {
+            Outgoing::Metrics(request) => request.encode_to_vec().into(),
+            Outgoing::Logs(request) => request.encode_to_vec().into(),
         }
     }
 
@@ -44,41 +58,78 @@ impl Outgoing {
     }
 }
 
-pub(crate) fn data_points(request: &ExportMetricsServiceRequest) -> u64 {
-    let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
-    scopes.flat_map(|scope| &scope.metrics).map(metric_points).sum()
-}
-
-fn metric_points(metric: &Metric) -> u64 {
-    let points = match &metric.data {
-        Some(metric::Data::Gauge(gauge)) => gauge.data_points.len(),
-        Some(metric::Data::Sum(sum)) => sum.data_points.len(),
-        Some(metric::Data::Histogram(histogram)) => histogram.data_points.len(),
-        Some(metric::Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
-        Some(metric::Data::Summary(summary)) => summary.data_points.len(),
-        None => 0,
-    };
-    points as u64
-}
-
-pub(crate) fn log_records(request: &ExportLogsServiceRequest) -> u64 {
-    let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
-    scopes.map(|scope| scope.log_records.len() as u64).sum()
-}
-
 /// A request in the queue.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) outgoing: Outgoing,
+    pub(crate) signal: Signal,
     pub(crate) items: u64,
     /// A newer one of its kind says everything this one says: cumulative metrics.
     pub(crate) replaceable: bool,
     bytes: usize,
+    body: Body,
+}
+
+/// Where a request is.
+#[derive(Debug)]
+enum Body {
+    Memory(Outgoing),
+    Disk(Stored),
 }
 
 impl Entry {
+    /// A request that waits in memory.
     pub(crate) fn new(outgoing: Outgoing, replaceable: bool) -> Entry {
-        Entry { items: outgoing.items(), bytes: outgoing.encoded_len(), outgoing, replaceable }
+        let (signal, items, bytes) = (outgoing.signal(), outgoing.items(), outgoing.encoded_len());
+        Entry { signal, items, replaceable, bytes, body: Body::Memory(outgoing) }
+    }
+
+    /// A request that waits on disk.
+    pub(crate) fn stored(stored: Stored) -> Entry {
+        let (signal, items, bytes) = (stored.signal(), stored.items(), stored.bytes);
+        Entry { signal, items, replaceable: false, bytes, body: Body::Disk(stored) }
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.body, Body::Disk(_))
+    }
+
+    fn is_delta(&self) -> bool {
+        self.signal == Signal::Metrics && !self.replaceable
+    }
+
+    /// The first record of the log that it was made of; `lsn` if nobody noted that.
+    pub(crate) fn from(&self, lsn: Lsn) -> Lsn {
+        match &self.body {
+            Body::Memory(_) => lsn,
+            Body::Disk(stored) => stored.from(),
+        }
+    }
+
+    /// The metrics that it holds.
+    pub(crate) fn metrics(&self) -> io::Result<ExportMetricsServiceRequest> {
+        match &self.body {
+            Body::Memory(Outgoing::Metrics(request)) => Ok(request.as_ref().clone()),
+            Body::Memory(Outgoing::Logs(_)) => Ok(ExportMetricsServiceRequest::default()),
+            Body::Disk(stored) => Ok(ExportMetricsServiceRequest::decode(stored.read()?)?),
+        }
+    }
+
+    /// The request in pieces of at most so many bytes.
+    pub(crate) fn delivery(&self, max_bytes: usize) -> io::Result<Delivery> {
+        let body = match &self.body {
+            Body::Memory(outgoing) => outgoing.encode(),
+            Body::Disk(stored) => stored.read()?,
+        };
+        Ok(Delivery { signal: self.signal, pieces: pieces(self.signal, body, self.items, max_bytes)? })
+    }
+
+    /// It is not waited for any more.
+    pub(crate) fn done(self) {
+        if let Body::Disk(stored) = self.body
+            && let Err(error) = stored.done()
+        {
+            tracing::warn!(%error, "a request that was answered for stays on disk, and is sent again at the next start");
+        }
     }
 }
 
@@ -103,8 +154,12 @@ pub(crate) struct Displaced {
 #[derive(Debug)]
 pub(crate) struct Queue {
     capacity: Capacity,
+    when_full: WhenFull,
     state: Mutex<State>,
+    /// The taker waits here.
     changed: Notify,
+    /// Whoever offers waits here.
+    room: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -112,40 +167,62 @@ struct State {
     waiting: VecDeque<Entry>,
     bytes: usize,
     closed: bool,
+    /// Nobody who offers is to wait any more.
+    ending: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(capacity: Capacity) -> Queue {
-        Queue { capacity, state: Mutex::default(), changed: Notify::new() }
+    pub(crate) fn new(capacity: Capacity, when_full: WhenFull) -> Queue {
+        Queue { capacity, when_full, state: Mutex::default(), changed: Notify::new(), room: Condvar::new() }
     }
 
-    /// Lets a request in, as the newest. A replaceable one takes the place of the one that waits.
+    /// Lets a request in, as the newest. A replaceable one takes the place of the one that waits. Logs wait for room, or make it, as the
+    /// queue is told. Deltas do not wait and are not dropped, as there is a bound to what they are merged to.
     pub(crate) fn offer(&self, entry: Entry) -> Displaced {
         let mut displaced = Displaced::default();
         let mut state = self.state();
-        if state.closed || entry.bytes > self.capacity.bytes {
-            displaced.dropped.push(entry);
-            return displaced;
-        }
         if entry.replaceable
             && let Some(position) = state.waiting.iter().position(|waiting| waiting.replaceable)
         {
             displaced.superseded = state.take(position);
         }
-        while state.bytes + entry.bytes > self.capacity.bytes || state.waiting.len() >= self.capacity.requests {
-            // The one cumulative request that waits stays: the next would only take its place.
-            let oldest = state.waiting.iter().position(|waiting| !waiting.replaceable);
+        let is_bounded = entry.signal == Signal::Logs;
+        let (blocks, drops) = (self.when_full == WhenFull::Block, self.when_full == WhenFull::DropOldest);
+        while is_bounded && blocks && state.is_full_for(&entry, self.capacity) && !(state.ending || state.closed) {
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed || (is_bounded && drops && entry.bytes > self.capacity.bytes) {
+            displaced.dropped.push(entry);
+            return displaced;
+        }
+        while is_bounded && drops && state.is_full_for(&entry, self.capacity) {
+            let oldest = state.waiting.iter().position(|waiting| waiting.signal == Signal::Logs);
             let Some(dropped) = oldest.and_then(|position| state.take(position)) else {
                 displaced.dropped.push(entry);
                 return displaced;
             };
             displaced.dropped.push(dropped);
         }
-        state.bytes += entry.bytes;
-        state.waiting.push_back(entry);
+        state.put(entry);
         drop(state);
         self.changed.notify_one();
         displaced
+    }
+
+    /// Lets a request in that was in before.
+    pub(crate) fn restore(&self, entry: Entry) {
+        self.state().put(entry);
+        self.changed.notify_one();
+    }
+
+    /// Takes the newest delta out, if as many wait as may.
+    pub(crate) fn take_newest_delta(&self, max_waiting: usize) -> Option<Entry> {
+        let mut state = self.state();
+        let deltas = state.waiting.iter().filter(|entry| entry.is_delta());
+        let Capacity { bytes, requests } = self.capacity;
+        let is_crowded = deltas.count() >= max_waiting || state.bytes >= bytes || state.waiting.len() >= requests;
+        let newest = state.waiting.iter().rposition(Entry::is_delta).filter(|_| is_crowded)?;
+        state.take(newest)
     }
 
     /// Waits for the oldest request; `None` once the queue is closed and empty.
@@ -155,6 +232,7 @@ impl Queue {
                 let mut state = self.state();
                 (state.take(0), state.closed)
             };
+            self.room.notify_all();
             if entry.is_some() || closed {
                 return entry;
             }
@@ -167,10 +245,24 @@ impl Queue {
         self.state().waiting.iter().any(|entry| entry.replaceable)
     }
 
+    /// From now on nobody who offers waits: what is offered is let in.
+    pub(crate) fn stop_waiting(&self) {
+        self.state().ending = true;
+        self.room.notify_all();
+    }
+
+    /// Waits for a while; whether nobody is to wait any more.
+    pub(crate) fn is_ending_within(&self, pause: Duration) -> bool {
+        let waited = self.room.wait_timeout_while(self.state(), pause, |state| !(state.ending || state.closed));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.ending || state.closed
+    }
+
     /// Lets no more in; what waits can still be taken.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_one();
+        self.room.notify_all();
     }
 
     /// Encoded size of what waits.
@@ -192,6 +284,16 @@ impl Queue {
 }
 
 impl State {
+    fn is_full_for(&self, entry: &Entry, capacity: Capacity) -> bool {
+        !self.waiting.is_empty()
+            && (self.bytes + entry.bytes > capacity.bytes || self.waiting.len() >= capacity.requests)
+    }
+
+    fn put(&mut self, entry: Entry) {
+        self.bytes += entry.bytes;
+        self.waiting.push_back(entry);
+    }
+
     fn take(&mut self, position: usize) -> Option<Entry> {
         let entry = self.waiting.remove(position)?;
         self.bytes -= entry.bytes;
@@ -225,7 +327,7 @@ mod tests {
     // Beyond its bounds, in requests or in bytes, the queue gives up its oldest requests and tells which.
     #[test]
     fn oldest_are_dropped() {
-        let queue = Queue::new(CAPACITY);
+        let queue = Queue::new(CAPACITY, WhenFull::DropOldest);
         assert!(items((1..=3).flat_map(|records| queue.offer(logs(records)).dropped)).is_empty());
         assert_eq!(items(queue.offer(logs(4)).dropped), [1]);
         assert_eq!(items(queue.offer(logs(495)).dropped), [2, 3, 4]);
@@ -238,7 +340,7 @@ mod tests {
     // Of cumulative requests one waits, and logs that pour in do not push it out.
     #[test]
     fn cumulative_requests_supersede() {
-        let queue = Queue::new(CAPACITY);
+        let queue = Queue::new(CAPACITY, WhenFull::DropOldest);
         assert!(queue.offer(cumulative()).superseded.is_none());
         assert!(queue.offer(cumulative()).superseded.is_some());
         let dropped = (1..=10).flat_map(|records| queue.offer(logs(records)).dropped);
@@ -249,7 +351,7 @@ mod tests {
     // A closed queue hands out what it holds, then ends, and takes nothing.
     #[tokio::test]
     async fn closing_ends_it() {
-        let queue = Queue::new(CAPACITY);
+        let queue = Queue::new(CAPACITY, WhenFull::DropOldest);
         queue.offer(logs(1));
         queue.close();
         assert_eq!(items(queue.offer(logs(2)).dropped), [2]);

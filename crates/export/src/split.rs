@@ -2,13 +2,40 @@
 //! level that has more than one entry (resource, scope, metric, data point or log record), and the halves again if need
 //! be; what stands above the cut goes with both halves.
 
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary, metric,
 };
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use prost::Message;
+
+use crate::courier::Piece;
+use crate::items::Items;
+use crate::stats::Signal;
+
+/// An encoded request in pieces, in order, of at most so many bytes; as it is if it is small enough.
+pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
+    if body.len() <= max_bytes {
+        return Ok(VecDeque::from([Piece { body, items }]));
+    }
+    match signal {
+        Signal::Traces => pieces_of::<ExportTraceServiceRequest>(body, max_bytes),
+        Signal::Metrics => pieces_of::<ExportMetricsServiceRequest>(body, max_bytes),
+        Signal::Logs => pieces_of::<ExportLogsServiceRequest>(body, max_bytes),
+    }
+}
+
+fn pieces_of<Request: Halve + Items + Message + Default>(body: Bytes, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
+    let piece = |request: &Request| Piece { body: request.encode_to_vec().into(), items: request.items() };
+    Ok(split(Request::decode(body)?, max_bytes).iter().map(piece).collect())
+}
 
 /// A message that can be cut in two.
 pub(crate) trait Halve: Sized {
@@ -113,5 +140,25 @@ impl Halve for ScopeLogs {
     fn halve(&mut self) -> Option<Self> {
         let log_records = halve_items(&mut self.log_records)?;
         Some(Self { scope: self.scope.clone(), log_records, schema_url: self.schema_url.clone() })
+    }
+}
+
+impl Halve for ExportTraceServiceRequest {
+    fn halve(&mut self) -> Option<Self> {
+        halve_list(&mut self.resource_spans).map(|resource_spans| Self { resource_spans })
+    }
+}
+
+impl Halve for ResourceSpans {
+    fn halve(&mut self) -> Option<Self> {
+        let scope_spans = halve_list(&mut self.scope_spans)?;
+        Some(Self { resource: self.resource.clone(), scope_spans, schema_url: self.schema_url.clone() })
+    }
+}
+
+impl Halve for ScopeSpans {
+    fn halve(&mut self) -> Option<Self> {
+        let spans = halve_items(&mut self.spans)?;
+        Some(Self { scope: self.scope.clone(), spans, schema_url: self.schema_url.clone() })
     }
 }

@@ -9,9 +9,11 @@ use opentelemetry::metrics::Meter;
 
 use crate::queue::Queue;
 
-/// The two signals that leave through an exporter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The signals that leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signal {
+    /// Items are spans.
+    Traces,
     /// Items are data points.
     Metrics,
     /// Items are log records.
@@ -19,10 +21,11 @@ pub enum Signal {
 }
 
 impl Signal {
-    pub(crate) const ALL: [Signal; 2] = [Signal::Metrics, Signal::Logs];
+    pub(crate) const ALL: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Signal::Traces => "traces",
             Signal::Metrics => "metrics",
             Signal::Logs => "logs",
         }
@@ -32,6 +35,7 @@ impl Signal {
 /// What became of what one destination was offered.
 #[derive(Debug, Default)]
 pub struct Stats {
+    traces: Counters,
     metrics: Counters,
     logs: Counters,
 }
@@ -47,6 +51,8 @@ pub struct Counts {
     pub dropped: u64,
     /// Cumulative data points left out because newer ones took their place; nothing is lost by that.
     pub superseded: u64,
+    /// Data points of applications left out because derived metrics of the same names go to the destination.
+    pub replaced: u64,
     /// Attempts that failed and were, or will be, repeated.
     pub retries: u64,
 }
@@ -57,6 +63,7 @@ pub(crate) struct Counters {
     pub(crate) failed: AtomicU64,
     pub(crate) dropped: AtomicU64,
     pub(crate) superseded: AtomicU64,
+    pub(crate) replaced: AtomicU64,
     pub(crate) retries: AtomicU64,
 }
 
@@ -70,16 +77,22 @@ impl Stats {
             failed: read(&counters.failed),
             dropped: read(&counters.dropped),
             superseded: read(&counters.superseded),
+            replaced: read(&counters.replaced),
             retries: read(&counters.retries),
         }
     }
 
     pub(crate) fn of(&self, signal: Signal) -> &Counters {
         match signal {
+            Signal::Traces => &self.traces,
             Signal::Metrics => &self.metrics,
             Signal::Logs => &self.logs,
         }
     }
+}
+
+pub(crate) fn count(counter: &AtomicU64, items: u64) {
+    counter.fetch_add(items, Ordering::Relaxed);
 }
 
 /// Shows the numbers of one destination to the meter, at every collection.
@@ -90,7 +103,7 @@ pub(crate) fn observe(meter: &Meter, destination: &str, stats: &Arc<Stats>, queu
     meter
         .u64_observable_counter("spanmill.exporter.items")
         .with_unit("{item}")
-        .with_description("Data points and log records, by what became of them at the destination")
+        .with_description("Spans, data points and log records, by what became of them at the destination")
         .with_callback(move |observer| {
             for signal in Signal::ALL {
                 let counts = source.counts(signal);
@@ -99,6 +112,7 @@ pub(crate) fn observe(meter: &Meter, destination: &str, stats: &Arc<Stats>, queu
                     ("failed", counts.failed),
                     ("dropped", counts.dropped),
                     ("superseded", counts.superseded),
+                    ("replaced", counts.replaced),
                 ];
                 for (outcome, items) in outcomes {
                     let signal = KeyValue::new("signal", signal.name());

@@ -2,7 +2,10 @@
 
 mod delivery;
 mod destination;
+mod forwarding;
+mod merging;
 mod outage;
+mod restart;
 mod server;
 
 use std::sync::Arc;
@@ -40,6 +43,9 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         temporality: Temporality::Delta,
         metrics: true,
         logs: true,
+        traces: true,
+        when_full: WhenFull::DropOldest,
+        replaced_metrics: Vec::new(),
     }
 }
 
@@ -50,7 +56,7 @@ fn impatient() -> Limits {
 
 fn start(destination: Destination, limits: Limits) -> Exporter {
     let meter = SdkMeterProvider::default().meter("test");
-    Exporter::spawn_with(destination, &meter, limits).unwrap()
+    Exporter::spawn_with(destination, &meter, None, limits).unwrap()
 }
 
 /// One data point with this value.

@@ -20,6 +20,14 @@ proptest! {
         prop_assert_eq!(observed::read(&request.encode_to_vec()).unwrap(), observed::visible(request));
     }
 
+    /// Spans are counted as prost counts them, in any legal encoding.
+    #[test]
+    fn counts_spans(request in arbitrary::traces(), seed in any::<u64>()) {
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
+        prop_assert_eq!(spanmill_otlp::trace::count_items(&mangle(&request.encode_to_vec(), seed)), spans as u64);
+    }
+
     /// The same in any other legal encoding: see [`common::mangle`].
     #[test]
     fn reads_every_legal_encoding(request in arbitrary::traces(), seed in any::<u64>()) {

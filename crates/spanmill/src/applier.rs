@@ -65,14 +65,18 @@ impl Applier {
                 let bytes = wal::Record::size(&entry.record) as u64;
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
-                let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.0 };
+                let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.into_record() };
                 let mut applying = pipeline.lock();
                 applying.apply(logged, |effect| effects.push(effect));
                 let window = applying.duplicate_window();
                 drop(applying);
                 duplicate_window.record(window as f64 / 1e9, &[]);
+                let mut is_safe = true;
                 for effect in effects.drain(..) {
-                    sinks.take(effect);
+                    is_safe &= sinks.take(lsn, effect);
+                }
+                if !is_safe {
+                    keeper.stop();
                 }
                 let archived = position.as_ref().map(Position::get);
                 if keeper.applied(progressed, &pipeline, archived) {
@@ -134,11 +138,13 @@ impl Progress {
 }
 
 impl Sinks {
-    fn take(&mut self, effect: Effect) {
+    /// Hands on what the record at `lsn` brought about; whether the sinks have it as safe as they can make it.
+    fn take(&mut self, lsn: Lsn, effect: Effect) -> bool {
         match effect {
             Effect::Applied(applied) => self.archive(applied),
-            Effect::Interval(interval) => self.export(interval),
+            Effect::Interval(interval) => return self.export(lsn, interval),
         }
+        true
     }
 
     fn archive(&self, applied: aggregate::Applied) {
@@ -147,22 +153,24 @@ impl Sinks {
         }
     }
 
-    fn export(&self, interval: Interval) {
+    fn export(&self, lsn: Lsn, interval: Interval) -> bool {
         let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
         let is_wanted = self.exporters.iter().any(wants_cumulative);
         let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
+        let mut is_safe = true;
         for exporter in self.exporters.iter() {
             let metrics = match exporter.destination().temporality {
                 Temporality::Delta => interval.delta.clone(),
                 Temporality::Cumulative => cumulative.clone(),
             };
             if let Some(metrics) = metrics {
-                exporter.offer(Outgoing::Metrics(metrics));
+                is_safe &= exporter.offer(lsn, Outgoing::Metrics(metrics));
             }
             if let Some(errors) = &interval.errors {
-                exporter.offer(Outgoing::Logs(Arc::clone(errors)));
+                is_safe &= exporter.offer(lsn, Outgoing::Logs(Arc::clone(errors)));
             }
         }
+        is_safe
     }
 }
 

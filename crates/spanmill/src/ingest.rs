@@ -26,6 +26,15 @@ pub(crate) struct Ingestion {
     pub(crate) recorder: Recorder,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
+    /// What is handed on, so that the log needs it for that alone.
+    pub(crate) handed_on: HandedOn,
+}
+
+/// Signals that some destination wants of what applications send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HandedOn {
+    pub(crate) metrics: bool,
+    pub(crate) logs: bool,
 }
 
 impl Ingestion {
@@ -48,18 +57,32 @@ impl Ingestion {
         if let Record::Traces { body, facts, .. } = &mut record {
             self.index.resolve(body, facts);
         }
-        self.append(record).await
+        self.append(LogRecord::Counted(record)).await
     }
 
-    /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, so most requests need no room.
+    /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, unless logs are handed on.
     async fn logs(&self, body: Bytes) -> Result<(), Refusal> {
-        let Some(record) = self.recorder.logs(body).map_err(malformed)? else { return Ok(()) };
+        let record = match self.recorder.logs(body.clone()).map_err(malformed)? {
+            Some(record) => LogRecord::Counted(record),
+            None if self.handed_on.logs => LogRecord::Logs(body),
+            None => return Ok(()),
+        };
         self.room().await?;
         self.append(record).await
     }
 
-    async fn append(&self, record: Record) -> Result<(), Refusal> {
-        match self.log.append(LogRecord(record)).await {
+    /// Metrics are accepted and counted where they came in. Behind here nobody wants them, unless they are handed on.
+    async fn metrics(&self, body: Bytes) -> Result<(), Refusal> {
+        otlp::trace::check_envelope(&body).map_err(malformed)?;
+        if !self.handed_on.metrics {
+            return Ok(());
+        }
+        self.room().await?;
+        self.append(LogRecord::Metrics(body)).await
+    }
+
+    async fn append(&self, record: LogRecord) -> Result<(), Refusal> {
+        match self.log.append(record).await {
             Ok(_lsn) => Ok(()),
             Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
             Err(AppendError::TooLarge { max_size, .. }) => {
@@ -86,8 +109,7 @@ impl Ingest for Ingestion {
         match request.signal {
             Signal::Traces => self.traces(request.body).await,
             Signal::Logs => self.logs(request.body).await,
-            // They are accepted and counted where they came in; nothing behind here wants them.
-            Signal::Metrics => otlp::trace::check_envelope(&request.body).map_err(malformed),
+            Signal::Metrics => self.metrics(request.body).await,
         }
     }
 }

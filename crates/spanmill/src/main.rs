@@ -6,6 +6,7 @@ mod applier;
 mod commands;
 mod config;
 mod failure;
+mod forward;
 mod ingest;
 mod listeners;
 mod recorder;

@@ -6,49 +6,72 @@ use genai::{DeriveError, Derived, Deriver, Evaluation, SpanFacts};
 
 /// A record as the log stores it.
 #[derive(Debug)]
-pub(crate) struct LogRecord(pub(crate) Record);
+pub(crate) enum LogRecord {
+    /// What the pipeline applies.
+    Counted(Record),
+    /// The body of a metrics request: it is handed on, and nothing else.
+    Metrics(Bytes),
+    /// The body of a logs request without evaluations: the same.
+    Logs(Bytes),
+}
 
 /// The kinds of records, as they stand in the log: for ever.
-mod kind {
-    pub(super) const TRACES: u8 = 1;
-    pub(super) const TICK: u8 = 2;
-    pub(super) const DRAIN: u8 = 3;
-    pub(super) const EXPORT_INTERVAL: u8 = 4;
-    pub(super) const LOGS: u8 = 5;
+pub(crate) mod kind {
+    pub(crate) const TRACES: u8 = 1;
+    pub(crate) const TICK: u8 = 2;
+    pub(crate) const DRAIN: u8 = 3;
+    pub(crate) const EXPORT_INTERVAL: u8 = 4;
+    pub(crate) const LOGS: u8 = 5;
+    pub(crate) const METRICS: u8 = 6;
+}
+
+impl LogRecord {
+    /// What it means to the pipeline: of what is only handed on, the time.
+    pub(crate) fn into_record(self) -> Record {
+        match self {
+            Self::Counted(record) => record,
+            Self::Metrics(_) | Self::Logs(_) => Record::Tick,
+        }
+    }
 }
 
 impl wal::Record for LogRecord {
     fn kind(&self) -> u8 {
-        match self.0 {
-            Record::Traces { .. } => kind::TRACES,
-            Record::Tick => kind::TICK,
-            Record::Drain => kind::DRAIN,
-            Record::ExportInterval => kind::EXPORT_INTERVAL,
-            Record::Logs { .. } => kind::LOGS,
+        match self {
+            Self::Counted(Record::Traces { .. }) => kind::TRACES,
+            Self::Counted(Record::Tick) => kind::TICK,
+            Self::Counted(Record::Drain) => kind::DRAIN,
+            Self::Counted(Record::ExportInterval) => kind::EXPORT_INTERVAL,
+            Self::Counted(Record::Logs { .. }) | Self::Logs(_) => kind::LOGS,
+            Self::Metrics(_) => kind::METRICS,
         }
     }
 
     fn payload(&self) -> Bytes {
-        match &self.0 {
-            Record::Traces { body, .. } | Record::Logs { body, .. } => body.clone(),
-            Record::Tick | Record::Drain | Record::ExportInterval => Bytes::new(),
+        match self {
+            Self::Counted(Record::Traces { body, .. } | Record::Logs { body, .. }) => body.clone(),
+            Self::Metrics(body) | Self::Logs(body) => body.clone(),
+            Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval) => Bytes::new(),
         }
     }
 
     fn size(&self) -> usize {
-        match &self.0 {
-            Record::Traces { body, facts, evaluations, contents } => {
+        match self {
+            Self::Counted(Record::Traces { body, facts, evaluations, contents }) => {
                 let facts = facts.capacity() * size_of::<SpanFacts>();
                 body.len() + facts + evaluations.capacity() * size_of::<Evaluation>() + contents.heap()
             }
-            Record::Logs { body, evaluations } => body.len() + evaluations.capacity() * size_of::<Evaluation>(),
-            Record::Tick | Record::Drain | Record::ExportInterval => 0,
+            Self::Counted(Record::Logs { body, evaluations }) => {
+                body.len() + evaluations.capacity() * size_of::<Evaluation>()
+            }
+            Self::Metrics(body) | Self::Logs(body) => body.len(),
+            Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval) => 0,
         }
     }
 
     /// They pass time on, without which nothing that waits is ever done.
     fn is_urgent(&self) -> bool {
-        matches!(self.0, Record::Tick | Record::Drain | Record::ExportInterval)
+        matches!(self, Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval))
     }
 }
 
@@ -86,13 +109,14 @@ impl Recorder {
         let derived = match kind {
             kind::TRACES => self.traces(payload),
             kind::LOGS => self.logs(payload),
+            kind::METRICS => return Ok(LogRecord::Metrics(payload)),
             kind::TICK => Ok(Some(Record::Tick)),
             kind::DRAIN => Ok(Some(Record::Drain)),
             kind::EXPORT_INTERVAL => Ok(Some(Record::ExportInterval)),
             unknown => return Err(format!("records of kind {unknown} are not known")),
         };
         // A version that derives less than the one which wrote it finds nothing: time passes all the same.
-        derived.map(|record| LogRecord(record.unwrap_or(Record::Tick))).map_err(|error| error.to_string())
+        derived.map(|record| LogRecord::Counted(record.unwrap_or(Record::Tick))).map_err(|error| error.to_string())
     }
 
     /// The facts of the spans of a stored traces request.
@@ -114,8 +138,8 @@ mod tests {
     #[test]
     fn records_come_back() {
         let recorder = Recorder::new(false);
-        for record in [Record::Tick, Record::Drain, Record::ExportInterval] {
-            let stored = LogRecord(record);
+        let timing = [Record::Tick, Record::Drain, Record::ExportInterval].map(LogRecord::Counted);
+        for stored in timing.into_iter().chain([LogRecord::Metrics(Bytes::from_static(b"\n\0"))]) {
             let restored = recorder.restore(stored.kind(), stored.payload()).unwrap();
             assert_eq!((restored.kind(), restored.payload()), (stored.kind(), stored.payload()));
         }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aggregate::{Layout, Record, Settings};
+use aggregate::{Layout, METRIC_NAMES, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Protocol, Temporality};
+use export::{Compression, Destination, Exporter, Protocol, Temporality, WhenFull};
 use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wal::{AppendError, Log, Lsn};
@@ -18,6 +19,7 @@ use crate::config::access::Tls;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
+use crate::forward::{self, Forwarding};
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
 use crate::recorder::{LogRecord, Recorder};
@@ -44,6 +46,7 @@ pub(crate) struct Server {
     log: Log<LogRecord>,
     applier: Applier,
     exporters: Arc<Vec<Exporter>>,
+    forwarders: Vec<std::thread::JoinHandle<()>>,
     readiness: Readiness,
     stop_receiving: watch::Sender<bool>,
     receivers: JoinSet<Result<(), receive::ServeError>>,
@@ -67,7 +70,10 @@ impl Server {
             .exporters
             .otlp
             .iter()
-            .map(|(name, exporter)| Exporter::spawn(destination(name, exporter), &meter))
+            .map(|(name, exporter)| {
+                let outbox = home.place(config, "outbox").map(|outbox| outbox.join(format!("otlp-{name}")));
+                Exporter::spawn(destination(config, name, exporter), &meter, outbox)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let exporters = Arc::new(exporters);
         let archive = match &config.archive {
@@ -79,7 +85,13 @@ impl Server {
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
         let settings = settings(config, &exporters, instance_id)?;
+        let places = home.place(config, "forwarded");
         let Storage { pipeline, log, reader, keeper, applied } = Storage::open(home, config, settings, &recorder)?;
+        let forwardings = exporters
+            .iter()
+            .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(Failure::io("reading how far destinations have come"))?;
         let index = pipeline.index();
         let pipeline = SharedPipeline::new(pipeline);
         let memory_budget = config.receivers.otlp.memory_budget.as_usize();
@@ -91,7 +103,15 @@ impl Server {
         applier.progress().until(found).await;
         check_log(&log)?;
 
-        let ingestion = Ingestion { redactor: config.derive.redactor(), recorder, index, log: log.clone() };
+        let forwarders = forwardings
+            .into_iter()
+            .map(|forwarding| forwarding.start(Handle::current()))
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(Failure::io("starting a forwarder"))?;
+
+        let handed_on = forward::handed_on(&exporters);
+        let redactor = config.derive.redactor();
+        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
         let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
             .with_credentials(config.receivers.otlp.auth.credentials()?);
         let (stop_receiving, stopped_receiving) = watch::channel(false);
@@ -132,6 +152,7 @@ impl Server {
             log,
             applier,
             exporters,
+            forwarders,
             readiness,
             stop_receiving,
             receivers,
@@ -204,6 +225,7 @@ impl Server {
             }
         }
         self.log.close();
+        self.exporters.iter().for_each(Exporter::stop_waiting);
         let applier = self.applier;
         let pipeline = self.pipeline;
         let finished = tokio::task::spawn_blocking(move || applier.join().finish(&pipeline)).await;
@@ -213,6 +235,10 @@ impl Server {
             Err(error) => result = Err(Failure::Deadline(error.to_string())),
         }
         let mut flushing = JoinSet::new();
+        self.exporters.iter().for_each(|exporter| exporter.begin_shutdown(EXPORT_GRACE));
+        for forwarder in self.forwarders {
+            flushing.spawn_blocking(move || drop(forwarder.join()));
+        }
         match Arc::try_unwrap(self.exporters) {
             Ok(exporters) => exporters.into_iter().for_each(|exporter| {
                 flushing.spawn(exporter.shutdown(EXPORT_GRACE));
@@ -279,7 +305,7 @@ async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration
 async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError> {
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
-        match log.append(LogRecord(record.clone())).await {
+        match log.append(LogRecord::Counted(record.clone())).await {
             Err(AppendError::Full) => tokio::time::sleep(PAUSE).await,
             result => return result,
         }
@@ -321,7 +347,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
     })
 }
 
-fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
+fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destination {
     Destination {
         name: format!("otlp/{name}"),
         endpoint: exporter.endpoint.to_string(),
@@ -343,6 +369,12 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
         },
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),
+        traces: exporter.signals.contains(&exporters::Signal::Traces),
+        when_full: match exporter.when_full {
+            exporters::WhenFull::Block => WhenFull::Block,
+            exporters::WhenFull::DropOldest => WhenFull::DropOldest,
+        },
+        replaced_metrics: if config.forward.keep_client_metrics { Vec::new() } else { METRIC_NAMES.to_vec() },
     }
 }
 

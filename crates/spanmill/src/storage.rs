@@ -4,6 +4,7 @@
 //! the log must keep what is not in a checkpoint, and of the requests in it those that are not archived.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use aggregate::{Lsn, Pipeline, Settings};
 use bytes::Bytes;
@@ -31,6 +32,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// A place in the data directory, if anything outlives the process.
+    pub(crate) fn place(&self, config: &Config, name: &str) -> Option<PathBuf> {
+        self.directory.as_ref().map(|_| config.storage.directory.join(name))
+    }
+
     /// Takes the data directory, if there is to be a log on disk: no other process has it at the same time. Without one an instance does
     /// not outlive its process, and neither does its id.
     pub(crate) fn take(config: &Config) -> Result<Self, Failure> {
@@ -61,7 +67,7 @@ impl Storage {
         let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
         let Some(directory) = home.directory else {
             let (log, reader) = Log::in_memory(memory_limit, unix_nanos);
-            let keeper = Keeper { cursor: log.cursor(), checkpointer: None };
+            let keeper = Keeper { cursor: log.cursor(), checkpointer: None, is_stopped: false };
             return Ok(Self { pipeline: Pipeline::new(settings), log, reader, keeper, applied: 0 });
         };
         let max_size = config.storage.wal.max_size.bytes();
@@ -97,7 +103,7 @@ impl Storage {
             applied: 0,
             since: 0,
         };
-        let keeper = Keeper { cursor, checkpointer: Some(checkpointer) };
+        let keeper = Keeper { cursor, checkpointer: Some(checkpointer), is_stopped: false };
         Ok(Self { pipeline, log, reader, keeper, applied })
     }
 }
@@ -151,6 +157,8 @@ pub(crate) struct Keeper {
     cursor: Cursor<LogRecord>,
     /// `None` if nothing outlives the process.
     checkpointer: Option<Checkpointer>,
+    /// Nothing of the log is given up any more.
+    is_stopped: bool,
 }
 
 impl Keeper {
@@ -159,7 +167,9 @@ impl Keeper {
     #[must_use]
     pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, archived: Option<Lsn>) -> bool {
         let Some(checkpointer) = &mut self.checkpointer else {
-            self.cursor.advance(record.lsn);
+            if !self.is_stopped {
+                self.cursor.advance(record.lsn);
+            }
             return false;
         };
         let (is_due, is_waiting) = (checkpointer.is_due(record), checkpointer.taken.is_some());
@@ -168,6 +178,13 @@ impl Keeper {
         }
         checkpointer.write_if(|taken| archived.is_none_or(|archived| archived >= taken.handed_on), &self.cursor);
         is_due && is_waiting && checkpointer.taken.is_some()
+    }
+
+    /// A sink does not have what it was given: from now on the log keeps it, and no checkpoint passes it.
+    pub(crate) fn stop(&mut self) {
+        if self.checkpointer.take().is_some() {
+            self.is_stopped = true;
+        }
     }
 
     /// Everything was applied and archived: what is left of the log is put into a checkpoint.

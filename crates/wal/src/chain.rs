@@ -109,6 +109,11 @@ impl Chain {
 
     /// The next record of the segment.
     pub(crate) fn next(&mut self) -> io::Result<Next> {
+        self.next_of(&|_| true)
+    }
+
+    /// The next record of the segment, without its payload if nobody wants that kind.
+    pub(crate) fn next_of(&mut self, is_wanted: &dyn Fn(u8) -> bool) -> io::Result<Next> {
         loop {
             let header = match self.frames.header()? {
                 Place::Full => return Ok(Next::SegmentEnd),
@@ -123,7 +128,10 @@ impl Chain {
             if header.part == 0 || header.is_lost {
                 self.payload.clear();
             }
-            if !self.frames.take_payload(&header, &mut self.payload)? {
+            let is_read = header.is_lost || is_wanted(header.kind);
+            if !is_read {
+                self.frames.skip(&header);
+            } else if !self.frames.take_payload(&header, &mut self.payload)? {
                 return Ok(Next::Stop);
             }
             (self.epoch, self.receive_time) = (header.epoch, header.receive_time);
@@ -142,7 +150,8 @@ impl Chain {
             (self.expected, self.part) = (self.expected.saturating_add(1), 0);
             let payload = std::mem::take(&mut self.payload);
             if self.begun.take().is_some() {
-                return Ok(Next::Record(Stored::new(&header, payload)));
+                let is_compressed = header.is_compressed && is_read;
+                return Ok(Next::Record(Stored::new(&Header { is_compressed, ..header }, payload)));
             }
         }
     }

@@ -10,7 +10,7 @@ use std::thread::{JoinHandle, Thread};
 use bytes::Bytes;
 use futures_channel::oneshot;
 
-use crate::chain::compress;
+use crate::chain::{RawRecord, compress};
 use crate::frame::frame_size;
 use crate::memory::Kept;
 use crate::reader::{RawReader, Reader};
@@ -249,7 +249,7 @@ impl<R: Record> Log<R> {
             state.check_open()?;
             matches!(state.space, Space::Disk(_))
         };
-        let (payload, is_compressed) = if stored { self.payload(&record) } else { (Bytes::new(), false) };
+        let (payload, is_compressed) = if stored { self.payload(&record) } else { (record.payload(), false) };
 
         let mut state = shared.lock();
         state.check_open()?;
@@ -262,10 +262,10 @@ impl<R: Record> Log<R> {
             Space::Memory(kept) => {
                 *last += 1;
                 *receive_time = (*receive_time).max((shared.clock)());
-                let lsn = *last;
-                kept.add(size);
+                let (lsn, receive_time, kind) = (*last, *receive_time, record.kind());
+                kept.add(size, RawRecord { lsn, receive_time, kind, payload });
                 *memory += size;
-                unread.push_back(Entry { lsn, receive_time: *receive_time, record });
+                unread.push_back(Entry { lsn, receive_time, record });
                 drop(state);
                 shared.readable.notify_all();
                 Ok(Taken::Safe(lsn))
@@ -308,9 +308,20 @@ impl<R: Record> Log<R> {
         Cursor { number: state.cursors.len() - 1, shared: Arc::clone(&self.shared) }
     }
 
-    /// Reads records from disk, those behind `lsn`: for a consumer beside the reader, which has a cursor at or before `lsn`.
+    /// Reads the records behind `lsn` once more: for a consumer beside the reader, which has a cursor at or before `lsn`.
     pub fn read_from(&self, lsn: Lsn) -> RawReader<R> {
         RawReader::new(Arc::clone(&self.shared), lsn)
+    }
+
+    /// The first record that can be read, or the next to come if there is none.
+    pub fn first(&self) -> Lsn {
+        let state = self.shared.lock();
+        match &state.space {
+            Space::Memory(kept) => kept.first,
+            Space::Disk(disk) => {
+                disk.segments.live.front().map_or(state.last + 1, |segment| segment.header.begins_with())
+            }
+        }
     }
 
     /// The last record that is safe. Right after the start: the last one that was found, and that the reader will give.
@@ -348,6 +359,13 @@ impl<R: Record> Log<R> {
 }
 
 impl<R> Cursor<R> {
+    /// Whether no other consumer is behind this one.
+    pub fn is_slowest(&self) -> bool {
+        let state = self.shared.lock();
+        let passed = state.cursors.get(self.number).copied().unwrap_or_default();
+        state.cursors.iter().all(|other| *other >= passed)
+    }
+
     /// The consumer is done with every record up to `lsn`, durably: the log will not have them again.
     pub fn advance(&self, lsn: Lsn) {
         let mut state = self.shared.lock();

@@ -1,33 +1,41 @@
-//! What a log in memory knows of its records: their sizes, until all cursors have passed them.
+//! What a log in memory keeps of its records until all cursors have passed them.
 
 use std::collections::VecDeque;
 
 use crate::Lsn;
+use crate::chain::RawRecord;
 
-/// Sizes of the records that not every cursor has passed.
+/// The records that not every cursor has passed.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    sizes: VecDeque<usize>,
-    /// The record of the first size.
-    first: Lsn,
+    /// With the memory that each takes.
+    records: VecDeque<(usize, RawRecord)>,
+    /// The first of them, or the next to come.
+    pub(crate) first: Lsn,
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { sizes: VecDeque::new(), first: 1 }
+        Self { records: VecDeque::new(), first: 1 }
     }
 }
 
 impl Kept {
-    pub(crate) fn add(&mut self, size: usize) {
-        self.sizes.push_back(size);
+    pub(crate) fn add(&mut self, size: usize, record: RawRecord) {
+        self.records.push_back((size, record));
+    }
+
+    /// `None` if all cursors have passed it, or it is still to come.
+    pub(crate) fn get(&self, lsn: Lsn) -> Option<RawRecord> {
+        let place = usize::try_from(lsn.checked_sub(self.first)?).ok()?;
+        self.records.get(place).map(|(_, record)| record.clone())
     }
 
     /// All cursors have passed `slowest`; tells how many bytes that sets free.
     pub(crate) fn release(&mut self, slowest: Lsn) -> usize {
         let mut freed = 0;
         while self.first <= slowest
-            && let Some(size) = self.sizes.pop_front()
+            && let Some((size, _)) = self.records.pop_front()
         {
             self.first += 1;
             freed += size;

@@ -123,14 +123,16 @@ pub enum ReadError {
     /// No cursor held the record.
     #[error("record {0} is no longer in the log: it was read without a cursor at or before it")]
     Passed(Lsn),
-    /// The log lives in memory.
-    #[error("a log in memory cannot be read back")]
-    InMemory,
 }
 
-/// Reads records back from disk, lazily: what it holds in memory is the record it gives, and a little read ahead.
+/// Which kinds of records somebody wants.
+pub(crate) type Kinds = Box<dyn Fn(u8) -> bool + Send>;
+
+/// Reads records back, lazily: what it holds in memory is the record it gives, and of a log on disk a little that is read ahead.
 pub struct RawReader<R> {
     shared: Arc<Shared<R>>,
+    /// Of other kinds the payload is not read.
+    wanted: Kinds,
     /// The record that is given next, or one behind it if that is lost.
     pub(crate) next: Lsn,
     chain: Option<(Chain, PathBuf)>,
@@ -144,7 +146,13 @@ impl<R> fmt::Debug for RawReader<R> {
 
 impl<R> RawReader<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>, lsn: Lsn) -> Self {
-        Self { shared, next: lsn.saturating_add(1), chain: None }
+        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None }
+    }
+
+    /// Payloads of other kinds are not read: such records come empty, for their places alone.
+    #[must_use]
+    pub fn with_payloads_of(self, wanted: impl Fn(u8) -> bool + Send + 'static) -> Self {
+        Self { wanted: Box::new(wanted), ..self }
     }
 
     /// The next safe record; waits for one. `None` when the log has ended and all was read.
@@ -183,9 +191,16 @@ impl<R> RawReader<R> {
     fn read(&mut self) -> Result<Option<RawRecord>, ReadError> {
         let mut is_fresh = false;
         loop {
-            if self.next > self.shared.lock().last {
+            let state = self.shared.lock();
+            if self.next > state.last {
                 return Ok(None);
             }
+            if let Space::Memory(kept) = &state.space {
+                let record = kept.get(self.next).ok_or(ReadError::Passed(self.next))?;
+                self.next += 1;
+                return Ok(Some(record));
+            }
+            drop(state);
             if self.chain.is_none() {
                 self.chain = Some(self.begin()?);
                 is_fresh = true;
@@ -195,7 +210,7 @@ impl<R> RawReader<R> {
                 let path = path.clone();
                 move |source| ReadError::Io { path, source }
             };
-            match chain.next().map_err(io(path))? {
+            match chain.next_of(&self.wanted).map_err(io(path))? {
                 Next::Record(stored) if stored.lsn < self.next => {}
                 Next::Record(stored) => {
                     self.next = stored.lsn.saturating_add(1);
@@ -226,9 +241,6 @@ impl<R> RawReader<R> {
     /// Begins with the last segment that has the next record or something before it.
     fn begin(&self) -> Result<(Chain, PathBuf), ReadError> {
         let state = self.shared.lock();
-        if matches!(state.space, Space::Memory(_)) {
-            return Err(ReadError::InMemory);
-        }
         let segment = state.segment(|segment| segment.header.begins_with() <= self.next);
         let segment = segment.ok_or(ReadError::Passed(self.next))?;
         Ok((Chain::new(&segment), segment.slot.path))

@@ -253,6 +253,11 @@ impl FrameReader {
         Ok(true)
     }
 
+    /// Goes on to the frame behind the one at the reader's place.
+    pub(crate) fn skip(&mut self, header: &Header) {
+        self.offset += header.size();
+    }
+
     /// The next place from the reader's on where a header stands for which `is_wanted` holds.
     pub(crate) fn find(&mut self, mut is_wanted: impl FnMut(&Header) -> bool) -> io::Result<Option<(u64, Header)>> {
         const STEP: u64 = 8;

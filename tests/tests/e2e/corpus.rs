@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use prost::Message;
 use spanmill_tests::{
-    Backend, Client, Compression, Destination, Setup, Signal, Spanmill, Totals, Transport, corpus, eventually, rows,
-    run,
+    Backend, Client, Compression, Destination, Received, Setup, Signal, Spanmill, Totals, Transport, corpus,
+    eventually, rows, run,
 };
 
 /// What `replay` counts in the whole corpus: as much as the clients' truths allow.
@@ -53,7 +55,10 @@ impl Backends {
             for protocol in ["grpc", "http/protobuf"] {
                 let backend = if protocol == "grpc" { Backend::grpc().await } else { Backend::http().await };
                 let address = backend.address;
-                all.push((backend, Destination { address, protocol, temporality, compression }));
+                all.push((
+                    backend,
+                    Destination { address, protocol, temporality, compression, signals: "metrics, logs" },
+                ));
             }
         }
         Self { all }
@@ -99,6 +104,11 @@ async fn travel(transport: Transport, compression: Compression) {
         clients.iter().flat_map(|client| &client.payloads).flat_map(|payload| payload.spans()).collect();
     assert_eq!(spanmill.sample("spanmill_spans", &[]).await, spans.len() as u64, "every span has one outcome");
 
+    let logs = clients.iter().flat_map(|client| &client.payloads).filter(|payload| payload.signal == Signal::Logs);
+    let logs = logs.map(|payload| ExportLogsServiceRequest::decode(payload.body.clone()).unwrap());
+    let log_records = logs.map(|request| Received { logs: vec![request], ..Received::default() }.log_records().count());
+    let log_records: usize = log_records.sum();
+
     let stopped = spanmill.stop();
     let rows = rows(&stopped.archive());
     assert_eq!(Totals::from_rows(&rows), *expected, "archive");
@@ -107,11 +117,13 @@ async fn travel(transport: Transport, compression: Compression) {
         let received = backend.received();
         assert_eq!(received.totals(), *expected, "{destination:?}");
         let errors: Vec<_> =
-            received.log_records().map(|record| (record.trace_id.clone(), record.span_id.clone())).collect();
+            received.error_records().map(|record| (record.trace_id.clone(), record.span_id.clone())).collect();
         assert_eq!(errors.len() as u64, expected.errors, "{destination:?}");
         assert!(errors.iter().all(|ids| span_ids.contains(ids)), "error records lead to spans: {destination:?}");
         let distinct: BTreeSet<_> = errors.iter().collect();
         assert_eq!(distinct.len(), errors.len(), "each error is told once: {destination:?}");
+        let theirs = received.log_records().count() - errors.len();
+        assert_eq!(theirs, log_records, "log records of applications: {destination:?}");
     }
     assert!(!stopped.log.contains("ERROR"), "{}", stopped.log);
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod corpus;
 mod durability;
 mod evaluations;
+mod forwarding;
 mod hostile;
 mod limits;
 mod prices;

@@ -9,8 +9,8 @@ async fn delivers_in_every_form() {
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
             let server = Server::start(protocol).await;
             let exporter = start(Destination { compression, ..destination(&server.endpoint, protocol) }, impatient());
-            exporter.offer(metrics(7));
-            exporter.offer(logs(100, 3));
+            exporter.offer(0, metrics(7));
+            exporter.offer(0, logs(100, 3));
             let stats = exporter.stats();
             exporter.shutdown(PATIENCE).await;
 
@@ -43,8 +43,8 @@ async fn http_paths() {
     for base in ["/api/v1/otlp", "/api/v1/otlp/"] {
         let server = Server::start(Protocol::HttpProtobuf).await;
         let exporter = start(destination(&format!("{}{base}", server.endpoint), Protocol::HttpProtobuf), impatient());
-        exporter.offer(metrics(1));
-        exporter.offer(logs(1, 1));
+        exporter.offer(0, metrics(1));
+        exporter.offer(0, logs(1, 1));
         exporter.shutdown(PATIENCE).await;
         let paths: Vec<_> = server.received().into_iter().map(|request| request.path).collect();
         assert_eq!(paths, ["/api/v1/otlp/v1/metrics", "/api/v1/otlp/v1/logs"]);
@@ -58,8 +58,8 @@ async fn refusals_are_final() {
         let server = Server::start(protocol).await;
         server.answer_next([Answer::Refused, Answer::Partial(2)]);
         let exporter = start(destination(&server.endpoint, protocol), impatient());
-        exporter.offer(logs(1, 5));
-        exporter.offer(logs(6, 5));
+        exporter.offer(0, logs(1, 5));
+        exporter.offer(0, logs(6, 5));
         let stats = exporter.stats();
         exporter.shutdown(PATIENCE).await;
         assert_eq!(server.received().len(), 2);
@@ -77,8 +77,8 @@ async fn large_requests_are_split() {
         let exporter =
             start(Destination { max_request_size: MAX, ..destination(&server.endpoint, protocol) }, impatient());
         let values: Vec<i64> = (0..100).collect();
-        exporter.offer(Outgoing::Metrics(Arc::new(metrics_request(&values))));
-        exporter.offer(logs(0, 100));
+        exporter.offer(0, Outgoing::Metrics(Arc::new(metrics_request(&values))));
+        exporter.offer(0, logs(0, 100));
         let stats = exporter.stats();
         exporter.shutdown(PATIENCE).await;
 
@@ -110,8 +110,8 @@ async fn unwanted_signals_are_ignored() {
     let server = Server::start(Protocol::Grpc).await;
     let only_logs = Destination { metrics: false, ..destination(&server.endpoint, Protocol::Grpc) };
     let exporter = start(only_logs, impatient());
-    exporter.offer(metrics(1));
-    exporter.offer(logs(1, 1));
+    exporter.offer(0, metrics(1));
+    exporter.offer(0, logs(1, 1));
     exporter.shutdown(PATIENCE).await;
     assert_eq!(server.received().len(), 1);
 }

@@ -93,8 +93,8 @@ async fn meter_sees_every_destination() {
     let server = Server::start(Protocol::Grpc).await;
     for (name, records) in [("otlp/a", 2), ("otlp/b", 3)] {
         let destination = Destination { name: name.to_owned(), ..destination(&server.endpoint, Protocol::Grpc) };
-        let exporter = Exporter::spawn(destination, &meter).unwrap();
-        exporter.offer(logs(1, records));
+        let exporter = Exporter::spawn(destination, &meter, None).unwrap();
+        exporter.offer(0, logs(1, records));
         exporter.shutdown(PATIENCE).await;
     }
     provider.force_flush().unwrap();

@@ -1,5 +1,7 @@
 //! What happens while a destination is busy, silent or not there, and when Spanmill ends meanwhile.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 // A destination that is busy for a while gets everything, in order and once.
@@ -9,7 +11,7 @@ async fn transient_failures_are_retried_in_order() {
         let server = Server::start(protocol).await;
         server.answer_next([Answer::Busy, Answer::Busy, Answer::Ok, Answer::Busy]);
         let exporter = start(destination(&server.endpoint, protocol), impatient());
-        (1..=3).for_each(|value| exporter.offer(metrics(value)));
+        (1..=3).for_each(|value| assert!(exporter.offer(0, metrics(value))));
         let stats = exporter.stats();
         exporter.shutdown(PATIENCE).await;
         let order: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
@@ -24,7 +26,7 @@ async fn survives_an_absent_destination() {
     for protocol in PROTOCOLS {
         let address = server::unused_address();
         let exporter = start(destination(&format!("http://{address}"), protocol), impatient());
-        exporter.offer(metrics(1));
+        exporter.offer(0, metrics(1));
         eventually("retries", || counts(&exporter, Signal::Metrics).retries >= 2).await;
 
         let server = Server::start_at(protocol, address).await;
@@ -32,7 +34,7 @@ async fn survives_an_absent_destination() {
         drop(server);
 
         let retries = counts(&exporter, Signal::Metrics).retries;
-        exporter.offer(metrics(2));
+        exporter.offer(0, metrics(2));
         eventually("more retries", || counts(&exporter, Signal::Metrics).retries > retries).await;
         let server = Server::start_at(protocol, address).await;
         eventually("second delivery", || counts(&exporter, Signal::Metrics).sent == 2).await;
@@ -48,7 +50,7 @@ async fn silence_is_a_failure() {
         server.answer_next([Answer::Silence]);
         let timeout = Duration::from_millis(300);
         let exporter = start(Destination { timeout, ..destination(&server.endpoint, protocol) }, impatient());
-        exporter.offer(metrics(1));
+        exporter.offer(0, metrics(1));
         eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 1).await;
         assert!(counts(&exporter, Signal::Metrics).retries >= 1);
     }
@@ -62,9 +64,9 @@ async fn cumulative_requests_do_not_pile_up() {
         let cumulative =
             Destination { temporality: Temporality::Cumulative, ..destination(&format!("http://{address}"), protocol) };
         let exporter = start(cumulative, impatient());
-        exporter.offer(metrics(1));
+        exporter.offer(0, metrics(1));
         eventually("retries", || counts(&exporter, Signal::Metrics).retries >= 1).await;
-        (2..=5).for_each(|value| exporter.offer(metrics(value)));
+        (2..=5).for_each(|value| assert!(exporter.offer(0, metrics(value))));
         eventually("superseded", || counts(&exporter, Signal::Metrics).superseded == 4).await;
 
         let server = Server::start_at(protocol, address).await;
@@ -75,22 +77,63 @@ async fn cumulative_requests_do_not_pile_up() {
     }
 }
 
-// Delta requests and logs beyond the bound of the queue are dropped, oldest first, and every item is accounted for.
+// Delta requests beyond the bound of the queue become one, and every item is delivered; logs beyond it are dropped, oldest first, and every
+// item is accounted for.
 #[tokio::test]
 async fn queue_is_bounded() {
     let address = server::unused_address();
     let capacity = Capacity { bytes: usize::MAX, requests: 3 };
     let exporter =
         start(destination(&format!("http://{address}"), Protocol::HttpProtobuf), Limits { capacity, ..impatient() });
-    exporter.offer(metrics(1));
+    exporter.offer(0, metrics(1));
     eventually("the first is under way", || counts(&exporter, Signal::Metrics).retries >= 1).await;
-    (2..=9).for_each(|value| exporter.offer(metrics(value)));
-    assert_eq!(counts(&exporter, Signal::Metrics).dropped, 5);
+    (2..=9).for_each(|value| assert!(exporter.offer(0, metrics(value))));
+    (10..=14).for_each(|record| assert!(exporter.offer(0, logs(record, 1))));
+    assert_eq!((counts(&exporter, Signal::Metrics).dropped, counts(&exporter, Signal::Logs).dropped), (0, 5));
 
     let server = Server::start_at(Protocol::HttpProtobuf, address).await;
     eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 4).await;
     let values: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
-    assert_eq!(values, [[1], [7], [8], [9]]);
+    assert_eq!(values, [[1], [2], [3], [4 + 5 + 6 + 7 + 8 + 9]]);
+}
+
+// With `when_full: block` whoever offers logs waits until there is room, and nothing is dropped; the end of the exporter ends the wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_blocks() {
+    let address = server::unused_address();
+    let capacity = Capacity { bytes: usize::MAX, requests: 2 };
+    let blocking =
+        Destination { when_full: WhenFull::Block, ..destination(&format!("http://{address}"), Protocol::HttpProtobuf) };
+    let exporter = Arc::new(start(blocking, Limits { capacity, ..impatient() }));
+    exporter.offer(0, logs(1, 1));
+    eventually("the first is under way", || counts(&exporter, Signal::Logs).retries >= 1).await;
+    let offered = Arc::new(AtomicU64::new(1));
+    let offering = {
+        let (exporter, offered) = (Arc::clone(&exporter), Arc::clone(&offered));
+        std::thread::spawn(move || {
+            for record in 2..=20 {
+                exporter.offer(0, logs(record, 1));
+                offered.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let retries = counts(&exporter, Signal::Logs).retries;
+    eventually("more retries", || counts(&exporter, Signal::Logs).retries > retries + 3).await;
+    assert_eq!(offered.load(Ordering::SeqCst), 3, "one under way, two wait, and the next has no room");
+
+    let server = Server::start_at(Protocol::HttpProtobuf, address).await;
+    eventually("delivery", || counts(&exporter, Signal::Logs).sent == 20).await;
+    offering.join().unwrap();
+    assert_eq!(server.received().len(), 20);
+    drop(server);
+
+    (21..=23).for_each(|record| assert!(exporter.offer(0, logs(record, 1))));
+    let offering = std::thread::spawn({
+        let exporter = Arc::clone(&exporter);
+        move || (24..=30).for_each(|record| assert!(exporter.offer(0, logs(record, 1))))
+    });
+    exporter.stop_waiting();
+    offering.join().unwrap();
 }
 
 // A shutdown does not wait for a destination that is down beyond its deadline, even in a long pause, and counts what is
@@ -102,8 +145,8 @@ async fn shutdown_keeps_its_deadline() {
     let down = || destination(&format!("http://{}", server::unused_address()), Protocol::Grpc);
     let exporter = start(down(), patient());
     let stats = exporter.stats();
-    exporter.offer(metrics(1));
-    exporter.offer(logs(1, 4));
+    exporter.offer(0, metrics(1));
+    exporter.offer(0, logs(1, 4));
     eventually("the first attempt", || stats.counts(Signal::Metrics).retries == 1).await;
     tokio::time::timeout(PATIENCE, exporter.shutdown(Duration::from_millis(200))).await.unwrap();
     assert_eq!(stats.counts(Signal::Metrics), Counts { dropped: 1, retries: 2, ..Counts::default() });
@@ -111,7 +154,7 @@ async fn shutdown_keeps_its_deadline() {
 
     let abandoned = start(down(), patient());
     let abandoned_stats = abandoned.stats();
-    abandoned.offer(logs(1, 2));
+    abandoned.offer(0, logs(1, 2));
     drop(abandoned);
     eventually("the task ends", || abandoned_stats.counts(Signal::Logs).dropped == 2).await;
 }
@@ -124,7 +167,7 @@ async fn shutdown_tries_once_more() {
     let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
     let exporter = start(destination(&server.endpoint, Protocol::Grpc), Limits { backoff, ..Limits::default() });
     let stats = exporter.stats();
-    exporter.offer(metrics(1));
+    exporter.offer(0, metrics(1));
     eventually("the first attempt", || stats.counts(Signal::Metrics).retries == 1).await;
     exporter.shutdown(PATIENCE).await;
     assert_eq!(stats.counts(Signal::Metrics).sent, 1);

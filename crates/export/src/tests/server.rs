@@ -22,6 +22,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use prost::Message;
 use tokio::net::TcpListener;
@@ -161,12 +163,14 @@ async fn bind(address: SocketAddr) -> TcpListener {
 async fn serve_grpc(listener: TcpListener, shared: Shared) {
     let encodings = [CompressionEncoding::Gzip, CompressionEncoding::Zstd];
     let mut metrics = MetricsServiceServer::new(shared.clone());
-    let mut logs = LogsServiceServer::new(shared);
+    let mut logs = LogsServiceServer::new(shared.clone());
+    let mut traces = TraceServiceServer::new(shared);
     for encoding in encodings {
         metrics = metrics.accept_compressed(encoding);
         logs = logs.accept_compressed(encoding);
+        traces = traces.accept_compressed(encoding);
     }
-    let router = tonic::transport::Server::builder().add_service(metrics).add_service(logs);
+    let router = tonic::transport::Server::builder().add_service(metrics).add_service(logs).add_service(traces);
     router.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
 }
 
@@ -203,6 +207,19 @@ impl LogsService for Shared {
         let answer = self.record("Logs", metadata.into_headers(), message.encode_to_vec());
         let rejected_log_records = grpc_answer(answer).await?;
         Ok(Response::new(logs_response(rejected_log_records)))
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Shared {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let answer = self.record("Traces", metadata.into_headers(), message.encode_to_vec());
+        grpc_answer(answer).await?;
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 

@@ -61,8 +61,8 @@ pub(super) fn add_exporters(
 
     let merged = match found.as_slice() {
         [(_, metrics), (_, logs)] => {
-            let both = OtlpExporter { signals: Signal::all(), ..metrics.clone() };
-            (OtlpExporter { signals: Signal::all(), ..logs.clone() } == both).then_some(both)
+            let both = OtlpExporter { signals: Signal::usual(), ..metrics.clone() };
+            (OtlpExporter { signals: Signal::usual(), ..logs.clone() } == both).then_some(both)
         }
         [(_, only)] => Some(only.clone()),
         _ => None,

@@ -52,7 +52,7 @@ pub struct OtlpExporter {
     #[serde(default)]
     pub protocol: Protocol,
     /// What it gets.
-    #[serde(default = "Signal::all")]
+    #[serde(default = "Signal::usual")]
     pub signals: Vec<Signal>,
     /// What is sent with every request.
     #[serde(default)]
@@ -75,6 +75,9 @@ pub struct OtlpExporter {
     /// How long one request may take.
     #[serde(default = "OtlpExporter::default_timeout", with = "duration")]
     pub timeout: Duration,
+    /// What happens when it is behind and there is no room to wait.
+    #[serde(default)]
+    pub when_full: WhenFull,
 }
 
 impl OtlpExporter {
@@ -83,7 +86,7 @@ impl OtlpExporter {
         Self {
             endpoint,
             protocol: Protocol::default(),
-            signals: Signal::all(),
+            signals: Signal::usual(),
             headers: BTreeMap::new(),
             compression: Compression::default(),
             profile: Profile::default(),
@@ -91,6 +94,7 @@ impl OtlpExporter {
             histograms: Histograms::default(),
             max_request_size: Self::default_max_request_size(),
             timeout: Self::default_timeout(),
+            when_full: WhenFull::default(),
         }
     }
 
@@ -119,17 +123,30 @@ pub enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
-    /// The metrics.
+    /// The metrics, derived ones and those of applications.
     Metrics,
-    /// The error records.
+    /// The error records, and the logs of applications.
     Logs,
+    /// The traces of applications.
+    Traces,
 }
 
 impl Signal {
-    /// Every signal there is.
-    pub fn all() -> Vec<Self> {
+    /// What a destination gets if nothing is said.
+    pub fn usual() -> Vec<Self> {
         vec![Self::Metrics, Self::Logs]
     }
+}
+
+/// `exporters.otlp/NAME.when_full`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// Those who send are asked to come again.
+    #[default]
+    Block,
+    /// What waits longest is dropped, and counted.
+    DropOldest,
 }
 
 /// `exporters.otlp/NAME.compression`.

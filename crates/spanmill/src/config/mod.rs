@@ -35,7 +35,7 @@ use address::Address;
 use error::{ConfigError, Problem};
 use exporters::{Exporters, OtlpExporter};
 use receivers::Receivers;
-use sections::{Admin, Archive, Derive, Metrics, Storage};
+use sections::{Admin, Archive, Derive, Forward, Metrics, Storage};
 
 /// Looks up a variable of the environment; `None` if it is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -59,6 +59,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where metrics and error records go.
     pub exporters: Exporters,
+    /// How what applications sent is handed on.
+    pub forward: Forward,
     /// Where spans go as Parquet; `None` if nowhere.
     pub archive: Option<Archive>,
     /// Health checks and the API.
@@ -73,6 +75,7 @@ impl Default for Config {
             derive: Derive::default(),
             metrics: Metrics::default(),
             exporters: Exporters::default(),
+            forward: Forward::default(),
             archive: Some(Archive::default()),
             admin: Admin::default(),
         }

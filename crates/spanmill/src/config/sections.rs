@@ -46,6 +46,14 @@ impl Default for Wal {
     }
 }
 
+/// `forward`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forward {
+    /// Whether metrics of applications are handed on although a destination gets derived ones of the same names.
+    pub keep_client_metrics: bool,
+}
+
 /// `derive`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

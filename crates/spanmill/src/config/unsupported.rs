@@ -6,48 +6,33 @@ use super::document::{KeyPath, Node, Value};
 use super::report::Report;
 use super::units::{ByteSize, parse_duration};
 
-enum Until {
-    /// The key may have this value (YAML, the default) and no other.
-    Only(&'static str),
-    /// The key may have any value it knows but this one.
-    Not(&'static str),
-}
-use Until::{Not, Only};
-
-/// In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
-const LATER: &[(&str, Until)] = &[
-    ("storage.when_full", Only("block")),
-    ("metrics.semconv", Only("1.41")),
-    ("exporters.otlp/NAME.signals", Not("traces")),
-    ("exporters.otlp/NAME.tls", Only("null")),
-    ("exporters.otlp/NAME.profile", Only("default")),
-    ("exporters.otlp/NAME.histograms", Only("explicit")),
-    ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),
-    ("exporters.otlp/NAME.when_full", Only("block")),
-    ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
-    ("monitors", Only("null")),
-    ("alerts", Only("null")),
-    ("slos", Only("null")),
-    ("notifiers", Only("null")),
+/// Keys, and the one value (YAML, the default) that each may have. In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
+const LATER: &[(&str, &str)] = &[
+    ("storage.when_full", "block"),
+    ("metrics.semconv", "1.41"),
+    ("exporters.otlp/NAME.tls", "null"),
+    ("exporters.otlp/NAME.profile", "default"),
+    ("exporters.otlp/NAME.histograms", "explicit"),
+    ("exporters.otlp/NAME.retry_on_failure", "{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }"),
+    ("forward.enrich", "false"),
+    ("monitors", "null"),
+    ("alerts", "null"),
+    ("slos", "null"),
+    ("notifiers", "null"),
 ];
 
 /// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.
 pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {
-    for (pattern, until) in LATER {
+    for (pattern, default) in LATER {
         for path in matching_paths(document, pattern) {
-            match until {
-                Only(default) => {
-                    // The table is parsed by a test: no line of it is ever skipped.
-                    let Ok(default) = Node::parse(default) else {
-                        continue;
-                    };
-                    if let Some(found) = document.get(&path) {
-                        refuse_other(found, &default, &path, report);
-                    }
-                    document.remove(&path);
-                }
-                Not(value) => refuse_value(document, value, &path, report),
+            // The table is parsed by a test: no line of it is ever skipped.
+            let Ok(default) = Node::parse(default) else {
+                continue;
+            };
+            if let Some(found) = document.get(&path) {
+                refuse_other(found, &default, &path, report);
             }
+            document.remove(&path);
         }
     }
 }
@@ -74,21 +59,6 @@ fn refuse_other(found: &Node, default: &Node, path: &KeyPath, report: &mut Repor
             let default = flow(default);
             report.refuse(path, format!("\"{path}\" is not supported yet, the only value is {default}"));
         }
-    }
-}
-
-fn refuse_value(document: &Node, value: &str, path: &KeyPath, report: &mut Report<'_>) {
-    let is_value = |node: &Node| matches!(&node.value, Value::Scalar(text) if text == value);
-    let message = |path: &KeyPath| format!("\"{path}\": {value} is not supported yet");
-    match document.get(path) {
-        Some(Node { value: Value::Sequence(items), .. }) => {
-            for index in (0..items.len()).filter(|index| is_value(&items[*index])) {
-                let element = path.join(&format!("[{index}]"));
-                report.refuse(&element, message(&element));
-            }
-        }
-        Some(node) if is_value(node) => report.refuse(path, message(path)),
-        _ => {}
     }
 }
 
@@ -142,10 +112,8 @@ mod tests {
     // Guarantees that every line of the table takes effect.
     #[test]
     fn every_default_of_the_table_is_yaml() {
-        for (path, until) in LATER {
-            if let Only(default) = until {
-                assert!(Node::parse(default).is_ok(), "{path}");
-            }
+        for (path, default) in LATER {
+            assert!(Node::parse(default).is_ok(), "{path}");
         }
     }
 }

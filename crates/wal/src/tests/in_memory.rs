@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::log::OVERHEAD;
-use crate::{AppendError, Log, Lsn, Record};
+use crate::{AppendError, Log, Lsn, ReadError, Record};
 
 struct Blob(usize);
 
@@ -83,4 +83,23 @@ proptest! {
         let kept: usize = sizes.iter().skip(passed as usize).map(|size| size + OVERHEAD).sum();
         prop_assert_eq!(log.fill().memory.used, kept as u64);
     }
+}
+
+// A second consumer reads what no cursor has passed, and is told if what it wants was passed.
+#[test]
+fn second_consumer_reads_what_is_kept() {
+    let (log, _reader) = Log::in_memory(1 << 20, || 7);
+    let (cursor, mut second) = (log.cursor(), log.read_from(0));
+    assert_eq!((log.first(), second.try_next().unwrap()), (1, None));
+    for number in 1..=3 {
+        log.append_blocking(Blob(number)).unwrap();
+    }
+    let first = second.next().unwrap().unwrap();
+    assert_eq!((first.lsn, first.receive_time, first.payload.len()), (1, 7, 1));
+    cursor.advance(2);
+    assert_eq!(log.first(), 3);
+    assert!(matches!(second.next(), Err(ReadError::Passed(2))));
+    assert_eq!(log.read_from(2).next().unwrap().unwrap().payload.len(), 3);
+    log.close();
+    assert!(log.read_from(3).next().unwrap().is_none());
 }

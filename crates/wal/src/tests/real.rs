@@ -21,7 +21,8 @@ fn open(directory: &Directory, start: Start) -> (Log<Blob>, Reader<Blob>) {
     Log::open(directory, &settings(), start, clock, restore).unwrap()
 }
 
-// Many threads append; each is told a place of its own; the reader and a second consumer see all of it in order; another start
+// Many threads append; each is told a place of its own; the reader and a second consumer see all of it in order, and a third, who wants
+// no payloads, all of the places; another start
 // finds it again, and the one after that only what is behind its checkpoint.
 #[test]
 fn appends_from_many_threads() {
@@ -30,6 +31,7 @@ fn appends_from_many_threads() {
     let directory = Directory::open(&path).unwrap();
     let (log, mut reader) = open(&directory, Start::default());
     let mut second = log.read_from(0);
+    let mut third = log.read_from(0).with_payloads_of(|_| false);
     let told: Vec<(u64, u64)> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..8_u64)
             .map(|writer| {
@@ -55,9 +57,11 @@ fn appends_from_many_threads() {
         let content = content(*number, (number * 37 % 900) as usize);
         assert_eq!((entry.lsn, &entry.record.0), (*lsn, &content));
         assert_eq!((raw.lsn, raw.receive_time, &raw.payload), (*lsn, entry.receive_time, &content));
+        let raw = third.next().unwrap().unwrap();
+        assert_eq!((raw.lsn, raw.receive_time, raw.payload.len()), (*lsn, entry.receive_time, 0));
     }
-    assert!(reader.next().is_none() && second.next().unwrap().is_none());
-    drop((log, reader, second, directory));
+    assert!(reader.next().is_none() && second.next().unwrap().is_none() && third.next().unwrap().is_none());
+    drop((log, reader, second, third, directory));
 
     for applied in [0, 250] {
         let directory = Directory::open(&path).unwrap();

@@ -19,7 +19,7 @@ fn environment_adds_a_destination() {
     let exporter = &loaded.config.exporters.otlp["env"];
     assert_eq!(exporter.endpoint.to_string().as_str(), "http://192.0.2.1:9999/base");
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
-    assert_eq!(exporter.signals, Signal::all());
+    assert_eq!(exporter.signals, Signal::usual());
     assert_eq!(exporter.headers["api-key"].expose(), "a b=");
     assert_eq!(exporter.headers["x"].expose(), "y==");
     assert_eq!(exporter.compression, Compression::None);

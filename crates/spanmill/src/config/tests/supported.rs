@@ -69,7 +69,7 @@ exporters:
   otlp/a.b-c_1:
     endpoint: http://192.0.2.1:4318/otlp/
     protocol: http/protobuf
-    signals: [logs]
+    signals: [logs, traces]
     headers: { X-Key: 5 }
     tls: null
     compression: none
@@ -79,8 +79,8 @@ exporters:
     max_request_size: 1MiB
     timeout: 1500ms
     retry_on_failure: { initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }
-    when_full: block
-forward: { enrich: false, keep_client_metrics: false }
+    when_full: drop_oldest
+forward: { enrich: false, keep_client_metrics: true }
 archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
 admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
 "#,

@@ -1,0 +1,217 @@
+//! Delivers requests to one destination: in order, one at a time, again and again while the destination may yet take it.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::destination::{Destination, ExportError};
+use crate::outcome::{Accepted, Failure, Verdict};
+use crate::retry::Backoff;
+use crate::stats::{Signal, Stats, count};
+
+/// How much of a destination's own words a log line shows.
+const MAX_LOGGED_CHARS: usize = 256;
+
+/// One request, in the pieces that the destination has not answered for yet.
+pub(crate) struct Delivery {
+    pub(crate) signal: Signal,
+    pub(crate) pieces: VecDeque<Piece>,
+}
+
+/// An encoded request in the size that the destination takes.
+pub(crate) struct Piece {
+    pub(crate) body: Bytes,
+    pub(crate) items: u64,
+}
+
+impl Delivery {
+    pub(crate) fn items(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.items).sum()
+    }
+}
+
+/// How a delivery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// The destination has answered for all of it, be it with a refusal.
+    Answered,
+    /// Its sender does not want it to be tried again; what is left is in the delivery.
+    GivenUp,
+}
+
+/// Whoever delivers, and what it knows of the destination.
+pub(crate) struct Courier {
+    name: String,
+    /// Header values, which a destination might repeat in its answers.
+    secrets: Vec<String>,
+    client: Client,
+    stats: Arc<Stats>,
+    backoff: Backoff,
+    /// How long the destination may take for its next answer, once all is to end.
+    ending: watch::Receiver<Option<Duration>>,
+    /// How often the destination has answered.
+    answers: Arc<AtomicU64>,
+    /// Whether the last attempt failed and this has been logged.
+    unreachable: bool,
+    /// Refusals that have been logged.
+    logged: HashSet<(Signal, String)>,
+}
+
+impl Courier {
+    /// Checks the destination; connects to nothing yet.
+    pub(crate) fn new(
+        destination: &Destination,
+        stats: Arc<Stats>,
+        backoff: Backoff,
+        ending: watch::Receiver<Option<Duration>>,
+    ) -> Result<Courier, ExportError> {
+        Ok(Courier {
+            name: destination.name.clone(),
+            secrets: destination.headers.iter().map(|(_, secret)| secret.expose().to_owned()).collect(),
+            client: Client::new(destination)?,
+            stats,
+            backoff,
+            ending,
+            answers: Arc::default(),
+            unreachable: false,
+            logged: HashSet::new(),
+        })
+    }
+
+    /// Returns when it is to end, and as long as the grace has passed without an answer.
+    pub(crate) fn time_is_up(&self) -> impl Future<Output = ()> + use<> {
+        time_is_up(self.ending.clone(), Arc::clone(&self.answers))
+    }
+
+    /// Sends the pieces, each until it is answered for; `is_given_up` is asked before every further attempt.
+    pub(crate) async fn deliver(&mut self, delivery: &mut Delivery, is_given_up: impl Fn() -> bool) -> Delivered {
+        let signal = delivery.signal;
+        while let Some(piece) = delivery.pieces.front() {
+            let items = piece.items;
+            match self.client.send(signal, piece.body.clone()).await {
+                Ok(accepted) => {
+                    delivery.pieces.pop_front();
+                    self.on_accepted(signal, items, &accepted);
+                }
+                Err(failure) => match failure.verdict {
+                    Verdict::Permanent => {
+                        delivery.pieces.pop_front();
+                        self.on_refused(signal, items, &failure);
+                    }
+                    Verdict::Transient { retry_after } => {
+                        self.on_unreachable(signal, &failure);
+                        self.pause(retry_after).await;
+                        if is_given_up() {
+                            return Delivered::GivenUp;
+                        }
+                    }
+                },
+            }
+        }
+        Delivered::Answered
+    }
+
+    fn on_accepted(&mut self, signal: Signal, items: u64, accepted: &Accepted) {
+        let rejected = accepted.rejected.min(items);
+        count(&self.stats.of(signal).sent, items - rejected);
+        count(&self.stats.of(signal).failed, rejected);
+        if rejected > 0 || !accepted.message.is_empty() {
+            self.log_refusal(signal, "partial success", &accepted.message);
+        }
+        if self.unreachable {
+            tracing::info!(destination = %self.name, "destination is back");
+        }
+        self.on_answer();
+    }
+
+    fn on_refused(&mut self, signal: Signal, items: u64, failure: &Failure) {
+        count(&self.stats.of(signal).failed, items);
+        self.log_refusal(signal, &failure.status, &failure.message);
+        self.on_answer();
+    }
+
+    fn on_answer(&mut self) {
+        self.unreachable = false;
+        self.backoff.reset();
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_unreachable(&mut self, signal: Signal, failure: &Failure) {
+        count(&self.stats.of(signal).retries, 1);
+        if self.unreachable {
+            return;
+        }
+        self.unreachable = true;
+        let (status, message) = (&failure.status, self.presentable(&failure.message));
+        tracing::warn!(destination = %self.name, signal = signal.name(), %status, %message, "export failed, trying again");
+    }
+
+    /// Waits for the time of the next attempt. The beginning of a shutdown ends the wait: little time is left then.
+    async fn pause(&mut self, retry_after: Option<Duration>) {
+        let pause = tokio::time::sleep(self.backoff.pause(retry_after));
+        let shutting_down = self.ending.borrow().is_some();
+        if shutting_down {
+            pause.await;
+            return;
+        }
+        tokio::select! {
+            () = pause => {}
+            _ = self.ending.changed() => self.backoff.reset(),
+        }
+    }
+
+    /// One line per distinct refusal: a destination that does not know a signal refuses it at every interval.
+    fn log_refusal(&mut self, signal: Signal, status: &str, message: &str) {
+        if !self.logged.insert((signal, status.to_owned())) {
+            return;
+        }
+        let message = self.presentable(message);
+        tracing::warn!(
+            destination = %self.name, signal = signal.name(), %status, %message,
+            "export refused; further refusals of this kind are only counted"
+        );
+    }
+
+    fn presentable(&self, message: &str) -> String {
+        presentable(message, &self.secrets)
+    }
+}
+
+/// Returns when a grace was given, and passed without an answer.
+async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: Arc<AtomicU64>) {
+    // An error means that the exporter was dropped: time is up now.
+    let Ok(Some(grace)) = grace.wait_for(Option::is_some).await.map(|grace| *grace) else { return };
+    let mut before = None;
+    loop {
+        let now = answers.load(Ordering::Relaxed);
+        if before.replace(now) == Some(now) {
+            return;
+        }
+        tokio::time::sleep(grace).await;
+    }
+}
+
+/// A destination's words, cut, on one line, and without our secrets.
+fn presentable(message: &str, secrets: &[String]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    let masked = secrets.fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
+    masked.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LOGGED_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A destination that repeats our key in its answer, or answers with a novel, does not fill the log with it.
+    #[test]
+    fn answers_are_logged_with_care() {
+        let secrets = ["s3cret".to_owned(), String::new()];
+        assert_eq!(presentable("bad key s3cret\nsorry", &secrets), "bad key *** sorry");
+        assert_eq!(presentable(&"x".repeat(10_000), &secrets).len(), MAX_LOGGED_CHARS);
+    }
+}

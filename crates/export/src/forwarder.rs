@@ -1,0 +1,124 @@
+//! Hands on what applications sent, as they sent it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use prost::Message as _;
+
+use crate::courier::{Courier, Delivered, Delivery};
+use crate::destination::Destination;
+use crate::items::Items as _;
+use crate::split::pieces;
+use crate::stats::{Signal, Stats, count};
+
+/// Delivers requests of applications to one destination. Whoever calls it decides what comes next and remembers how far it has come.
+pub struct Forwarder {
+    name: String,
+    courier: Courier,
+    stats: Arc<Stats>,
+    max_request_size: usize,
+    replaced_metrics: Vec<&'static str>,
+}
+
+impl std::fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forwarder").field("destination", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// How handing on ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// The destination has answered for all of it.
+    Answered,
+    /// It was dropped, and counted, because there was no room to wait longer.
+    Dropped,
+    /// The exporter ends, and the destination has not answered for all of it.
+    Ended,
+}
+
+impl Forwarder {
+    pub(crate) fn new(destination: &Destination, courier: Courier, stats: Arc<Stats>) -> Self {
+        let replaced_metrics = if destination.metrics { destination.replaced_metrics.clone() } else { Vec::new() };
+        Self {
+            name: destination.name.clone(),
+            courier,
+            stats,
+            max_request_size: destination.max_request_size,
+            replaced_metrics,
+        }
+    }
+
+    /// Counts items that will not be delivered.
+    pub fn count_dropped(&self, signal: Signal, items: u64) {
+        count(&self.stats.of(signal).dropped, items);
+    }
+
+    /// Bytes of a request that the destination takes at once.
+    pub fn max_request_size(&self) -> usize {
+        self.max_request_size
+    }
+
+    /// Delivers a protobuf request of so many items, byte for byte unless it is too large; returns when the destination has answered
+    /// for it. `is_given_up` is asked before every further attempt.
+    pub async fn deliver(
+        &mut self,
+        signal: Signal,
+        body: Bytes,
+        items: u64,
+        is_given_up: impl Fn() -> bool,
+    ) -> Forwarded {
+        let (body, items) = match signal {
+            Signal::Metrics => self.without_replaced(body),
+            Signal::Traces | Signal::Logs => (body, items),
+        };
+        if items == 0 {
+            return Forwarded::Answered;
+        }
+        let pieces = match pieces(signal, body, items, self.max_request_size) {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                tracing::warn!(destination = %self.name, %error, "a request cannot be split, dropped");
+                count(&self.stats.of(signal).dropped, items);
+                return Forwarded::Dropped;
+            }
+        };
+        let mut delivery = Delivery { signal, pieces };
+        let time_is_up = self.courier.time_is_up();
+        let delivered = tokio::select! {
+            delivered = self.courier.deliver(&mut delivery, is_given_up) => delivered,
+            () = time_is_up => return Forwarded::Ended,
+        };
+        match delivered {
+            Delivered::Answered => Forwarded::Answered,
+            Delivered::GivenUp => {
+                count(&self.stats.of(signal).dropped, delivery.items());
+                Forwarded::Dropped
+            }
+        }
+    }
+
+    /// Metrics without those that the destination gets from Spanmill itself, and how many points are left. The bytes are the same if there
+    /// are none of these.
+    fn without_replaced(&self, body: Bytes) -> (Bytes, u64) {
+        let Ok(mut request) = ExportMetricsServiceRequest::decode(body.clone()) else {
+            // Nobody can tell what is in it but the destination.
+            return (body, 1);
+        };
+        let all = request.items();
+        for resource in &mut request.resource_metrics {
+            for scope in &mut resource.scope_metrics {
+                scope.metrics.retain(|metric| !self.replaced_metrics.contains(&metric.name.as_str()));
+            }
+            resource.scope_metrics.retain(|scope| !scope.metrics.is_empty());
+        }
+        request.resource_metrics.retain(|resource| !resource.scope_metrics.is_empty());
+        let left = request.items();
+        if left == all {
+            return (body, all);
+        }
+        count(&self.stats.of(Signal::Metrics).replaced, all - left);
+        (request.encode_to_vec().into(), left)
+    }
+}

@@ -1,0 +1,223 @@
+//! What one destination has yet to get, on disk: a file a request.
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `FROM-LSN-SIGNAL-ITEMS.binpb` | a request that is not answered for; those that it was merged of begin at FROM |
+//! | `FROM-LSN-SIGNAL-ITEMS.sent` | the last one that is: what a start makes of the log up to there was offered before |
+//!
+//! A file is there as a whole or not at all. That a request was answered for need not be durable: it is sent again then.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::stats::Signal;
+
+/// The place of a record in the log.
+pub(crate) type Lsn = u64;
+
+const WAITING: &str = "binpb";
+const ANSWERED: &str = "sent";
+/// A file that is not whole yet.
+const TEMPORARY: &str = ".unfinished";
+
+/// The directory of one destination.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    directory: PathBuf,
+    metrics: Lsn,
+    logs: Lsn,
+}
+
+/// A request in the outbox.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    directory: PathBuf,
+    name: Name,
+    pub(crate) bytes: usize,
+}
+
+/// What the name of a file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    lsn: Lsn,
+    from: Lsn,
+    signal: Signal,
+    items: u64,
+}
+
+impl Name {
+    fn with(self, extension: &str) -> String {
+        let Name { from, lsn, signal, items } = self;
+        format!("{from:020}-{lsn:020}-{}-{items}.{extension}", signal.name())
+    }
+
+    fn parse(stem: &str) -> Option<Self> {
+        let mut parts = stem.split('-');
+        let (from, lsn) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let name = parts.next()?;
+        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == name)?;
+        let items = parts.next()?.parse().ok()?;
+        parts.next().is_none().then_some(Self { lsn, from, signal, items })
+    }
+
+    /// Whether a later request was made of this one and others.
+    fn is_part_of(self, other: Self) -> bool {
+        self.signal == other.signal && self.lsn < other.lsn && other.from <= self.lsn
+    }
+}
+
+impl Outbox {
+    /// Opens the directory, made if it is not there, and tells what waits in it, in order.
+    pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Stored>)> {
+        fs::create_dir_all(&directory)?;
+        let mut outbox = Self { directory, metrics: 0, logs: 0 };
+        let mut waiting = Vec::new();
+        for entry in fs::read_dir(&outbox.directory)? {
+            let entry = entry?;
+            let path = entry.path();
+            if path.extension().is_none() {
+                fs::remove_file(&path)?;
+                continue;
+            }
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            let Some(name) = stem.and_then(Name::parse) else { continue };
+            outbox.note(name);
+            if path.extension().is_some_and(|extension| extension == WAITING) {
+                let bytes = usize::try_from(entry.metadata()?.len()).unwrap_or(usize::MAX);
+                waiting.push(Stored { directory: outbox.directory.clone(), name, bytes });
+            }
+        }
+        let names: Vec<Name> = waiting.iter().map(|stored| stored.name).collect();
+        // The process ended between a merge and the removal of what was merged.
+        let (parts, mut waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|stored| names.iter().any(|other| stored.name.is_part_of(*other)));
+        parts.into_iter().try_for_each(|part| fs::remove_file(part.path(WAITING)))?;
+        waiting.sort_by_key(|stored| stored.name);
+        Ok((outbox, waiting))
+    }
+
+    /// The newest record whose request was put here, be it answered for or not.
+    pub(crate) fn through(&self, signal: Signal) -> Lsn {
+        match signal {
+            Signal::Metrics => self.metrics,
+            Signal::Logs => self.logs,
+            Signal::Traces => 0,
+        }
+    }
+
+    /// Stores a request; when this returns, it outlives the process and the machine.
+    pub(crate) fn put(&mut self, from: Lsn, lsn: Lsn, signal: Signal, items: u64, body: &[u8]) -> io::Result<Stored> {
+        let name = Name { lsn, from, signal, items };
+        let stored = Stored { directory: self.directory.clone(), name, bytes: body.len() };
+        let temporary = self.directory.join(TEMPORARY);
+        let mut file = File::create(&temporary)?;
+        file.write_all(body)?;
+        file.sync_all()?;
+        fs::rename(&temporary, stored.path(WAITING))?;
+        File::open(&self.directory)?.sync_all()?;
+        self.note(name);
+        Ok(stored)
+    }
+
+    fn note(&mut self, name: Name) {
+        match name.signal {
+            Signal::Metrics => self.metrics = self.metrics.max(name.lsn),
+            Signal::Logs => self.logs = self.logs.max(name.lsn),
+            Signal::Traces => {}
+        }
+    }
+}
+
+impl Stored {
+    pub(crate) fn signal(&self) -> Signal {
+        self.name.signal
+    }
+
+    pub(crate) fn items(&self) -> u64 {
+        self.name.items
+    }
+
+    pub(crate) fn from(&self) -> Lsn {
+        self.name.from
+    }
+
+    /// The encoded request.
+    pub(crate) fn read(&self) -> io::Result<Bytes> {
+        fs::read(self.path(WAITING)).map(Bytes::from)
+    }
+
+    /// It is not waited for any more. The file stays until a later one of its signal does so: its name tells how far the log was offered.
+    pub(crate) fn done(&self) -> io::Result<()> {
+        fs::rename(self.path(WAITING), self.path(ANSWERED))?;
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let is_older = |name: Name| name.signal == self.name.signal && name.lsn < self.name.lsn;
+            if is_answered(&path).is_some_and(is_older) {
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, extension: &str) -> PathBuf {
+        self.directory.join(self.name.with(extension))
+    }
+}
+
+fn is_answered(path: &Path) -> Option<Name> {
+    let is_it = path.extension().is_some_and(|extension| extension == ANSWERED);
+    path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_it).and_then(Name::parse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(stored: &[Stored]) -> Vec<(Lsn, Lsn, Signal, u64)> {
+        stored.iter().map(|stored| (stored.from(), stored.name.lsn, stored.signal(), stored.items())).collect()
+    }
+
+    // What was put and is not done is there at the next start, in order and byte for byte; how far the log was offered is known even
+    // if nothing waits.
+    #[test]
+    fn outlives_the_process() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("a/b");
+        let (mut outbox, found) = Outbox::open(path.clone()).unwrap();
+        assert!(found.is_empty());
+        let first = outbox.put(3, 3, Signal::Metrics, 7, b"three").unwrap();
+        outbox.put(3, 3, Signal::Logs, 2, b"logs").unwrap();
+        let last = outbox.put(12, 12, Signal::Metrics, 1, b"twelve").unwrap();
+        first.done().unwrap();
+        drop(outbox);
+        fs::write(path.join(TEMPORARY), b"half").unwrap();
+
+        let (outbox, found) = Outbox::open(path.clone()).unwrap();
+        assert_eq!(names(&found), [(3, 3, Signal::Logs, 2), (12, 12, Signal::Metrics, 1)]);
+        assert_eq!(found[1].read().unwrap(), "twelve");
+        assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (12, 3));
+        found.iter().for_each(|stored| stored.done().unwrap());
+        assert!(last.read().is_err());
+
+        let (outbox, found) = Outbox::open(path.clone()).unwrap();
+        assert_eq!((found.len(), outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (0, 12, 3));
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "one a signal");
+    }
+
+    // A crash between a merge and the removal of what was merged sends nothing twice.
+    #[test]
+    fn merged_requests_are_not_sent_again() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (mut outbox, _) = Outbox::open(temporary.path().to_owned()).unwrap();
+        for lsn in [1, 5, 9] {
+            outbox.put(lsn, lsn, Signal::Metrics, 1, b"one").unwrap();
+        }
+        outbox.put(5, 9, Signal::Logs, 1, b"other").unwrap();
+        outbox.put(5, 14, Signal::Metrics, 1, b"merged").unwrap();
+        let (_, found) = Outbox::open(temporary.path().to_owned()).unwrap();
+        assert_eq!(names(&found), [(1, 1, Signal::Metrics, 1), (5, 9, Signal::Logs, 1), (5, 14, Signal::Metrics, 1)]);
+    }
+}

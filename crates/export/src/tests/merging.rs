@@ -1,0 +1,116 @@
+//! Delta intervals made one.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{Histogram, HistogramDataPoint};
+use proptest::prelude::*;
+
+use super::*;
+use crate::items::Items as _;
+use crate::merge::merge_delta;
+
+/// Resource, metric, attribute, and what was measured.
+type Measured = (u8, u8, u8, u8);
+
+fn attribute(number: u8) -> KeyValue {
+    let value = Some(AnyValue { value: Some(any_value::Value::IntValue(i64::from(number))) });
+    KeyValue { key: "number".to_owned(), value, ..Default::default() }
+}
+
+/// A sum of ints, one of doubles and a histogram for each.
+fn interval(start: u64, measured: &[Measured]) -> ExportMetricsServiceRequest {
+    const DELTA: i32 = AggregationTemporality::Delta as i32;
+    let mut resources: BTreeMap<u8, Vec<Metric>> = BTreeMap::new();
+    let merged = measured.iter().map(|&(resource, metric, point, value)| ((resource, metric, point), value));
+    for ((resource, metric, point), value) in merged.collect::<BTreeMap<_, _>>() {
+        let (attributes, start_time_unix_nano, time_unix_nano) = (vec![attribute(point)], start, start + 1);
+        let number = |value| {
+            let (attributes, value) = (attributes.clone(), Some(value));
+            let point =
+                NumberDataPoint { attributes, value, start_time_unix_nano, time_unix_nano, ..Default::default() };
+            metric::Data::Sum(Sum { data_points: vec![point], aggregation_temporality: DELTA, is_monotonic: true })
+        };
+        let float = f64::from(value);
+        let histogram = HistogramDataPoint {
+            attributes: attributes.clone(),
+            start_time_unix_nano,
+            time_unix_nano,
+            explicit_bounds: vec![100.0],
+            bucket_counts: if value <= 100 { vec![1, 0] } else { vec![0, 1] },
+            count: 1,
+            sum: Some(float),
+            min: Some(float),
+            max: Some(float),
+            ..Default::default()
+        };
+        let histogram = Histogram { data_points: vec![histogram], aggregation_temporality: DELTA };
+        let kinds = [
+            ("int", number(number_data_point::Value::AsInt(i64::from(value)))),
+            ("double", number(number_data_point::Value::AsDouble(float))),
+            ("histogram", metric::Data::Histogram(histogram)),
+        ];
+        let metrics = resources.entry(resource).or_default();
+        for (kind, data) in kinds {
+            metrics.push(Metric { name: format!("{kind}{metric}"), data: Some(data), ..Default::default() });
+        }
+    }
+    let resource_metrics = resources.into_iter().map(|(resource, metrics)| ResourceMetrics {
+        resource: Some(Resource { attributes: vec![attribute(resource)], ..Default::default() }),
+        scope_metrics: vec![ScopeMetrics { metrics, ..Default::default() }],
+        ..Default::default()
+    });
+    ExportMetricsServiceRequest { resource_metrics: resource_metrics.collect() }
+}
+
+/// Everything that the points say, added up by whose they are.
+fn totals(requests: &[ExportMetricsServiceRequest]) -> BTreeMap<String, (f64, Vec<u64>, u64, u64)> {
+    let mut totals: BTreeMap<String, (f64, Vec<u64>, u64, u64)> = BTreeMap::new();
+    for resource in requests.iter().flat_map(|request| &request.resource_metrics) {
+        for metric in resource.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
+            let mut add = |attributes: &[KeyValue], value: f64, buckets: &[u64], start: u64, end: u64| {
+                let key = format!("{:?} {} {attributes:?}", resource.resource, metric.name);
+                let total = totals.entry(key).or_insert((0.0, vec![0; buckets.len()], u64::MAX, 0));
+                total.0 += value;
+                total.1.iter_mut().zip(buckets).for_each(|(total, count)| *total += count);
+                (total.2, total.3) = (total.2.min(start), total.3.max(end));
+            };
+            match metric.data.as_ref().unwrap() {
+                metric::Data::Sum(sum) => sum.data_points.iter().for_each(|point| {
+                    let value = match point.value.unwrap() {
+                        number_data_point::Value::AsInt(value) => value as f64,
+                        number_data_point::Value::AsDouble(value) => value,
+                    };
+                    add(&point.attributes, value, &[], point.start_time_unix_nano, point.time_unix_nano);
+                }),
+                metric::Data::Histogram(histogram) => histogram.data_points.iter().for_each(|point| {
+                    let (start, end) = (point.start_time_unix_nano, point.time_unix_nano);
+                    assert_eq!(point.count, point.bucket_counts.iter().sum::<u64>());
+                    add(&point.attributes, point.sum.unwrap(), &point.bucket_counts, start, end);
+                }),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    totals
+}
+
+fn points(request: &ExportMetricsServiceRequest) -> usize {
+    usize::try_from(request.items()).unwrap()
+}
+
+proptest! {
+    // Merged intervals say what they said one by one, over the whole time, with one point for each series.
+    #[test]
+    fn merged_intervals_say_the_same(
+        intervals in prop::collection::vec(prop::collection::vec((0_u8..3, 0_u8..2, 0_u8..3, any::<u8>()), 0..8), 1..5)
+    ) {
+        let intervals: Vec<_> =
+            intervals.iter().zip(0..).map(|(measured, start)| interval(start, measured)).collect();
+        let mut merged = ExportMetricsServiceRequest::default();
+        intervals.iter().for_each(|interval| merge_delta(&mut merged, interval));
+        let expected = totals(&intervals);
+        prop_assert_eq!(&totals(std::slice::from_ref(&merged)), &expected);
+        prop_assert_eq!(points(&merged), expected.len());
+    }
+}
