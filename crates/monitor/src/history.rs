@@ -14,9 +14,12 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use groups::dimensions;
 pub use groups::{Dimension, Dimensions, History, HistoryConfig, REST};
 pub use histogram::{Histogram, RELATIVE_ERROR};
-
+pub(crate) use pack::{Packer, Unpacker};
+pub(crate) use query::points;
 pub use query::{Answer, Filter, Measure, Point, Query, Series};
-
+pub(crate) use rings::{Cell, LEVELS, Rings, level_for, window};
 pub use stats::Stats;
+pub(crate) use stats::ratio;

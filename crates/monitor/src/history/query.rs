@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
-use super::rings::{Cell, LEVELS, level_for};
+use super::rings::{Cell, LEVELS, Rings, level_for};
 use super::stats::Stats;
 use crate::time::{Range, floor};
 
@@ -104,9 +104,7 @@ impl History {
         let mut series = BTreeMap::<Vec<&str>, BTreeMap<u64, Stats>>::new();
         for group in self.groups_of(&query.filter) {
             let points = series.entry(names(group, &query.group_by)).or_default();
-            group.rings.each(level, range, |begin, stats| {
-                stats.add_to(points.entry(floor(begin, step)).or_default());
-            });
+            add_points(&group.rings, level, range, step, points);
         }
         let series = series.into_iter().filter(|(_, points)| !points.is_empty()).map(series_of).collect();
         Answer { step, range, series: limited(series, query.limit) }
@@ -166,6 +164,19 @@ impl History {
     fn whole_steps(&self, level: usize, range: Range) -> Range {
         Range { from: floor(range.from, LEVELS[level].step), to: range.to }
     }
+}
+
+fn add_points(rings: &Rings<Stats>, level: usize, range: Range, step: u64, points: &mut BTreeMap<u64, Stats>) {
+    rings.each(level, range, |begin, stats| stats.add_to(points.entry(floor(begin, step)).or_default()));
+}
+
+/// What was recorded in a range, in steps of this length, or of a longer one if so short ones are not kept for it.
+pub(crate) fn points(rings: &Rings<Stats>, now: u64, range: Range, step: u64) -> Vec<Point> {
+    let level = level_for(now.saturating_sub(range.from));
+    let step = step.max(1).next_multiple_of(LEVELS[level].step);
+    let mut points = BTreeMap::new();
+    add_points(rings, level, Range { from: floor(range.from, step), to: range.to }, step, &mut points);
+    points.into_iter().map(|(begin, stats)| Point { begin, stats }).collect()
 }
 
 fn names<'a>(group: &'a Group, dimensions: &[Dimension]) -> Vec<&'a str> {

@@ -173,35 +173,6 @@ impl<C: Cell> Rings<C> {
         sum
     }
 
-    /// Adds all of another one, step by step. Both must have been told the same time.
-    pub(crate) fn merge(&mut self, other: &Self, packer: &mut Packer) {
-        for level in 0..LEVELS.len() {
-            let mut merged = VecDeque::with_capacity(self.closed[level].len().max(other.closed[level].len()));
-            let mut mine = std::mem::take(&mut self.closed[level]).into_iter().peekable();
-            for theirs in &other.closed[level] {
-                while let Some(before) = mine.next_if(|mine| mine.number < theirs.number) {
-                    merged.push_back(before);
-                }
-                merged.push_back(match mine.next_if(|mine| mine.number == theirs.number) {
-                    None => theirs.clone(),
-                    Some(mine) => {
-                        let mut both = C::default();
-                        Step::Closed(&mine.bytes).add_to(&mut both);
-                        Step::Closed(&theirs.bytes).add_to(&mut both);
-                        both.pack(packer);
-                        Packed { number: mine.number, bytes: packer.take() }
-                    }
-                });
-            }
-            merged.extend(mine);
-            self.memory[level] = merged.iter().map(|packed| packed.bytes.len() + OVERHEAD).sum();
-            self.closed[level] = merged;
-            if let Some((number, theirs)) = &other.open[level] {
-                self.open[level].get_or_insert_with(|| (*number, C::default())).1.merge(theirs);
-            }
-        }
-    }
-
     /// The closed steps of a length.
     pub(crate) fn closed(&self, level: usize) -> impl Iterator<Item = &Packed> {
         self.closed[level].iter()
