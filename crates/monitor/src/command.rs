@@ -9,7 +9,7 @@ pub const MOST_MONITORS: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// A new monitor.
-    Create(MonitorDefinition),
+    Create(Box<MonitorDefinition>),
     /// The monitor with this name is watched, or watched again.
     Activate(String),
     /// It stands still.

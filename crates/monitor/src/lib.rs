@@ -10,6 +10,7 @@
 //!   delivered by the caller.
 //! - [`Slo`]: budget left, burn-down, and burn rates.
 //! - [`Chart`], [`DriftReport`] and [`Canary`] tell that something changed.
+//! - [`Monitoring::checkpoint`] and [`Monitoring::restore`]: the state as bytes, and on from there.
 //! - [`Config`] is everything that is configured.
 //!
 //! Pure: no I/O, no async, no clock, no logging. Time comes in as the log's receive time, in nanoseconds since the Unix
@@ -19,6 +20,7 @@ mod alert;
 mod call;
 mod canary;
 mod chart;
+mod checkpoint;
 mod command;
 mod definition;
 mod drift;
@@ -40,6 +42,7 @@ pub use alert::{Alert, AlertRule, AlertThreshold, Condition, Phase, Severity, Si
 pub use call::{Call, UNKNOWN_MODEL};
 pub use canary::{Canary, CanaryDefinition, CanaryLimits, CanaryReport, Comparison, Verdict, Versions};
 pub use chart::{Chart, ChartDefinition, ChartPoint, ChartRule, Limits};
+pub use checkpoint::RestoreError;
 pub use command::{Command, CommandError, MOST_MONITORS};
 pub use definition::{ColdStartRule, Config, ConfigError, MonitorDefinition, Window};
 pub use drift::{DriftDefinition, DriftReport, Tokens};

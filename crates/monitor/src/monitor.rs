@@ -125,9 +125,9 @@ impl Monitor {
         points(&self.rings, now, range, step)
     }
 
-    /// What was counted in its window, whose distributions can be drawn.
-    pub fn window_stats(&self, now: u64) -> Stats {
-        self.rings.window(now, self.definition.window.length())
+    /// What was counted in the window of the newest snapshot, whose distributions can be drawn; `None` without one.
+    pub fn window_stats(&self) -> Option<Stats> {
+        self.snapshot.as_ref().map(|snapshot| self.rings.window(snapshot.at, snapshot.length))
     }
 
     pub(crate) fn is_active(&self) -> bool {

@@ -150,7 +150,7 @@ impl Monitoring {
         self.keep(told);
     }
 
-    fn keep(&mut self, told: Told) {
+    pub(crate) fn keep(&mut self, told: Told) {
         self.incidents.extend(told.over);
         self.outbox.extend(told.notifications);
         self.incidents.drain(..self.incidents.len().saturating_sub(KEPT));
@@ -168,7 +168,7 @@ impl Monitoring {
         let name = match &command {
             Command::Create(definition) => {
                 self.check_new(&definition.name)?;
-                self.monitors.push(Monitor::new(definition.clone(), false));
+                self.monitors.push(Monitor::new((**definition).clone(), false));
                 self.streams.clear();
                 return Ok(());
             }

@@ -83,9 +83,6 @@ fn lot(trace_id: [u8; 16], span_id: [u8; 8]) -> u64 {
 const PERIOD: u64 = 15 * MINUTE;
 /// How many periods are kept: the newest, which is not over, and those before it.
 const PERIODS: usize = 4;
-/// How many of each kind a period keeps.
-const KEPT: usize = 5;
-
 /// What a period keeps of each kind.
 pub(crate) type Period = [Vec<Sample>; SampleKind::ALL.len()];
 
@@ -99,6 +96,9 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
+    /// How many of each kind a period keeps.
+    pub(crate) const KEPT: usize = 5;
+
     /// Keeps a request, or not.
     #[inline]
     pub(crate) fn offer(&mut self, at: u64, call: &Call<'_>) {
@@ -143,7 +143,7 @@ impl Samples {
 /// Keeps a request if there is room, or if it ranks above the least of those that are kept.
 #[inline]
 fn keep(kept: &mut Vec<Sample>, at: u64, call: &Call<'_>, rank: u64, rank_of: impl Fn(&Sample) -> u64) {
-    if kept.len() < KEPT {
+    if kept.len() < Samples::KEPT {
         return kept.push(Sample::of(at, call));
     }
     if let Some(least) = kept.iter_mut().min_by_key(|sample| rank_of(sample))
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(slowest, [199, 198, 197, 196, 195]);
         let failed: Vec<u64> = of(SampleKind::Failed).map(|sample| sample.at - 4 * PERIOD).collect();
         assert_eq!(failed, [190, 180, 170, 160, 150]);
-        assert_eq!(of(SampleKind::Ordinary).filter(|sample| sample.error.is_none()).count(), KEPT);
+        assert_eq!(of(SampleKind::Ordinary).filter(|sample| sample.error.is_none()).count(), Samples::KEPT);
         samples.advance(7 * PERIOD);
         assert_eq!(samples.all().len(), 15);
         samples.advance(8 * PERIOD);

@@ -157,7 +157,7 @@ pub struct Snapshot {
     pub length: u64,
     /// Calls in it.
     pub requests: u64,
-    values: [Option<f64>; Field::ALL.len()],
+    pub(crate) values: [Option<f64>; Field::ALL.len()],
 }
 
 impl Snapshot {

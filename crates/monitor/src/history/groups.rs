@@ -142,6 +142,7 @@ impl History {
         let is_it = |place: &u32| self.groups.get(*place as usize).is_some_and(|group| group.names() == names);
         match self.places.find(hash, is_it) {
             Some(place) => *place,
+            None if names == [REST; 5] => 0,
             None if self.groups.len() > self.config.groups => 0,
             None => self.insert(hash, Group::new(names)),
         }
@@ -214,6 +215,37 @@ impl History {
     pub fn memory(&self) -> usize {
         let levels = 0..LEVELS.len();
         self.groups.iter().flat_map(|group| levels.clone().map(|level| group.rings.memory(level))).sum()
+    }
+
+    /// All groups, the one for the rest first.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (Dimensions<'_>, &Rings<Stats>)> {
+        self.groups.iter().map(|group| (group.names(), &group.rings))
+    }
+
+    /// When the newest steps of each length ended that were forgotten for lack of memory.
+    pub(crate) fn forgotten(&self) -> [u64; LEVELS.len()] {
+        self.forgotten
+    }
+
+    /// Puts back the newest time told, and [`History::forgotten`]; tells whether it is that.
+    pub(crate) fn restore_times(&mut self, now: u64, forgotten: &[u64]) -> bool {
+        self.now = now;
+        forgotten.try_into().map(|forgotten| self.forgotten = forgotten).is_ok()
+    }
+
+    /// Puts back a group, the one for the rest first; tells whether it is a new one. There may be more than are allowed now.
+    pub(crate) fn restore_group(&mut self, names: Dimensions<'_>, rings: Rings<Stats>) -> bool {
+        if names == [REST; 5] {
+            self.groups[0].rings = rings;
+            return self.groups.len() == 1;
+        }
+        let hash = self.hasher.hash_one(names);
+        let is_it = |place: &u32| self.groups.get(*place as usize).is_some_and(|group| group.names() == names);
+        let is_new = self.places.find(hash, is_it).is_none();
+        if is_new {
+            self.insert(hash, Group { rings, ..Group::new(names) });
+        }
+        is_new
     }
 
     /// See [`History::place`].

@@ -2,10 +2,10 @@
 
 use prost::encoding::{decode_varint, encode_varint};
 
-/// More than anything can be counted, and little enough that sums of what is read have room.
-const MAX_COUNT: u64 = 1 << 48;
-/// More pico-dollars than anything can cost, and little enough that sums of what is read have room.
-const MAX_AMOUNT: u128 = 1 << 112;
+/// More than can be counted in a step, and little enough that sums of all steps have room. What is more is cut to it.
+const MAX_COUNT: u64 = 1 << 40;
+/// More pico-dollars than calls can cost. What is more is cut to it.
+const MAX_AMOUNT: i128 = 1 << 110;
 
 /// Writes a cell.
 #[derive(Debug, Default)]
@@ -22,10 +22,11 @@ impl Packer {
     }
 
     pub(crate) fn count(&mut self, count: u64) {
-        encode_varint(count, &mut self.bytes);
+        encode_varint(count.min(MAX_COUNT), &mut self.bytes);
     }
 
     pub(crate) fn signed(&mut self, amount: i128) {
+        let amount = amount.clamp(-MAX_AMOUNT, MAX_AMOUNT);
         let zigzag = (amount << 1 ^ amount >> 127) as u128;
         encode_varint(zigzag as u64 & LOW, &mut self.bytes);
         encode_varint((zigzag >> LOW_BITS) as u64, &mut self.bytes);
@@ -75,7 +76,8 @@ impl<'a> Unpacker<'a> {
         let low = decode_varint(&mut self.bytes).ok().filter(|low| *low <= LOW)?;
         let high = decode_varint(&mut self.bytes).ok()?;
         let zigzag = u128::from(high) << LOW_BITS | u128::from(low);
-        (zigzag <= MAX_AMOUNT).then(|| (zigzag >> 1) as i128 ^ -((zigzag & 1) as i128))
+        let amount = (zigzag >> 1) as i128 ^ -((zigzag & 1) as i128);
+        (-MAX_AMOUNT..=MAX_AMOUNT).contains(&amount).then_some(amount)
     }
 
     /// What [`Packer::sparse`] wrote, whose numbers are below `end`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
-use super::rings::{Cell, LEVELS, Rings, level_for};
+use super::rings::{Cell, LEVELS, Rings, is_kept};
 use super::stats::Stats;
 use crate::time::{Range, floor};
 
@@ -97,8 +97,7 @@ impl Measure {
 impl History {
     /// Answers a question.
     pub fn query(&self, query: &Query) -> Answer {
-        let level = self.level_for(query.range);
-        let step = query.step.max(1).next_multiple_of(LEVELS[level].step);
+        let (level, step) = level_and_step(query.range.from, query.step, |level, from| self.holds(level, from));
         let to = query.range.to.min(self.now.max(query.range.from).saturating_add(1));
         let range = Range { from: floor(query.range.from, step), to: to.next_multiple_of(step) };
         let mut series = BTreeMap::<Vec<&str>, BTreeMap<u64, Stats>>::new();
@@ -157,8 +156,13 @@ impl History {
 
     /// The shortest steps that are kept for all of a range.
     fn level_for(&self, range: Range) -> usize {
-        let by_length = level_for(self.now.saturating_sub(range.from));
-        (by_length..LEVELS.len()).find(|level| self.forgotten[*level] <= range.from).unwrap_or(LEVELS.len() - 1)
+        let holds = |level: &usize| self.holds(*level, floor(range.from, LEVELS[*level].step));
+        (0..LEVELS.len()).find(holds).unwrap_or(LEVELS.len() - 1)
+    }
+
+    /// Whether steps of a length are kept from a time on.
+    fn holds(&self, level: usize, from: u64) -> bool {
+        is_kept(level, self.now, from) && self.forgotten[level] <= from
     }
 
     fn whole_steps(&self, level: usize, range: Range) -> Range {
@@ -170,10 +174,16 @@ fn add_points(rings: &Rings<Stats>, level: usize, range: Range, step: u64, point
     rings.each(level, range, |begin, stats| stats.add_to(points.entry(floor(begin, step)).or_default()));
 }
 
+/// The shortest steps that are kept from a time on, and the step asked for in whole ones of them.
+fn level_and_step(from: u64, step: u64, holds: impl Fn(usize, u64) -> bool) -> (usize, u64) {
+    let whole = |level: usize| step.max(1).next_multiple_of(LEVELS[level].step);
+    let level = (0..LEVELS.len()).find(|level| holds(*level, floor(from, whole(*level)))).unwrap_or(LEVELS.len() - 1);
+    (level, whole(level))
+}
+
 /// What was recorded in a range, in steps of this length, or of a longer one if so short ones are not kept for it.
 pub(crate) fn points(rings: &Rings<Stats>, now: u64, range: Range, step: u64) -> Vec<Point> {
-    let level = level_for(now.saturating_sub(range.from));
-    let step = step.max(1).next_multiple_of(LEVELS[level].step);
+    let (level, step) = level_and_step(range.from, step, |level, from| is_kept(level, now, from));
     let mut points = BTreeMap::new();
     add_points(rings, level, Range { from: floor(range.from, step), to: range.to }, step, &mut points);
     points.into_iter().map(|(begin, stats)| Point { begin, stats }).collect()

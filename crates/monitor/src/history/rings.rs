@@ -218,6 +218,12 @@ pub(crate) fn level_for(length: u64) -> usize {
     LEVELS.iter().position(|level| level.kept >= length).unwrap_or(LEVELS.len() - 1)
 }
 
+/// Whether steps of a length that begin at a time are still kept.
+pub(crate) const fn is_kept(level: usize, now: u64, begin: u64) -> bool {
+    let Level { step, kept } = LEVELS[level];
+    begin >= crate::time::floor(now, step).saturating_sub(kept)
+}
+
 /// A range of that length in whole steps that holds all that came since `end - length`.
 pub(crate) const fn window(level: usize, end: u64, length: u64) -> Range {
     Range { from: crate::time::floor(end.saturating_sub(length), LEVELS[level].step), to: end }

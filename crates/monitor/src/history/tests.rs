@@ -40,8 +40,8 @@ impl Told {
             duration: Some(self.duration),
             error: self.error,
             cost: self.cost.map(|cost| Money::from_pico(cost.into())),
-            tokens: (self.duration % 2 == 0).then_some(tokens),
-            input_tokens: (self.duration % 2 == 0).then_some(tokens.input_uncached),
+            tokens: self.duration.is_multiple_of(2).then_some(tokens),
+            input_tokens: self.duration.is_multiple_of(2).then_some(tokens.input_uncached),
             ..Call::default()
         }
     }
@@ -166,4 +166,20 @@ fn late_usage_is_no_request() {
     stats.record(&Call::default());
     stats.record(&Call { is_late: true, tokens: Some(tokens), cost: Some(Money::from_pico(7)), ..Call::default() });
     assert_eq!((stats.requests, stats.total_tokens(), stats.cost.pico()), (1, 5, 7));
+}
+
+proptest! {
+    // A packed step is read back as it was, whatever was counted.
+    #[test]
+    fn steps_come_back(all in proptest::collection::vec(told(), 0..40), cost in any::<i128>()) {
+        let mut stats = naive(&timed(&all), |_, _| true);
+        stats.cost = Money::from_pico(cost >> 18);
+        let mut packer = Packer::default();
+        stats.pack(&mut packer);
+        let packed = packer.take();
+        let mut back = Stats::default();
+        let mut unpacker = Unpacker::new(&packed);
+        prop_assert!(back.add_packed(&mut unpacker).is_some() && unpacker.is_at_end());
+        prop_assert_eq!(back, stats);
+    }
 }
