@@ -1,0 +1,115 @@
+//! Alerts, incidents and notifications. Nothing fires twice because of a restart, and no time is lost for which it held.
+
+use super::subjects::subject;
+use super::{RestoreError, check, code, messages, required};
+use crate::alert::{Alert, Phase, Severity};
+use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told};
+
+fn alert_subject(alert: &Alert) -> messages::Subject {
+    let rule = alert.rule();
+    subject(&rule.name, &rule.monitor, format!("{:?}", rule.condition))
+}
+
+pub(super) fn alert_message(alert: &Alert) -> messages::Alert {
+    let (pending_since, incident) = match &alert.phase {
+        Phase::Inactive => (None, None),
+        Phase::Pending { since } => (Some(*since), None),
+        Phase::Firing(incident) => (None, Some(incident_message(incident))),
+    };
+    messages::Alert {
+        subject: alert_subject(alert),
+        pending_since,
+        incident,
+        reading: alert.reading.map(|(value, threshold)| messages::Reading { value, threshold }),
+        baseline: alert.baseline.map(|(until, value)| messages::Baseline { until, value }),
+        recovered: alert.recovered,
+        recovery_time: alert.recovery_time,
+    }
+}
+
+/// Puts the state back of an alert that means the same; of another, what was told of it is withdrawn.
+pub(super) fn restore_alert(
+    alerts: &mut [Alert],
+    told: messages::Alert,
+    now: u64,
+    withdrawn: &mut Told,
+) -> Result<(), RestoreError> {
+    let incident = told.incident.map(|told| incident(told, now)).transpose()?;
+    let is_over = incident.as_ref().is_some_and(|incident| incident.resolved.is_some());
+    let is_past = told.pending_since.is_none_or(|since| since <= now);
+    check(!is_over && is_past, "incident", "no alert can be so")?;
+    let phase = match (incident, told.pending_since) {
+        (Some(incident), _) => Phase::Firing(Box::new(incident)),
+        (None, Some(since)) => Phase::Pending { since },
+        (None, None) => Phase::Inactive,
+    };
+    let Some(alert) = alerts.iter_mut().find(|alert| alert_subject(alert) == told.subject) else {
+        if let Phase::Firing(mut incident) = phase {
+            incident.resolved = Some((now, Resolution::Withdrawn));
+            if incident.told.is_some() {
+                withdrawn.tell(NotificationKind::Resolved, now, &mut incident, None);
+            }
+            withdrawn.over.push(*incident);
+        }
+        return Ok(());
+    };
+    alert.phase = phase;
+    alert.reading = told.reading.map(|reading| (reading.value, reading.threshold));
+    alert.baseline = told.baseline.map(|baseline| (baseline.until, baseline.value));
+    (alert.recovered, alert.recovery_time) = (told.recovered, told.recovery_time);
+    Ok(())
+}
+
+pub(super) fn incident_message(incident: &Incident) -> messages::Incident {
+    messages::Incident {
+        alert: incident.alert.clone(),
+        monitor: incident.monitor.clone(),
+        severity: code(&Severity::ALL, incident.severity),
+        since: incident.since,
+        fired: incident.fired,
+        resolved: incident.resolved.map_or(0, |(at, _)| at),
+        resolution: incident.resolved.map_or(0, |(_, resolution)| code(&Resolution::ALL, resolution)),
+        value: incident.value,
+        threshold: incident.threshold,
+        told: incident.told,
+        notifications: incident.notifications,
+    }
+}
+
+pub(super) fn incident(told: messages::Incident, now: u64) -> Result<Incident, RestoreError> {
+    let resolution = super::named(&Resolution::ALL, told.resolution, "resolution")?;
+    let is_in_order = told.since <= told.fired && told.fired.max(told.told.unwrap_or_default()) <= now;
+    check(is_in_order, "fired", "not in the order of time")?;
+    Ok(Incident {
+        alert: told.alert,
+        monitor: told.monitor,
+        severity: required(&Severity::ALL, told.severity, "severity")?,
+        since: told.since,
+        fired: told.fired,
+        resolved: resolution.map(|resolution| (told.resolved, resolution)),
+        value: told.value,
+        threshold: told.threshold,
+        told: told.told,
+        notifications: told.notifications,
+    })
+}
+
+pub(super) fn notification_message(notification: &Notification) -> messages::Notification {
+    messages::Notification {
+        id: notification.id.clone(),
+        kind: code(&NotificationKind::ALL, notification.kind),
+        at: notification.at,
+        incident: incident_message(&notification.incident),
+        value: notification.value,
+    }
+}
+
+pub(super) fn notification(told: messages::Notification, now: u64) -> Result<Notification, RestoreError> {
+    Ok(Notification {
+        id: told.id,
+        kind: required(&NotificationKind::ALL, told.kind, "kind")?,
+        at: told.at,
+        incident: incident(told.incident, now)?,
+        value: told.value,
+    })
+}

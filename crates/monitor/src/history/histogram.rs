@@ -1,0 +1,167 @@
+//! Sparse log-linear histograms of whole numbers: 16 buckets of equal width between a power of two and the next.
+//!
+//! Numbers below 32 are exact. Any other is told as a number whose relative distance from it is at most
+//! [`RELATIVE_ERROR`]. Buckets are the same for all histograms, so merging is adding, and loses nothing.
+
+/// log2 of the number of buckets between powers of two.
+const BITS: u32 = 4;
+/// Buckets between powers of two.
+const LINEAR: u64 = 1 << BITS;
+/// How many buckets there are, for all of `u64`.
+pub(crate) const BUCKETS: u16 = ((64 - BITS) * LINEAR as u32 + LINEAR as u32) as u16;
+
+/// The greatest relative error of a value that a histogram tells: half the width of a bucket over its middle.
+pub const RELATIVE_ERROR: f64 = 1.0 / (2.0 * LINEAR as f64 + 1.0);
+
+/// The bucket of a value.
+#[inline]
+pub(crate) const fn bucket(value: u64) -> u16 {
+    if value < LINEAR {
+        return value as u16;
+    }
+    let exponent = value.ilog2() - BITS;
+    (exponent as u64 * LINEAR + (value >> exponent)) as u16
+}
+
+/// The least value of a bucket, and the width of the bucket.
+const fn bounds(bucket: u16) -> (u64, u64) {
+    let bucket = bucket as u64;
+    if bucket < 2 * LINEAR {
+        return (bucket, 1);
+    }
+    let exponent = bucket / LINEAR - 1;
+    ((LINEAR + bucket % LINEAR) << exponent, 1 << exponent)
+}
+
+/// The value that stands for all of a bucket: as far from its lower as from its upper bound, relative to them.
+pub(crate) fn value(bucket: u16) -> f64 {
+    let (lower, width) = bounds(bucket);
+    if width == 1 {
+        return lower as f64;
+    }
+    let (lower, upper) = (lower as f64, lower as f64 + width as f64);
+    2.0 * lower * upper / (lower + upper)
+}
+
+/// A distribution of whole numbers: nanoseconds, or tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Buckets that have something, by number.
+    buckets: Vec<(u16, u64)>,
+}
+
+impl Histogram {
+    /// Adds a value.
+    #[inline]
+    pub(crate) fn record(&mut self, value: u64) {
+        self.add(bucket(value), 1, 0);
+    }
+
+    /// Adds a value, if it was told.
+    #[inline]
+    pub(crate) fn record_told(&mut self, value: Option<u64>) {
+        if let Some(value) = value {
+            self.record(value);
+        }
+    }
+
+    /// Adds to a bucket that does not stand before the place `from`; tells the place behind it.
+    #[inline]
+    pub(crate) fn add(&mut self, bucket: u16, count: u64, from: usize) -> usize {
+        let rest = self.buckets.get(from..).unwrap_or_default();
+        let place = from + rest.partition_point(|(number, _)| *number < bucket);
+        match self.buckets.get_mut(place) {
+            Some((number, sum)) if *number == bucket => *sum += count,
+            _ => self.buckets.insert(place, (bucket, count)),
+        }
+        place + 1
+    }
+
+    /// Adds all of another one.
+    pub fn merge(&mut self, other: &Self) {
+        let mut place = 0;
+        for &(bucket, count) in &other.buckets {
+            place = self.add(bucket, count, place);
+        }
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The value that the share `quantile` (0 to 1) of all is not above, by nearest rank, within [`RELATIVE_ERROR`];
+    /// `None` if there are no values.
+    pub fn quantile(&self, quantile: f64) -> Option<f64> {
+        let count = self.count();
+        let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count.max(1));
+        let mut below = 0;
+        self.buckets.iter().find_map(|&(bucket, count)| {
+            below += count;
+            (below >= rank).then(|| value(bucket))
+        })
+    }
+
+    /// The values that stand for the buckets, ascending, and how many there are of each: what a chart of the distribution draws.
+    pub fn values(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.buckets.iter().map(|&(bucket, count)| (value(bucket), count))
+    }
+
+    /// Buckets that have something, ascending.
+    pub(crate) fn buckets(&self) -> &[(u16, u64)] {
+        &self.buckets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Values of all sizes.
+    fn values() -> impl Strategy<Value = Vec<u64>> {
+        proptest::collection::vec((any::<u64>(), 0u32..64).prop_map(|(value, shift)| value >> shift), 1..300)
+    }
+
+    fn of(values: &[u64]) -> Histogram {
+        let mut histogram = Histogram::default();
+        values.iter().for_each(|value| histogram.record(*value));
+        histogram
+    }
+
+    // Buckets follow each other without gap, and the last of all is that of the greatest number.
+    #[test]
+    fn buckets_are_in_order() {
+        for number in 0..BUCKETS {
+            let (lower, width) = bounds(number);
+            assert_eq!((bucket(lower), bucket(lower + (width - 1))), (number, number));
+        }
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    proptest! {
+        // Every quantile is within the stated relative error of that of the sorted values.
+        #[test]
+        fn quantiles_are_those_of_the_sorted_values(mut values in values(), quantile in 0.0..=1.0) {
+            let told = of(&values).quantile(quantile).unwrap();
+            values.sort_unstable();
+            let rank = ((quantile * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact = values[rank - 1] as f64;
+            prop_assert!((told - exact).abs() <= exact * RELATIVE_ERROR * (1.0 + 1e-12), "{told} for {exact}");
+        }
+
+        // Merging gives the histogram of all values.
+        #[test]
+        fn merging_is_adding(first in values(), second in values()) {
+            let mut merged = of(&first);
+            merged.merge(&of(&second));
+            prop_assert_eq!(merged, of(&[first, second].concat()));
+        }
+    }
+}

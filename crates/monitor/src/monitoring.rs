@@ -1,0 +1,309 @@
+//! Everything that is watched: calls and time go in, and what they tell comes out.
+
+use std::collections::VecDeque;
+
+use crate::alert::{Alert, Phase};
+use crate::call::Call;
+use crate::canary::{Canary, Side};
+use crate::chart::Chart;
+use crate::command::{Command, CommandError, MOST_MONITORS};
+use crate::definition::{Config, ConfigError};
+use crate::drift::{self, DriftDefinition, DriftReport};
+use crate::history::{History, Packer, dimensions};
+use crate::incident::{Incident, Notification, Resolution, Told};
+use crate::monitor::{Monitor, MonitorState};
+use crate::slo::Slo;
+use crate::streams::{Place, Streams};
+use crate::time::{HOUR, SECOND, floor};
+
+/// How often everything is evaluated: at every multiple of it.
+pub const EVALUATION_STEP: u64 = 10 * SECOND;
+/// After a longer time without any word, only so much of it is evaluated.
+const CATCH_UP: u64 = HOUR;
+/// How many notifications wait to be delivered, and how many incidents that are over are kept.
+const KEPT: usize = 1_000;
+
+/// Everything that is watched.
+#[derive(Debug)]
+pub struct Monitoring {
+    pub(crate) history: History,
+    pub(crate) monitors: Vec<Monitor>,
+    pub(crate) slos: Vec<Slo>,
+    pub(crate) charts: Vec<Chart>,
+    pub(crate) canaries: Vec<Canary>,
+    pub(crate) drifts: Vec<DriftDefinition>,
+    pub(crate) alerts: Vec<Alert>,
+    /// Incidents that are over, oldest first.
+    pub(crate) incidents: VecDeque<Incident>,
+    /// What is to be delivered, oldest first.
+    pub(crate) outbox: VecDeque<Notification>,
+    /// Notifications that were given up because too many waited.
+    pub(crate) dropped: u64,
+    /// The newest time told.
+    pub(crate) now: u64,
+    /// What is evaluated next.
+    pub(crate) next: u64,
+    streams: Streams,
+    /// The generation of the history that `streams` refers to.
+    generation: u64,
+    packer: Packer,
+}
+
+impl Monitoring {
+    /// Watches what is configured, from nothing on.
+    ///
+    /// # Errors
+    /// The configuration contradicts itself.
+    pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            history: History::new(config.history),
+            monitors: config.monitors.iter().map(|definition| Monitor::new(definition.clone(), true)).collect(),
+            slos: config.slos.iter().cloned().map(Slo::new).collect(),
+            charts: config.charts.iter().cloned().map(Chart::new).collect(),
+            canaries: config.canaries.iter().cloned().map(Canary::new).collect(),
+            drifts: config.drifts.clone(),
+            alerts: config.rules().into_iter().map(Alert::new).collect(),
+            incidents: VecDeque::new(),
+            outbox: VecDeque::new(),
+            dropped: 0,
+            now: 0,
+            next: 0,
+            streams: Streams::default(),
+            generation: 0,
+            packer: Packer::default(),
+        })
+    }
+
+    /// Adds a call that was counted at a time. Times do not go back: an earlier one counts as the newest told.
+    pub fn record(&mut self, at: u64, call: &Call<'_>) {
+        self.advance(at);
+        let at = self.now;
+        let Self { history, monitors, slos, canaries, streams, packer, .. } = self;
+        let place = streams.place(call, || find(call, history, monitors, slos, canaries));
+        history.record_at(place.group, at, call);
+        for monitor in &place.monitors {
+            monitors[*monitor as usize].record(at, call, packer);
+        }
+        for slo in &place.slos {
+            slos[*slo as usize].record(at, call, packer);
+        }
+        for (canary, side) in &place.canaries {
+            canaries[*canary as usize].rings[*side as usize].at(at, packer).record(call);
+        }
+    }
+
+    /// Tells the time: everything is evaluated that was to be evaluated since the last time told.
+    pub fn advance(&mut self, now: u64) {
+        if self.now == 0 {
+            self.next = floor(now, EVALUATION_STEP) + EVALUATION_STEP;
+        }
+        self.now = self.now.max(now);
+        if self.now < self.next {
+            return;
+        }
+        self.next = self.next.max(floor(self.now.saturating_sub(CATCH_UP), EVALUATION_STEP));
+        while self.next <= self.now {
+            self.evaluate(self.next);
+            self.next += EVALUATION_STEP;
+        }
+    }
+
+    /// When something is evaluated next: then the time is to be told, if no call comes before. `None` before the first word.
+    pub fn next_evaluation(&self) -> Option<u64> {
+        (self.now > 0).then_some(self.next)
+    }
+
+    fn evaluate(&mut self, now: u64) {
+        self.history.advance(now);
+        if self.generation != self.history.generation() {
+            self.generation = self.history.generation();
+            self.streams.clear();
+        }
+        for monitor in &mut self.monitors {
+            monitor.evaluate(now, &mut self.packer);
+        }
+        for slo in &mut self.slos {
+            slo.rings.advance(now, &mut self.packer);
+        }
+        for rings in self.canaries.iter_mut().flat_map(|canary| &mut canary.rings) {
+            rings.advance(now, &mut self.packer);
+        }
+        for chart in &mut self.charts {
+            if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
+                chart.evaluate(now, monitor);
+            }
+        }
+        self.evaluate_alerts(now);
+    }
+
+    fn evaluate_alerts(&mut self, now: u64) {
+        let mut alerts = std::mem::take(&mut self.alerts);
+        let mut told = Told::default();
+        for alert in &mut alerts {
+            let monitor = self.monitors.iter().find(|monitor| monitor.name() == alert.rule().monitor);
+            let Some(monitor) = monitor.filter(|monitor| monitor.state() == MonitorState::Active) else { continue };
+            let reading = self.read(alert, monitor, now);
+            alert.step(now, reading, monitor.muted_until() > now, &mut told);
+        }
+        self.alerts = alerts;
+        self.keep(told);
+    }
+
+    pub(crate) fn keep(&mut self, told: Told) {
+        self.incidents.extend(told.over);
+        self.outbox.extend(told.notifications);
+        self.incidents.drain(..self.incidents.len().saturating_sub(KEPT));
+        let too_many = self.outbox.len().saturating_sub(KEPT);
+        self.outbox.drain(..too_many);
+        self.dropped += too_many as u64;
+    }
+
+    /// Does something to a monitor, at a time that is not before any other told.
+    ///
+    /// # Errors
+    /// There is no such monitor, or it cannot be done to it.
+    pub fn apply(&mut self, at: u64, command: Command) -> Result<(), CommandError> {
+        self.advance(at);
+        let name = match &command {
+            Command::Create(definition) => {
+                self.check_new(&definition.name)?;
+                self.monitors.push(Monitor::new((**definition).clone(), false));
+                self.streams.clear();
+                return Ok(());
+            }
+            Command::Activate(name) | Command::Pause(name) | Command::Archive(name) | Command::Remove(name) => name,
+            Command::Mute(name, _) => name,
+        };
+        let place = self.monitors.iter().position(|monitor| monitor.name() == name);
+        let place = place.ok_or_else(|| CommandError::Unknown(name.clone()))?;
+        let monitor = &mut self.monitors[place];
+        match &command {
+            Command::Mute(_, until) => monitor.muted_until = *until,
+            Command::Activate(_) => monitor.state = MonitorState::Active,
+            Command::Pause(_) => monitor.state = MonitorState::Paused,
+            Command::Archive(_) => monitor.state = MonitorState::Archived,
+            Command::Remove(_) if monitor.is_configured() => return Err(CommandError::Configured(name.clone())),
+            Command::Create(_) | Command::Remove(_) => {}
+        }
+        let is_muted = monitor.muted_until() > self.now;
+        let mut told = Told::default();
+        for alert in self.alerts.iter_mut().filter(|alert| alert.rule().monitor == *name) {
+            match &command {
+                Command::Pause(_) => alert.pause(),
+                Command::Archive(_) | Command::Remove(_) => {
+                    alert.end(self.now, Resolution::Withdrawn, is_muted, &mut told);
+                }
+                _ => {}
+            }
+        }
+        if matches!(command, Command::Remove(_)) {
+            self.monitors.remove(place);
+        }
+        self.keep(told);
+        self.streams.clear();
+        Ok(())
+    }
+
+    fn check_new(&self, name: &str) -> Result<(), CommandError> {
+        if name.is_empty() || name.len() > 100 {
+            return Err(CommandError::BadName);
+        }
+        if self.monitor(name).is_some() {
+            return Err(CommandError::Exists(name.to_owned()));
+        }
+        if self.monitors.len() >= MOST_MONITORS { Err(CommandError::TooMany) } else { Ok(()) }
+    }
+
+    /// The newest time told, nanoseconds since the Unix epoch.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// What was counted, by group and step.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// All monitors, the archived ones included: the configured ones first, then in the order of their creation.
+    pub fn monitors(&self) -> &[Monitor] {
+        &self.monitors
+    }
+
+    /// The monitor with a name.
+    pub fn monitor(&self, name: &str) -> Option<&Monitor> {
+        self.monitors.iter().find(|monitor| monitor.name() == name)
+    }
+
+    /// All alerts: the configured ones, then those of objectives.
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// Incidents: those that last, then those that are over, the newest first.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        let lasting = self.alerts.iter().filter_map(|alert| match alert.phase() {
+            Phase::Firing(incident) => Some(&**incident),
+            _ => None,
+        });
+        lasting.chain(self.incidents.iter().rev())
+    }
+
+    /// All objectives.
+    pub fn slos(&self) -> &[Slo] {
+        &self.slos
+    }
+
+    /// All control charts.
+    pub fn charts(&self) -> &[Chart] {
+        &self.charts
+    }
+
+    /// All canaries.
+    pub fn canaries(&self) -> &[Canary] {
+        &self.canaries
+    }
+
+    /// How far the tokens of a monitor have drifted, if that is configured for it.
+    pub fn drift(&self, monitor: &str) -> Option<DriftReport> {
+        self.drift_at(monitor, self.now)
+    }
+
+    pub(crate) fn drift_at(&self, monitor: &str, now: u64) -> Option<DriftReport> {
+        let definition = self.drifts.iter().find(|drift| drift.monitor == monitor)?;
+        Some(drift::report(&self.monitor(monitor)?.rings, definition, now))
+    }
+
+    /// What is to be delivered, oldest first, until it is [acknowledged](Self::acknowledge).
+    pub fn notifications(&self) -> impl Iterator<Item = &Notification> {
+        self.outbox.iter()
+    }
+
+    /// A notification was delivered, or given up.
+    pub fn acknowledge(&mut self, id: &str) {
+        self.outbox.retain(|notification| notification.id != id);
+    }
+
+    /// How many notifications were dropped because more than 1,000 waited.
+    pub fn dropped_notifications(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// Where a call belongs.
+fn find(call: &Call<'_>, history: &mut History, monitors: &[Monitor], slos: &[Slo], canaries: &[Canary]) -> Place {
+    let is_selected =
+        |monitor: &Monitor| monitor.state() != MonitorState::Archived && monitor.definition().selector.selects(call);
+    let selected: Vec<(u32, &Monitor)> = (0..).zip(monitors).filter(|(_, monitor)| is_selected(monitor)).collect();
+    let is_of = |name: &str| selected.iter().any(|(_, monitor)| monitor.name() == name);
+    let slos = (0..).zip(slos).filter(|(_, slo)| is_of(&slo.definition().monitor));
+    let canaries = (0..).zip(canaries).filter(|(_, canary)| is_of(&canary.definition().monitor));
+    let sides = canaries.filter_map(|(place, canary)| Some((place, canary.definition().side(call)?)));
+    let sides: Vec<(u32, Side)> = sides.collect();
+    Place {
+        group: history.place(dimensions(call)),
+        slos: slos.map(|(place, _)| place).collect(),
+        canaries: sides,
+        monitors: selected.into_iter().map(|(place, _)| place).collect(),
+    }
+}

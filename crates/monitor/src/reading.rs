@@ -1,0 +1,118 @@
+//! What the condition of an alert comes to.
+
+use crate::alert::{Alert, AlertRule, AlertThreshold, Baseline, Condition, Reading, Side};
+use crate::chart::ChartRule;
+use crate::history::{LEVELS, Stats};
+use crate::monitor::Monitor;
+use crate::monitoring::Monitoring;
+use crate::slo::BurnAlert;
+use crate::snapshot::{Field, Snapshot};
+use crate::time::{Range, floor};
+
+impl Monitoring {
+    /// What the condition of an alert on a monitor comes to at a time.
+    pub(crate) fn read(&self, alert: &mut Alert, monitor: &Monitor, now: u64) -> Reading {
+        let Some(snapshot) = monitor.snapshot() else { return Reading::Unknown };
+        let AlertRule { condition, minimum_requests, .. } = &alert.rule;
+        if *condition == Condition::NoData {
+            let holds = snapshot.requests == 0 && monitor.last_call().is_some();
+            return Reading::Known { value: snapshot.requests as f64, threshold: 1.0, holds };
+        }
+        if snapshot.requests < *minimum_requests {
+            return Reading::Unknown;
+        }
+        let reading = match condition {
+            Condition::NoData => None,
+            Condition::Field { field, side, threshold } => snapshot.get(*field).and_then(|value| {
+                let since = alert.phase.since();
+                let threshold = match threshold {
+                    AlertThreshold::Fixed(threshold) => *threshold,
+                    AlertThreshold::Baseline { factor, length } => {
+                        let usual = Usual { field: *field, length: *length, least: *minimum_requests };
+                        factor * usual.value(&mut alert.baseline, since, monitor, snapshot)?
+                    }
+                };
+                Some(Reading::compare(value, *side, threshold))
+            }),
+            Condition::OutOfControl { chart, rules } => self.chart_reading(chart, rules, now),
+            Condition::Drift { tokens, above } => self
+                .drift_at(monitor.name(), now)
+                .and_then(|report| report.index[*tokens as usize])
+                .map(|index| Reading::compare(index, Side::Above, *above)),
+            Condition::Canary { canary, verdict } => {
+                let canary = self.canaries().iter().find(|known| known.definition().name == *canary);
+                canary.map(|canary| {
+                    let told = canary.report(now).verdict;
+                    Reading::Known {
+                        value: told as u8 as f64,
+                        threshold: *verdict as u8 as f64,
+                        holds: told >= *verdict,
+                    }
+                })
+            }
+            Condition::BurnRate { slo, alert } => self.burn_reading(slo, alert, now),
+        };
+        reading.unwrap_or(Reading::Unknown)
+    }
+
+    /// What the newest point of a control chart says, unless it is older than two steps.
+    fn chart_reading(&self, name: &str, rules: &[ChartRule], now: u64) -> Option<Reading> {
+        let chart = self.charts().iter().find(|chart| chart.definition().name == name)?;
+        let limits = chart.limits()?;
+        let point = chart.points().next_back().filter(|point| now < point.at + 2 * chart.definition().step)?;
+        let nearest = if point.value > limits.mean { limits.upper() } else { limits.lower() };
+        let holds = point.broken.iter().any(|rule| rules.contains(rule));
+        Some(Reading::Known { value: point.value, threshold: nearest, holds })
+    }
+
+    /// The slower of the burn rates over the long and the short window: both must be too fast.
+    fn burn_reading(&self, name: &str, alert: &BurnAlert, now: u64) -> Option<Reading> {
+        let slo = self.slos().iter().find(|slo| slo.definition().name == name)?;
+        if slo.calls(now, alert) < slo.definition().minimum_requests {
+            return None;
+        }
+        let [long, short] = slo.burn_rates(now, alert);
+        // Without calls in the short window nothing is used up.
+        Some(Reading::compare(long?.min(short.unwrap_or(0.0)), Side::Above, alert.factor))
+    }
+}
+
+/// What a field usually is.
+struct Usual {
+    field: Field,
+    /// Over how long.
+    length: u64,
+    /// With fewer calls it is not known.
+    least: u64,
+}
+
+impl Usual {
+    /// What it is before the window of a snapshot, or what it was before an alert held that holds `since` a time.
+    fn value(&self, known: &mut Baseline, since: Option<u64>, monitor: &Monitor, snapshot: &Snapshot) -> Option<f64> {
+        let is_frozen = since.is_some_and(|since| snapshot.at - since < self.length);
+        let level = self.level();
+        let end = floor(snapshot.at - snapshot.length, LEVELS[level].step);
+        if known.is_none_or(|(until, _)| until != end && !is_frozen) {
+            let usual = self.over(Range::before(end, self.length), level, monitor, snapshot.length);
+            *known = usual.map(|usual| (end, usual));
+        }
+        known.map(|(_, usual)| usual)
+    }
+
+    /// The longest steps of which there are enough in it.
+    fn level(&self) -> usize {
+        LEVELS.iter().rposition(|level| level.step * 24 <= self.length).unwrap_or(0)
+    }
+
+    /// The field over a range, as it would be in a window of a length. It is known when the calls of one such window are.
+    fn over(&self, range: Range, level: usize, monitor: &Monitor, window: u64) -> Option<f64> {
+        let covered = range.to.saturating_sub(range.from.max(monitor.first_call));
+        if monitor.first_call == 0 || covered < window {
+            return None;
+        }
+        let mut stats = Stats::default();
+        monitor.rings.sum(level, range, &mut stats);
+        let value = self.field.of(&stats, covered).filter(|_| stats.requests >= self.least.max(1))?;
+        Some(if self.field.is_sum() { value * window as f64 / covered as f64 } else { value })
+    }
+}

@@ -1,0 +1,195 @@
+//! A restart is not to be seen.
+
+use genai::{ErrorClass, Money, TokenClasses};
+use proptest::prelude::*;
+use spanmill_monitor::*;
+
+const START: u64 = 1_790_000_000 * SECOND;
+const MILLISECOND: u64 = SECOND / 1_000;
+
+/// Something of everything that can be configured.
+fn config() -> Config {
+    let checkout = Selector { service: Some("checkout".into()), ..Selector::default() };
+    let day = MonitorDefinition { window: Window::Day, ..MonitorDefinition::new("all", Selector::default()) };
+    let chart = ChartDefinition {
+        learning: 4,
+        minimum_requests: 1,
+        step: MINUTE,
+        ..ChartDefinition::new("latency", "checkout", Field::LatencyP50)
+    };
+    let errors = Condition::Field { field: Field::ErrorRate, side: Side::Above, threshold: AlertThreshold::Fixed(0.3) };
+    let slow = Condition::Field {
+        field: Field::LatencyP50,
+        side: Side::Above,
+        threshold: AlertThreshold::Baseline { factor: 1.5, length: HOUR },
+    };
+    let chart_rule = Condition::OutOfControl { chart: "latency".into(), rules: ChartRule::ALL.into() };
+    let canary = Condition::Canary { canary: "v2".into(), verdict: Verdict::Marginal };
+    let drift = Condition::Drift { tokens: Tokens::Input, above: 0.2 };
+    let rules = [errors, slow, chart_rule, canary, drift, Condition::NoData];
+    let alerts = (0..).zip(rules).map(|(number, condition)| AlertRule {
+        lasts: MINUTE,
+        repeat: Some(10 * MINUTE),
+        ..AlertRule::new(&format!("rule {number}"), if number == 0 { "all" } else { "checkout" }, condition)
+    });
+    Config {
+        monitors: vec![MonitorDefinition::new("checkout", checkout), day],
+        alerts: alerts.collect(),
+        slos: vec![SloDefinition::new("good", "checkout", Objective::Availability, 0.9)],
+        charts: vec![chart],
+        drifts: vec![DriftDefinition {
+            minimum_requests: 5,
+            reference: HOUR,
+            window: 5 * MINUTE,
+            ..DriftDefinition::new("checkout")
+        }],
+        canaries: vec![CanaryDefinition {
+            limits: CanaryLimits { minimum_requests: 5, ..CanaryLimits::default() },
+            ..CanaryDefinition::new("v2", "checkout", "1", "2")
+        }],
+        ..Config::default()
+    }
+}
+
+/// What is told: calls, time, or a command.
+#[derive(Debug, Clone)]
+enum Word {
+    Call { after: u64, service: &'static str, version: &'static str, duration: u64, fails: bool, tokens: u64 },
+    Time { after: u64 },
+    Command(Command),
+}
+
+fn word() -> impl Strategy<Value = Word> {
+    let after = || prop_oneof![20 => 0..20 * SECOND, 6 => 0..5 * MINUTE, 1 => 0..3 * HOUR];
+    let call = (
+        after(),
+        prop_oneof![Just("checkout"), Just("search")],
+        prop_oneof![Just("1"), Just("2")],
+        1..4_000u64,
+        any::<bool>(),
+        1..500u64,
+    )
+        .prop_map(|(after, service, version, duration, fails, tokens)| Word::Call {
+            after,
+            service,
+            version,
+            duration,
+            fails,
+            tokens,
+        });
+    let name = || prop_oneof![Just("checkout".to_owned()), Just("made".to_owned())];
+    let made = Selector { service_version: Some("2".into()), ..Selector::default() };
+    let command = prop_oneof![
+        Just(Command::Create(Box::new(MonitorDefinition::new("made", made)))),
+        name().prop_map(Command::Pause),
+        name().prop_map(Command::Activate),
+        name().prop_map(Command::Archive),
+        name().prop_map(Command::Remove),
+        (name(), 0..HOUR).prop_map(|(name, length)| Command::Mute(name, START + length)),
+    ];
+    prop_oneof![60 => call, 10 => after().prop_map(|after| Word::Time { after }), 1 => command.prop_map(Word::Command)]
+}
+
+/// Tells all of it, from a time on; gives the time after it.
+fn tell(monitoring: &mut Monitoring, mut now: u64, words: &[Word]) -> u64 {
+    for word in words {
+        match word {
+            Word::Call { after, service, version, duration, fails, tokens } => {
+                now += after;
+                let tokens = TokenClasses { input_uncached: *tokens, output_visible: 7, ..TokenClasses::default() };
+                let call = Call {
+                    service,
+                    service_version: version,
+                    response_model: "gpt-4o",
+                    duration: Some(duration * MILLISECOND),
+                    time_to_first_token: Some(duration * MILLISECOND / 4),
+                    error: fails.then_some(ErrorClass::Timeout),
+                    tokens: Some(tokens),
+                    input_tokens: Some(tokens.input_uncached),
+                    output_tokens: Some(tokens.output_visible),
+                    cost: Some(Money::from_pico(1_000)),
+                    trace_id: u128::from(now).to_be_bytes(),
+                    span_id: [1; 8],
+                    ..Call::default()
+                };
+                monitoring.record(now, &call);
+            }
+            Word::Time { after } => {
+                now += after;
+                monitoring.advance(now);
+            }
+            Word::Command(command) => drop(monitoring.apply(now, command.clone())),
+        }
+    }
+    now
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    // Whatever is told and wherever it is cut: what was restored from a checkpoint knows and tells what the one knows and tells that
+    // went on. Snapshots, health, incidents, notifications, charts and every step of the history are compared.
+    #[test]
+    fn a_restart_is_not_to_be_seen(words in proptest::collection::vec(word(), 1..200), cut in any::<prop::sample::Index>()) {
+        let cut = cut.index(words.len());
+        let mut one = Monitoring::new(&config()).unwrap();
+        let now = tell(&mut one, START, &words[..cut]);
+        let mut other = Monitoring::restore(&config(), &one.checkpoint()).unwrap();
+        prop_assert_eq!(other.checkpoint(), one.checkpoint());
+        tell(&mut one, now, &words[cut..]);
+        tell(&mut other, now, &words[cut..]);
+        prop_assert_eq!(one.checkpoint(), other.checkpoint());
+        let everything = Query {
+            range: Range { from: 0, to: u64::MAX },
+            step: 1,
+            filter: Filter::default(),
+            group_by: Dimension::ALL.into(),
+            limit: 100,
+        };
+        prop_assert_eq!(one.history().query(&everything), other.history().query(&everything));
+    }
+
+    // Damage is an error, wherever it is; nothing panics.
+    #[test]
+    fn damage_is_refused(words in proptest::collection::vec(word(), 1..50), at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let mut monitoring = Monitoring::new(&config()).unwrap();
+        tell(&mut monitoring, START, &words);
+        let mut checkpoint = monitoring.checkpoint();
+        let at = at.index(checkpoint.len());
+        checkpoint[at] ^= 1 << bit;
+        prop_assert!(Monitoring::restore(&config(), &checkpoint).is_err());
+        prop_assert!(Monitoring::restore(&config(), &checkpoint[..at]).is_err());
+    }
+}
+
+/// Tells of failing calls of the checkout, for five minutes.
+fn fail(monitoring: &mut Monitoring) {
+    let call = Word::Call { after: SECOND, service: "checkout", version: "1", duration: 100, fails: true, tokens: 9 };
+    tell(monitoring, START, &vec![call; 300]);
+}
+
+// What the configuration no longer has is forgotten and its incident withdrawn, once; what it defines anew begins anew.
+#[test]
+fn a_changed_configuration_goes_on() {
+    let mut before = Monitoring::new(&config()).unwrap();
+    fail(&mut before);
+    let firing: Vec<&str> = before.incidents().map(|incident| &*incident.alert).collect();
+    assert!(firing.contains(&"rule 0") && firing.contains(&"good burns 1x"), "{firing:?}");
+    let mut changed = config();
+    changed.alerts.retain(|alert| alert.name != "rule 0");
+    changed.slos[0].objective = Objective::Latency(SECOND);
+    changed.monitors[0].window = Window::Hour;
+    let after = Monitoring::restore(&changed, &before.checkpoint()).unwrap();
+    let withdrawn = |monitoring: &Monitoring| {
+        let told = monitoring.notifications().filter(|told| told.kind == NotificationKind::Resolved);
+        told.filter(|told| told.incident.alert == "rule 0").count()
+    };
+    assert_eq!(withdrawn(&after), 1);
+    assert_eq!(withdrawn(&Monitoring::restore(&changed, &after.checkpoint()).unwrap()), 1);
+    assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
+    assert_eq!(after.monitor("checkout").unwrap().window_stats(), before.monitor("checkout").unwrap().window_stats());
+    changed.monitors[0].selector.service = Some("search".into());
+    let after = Monitoring::restore(&changed, &before.checkpoint()).unwrap();
+    assert_eq!(after.monitor("checkout").unwrap().last_call(), None);
+    assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
+}
