@@ -22,6 +22,7 @@ use crate::report::{Report, Unpriced};
 use crate::series::SeriesTable;
 use crate::settle::{Group, Settle, SettleSettings};
 use crate::tally::{Counted, Tally};
+use crate::watched::Noted;
 
 /// What a pipeline is made with.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct Settings {
     pub pending: Option<usize>,
     /// What calls cost.
     pub pricing: Pricing,
+    /// Whether anybody wants [`Pipeline::counted`].
+    pub watched: bool,
 }
 
 /// What applying a record brought about.
@@ -74,6 +77,8 @@ pub struct Pipeline {
     pub(crate) tally: Tally,
     /// What was counted in the open interval.
     pub(crate) open_tally: Tally,
+    /// What the last record made count.
+    pub(crate) counted: Vec<Noted>,
     /// The call that is being counted.
     group: Group,
     /// Of the request that is being applied.
@@ -97,6 +102,7 @@ impl Pipeline {
             evaluated: Evaluated::default(),
             tally: Tally::default(),
             open_tally: Tally::default(),
+            counted: Vec::new(),
             group: Group::default(),
             contents: Contents::default(),
             repeated: Repeated::default(),
@@ -114,6 +120,7 @@ impl Pipeline {
     /// Applies the next record of the log; `emit` is called with what comes of it, requests in the order of the log.
     pub fn apply(&mut self, logged: Logged, mut emit: impl FnMut(Effect)) {
         let Logged { lsn, receive_time, record } = logged;
+        self.forget_counted();
         self.now = self.now.max(receive_time);
         if self.start == 0 {
             self.start = receive_time;

@@ -54,6 +54,7 @@ impl Counting {
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,
+            watched: false,
         };
         let pipeline = Pipeline::new(settings);
         let redactor = config.derive.redactor();
