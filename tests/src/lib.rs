@@ -21,7 +21,8 @@ pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_dire
 pub use eventually::{PATIENCE, eventually};
 pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
-pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
+pub use rustix::process::Signal as ProcessSignal;
+pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection};
 pub use totals::archive::{Row, archived_texts, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

@@ -2,12 +2,14 @@
 
 mod admin;
 mod admin_client;
+mod answering;
 mod applier;
 mod commands;
 mod config;
 mod failure;
 mod ingest;
 mod listeners;
+mod receiving;
 mod recorder;
 mod server;
 mod storage;

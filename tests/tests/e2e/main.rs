@@ -8,6 +8,7 @@ mod bad_input;
 mod corpus;
 mod durability;
 mod evaluations;
+mod faults;
 mod hostile;
 mod limits;
 mod prices;
