@@ -230,11 +230,14 @@ impl Spanmill {
         archive(&self.launched.directory)
     }
 
-    /// The page of `/metrics`.
+    /// The page of `/metrics`, on which every span is accounted for.
     pub async fn metrics(&self) -> String {
         let answer = get(self.addresses.prometheus, "/metrics").await;
         assert_eq!(answer.status, 200);
-        answer.text()
+        let page = answer.text();
+        let difference = page.lines().find(|line| line.starts_with("spanmill_conservation_difference{"));
+        assert!(difference.is_some_and(|line| line.ends_with(" 0")), "{difference:?}");
+        page
     }
 
     /// What `/metrics` comes to.

@@ -16,10 +16,13 @@ use hyper_util::service::TowerToHyperService;
 use receive::{Credentials, Limits, Tls};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use wal::{Log, Lsn};
+use wal::{Fill, Level, Log, Lsn};
 
 use crate::applier::{Progress, SharedPipeline};
 use crate::recorder::LogRecord;
+
+/// Per cent of the log from which on it is said that it fills up.
+const NEARLY_FULL: u64 = 80;
 
 /// People and probes, not applications.
 const MAX_CONNECTIONS: usize = 256;
@@ -92,7 +95,16 @@ impl Running {
         if let Some(failure) = self.log.failure() {
             return Some(format!("{failure}: nothing is acknowledged any more"));
         }
-        self.log.fill().exceeds(80).then(|| "more than 80 % of the log is waiting to be applied".to_owned())
+        let Fill { memory, disk } = self.log.fill();
+        if memory.exceeds(NEARLY_FULL) {
+            return Some(format!("more than {NEARLY_FULL} % of the log's memory is taken: disk or applier are behind"));
+        }
+        disk.filter(|disk| disk.exceeds(NEARLY_FULL)).map(|Level { used, max }| {
+            format!(
+                "more than {NEARLY_FULL} % of the log is taken ({used} of {max} bytes): what is in it is not archived, or there was \
+                 no checkpoint since"
+            )
+        })
     }
 }
 

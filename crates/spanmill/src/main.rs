@@ -7,6 +7,7 @@ mod applier;
 mod commands;
 mod config;
 mod failure;
+mod gauges;
 mod ingest;
 mod listeners;
 mod receiving;

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
+use crate::gauges::Observed;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
 use crate::receiving::Receiving;
@@ -75,6 +76,7 @@ impl Server {
             None => None,
         };
         let archive_health = archive.as_ref().map(Archive::health);
+        let archived = archive.as_ref().map(Archive::position);
 
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
@@ -88,6 +90,8 @@ impl Server {
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
             .map_err(Failure::io("starting the applier"))?;
         readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
+        Observed { log: log.clone(), pipeline: pipeline.clone(), progress: applier.progress(), archived }
+            .register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
 
