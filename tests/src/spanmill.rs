@@ -23,6 +23,8 @@ pub struct Setup {
     pub interval: &'static str,
     /// `max_recv_msg_size` and `max_request_body_size`.
     pub max_request_size: &'static str,
+    /// `storage.directory`; `None` for one of its own.
+    pub data: Option<PathBuf>,
     /// `storage.wal`, as in a flow mapping.
     pub wal: &'static str,
     /// `derive.settle_wait`.
@@ -52,6 +54,7 @@ impl Default for Setup {
             admin: "",
             log: "info",
             environment: Vec::new(),
+            data: None,
             wal: "enabled: false",
             settle_wait: "2s",
             archive_age: "5m",
@@ -86,7 +89,8 @@ impl Setup {
     }
 
     fn yaml(&self, directory: &Path) -> String {
-        let directory = directory.display();
+        let data = self.data.clone().unwrap_or_else(|| directory.join("data"));
+        let (directory, data) = (directory.display(), data.display());
         let Self { interval, max_request_size: limit, derive, admin, wal, settle_wait, archive_age, .. } = self;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
@@ -95,7 +99,7 @@ impl Setup {
     protocols:
       grpc: {{ endpoint: 127.0.0.1:0, max_recv_msg_size: {limit} }}
       http: {{ endpoint: 127.0.0.1:0, max_request_body_size: {limit} }}
-{receiver}storage: {{ directory: {directory}/data, wal: {{ {wal} }} }}
+{receiver}storage: {{ directory: {data}, wal: {{ {wal} }} }}
 archive: {{ directory: {directory}/archive, max_age: {archive_age} }}
 admin: {{ endpoint: 127.0.0.1:0, {admin} }}
 metrics: {{ interval: {interval} }}

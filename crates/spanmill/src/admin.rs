@@ -81,7 +81,7 @@ impl Readiness {
                 Some(format!("starting: the log is replayed, record {applied} of {through}"))
             }
             Phase::Serving(running) => running.reason(),
-            Phase::Stopping(_) => Some("stopping".to_owned()),
+            Phase::Stopping(running) => running.reason().or_else(|| Some("stopping".to_owned())),
         }
     }
 }

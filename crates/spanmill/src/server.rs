@@ -1,7 +1,7 @@
 //! A running Spanmill: everything started in the order of the flow, and ended in the same order.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aggregate::{Layout, Record, Settings};
 use archive::{Archive, ArchiveConfig};
@@ -29,6 +29,8 @@ use crate::telemetry::Telemetry;
 const ERROR_RECORDS: usize = 100_000;
 /// How long a destination may take for its next answer while what is queued is sent when the server stops.
 const EXPORT_GRACE: Duration = Duration::from_secs(15);
+/// How long requests in flight may take to be refused when the server can do nothing any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long all of the shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(60);
@@ -153,6 +155,12 @@ impl Server {
         append(&self.log, record).await
     }
 
+    /// Ends what can do nothing any more: whoever waits for an answer is told so, and sends elsewhere or again.
+    pub(crate) async fn give_up(self) {
+        self.readiness.stop();
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.receiving.end()).await;
+    }
+
     /// Stops accepting, finishes the requests in flight, settles, closes the interval, and flushes every sink.
     ///
     /// # Errors
@@ -263,12 +271,6 @@ async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError
 /// Resolves when the channel says so, or its sender is gone.
 pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The wall clock, in nanoseconds since the Unix epoch. The log is the only one who asks it.
-pub(crate) fn unix_nanos() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {

@@ -328,6 +328,11 @@ impl<R: Record> Log<R> {
         self.shared.lock().last
     }
 
+    /// When the last safe record was received; 0 without one.
+    pub fn receive_time(&self) -> u64 {
+        self.shared.lock().receive_time
+    }
+
     /// Whether there is room for more requests: half of the memory and a tenth of the disk are kept for those that are on their way, so
     /// that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {

@@ -11,6 +11,7 @@ mod evaluations;
 mod faults;
 mod hostile;
 mod limits;
+mod load;
 mod prices;
 mod python;
 mod redaction;

@@ -37,7 +37,10 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
         println!("listening {}", server.addresses());
         tokio::select! {
             () = told_to_stop => {}
-            failure = server.broken() => return Err(failure),
+            failure = server.broken() => {
+                server.give_up().await;
+                return Err(failure);
+            }
         }
         tracing::info!("stopping");
         server.shutdown().await
