@@ -88,6 +88,8 @@ pub struct Pipeline {
     pub(crate) start: u64,
     /// Receive time of the newest record.
     pub(crate) now: u64,
+    /// Spans that were received, of those that `tally` and `settle` tell of.
+    pub(crate) received: u64,
 }
 
 impl Pipeline {
@@ -108,6 +110,7 @@ impl Pipeline {
             repeated: Repeated::default(),
             start: 0,
             now: 0,
+            received: 0,
             settings,
         }
     }
@@ -131,6 +134,7 @@ impl Pipeline {
         }
         match record {
             Record::Traces { body, facts, evaluations, contents } => {
+                self.received += facts.len() as u64;
                 let mut repeated = std::mem::take(&mut self.repeated);
                 self.duplicates.receive(&contents, self.now, &mut repeated);
                 self.repeated = repeated;
@@ -167,6 +171,17 @@ impl Pipeline {
     /// How many calls were counted before their time, because there was no room to hold more.
     pub fn settled_early(&self) -> u64 {
         self.tally.get(Counted::SettledEarly) + self.open_tally.get(Counted::SettledEarly)
+    }
+
+    /// How many spans were received beyond those that have an outcome or wait for one: always 0, or there is a fault in the counting.
+    /// What a checkpoint tells is taken to be right.
+    pub fn unaccounted(&self) -> i64 {
+        self.received.wrapping_sub(self.accounted()).cast_signed()
+    }
+
+    /// Spans that have an outcome or wait for one.
+    pub(crate) fn accounted(&self) -> u64 {
+        self.tally.spans() + self.open_tally.spans() + self.settle.waiting() as u64
     }
 
     /// Nanoseconds within which every retry of a client is recognised.

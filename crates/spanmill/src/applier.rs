@@ -125,6 +125,11 @@ impl Applied {
 pub(crate) struct Progress(watch::Receiver<Lsn>);
 
 impl Progress {
+    /// The last record that was applied.
+    pub(crate) fn applied(&self) -> Lsn {
+        *self.0.borrow()
+    }
+
     /// Returns when the record at `lsn` is applied, or the applier has ended.
     pub(crate) async fn until(&mut self, lsn: Lsn) {
         // An error means that the applier has ended: there is nothing more to wait for.

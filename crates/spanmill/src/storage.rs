@@ -12,10 +12,10 @@ use genai::SpanFacts;
 use wal::{Checkpoints, Cursor, Directory, Log, RawReader, Reader, Start};
 
 use crate::applier::SharedPipeline;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::recorder::{LogRecord, Recorder};
-use crate::server::unix_nanos;
 
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
 const CHECKPOINT_EVERY: u64 = 30 * 1_000_000_000;
@@ -65,8 +65,13 @@ impl Storage {
     pub(crate) fn open(home: Home, config: &Config, settings: Settings, recorder: &Recorder) -> Result<Self, Failure> {
         // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
         let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
+        let clock = Clock::default();
+        let told = {
+            let clock = clock.clone();
+            move || clock.now()
+        };
         let Some(directory) = home.directory else {
-            let (log, reader) = Log::in_memory(memory_limit, unix_nanos);
+            let (log, reader) = Log::in_memory(memory_limit, told);
             let keeper = Keeper { cursor: log.cursor(), checkpointer: None, is_stopped: false };
             return Ok(Self { pipeline: Pipeline::new(settings), log, reader, keeper, applied: 0 });
         };
@@ -85,7 +90,8 @@ impl Storage {
             let recorder = recorder.clone();
             move |kind, payload| recorder.restore(kind, payload)
         };
-        let (log, reader) = Log::open(&directory, &log_settings, start, unix_nanos, restore)?;
+        let (log, reader) = Log::open(&directory, &log_settings, start, told, restore)?;
+        clock.go_on_from(log.receive_time());
         let cursor = log.cursor_at(0);
         let pipeline = match stored {
             None => Pipeline::new(settings),

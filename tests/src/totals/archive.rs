@@ -27,6 +27,8 @@ pub struct Row {
     pub outcome: String,
     /// `outcome_reason`.
     pub reason: String,
+    /// `receive_time_unix_nano`.
+    pub receive_time: i64,
     model: String,
     is_error: bool,
     tokens: Tokens,
@@ -83,7 +85,9 @@ fn rows_of_batch(batch: &RecordBatch) -> Vec<Row> {
         let column = column(&name).as_primitive::<Int64Type>();
         if column.is_null(row) { 0 } else { u64::try_from(column.value(row)).expect("no negative tokens") }
     };
+    let receive_time = column("receive_time_unix_nano").as_primitive::<Int64Type>();
     let row = |row: usize| Row {
+        receive_time: receive_time.value(row),
         trace_id: text("trace_id", row).unwrap_or_default(),
         span_id: text("span_id", row).unwrap_or_default(),
         span_name: text("span_name", row).unwrap_or_default(),

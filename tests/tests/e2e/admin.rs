@@ -1,7 +1,9 @@
 //! Health and the error records on the admin port.
 
 use serde_json::Value;
-use spanmill_tests::{Client, Setup, Spanmill, corpus, get};
+use spanmill_tests::{Client, Setup, Spanmill, corpus, eventually, get};
+
+use crate::spans::{call, payload};
 
 // A server that runs says that it lives and is ready; other paths are not found.
 #[tokio::test(flavor = "multi_thread")]
@@ -14,6 +16,36 @@ async fn health() {
     assert_eq!(get(spanmill.addresses.admin, "/api/nothing").await.status, 404);
     let none = get(spanmill.addresses.admin, "/api/errors").await;
     assert_eq!(none.json(), serde_json::json!({ "groups": [] }));
+    spanmill.stop();
+}
+
+// The server tells of its log and its memory: how full, how far, how fast.
+#[tokio::test(flavor = "multi_thread")]
+async fn own_metrics() {
+    let setup = Setup { wal: "enabled: true, max_size: 64MiB", archive_age: "1s", ..Setup::default() };
+    let spanmill = Spanmill::start(&setup);
+    let client = Client::grpc(spanmill.addresses);
+    for id in 1..=10 {
+        client.send(&payload(vec![call(id, "gpt-4o")])).await.unwrap();
+    }
+    spanmill.counted(10).await;
+    let size = spanmill.sample("spanmill_wal_size", &[("in", "disk")]).await;
+    assert!((1_000..100_000).contains(&size), "{size}");
+    let limit = spanmill.sample("spanmill_wal_limit", &[("in", "disk")]).await;
+    assert!((60 << 20..=64 << 20).contains(&limit), "{limit}");
+    let limit = spanmill.sample("spanmill_wal_limit", &[("in", "memory")]).await;
+    assert_eq!(limit, 64 << 20, "an eighth of the memory budget");
+    for cursor in ["safe", "applied"] {
+        assert!(spanmill.sample("spanmill_wal_lsn", &[("cursor", cursor)]).await >= 10, "{cursor}");
+    }
+    let syncs = spanmill.sample("spanmill_wal_fsync_duration_seconds_count", &[]).await;
+    assert!((1..1_000).contains(&syncs), "{syncs}");
+    let told = spanmill.sample("process_memory_usage_bytes", &[]).await;
+    assert!((told / 2..=told * 2).contains(&spanmill.memory("VmRSS")), "{told}");
+    eventually("everything is archived", async || {
+        (spanmill.sample("spanmill_wal_lsn", &[("cursor", "archived")]).await >= 10).then_some(())
+    })
+    .await;
     spanmill.stop();
 }
 

@@ -85,9 +85,9 @@ impl Pipeline {
             return None;
         };
         let keeps_requests = self.settings.pending.is_some();
-        let original = self.settle.get_mut(repeated)?;
+        let original = self.settle.get(repeated)?;
         if original.is_waiting() && keeps_requests {
-            original.rare.get_or_insert_default().repetitions.push(place);
+            self.settle.repeated(repeated, place);
             return None;
         }
         Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })

@@ -74,6 +74,7 @@ impl Driver {
             Effect::Applied(applied) => outcomes.extend(applied.outcomes),
             Effect::Interval(interval) => intervals.push(interval),
         });
+        assert_eq!(pipeline.unaccounted(), 0, "after record {}", self.lsn);
         self.watch();
     }
 

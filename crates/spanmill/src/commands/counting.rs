@@ -12,10 +12,10 @@ use genai::{DeriveError, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
+use crate::clock::unix_nanos;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::recorder::Recorder;
-use crate::server::unix_nanos;
 
 /// Memory for calls whose spans are gathered: some four million.
 const MEMORY: usize = 1 << 30;
