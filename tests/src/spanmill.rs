@@ -67,12 +67,14 @@ pub struct Destination {
     pub temporality: &'static str,
     /// `none`, `gzip` or `zstd`.
     pub compression: &'static str,
+    /// More keys, as in a flow mapping. With `tls`, it is spoken to over TLS, under the name `localhost`.
+    pub more: &'static str,
 }
 
 impl Destination {
     /// A gRPC backend, with the defaults.
     pub fn grpc(backend: &Backend) -> Self {
-        Self { address: backend.address, protocol: "grpc", temporality: "cumulative", compression: "gzip" }
+        Self { address: backend.address, protocol: "grpc", temporality: "cumulative", compression: "gzip", more: "" }
     }
 }
 
@@ -102,11 +104,15 @@ exporters:
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {
-            let Destination { address, protocol, temporality, compression } = destination;
+            let Destination { address, protocol, temporality, compression, more } = destination;
+            let endpoint = match more.contains("tls:") {
+                true => format!("https://localhost:{}", address.port()),
+                false => format!("http://{address}"),
+            };
             let _ = writeln!(
                 yaml,
-                "  otlp/backend{number}: {{ endpoint: \"http://{address}\", protocol: {protocol}, \
-                 temporality: {temporality}, compression: {compression} }}",
+                "  otlp/backend{number}: {{ endpoint: \"{endpoint}\", protocol: {protocol}, \
+                 temporality: {temporality}, compression: {compression}, {more} }}",
             );
         }
         yaml

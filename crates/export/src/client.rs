@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,6 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::destination::{Compression, Destination, ExportError, Protocol};
 use crate::outcome::{self, Accepted, Failure};
 use crate::stats::Signal;
+use crate::tls::Connector;
 
 const AGENT: &str = concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERSION"));
 
@@ -47,7 +48,7 @@ enum Transport {
 }
 
 struct HttpTransport {
-    client: HyperClient<HttpConnector, Full<Bytes>>,
+    client: HyperClient<Connector, Full<Bytes>>,
     metrics: Uri,
     logs: Uri,
     compression: Compression,
@@ -57,9 +58,10 @@ impl Client {
     /// Checks the destination; connects to nothing yet.
     pub(crate) fn new(destination: &Destination) -> Result<Client, ExportError> {
         let base = destination.base_uri()?;
+        let connector = connector(destination, &base)?;
         let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base)?),
-            Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base)?)),
+            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base, connector)?),
+            Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base, connector)?)),
         };
         Ok(Client { transport, headers: destination.header_map()?, timeout: destination.timeout })
     }
@@ -78,14 +80,32 @@ impl Client {
     }
 }
 
-fn grpc_transport(destination: &Destination, base: Uri) -> Result<Grpc<Channel>, ExportError> {
+fn connector(destination: &Destination, base: &Uri) -> Result<Connector, ExportError> {
+    let protocol: &[u8] = match destination.protocol {
+        Protocol::Grpc => b"h2",
+        Protocol::HttpProtobuf => b"http/1.1",
+    };
+    if base.scheme() == Some(&Scheme::HTTPS) {
+        // What cannot work is said at the start, not at the first request.
+        destination
+            .tls
+            .client_config(protocol)
+            .map_err(|reason| ExportError::Tls { destination: destination.name.clone(), reason })?;
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(destination.timeout));
+    tcp.set_nodelay(true);
+    Ok(Connector::new(tcp, destination.tls.clone(), protocol))
+}
+
+fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) -> Result<Grpc<Channel>, ExportError> {
     let endpoint = Endpoint::from(base)
         .user_agent(AGENT)
         .map_err(|error| unusable(destination, &error))?
         .connect_timeout(destination.timeout)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let grpc = Grpc::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_RESPONSE_BYTES);
+    let grpc = Grpc::new(endpoint.connect_with_connector_lazy(connector)).max_decoding_message_size(MAX_RESPONSE_BYTES);
     Ok(match destination.compression {
         Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
         Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
@@ -152,10 +172,7 @@ impl Decoder for EncodedCodec {
     }
 }
 
-fn http_transport(destination: &Destination, base: &Uri) -> Result<HttpTransport, ExportError> {
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(destination.timeout));
-    connector.set_nodelay(true);
+fn http_transport(destination: &Destination, base: &Uri, connector: Connector) -> Result<HttpTransport, ExportError> {
     let client = HyperClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     let uri = |path: &str| {
         let base = base.to_string();

@@ -14,7 +14,7 @@
 //! | [`prometheus`] | the HTTP server that answers `GET /metrics` |
 //!
 //! Files, in the order of the flow: `destination` (settings, checked), `queue` (what waits), `split` (requests in the size
-//! a destination takes), `client` (gRPC, HTTP), `outcome` (what an answer means), `retry` (when to try again), `exporter`
+//! a destination takes), `client` (gRPC, HTTP), `tls` (whom to trust), `outcome` (what an answer means), `retry` (when to try again), `exporter`
 //! (the task), `stats` (what became of each item); `names`, `families`, `openmetrics`, `prometheus` for scraping.
 
 mod client;
@@ -29,11 +29,13 @@ mod queue;
 mod retry;
 mod split;
 mod stats;
+mod tls;
 
 pub use destination::{Compression, Destination, ExportError, Protocol, Secret, Temporality};
 pub use exporter::Exporter;
 pub use queue::Outgoing;
 pub use stats::{Counts, Signal, Stats};
+pub use tls::{Identity, Tls};
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         endpoint: endpoint.to_owned(),
         protocol,
         headers: vec![("x-key".to_owned(), Secret::from("s3cret"))],
+        tls: Tls::default(),
         compression: Compression::None,
         timeout: Duration::from_secs(5),
         max_request_size: 4 << 20,

@@ -330,6 +330,7 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
             exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,
         },
         headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect(),
+        tls: exporter.tls.as_ref().map(client_tls).unwrap_or_default(),
         compression: match exporter.compression {
             exporters::Compression::Gzip => Compression::Gzip,
             exporters::Compression::Zstd => Compression::Zstd,
@@ -344,6 +345,12 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),
     }
+}
+
+fn client_tls(tls: &exporters::ClientTls) -> export::Tls {
+    let files = tls.cert_file.clone().zip(tls.key_file.clone());
+    let identity = files.map(|(cert_file, key_file)| export::Identity { cert_file, key_file });
+    export::Tls { ca_file: tls.ca_file.clone(), identity }
 }
 
 fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {

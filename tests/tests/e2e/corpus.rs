@@ -53,7 +53,7 @@ impl Backends {
             for protocol in ["grpc", "http/protobuf"] {
                 let backend = if protocol == "grpc" { Backend::grpc().await } else { Backend::http().await };
                 let address = backend.address;
-                all.push((backend, Destination { address, protocol, temporality, compression }));
+                all.push((backend, Destination { address, protocol, temporality, compression, more: "" }));
             }
         }
         Self { all }

@@ -97,7 +97,7 @@ async fn a_request_in_flight_is_finished() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_down_blocks_nothing() {
     let (_taken, address) = nobody();
-    let destination = |protocol| Destination { address, protocol, temporality: "delta", compression: "gzip" };
+    let destination = |protocol| Destination { address, protocol, temporality: "delta", compression: "gzip", more: "" };
     let destinations = vec![destination("grpc"), destination("http/protobuf")];
     let spanmill = Spanmill::start(&Setup { destinations, interval: "1s", ..Setup::default() });
     let client = Client::grpc(spanmill.addresses);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{self, MapAccess, Visitor};
@@ -57,6 +58,9 @@ pub struct OtlpExporter {
     /// What is sent with every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
+    /// How an `https://` endpoint is trusted, and what it is shown.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
     /// How requests are compressed.
     #[serde(default)]
     pub compression: Compression,
@@ -85,6 +89,7 @@ impl OtlpExporter {
             protocol: Protocol::default(),
             signals: Signal::all(),
             headers: BTreeMap::new(),
+            tls: None,
             compression: Compression::default(),
             profile: Profile::default(),
             temporality: Temporality::default(),
@@ -101,6 +106,18 @@ impl OtlpExporter {
     fn default_timeout() -> Duration {
         Duration::from_secs(10)
     }
+}
+
+/// `exporters.otlp/NAME.tls`: PEM files, read again for every connection. Paths start at the working directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTls {
+    /// Authorities that are trusted, in place of the operating system's.
+    pub ca_file: Option<PathBuf>,
+    /// A certificate of our own, for destinations that ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `exporters.otlp/NAME.protocol`.

@@ -19,7 +19,6 @@ const LATER: &[(&str, Until)] = &[
     ("storage.when_full", Only("block")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
-    ("exporters.otlp/NAME.tls", Only("null")),
     ("exporters.otlp/NAME.profile", Only("default")),
     ("exporters.otlp/NAME.histograms", Only("explicit")),
     ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),

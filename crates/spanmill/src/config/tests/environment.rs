@@ -82,10 +82,6 @@ fn environment_warnings_and_errors() {
             "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL such as http://localhost:4318",
         ),
         (
-            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://192.0.2.1:1")],
-            "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://, https needs tls, which is not supported yet",
-        ),
-        (
             &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1")],
             "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expected a URL that ends in /v1/logs",
         ),

@@ -13,7 +13,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
-            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, compression, profile, temporality, histograms, max_request_size, timeout"#,
+            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout"#,
         ),
         (
             "exporters: { jaeger: {} }\n",
@@ -165,8 +165,16 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": is Spanmill's own listener "receivers.otlp.protocols.http.endpoint" (127.0.0.1:4318), found "http://localhost:4318""#,
         ),
         (
-            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1 }\n",
-            r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": expected http://, https needs tls, which is not supported yet, found "https://192.0.2.1:1""#,
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, tls: { ca_file: a } }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.tls": the endpoint is not https://"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1, tls: { cert_file: a } }\n",
+            r#"spanmill.yaml:2:51: "exporters.otlp/x.tls.cert_file": "key_file" is missing"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1, tls: { ca_file: \"\" } }\n",
+            r#"spanmill.yaml:2:51: "exporters.otlp/x.tls.ca_file": expected a file, found """#,
         ),
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1/p }\n",
@@ -239,13 +247,9 @@ fn later_keys_are_not_supported_yet() {
             exporter("retry_on_failure: { max_interval: 1m }"),
             r#"2:63: "exporters.otlp/x.retry_on_failure.max_interval" is not supported yet, the only value is 30s"#,
         ),
-        (
-            exporter("tls: { ca_file: a }"),
-            r#"2:43: "exporters.otlp/x.tls" is not supported yet, the only value is null"#,
-        ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 9]
+    ] as [(String, &str); 8]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

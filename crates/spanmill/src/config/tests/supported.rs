@@ -67,11 +67,11 @@ metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_c
 exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
   otlp/a.b-c_1:
-    endpoint: http://192.0.2.1:4318/otlp/
+    endpoint: https://192.0.2.1:4318/otlp/
     protocol: http/protobuf
     signals: [logs]
     headers: { X-Key: 5 }
-    tls: null
+    tls: { ca_file: ca.pem, cert_file: c.pem, key_file: c.key }
     compression: none
     profile: default
     temporality: delta
@@ -117,10 +117,13 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
     assert_eq!(config.exporters.prometheus.unwrap().endpoint, "0.0.0.0:9464".parse().unwrap());
     let exporter = &config.exporters.otlp["a.b-c_1"];
-    assert_eq!(exporter.endpoint.to_string().as_str(), "http://192.0.2.1:4318/otlp");
+    assert_eq!(exporter.endpoint.to_string().as_str(), "https://192.0.2.1:4318/otlp");
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
     assert_eq!(exporter.signals, [Signal::Logs]);
     assert_eq!(exporter.headers["X-Key"].expose(), "5");
+    let files = [Some("ca.pem".into()), Some("c.pem".into()), Some("c.key".into())];
+    let [ca_file, cert_file, key_file] = files;
+    assert_eq!(exporter.tls, Some(ClientTls { ca_file, cert_file, key_file }));
     assert_eq!(exporter.compression, Compression::None);
     assert_eq!(exporter.temporality, Temporality::Delta);
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
