@@ -1,7 +1,7 @@
 //! One attempt to hand an encoded request to a destination, over gRPC or HTTP.
 
 use std::io::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -25,6 +25,9 @@ const AGENT: &str = concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERS
 
 /// What the specification asks of an exporter.
 const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A byte more, which is no server's limit: tonic complains of our answers and of a server's requests in the same words.
+const MAX_GRPC_RESPONSE_BYTES: usize = MAX_RESPONSE_BYTES + 1;
 
 /// A connection that went silent without being closed is given up after this. Not shorter, as servers take frequent
 /// pings for an attack.
@@ -105,7 +108,8 @@ fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) ->
         .connect_timeout(destination.timeout)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let grpc = Grpc::new(endpoint.connect_with_connector_lazy(connector)).max_decoding_message_size(MAX_RESPONSE_BYTES);
+    let grpc =
+        Grpc::new(endpoint.connect_with_connector_lazy(connector)).max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES);
     Ok(match destination.compression {
         Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
         Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
@@ -131,6 +135,10 @@ async fn send_grpc(
     let answer = grpc.unary(request, PathAndQuery::from_static(method), EncodedCodec).await;
     match answer {
         Ok(response) => Ok(outcome::accepted(&response.into_inner())),
+        // Whoever answers at such length has the request.
+        Err(status) if status.message().ends_with(&format!("the limit is: {MAX_GRPC_RESPONSE_BYTES} bytes")) => {
+            Ok(Accepted { rejected: 0, message: "the answer is too long to be read".to_owned() })
+        }
         Err(status) => Err(outcome::grpc_failure(&status)),
     }
 }
@@ -212,7 +220,7 @@ async fn send_http(
     if head.status.is_success() {
         return Ok(outcome::accepted(&explanation));
     }
-    Err(outcome::http_failure(head.status, &head.headers, &explanation))
+    Err(outcome::http_failure(head.status, &head.headers, &explanation, SystemTime::now()))
 }
 
 fn compress(body: &Bytes, compression: Compression) -> io::Result<(Option<&'static str>, Bytes)> {

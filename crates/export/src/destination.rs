@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
+use crate::retry::Retry;
 use crate::tls::Tls;
 
 /// One `otlp/NAME` of the configuration.
@@ -25,6 +26,8 @@ pub struct Destination {
     pub compression: Compression,
     /// For one attempt, from connecting to the last byte of the answer.
     pub timeout: Duration,
+    /// When a request that failed is tried again.
+    pub retry: Retry,
     /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
     /// requests only the newest matters.
     pub temporality: Temporality,

@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use opentelemetry::metrics::Meter;
@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::destination::{Destination, ExportError, Temporality};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::queue::{self, Capacity, Entry, Outgoing, Queue};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, Retry};
 use crate::split::{Halve, split};
 use crate::stats::{self, Signal, Stats};
 
@@ -34,7 +34,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             capacity: Capacity { bytes: 64 * 1024 * 1024, requests: 1024 },
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+            backoff: Backoff::new(Retry::default()),
         }
     }
 }
@@ -61,7 +61,8 @@ impl Exporter {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn spawn(destination: Destination, meter: &Meter) -> Result<Exporter, ExportError> {
-        Exporter::spawn_with(destination, meter, Limits::default())
+        let backoff = Backoff::new(destination.retry);
+        Exporter::spawn_with(destination, meter, Limits { backoff, ..Limits::default() })
     }
 
     pub(crate) fn spawn_with(destination: Destination, meter: &Meter, limits: Limits) -> Result<Exporter, ExportError> {
@@ -192,6 +193,29 @@ struct Piece {
     items: u64,
 }
 
+impl Piece {
+    fn new<Request: Message>(request: &Request, items: impl Fn(&Request) -> u64) -> Piece {
+        Piece { body: request.encode_to_vec().into(), items: items(request) }
+    }
+
+    /// In two, unless it is but one item.
+    fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
+        match signal {
+            Signal::Metrics => halves(&self.body, queue::data_points),
+            Signal::Logs => halves(&self.body, queue::log_records),
+        }
+    }
+}
+
+fn halves<Request>(body: &[u8], items: impl Fn(&Request) -> u64) -> Option<[Piece; 2]>
+where
+    Request: Halve + Message + Default,
+{
+    let mut first = Request::decode(body).ok()?;
+    let second = first.halve()?;
+    Some([Piece::new(&first, &items), Piece::new(&second, &items)])
+}
+
 impl Delivery {
     fn new(entry: Entry, max_bytes: usize) -> Delivery {
         let pieces = match &entry.outgoing {
@@ -211,7 +235,7 @@ fn pieces<Request>(request: &Request, max_bytes: usize, items: impl Fn(&Request)
 where
     Request: Halve + Message + Clone,
 {
-    let piece = |request: &Request| Piece { body: request.encode_to_vec().into(), items: items(request) };
+    let piece = |request: &Request| Piece::new(request, &items);
     if request.encoded_len() <= max_bytes {
         return VecDeque::from([piece(request)]);
     }
@@ -240,14 +264,22 @@ impl Worker {
                     self.on_accepted(signal, items, &accepted);
                 }
                 Err(failure) => match failure.verdict {
-                    Verdict::Permanent => {
+                    Verdict::TooLarge if let Some([first, second]) = piece.halve(signal) => {
+                        delivery.pieces.pop_front();
+                        delivery.pieces.push_front(second);
+                        delivery.pieces.push_front(first);
+                        self.on_too_large(signal, &failure);
+                    }
+                    Verdict::Permanent | Verdict::TooLarge => {
                         delivery.pieces.pop_front();
                         self.on_refused(signal, items, &failure);
                     }
                     Verdict::Transient { retry_after } => {
                         self.on_unreachable(signal, &failure);
                         self.pause(retry_after).await;
-                        if replaceable && self.queue.has_replacement() {
+                        if self.backoff.gives_up(Instant::now()) {
+                            self.give_up();
+                        } else if replaceable && self.queue.has_replacement() {
                             self.supersede();
                         }
                     }
@@ -276,6 +308,18 @@ impl Worker {
         self.on_answer();
     }
 
+    /// The pieces are sent in its place, so that nothing is lost but the attempt.
+    fn on_too_large(&mut self, signal: Signal, failure: &Failure) {
+        self.on_answer();
+        if self.logged.insert((signal, "too large".to_owned())) {
+            let (status, message) = (&failure.status, self.presentable(&failure.message));
+            tracing::warn!(
+                destination = %self.name, signal = signal.name(), %status, %message,
+                "the destination takes smaller requests only: a smaller max_request_size spares it the others"
+            );
+        }
+    }
+
     fn on_answer(&mut self) {
         self.unreachable = false;
         self.backoff.reset();
@@ -298,9 +342,17 @@ impl Worker {
         }
     }
 
+    /// The request has been tried for as long as it may be.
+    fn give_up(&mut self) {
+        let Some(delivery) = self.current.take() else { return };
+        count(&self.stats.of(delivery.signal).dropped, delivery.items());
+        let (signal, items) = (delivery.signal.name(), delivery.items());
+        tracing::warn!(destination = %self.name, signal, items, "not delivered within max_elapsed_time, dropped");
+    }
+
     /// Waits for the time of the next attempt. The beginning of a shutdown ends the wait: little time is left then.
     async fn pause(&mut self, retry_after: Option<Duration>) {
-        let pause = tokio::time::sleep(self.backoff.pause(retry_after));
+        let pause = tokio::time::sleep(self.backoff.pause(retry_after, Instant::now()));
         let shutting_down = self.ending.borrow().is_some();
         if shutting_down {
             pause.await;

@@ -34,6 +34,7 @@ mod tls;
 pub use destination::{Compression, Destination, ExportError, Protocol, Secret, Temporality};
 pub use exporter::Exporter;
 pub use queue::Outgoing;
+pub use retry::Retry;
 pub use stats::{Counts, Signal, Stats};
 pub use tls::{Identity, Tls};
 

@@ -35,6 +35,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         protocol,
         headers: vec![("x-key".to_owned(), Secret::from("s3cret"))],
         tls: Tls::default(),
+        retry: Retry::default(),
         compression: Compression::None,
         timeout: Duration::from_secs(5),
         max_request_size: 4 << 20,
@@ -46,7 +47,11 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
 
 /// As in production, but impatient.
 fn impatient() -> Limits {
-    Limits { backoff: Backoff::new(Duration::from_millis(5), Duration::from_millis(50)), ..Limits::default() }
+    Limits { backoff: every(Duration::from_millis(5), Duration::from_millis(50)), ..Limits::default() }
+}
+
+fn every(initial_interval: Duration, max_interval: Duration) -> Backoff {
+    Backoff::new(Retry { initial_interval, max_interval, max_elapsed_time: None })
 }
 
 fn start(destination: Destination, limits: Limits) -> Exporter {

@@ -337,6 +337,7 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
             exporters::Compression::None => Compression::None,
         },
         timeout: exporter.timeout,
+        retry: retry(exporter.retry_on_failure),
         max_request_size: exporter.max_request_size.as_usize(),
         temporality: match exporter.temporality {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
@@ -345,6 +346,12 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),
     }
+}
+
+fn retry(configured: exporters::RetryOnFailure) -> export::Retry {
+    let exporters::RetryOnFailure { initial_interval, max_interval, max_elapsed_time } = configured;
+    let max_elapsed_time = (!max_elapsed_time.is_zero()).then_some(max_elapsed_time);
+    export::Retry { initial_interval, max_interval, max_elapsed_time }
 }
 
 fn client_tls(tls: &exporters::ClientTls) -> export::Tls {

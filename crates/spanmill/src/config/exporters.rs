@@ -79,6 +79,9 @@ pub struct OtlpExporter {
     /// How long one request may take.
     #[serde(default = "OtlpExporter::default_timeout", with = "duration")]
     pub timeout: Duration,
+    /// When a request that failed is tried again.
+    #[serde(default)]
+    pub retry_on_failure: RetryOnFailure,
 }
 
 impl OtlpExporter {
@@ -96,6 +99,7 @@ impl OtlpExporter {
             histograms: Histograms::default(),
             max_request_size: Self::default_max_request_size(),
             timeout: Self::default_timeout(),
+            retry_on_failure: RetryOnFailure::default(),
         }
     }
 
@@ -189,6 +193,31 @@ pub enum Histograms {
     /// Fixed bucket bounds.
     #[default]
     Explicit,
+}
+
+/// `exporters.otlp/NAME.retry_on_failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryOnFailure {
+    /// The pause after the first failure; it doubles with each further one.
+    #[serde(with = "duration")]
+    pub initial_interval: Duration,
+    /// The longest pause.
+    #[serde(with = "duration")]
+    pub max_interval: Duration,
+    /// How long a request is tried before it is given up; 0 is for ever.
+    #[serde(with = "duration")]
+    pub max_elapsed_time: Duration,
+}
+
+impl Default for RetryOnFailure {
+    fn default() -> Self {
+        Self {
+            initial_interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(30),
+            max_elapsed_time: Duration::ZERO,
+        }
+    }
 }
 
 /// A key of `exporters`.

@@ -21,7 +21,6 @@ const LATER: &[(&str, Until)] = &[
     ("exporters.otlp/NAME.signals", Not("traces")),
     ("exporters.otlp/NAME.profile", Only("default")),
     ("exporters.otlp/NAME.histograms", Only("explicit")),
-    ("exporters.otlp/NAME.retry_on_failure", Only("{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }")),
     ("exporters.otlp/NAME.when_full", Only("block")),
     ("forward", Only("{ enrich: false, keep_client_metrics: false }")),
     ("monitors", Only("null")),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::document::KeyPath;
-use super::exporters::{ClientTls, OtlpExporter, Protocol};
+use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::report::Report;
 use super::sections::Content;
-use super::units::ByteSize;
+use super::units::{ByteSize, format_duration};
 use super::{Config, Listener};
 
 /// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
@@ -200,6 +200,15 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     }
     if exporter.timeout.is_zero() {
         report.refuse_value(&path.join("timeout"), "expected at least 1ms");
+    }
+    let retry = path.join("retry_on_failure");
+    let RetryOnFailure { initial_interval, max_interval, .. } = exporter.retry_on_failure;
+    if initial_interval.is_zero() {
+        report.refuse_value(&retry.join("initial_interval"), "expected at least 1ms");
+    }
+    if max_interval < initial_interval {
+        let least = format_duration(initial_interval);
+        report.refuse_value(&retry.join("max_interval"), &format!("expected at least initial_interval, {least}"));
     }
     for (header, value) in &exporter.headers {
         if let Err(message) = check_header(header, value.expose()) {

@@ -13,7 +13,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
-            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout"#,
+            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout, retry_on_failure"#,
         ),
         (
             "exporters: { jaeger: {} }\n",
@@ -196,6 +196,14 @@ fn mistakes_are_named_with_their_place() {
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, headers: { a: \"s3cr\\net\" } }\n",
             r#"spanmill.yaml:2:54: "exporters.otlp/x.headers.a": expected a header value of printable ASCII characters"#,
         ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, retry_on_failure: { initial_interval: 1m } }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.retry_on_failure.max_interval": expected at least initial_interval, 1m"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, retry_on_failure: { initial_interval: 0s } }\n",
+            r#"spanmill.yaml:2:63: "exporters.otlp/x.retry_on_failure.initial_interval": expected at least 1ms, found "0s""#,
+        ),
         // Substitution.
         (
             "admin: { endpoint: \"${env:NOWHERE}\" }\n",
@@ -243,13 +251,9 @@ fn later_keys_are_not_supported_yet() {
             exporter("histograms: exponential"),
             r#"2:43: "exporters.otlp/x.histograms" is not supported yet, the only value is explicit"#,
         ),
-        (
-            exporter("retry_on_failure: { max_interval: 1m }"),
-            r#"2:63: "exporters.otlp/x.retry_on_failure.max_interval" is not supported yet, the only value is 30s"#,
-        ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 8]
+    ] as [(String, &str); 7]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::address::Address;
-use super::exporters::{ClientTls, Compression, OtlpExporter, PrometheusExporter, Protocol, Signal, Temporality};
+use super::exporters::{
+    ClientTls, Compression, OtlpExporter, PrometheusExporter, Protocol, RetryOnFailure, Signal, Temporality,
+};
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;
 use super::sections::{ArchiveCompression, Content, Include};

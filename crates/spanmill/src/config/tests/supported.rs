@@ -78,7 +78,7 @@ exporters:
     histograms: explicit
     max_request_size: 1MiB
     timeout: 1500ms
-    retry_on_failure: { initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }
+    retry_on_failure: { initial_interval: 2s, max_interval: 3s, max_elapsed_time: 4s }
     when_full: block
 forward: { enrich: false, keep_client_metrics: false }
 archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
@@ -128,6 +128,8 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(exporter.temporality, Temporality::Delta);
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
     assert_eq!(exporter.timeout, Duration::from_millis(1500));
+    let [initial_interval, max_interval, max_elapsed_time] = [2, 3, 4].map(Duration::from_secs);
+    assert_eq!(exporter.retry_on_failure, RetryOnFailure { initial_interval, max_interval, max_elapsed_time });
     let archive = config.archive.unwrap();
     assert_eq!(archive.directory, Path::new("/data/archive"));
     assert_eq!(archive.include, Include::All);
