@@ -63,7 +63,7 @@ pub struct Destination {
     pub address: SocketAddr,
     /// `grpc` or `http/protobuf`.
     pub protocol: &'static str,
-    /// `cumulative` or `delta`.
+    /// `cumulative` or `delta`, or nothing: what the profile says.
     pub temporality: &'static str,
     /// `none`, `gzip` or `zstd`.
     pub compression: &'static str,
@@ -109,10 +109,14 @@ exporters:
                 true => format!("https://localhost:{}", address.port()),
                 false => format!("http://{address}"),
             };
+            let temporality = match *temporality {
+                "" => String::new(),
+                temporality => format!("temporality: {temporality},"),
+            };
             let _ = writeln!(
                 yaml,
                 "  otlp/backend{number}: {{ endpoint: \"{endpoint}\", protocol: {protocol}, \
-                 temporality: {temporality}, compression: {compression}, {more} }}",
+                 {temporality} compression: {compression}, {more} }}",
             );
         }
         yaml

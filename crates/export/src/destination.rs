@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
+use crate::profile::Profile;
 use crate::retry::Retry;
 use crate::tls::Tls;
 
@@ -31,6 +32,8 @@ pub struct Destination {
     /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
     /// requests only the newest matters.
     pub temporality: Temporality,
+    /// What kind of backend it is.
+    pub profile: Profile,
     /// Bytes of one request, encoded, before compression; larger ones are split. OTLP receivers take 4 MiB by default.
     pub max_request_size: usize,
     /// Whether it takes metrics.

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::client::Client;
 use crate::destination::{Destination, ExportError, Temporality};
 use crate::outcome::{Accepted, Failure, Verdict};
+use crate::profile::Profile;
 use crate::queue::{self, Capacity, Entry, Outgoing, Queue};
 use crate::retry::{Backoff, Retry};
 use crate::split::{Halve, split};
@@ -80,6 +81,7 @@ impl Exporter {
             queue: Arc::clone(&queue),
             stats: Arc::clone(&stats),
             overflowing: Arc::clone(&overflowing),
+            profile: destination.profile,
             max_request_size: destination.max_request_size,
             backoff: limits.backoff,
             ending: grace_given.clone(),
@@ -167,6 +169,7 @@ struct Worker {
     queue: Arc<Queue>,
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
+    profile: Profile,
     max_request_size: usize,
     backoff: Backoff,
     /// Tells when the exporter is to end.
@@ -217,10 +220,10 @@ where
 }
 
 impl Delivery {
-    fn new(entry: Entry, max_bytes: usize) -> Delivery {
+    fn new(entry: Entry, profile: Profile, max_bytes: usize) -> Delivery {
         let pieces = match &entry.outgoing {
-            Outgoing::Metrics(request) => pieces(request.as_ref(), max_bytes, queue::data_points),
-            Outgoing::Logs(request) => pieces(request.as_ref(), max_bytes, queue::log_records),
+            Outgoing::Metrics(request) => pieces(&*profile.metrics(request), max_bytes, queue::data_points),
+            Outgoing::Logs(request) => pieces(&*profile.logs(request), max_bytes, queue::log_records),
         };
         Delivery { signal: entry.outgoing.signal(), replaceable: entry.replaceable, pieces }
     }
@@ -245,7 +248,7 @@ where
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            self.current = Some(Delivery::new(entry, self.max_request_size));
+            self.current = Some(Delivery::new(entry, self.profile, self.max_request_size));
             self.deliver().await;
             self.current = None;
         }

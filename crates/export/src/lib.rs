@@ -13,7 +13,7 @@
 //! | [`openmetrics`] | an OTLP metrics request as OpenMetrics or Prometheus text (pure) |
 //! | [`prometheus`] | the HTTP server that answers `GET /metrics` |
 //!
-//! Files, in the order of the flow: `destination` (settings, checked), `queue` (what waits), `split` (requests in the size
+//! Files, in the order of the flow: `destination` (settings, checked), `queue` (what waits), `profile` (what a kind of backend needs), `split` (requests in the size
 //! a destination takes), `client` (gRPC, HTTP), `tls` (whom to trust), `outcome` (what an answer means), `retry` (when to try again), `exporter`
 //! (the task), `stats` (what became of each item); `names`, `families`, `openmetrics`, `prometheus` for scraping.
 
@@ -24,6 +24,7 @@ mod families;
 mod names;
 pub mod openmetrics;
 mod outcome;
+mod profile;
 pub mod prometheus;
 mod queue;
 mod retry;
@@ -33,6 +34,7 @@ mod tls;
 
 pub use destination::{Compression, Destination, ExportError, Protocol, Secret, Temporality};
 pub use exporter::Exporter;
+pub use profile::Profile;
 pub use queue::Outgoing;
 pub use retry::Retry;
 pub use stats::{Counts, Signal, Stats};

@@ -38,6 +38,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         retry: Retry::default(),
         compression: Compression::None,
         timeout: Duration::from_secs(5),
+        profile: Profile::Default,
         max_request_size: 4 << 20,
         temporality: Temporality::Delta,
         metrics: true,

@@ -151,6 +151,9 @@ impl Sinks {
         let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
         let is_wanted = self.exporters.iter().any(wants_cumulative);
         let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
+        // A message of their own, as own deltas do not outlive the process: what was sent of them need not be the same when
+        // derived ones are sent again.
+        let own_delta = self.telemetry.delta().map(Arc::new);
         for exporter in self.exporters.iter() {
             let metrics = match exporter.destination().temporality {
                 Temporality::Delta => interval.delta.clone(),
@@ -158,6 +161,11 @@ impl Sinks {
             };
             if let Some(metrics) = metrics {
                 exporter.offer(Outgoing::Metrics(metrics));
+            }
+            if exporter.destination().temporality == Temporality::Delta
+                && let Some(own) = &own_delta
+            {
+                exporter.offer(Outgoing::Metrics(Arc::clone(own)));
             }
             if let Some(errors) = &interval.errors {
                 exporter.offer(Outgoing::Logs(Arc::clone(errors)));
@@ -172,6 +180,6 @@ pub(crate) fn with_own(
     telemetry: &Telemetry,
 ) -> Arc<ExportMetricsServiceRequest> {
     let mut message = derived.map(Arc::unwrap_or_clone).unwrap_or_default();
-    message.resource_metrics.extend(telemetry.collect().resource_metrics);
+    message.resource_metrics.extend(telemetry.cumulative().resource_metrics);
     Arc::new(message)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aggregate::{Layout, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Protocol, Temporality};
+use export::{Compression, Destination, Exporter, Profile, Protocol, Temporality};
 use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -60,7 +60,8 @@ impl Server {
         let addresses = listeners.addresses()?;
         let home = Home::take(config)?;
         let instance_id = home.instance_id.clone();
-        let telemetry = Telemetry::new(&instance_id);
+        let wants_delta = |to: &OtlpExporter| to.temporality() == exporters::Temporality::Delta;
+        let telemetry = Telemetry::new(&instance_id, config.exporters.otlp.values().any(wants_delta));
         let meter = telemetry.meter();
 
         let exporters = config
@@ -78,6 +79,7 @@ impl Server {
 
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
+        let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id)?;
         let Storage { pipeline, log, reader, keeper, applied } = Storage::open(home, config, settings, &recorder)?;
         let index = pipeline.index();
@@ -114,7 +116,7 @@ impl Server {
                 let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
                 async move { current_metrics(pipeline, telemetry).await }
             };
-            answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
+            answering.spawn(export::prometheus::serve(listener, target, source, told(stopped_answering.clone())));
         }
         let readiness = Readiness::new(log.clone(), archive_health);
         let credentials = config.admin.auth.credentials()?;
@@ -339,9 +341,14 @@ fn destination(name: &str, exporter: &OtlpExporter) -> Destination {
         timeout: exporter.timeout,
         retry: retry(exporter.retry_on_failure),
         max_request_size: exporter.max_request_size.as_usize(),
-        temporality: match exporter.temporality {
+        temporality: match exporter.temporality() {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,
+        },
+        profile: match exporter.profile {
+            exporters::Profile::Default => Profile::Default,
+            exporters::Profile::Signoz => Profile::SigNoz,
+            exporters::Profile::Prometheus => Profile::Prometheus,
         },
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),

@@ -138,7 +138,7 @@ fn exporter(
     if let Some(temporality) =
         find("TEMPORALITY_PREFERENCE").filter(|_| signal == "METRICS").and_then(|variable| variable.word(warnings))
     {
-        exporter.temporality = temporality;
+        exporter.temporality = Some(temporality);
     }
     Ok(exporter)
 }

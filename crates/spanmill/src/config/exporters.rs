@@ -67,9 +67,9 @@ pub struct OtlpExporter {
     /// What kind of backend it is.
     #[serde(default)]
     pub profile: Profile,
-    /// What metric points tell.
-    #[serde(default)]
-    pub temporality: Temporality,
+    /// What metric points tell; if it is not said, what the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporality: Option<Temporality>,
     /// How distributions are sent.
     #[serde(default)]
     pub histograms: Histograms,
@@ -95,12 +95,20 @@ impl OtlpExporter {
             tls: None,
             compression: Compression::default(),
             profile: Profile::default(),
-            temporality: Temporality::default(),
+            temporality: None,
             histograms: Histograms::default(),
             max_request_size: Self::default_max_request_size(),
             timeout: Self::default_timeout(),
             retry_on_failure: RetryOnFailure::default(),
         }
+    }
+
+    /// What metric points tell.
+    pub fn temporality(&self) -> Temporality {
+        self.temporality.unwrap_or(match self.profile {
+            Profile::Signoz => Temporality::Delta,
+            Profile::Default | Profile::Prometheus => Temporality::Cumulative,
+        })
     }
 
     fn default_max_request_size() -> ByteSize {
@@ -173,14 +181,17 @@ pub enum Profile {
     /// OTLP as it is specified.
     #[default]
     Default,
+    /// Delta, told within its window; both names of the environment.
+    Signoz,
+    /// Cumulative, with the attributes of the resource on every point.
+    Prometheus,
 }
 
 /// `exporters.otlp/NAME.temporality`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Temporality {
     /// Points tell everything since the start.
-    #[default]
     Cumulative,
     /// Points tell what came since the point before.
     Delta,

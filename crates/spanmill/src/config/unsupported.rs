@@ -19,7 +19,6 @@ const LATER: &[(&str, Until)] = &[
     ("storage.when_full", Only("block")),
     ("metrics.semconv", Only("1.41")),
     ("exporters.otlp/NAME.signals", Not("traces")),
-    ("exporters.otlp/NAME.profile", Only("default")),
     ("exporters.otlp/NAME.histograms", Only("explicit")),
     ("exporters.otlp/NAME.when_full", Only("block")),
     ("forward", Only("{ enrich: false, keep_client_metrics: false }")),

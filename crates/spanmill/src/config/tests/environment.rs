@@ -45,9 +45,9 @@ fn environment_of_one_signal() {
         (metrics.endpoint.to_string().as_str(), &*metrics.signals),
         ("http://192.0.2.2:2/x", &[Signal::Metrics][..])
     );
-    assert_eq!((metrics.protocol, metrics.temporality), (Protocol::HttpProtobuf, Temporality::Delta));
+    assert_eq!((metrics.protocol, metrics.temporality()), (Protocol::HttpProtobuf, Temporality::Delta));
     assert_eq!((logs.endpoint.to_string().as_str(), &*logs.signals), ("http://192.0.2.1:1", &[Signal::Logs][..]));
-    assert_eq!((logs.protocol, logs.temporality), (Protocol::Grpc, Temporality::Cumulative));
+    assert_eq!((logs.protocol, logs.temporality()), (Protocol::Grpc, Temporality::Cumulative));
 
     let alone = [("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://192.0.2.2:2/v1/metrics")];
     let exporters = Config::load(None, &environment(&alone)).unwrap().config.exporters.otlp;

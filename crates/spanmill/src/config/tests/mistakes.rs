@@ -244,16 +244,12 @@ fn later_keys_are_not_supported_yet() {
         ),
         (exporter("signals: [metrics, traces]"), r#"2:62: "exporters.otlp/x.signals[1]": traces is not supported yet"#),
         (
-            exporter("profile: signoz"),
-            r#"2:43: "exporters.otlp/x.profile" is not supported yet, the only value is default"#,
-        ),
-        (
             exporter("histograms: exponential"),
             r#"2:43: "exporters.otlp/x.histograms" is not supported yet, the only value is explicit"#,
         ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
         ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 7]
+    ] as [(String, &str); 6]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::access::{Auth, Tls};
 use super::address::Address;
 use super::exporters::{
-    ClientTls, Compression, OtlpExporter, PrometheusExporter, Protocol, RetryOnFailure, Signal, Temporality,
+    ClientTls, Compression, OtlpExporter, Profile, PrometheusExporter, Protocol, RetryOnFailure, Signal, Temporality,
 };
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;

@@ -25,6 +25,7 @@ fn the_annotated_example_is_supported() {
     let loaded = load_with(&uncommented.join("\n"), &environment(&[("BACKEND_KEY", "k")])).unwrap();
     let mut expected = OtlpExporter::new("http://backend:4317".parse().unwrap());
     expected.headers.insert("api-key".to_owned(), Secret::new("k"));
+    expected.temporality = Some(expected.temporality());
     assert_eq!(loaded.config.exporters.otlp["backend"], expected);
 }
 
@@ -73,7 +74,7 @@ exporters:
     headers: { X-Key: 5 }
     tls: { ca_file: ca.pem, cert_file: c.pem, key_file: c.key }
     compression: none
-    profile: default
+    profile: prometheus
     temporality: delta
     histograms: explicit
     max_request_size: 1MiB
@@ -125,7 +126,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     let [ca_file, cert_file, key_file] = files;
     assert_eq!(exporter.tls, Some(ClientTls { ca_file, cert_file, key_file }));
     assert_eq!(exporter.compression, Compression::None);
-    assert_eq!(exporter.temporality, Temporality::Delta);
+    assert_eq!((exporter.profile, exporter.temporality), (Profile::Prometheus, Some(Temporality::Delta)));
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
     assert_eq!(exporter.timeout, Duration::from_millis(1500));
     let [initial_interval, max_interval, max_elapsed_time] = [2, 3, 4].map(Duration::from_secs);
@@ -143,6 +144,22 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
             "\"exporters.prometheus.endpoint\": 0.0.0.0:9464 can be reached from other machines, and nothing asks who calls"
         ]
     );
+}
+
+// Guarantees that a profile says what a key leaves open, and that the key goes first.
+#[test]
+fn profiles_are_defaults() {
+    for (keys, temporality) in [
+        ("profile: default", Temporality::Cumulative),
+        ("profile: signoz", Temporality::Delta),
+        ("profile: signoz, temporality: cumulative", Temporality::Cumulative),
+        ("profile: prometheus", Temporality::Cumulative),
+    ] {
+        let source = format!("exporters: {{ otlp/x: {{ endpoint: \"http://192.0.2.1:1\", {keys} }} }}\n");
+        let config = load(&source).unwrap().config;
+        assert_eq!(config.exporters.otlp["x"].temporality(), temporality, "{keys}");
+        assert_eq!(load(&effective_yaml(&config).unwrap()).unwrap().config, config);
+    }
 }
 
 // Guarantees every form of authentication, that one opens its own listeners to other machines and no others, and that tokens
