@@ -72,12 +72,14 @@ pub struct Destination {
     pub address: SocketAddr,
     /// `grpc` or `http/protobuf`.
     pub protocol: &'static str,
-    /// `cumulative` or `delta`.
+    /// `cumulative` or `delta`, or nothing: what the profile says.
     pub temporality: &'static str,
     /// `none`, `gzip` or `zstd`.
     pub compression: &'static str,
     /// Which signals it gets, as in a flow sequence.
     pub signals: &'static str,
+    /// More keys, as in a flow mapping. With `tls`, it is spoken to over TLS, under the name `localhost`.
+    pub more: &'static str,
 }
 
 impl Destination {
@@ -89,6 +91,7 @@ impl Destination {
             temporality: "cumulative",
             compression: "gzip",
             signals: "metrics, logs",
+            more: "",
         }
     }
 
@@ -128,11 +131,19 @@ exporters:
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {
-            let Destination { address, protocol, temporality, compression, signals } = destination;
+            let Destination { address, protocol, temporality, compression, signals, more } = destination;
+            let endpoint = match more.contains("tls:") {
+                true => format!("https://localhost:{}", address.port()),
+                false => format!("http://{address}"),
+            };
+            let temporality = match *temporality {
+                "" => String::new(),
+                temporality => format!("temporality: {temporality},"),
+            };
             let _ = writeln!(
                 yaml,
-                "  otlp/backend{number}: {{ endpoint: \"http://{address}\", protocol: {protocol}, \
-                 temporality: {temporality}, compression: {compression}, signals: [{signals}] }}",
+                "  otlp/backend{number}: {{ endpoint: \"{endpoint}\", protocol: {protocol}, \
+                 {temporality} compression: {compression}, signals: [{signals}], {more} }}",
             );
         }
         yaml

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -46,6 +47,7 @@ impl Answering {
     pub(crate) fn prometheus(
         &mut self,
         listener: Option<TcpListener>,
+        target: Vec<KeyValue>,
         pipeline: &SharedPipeline,
         telemetry: &Telemetry,
     ) {
@@ -55,7 +57,7 @@ impl Answering {
             let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
             async move { current_metrics(pipeline, telemetry).await }
         };
-        self.servers.spawn(export::prometheus::serve(listener, source, told(self.stop.subscribe())));
+        self.servers.spawn(export::prometheus::serve(listener, target, source, told(self.stop.subscribe())));
     }
 
     /// Finishes what is being answered.

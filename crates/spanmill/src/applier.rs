@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use aggregate::{Effect, Interval, Logged, Pipeline};
 use archive::{Archive, ArchiveError, Position};
 use export::{Exporter, Outgoing, Temporality};
+use monitor::Monitoring;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
@@ -13,19 +14,37 @@ use wal::{Lsn, Reader};
 use crate::recorder::LogRecord;
 use crate::storage::{Keeper, Progressed};
 use crate::telemetry::Telemetry;
+use crate::watching;
 
-/// The pipeline, shared between its applier and those who ask it questions.
+/// The pipeline and what watches it, shared between their applier and those who ask them questions.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedPipeline(Arc<Mutex<Pipeline>>);
+pub(crate) struct SharedPipeline {
+    pipeline: Arc<Mutex<Pipeline>>,
+    monitoring: Arc<Mutex<Monitoring>>,
+}
 
 impl SharedPipeline {
-    pub(crate) fn new(pipeline: Pipeline) -> Self {
-        Self(Arc::new(Mutex::new(pipeline)))
+    pub(crate) fn new(pipeline: Pipeline, monitoring: Monitoring) -> Self {
+        Self { pipeline: Arc::new(Mutex::new(pipeline)), monitoring: Arc::new(Mutex::new(monitoring)) }
     }
 
-    /// The pipeline between two records. Whoever holds it holds up the applier.
+    /// The pipeline between two records. Whoever holds it holds up the applier. Who holds both has taken it first.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Pipeline> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is watched, between two records. Whoever holds it holds up the applier.
+    pub(crate) fn monitoring(&self) -> MutexGuard<'_, Monitoring> {
+        self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies the next record of the log.
+    fn apply(&self, logged: Logged, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
+        let receive_time = logged.receive_time;
+        let mut pipeline = self.lock();
+        pipeline.apply(logged, emit);
+        watching::watch(receive_time, &pipeline, &mut self.monitoring());
+        pipeline
     }
 }
 
@@ -66,10 +85,7 @@ impl Applier {
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
                 let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.into_record() };
-                let mut applying = pipeline.lock();
-                applying.apply(logged, |effect| effects.push(effect));
-                let window = applying.duplicate_window();
-                drop(applying);
+                let window = pipeline.apply(logged, |effect| effects.push(effect)).duplicate_window();
                 duplicate_window.record(window as f64 / 1e9, &[]);
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
@@ -162,10 +178,14 @@ impl Sinks {
         let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
         let is_wanted = self.exporters.iter().any(wants_cumulative);
         let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
+        let delta = match self.telemetry.delta() {
+            Some(own) => Some(behind(interval.delta, own)),
+            None => interval.delta,
+        };
         let mut is_safe = true;
         for exporter in self.exporters.iter() {
             let metrics = match exporter.destination().temporality {
-                Temporality::Delta => interval.delta.clone(),
+                Temporality::Delta => delta.clone(),
                 Temporality::Cumulative => cumulative.clone(),
             };
             if let Some(metrics) = metrics {
@@ -184,7 +204,14 @@ pub(crate) fn with_own(
     derived: Option<Arc<ExportMetricsServiceRequest>>,
     telemetry: &Telemetry,
 ) -> Arc<ExportMetricsServiceRequest> {
+    behind(derived, telemetry.cumulative())
+}
+
+fn behind(
+    derived: Option<Arc<ExportMetricsServiceRequest>>,
+    own: ExportMetricsServiceRequest,
+) -> Arc<ExportMetricsServiceRequest> {
     let mut message = derived.map(Arc::unwrap_or_clone).unwrap_or_default();
-    message.resource_metrics.extend(telemetry.collect().resource_metrics);
+    message.resource_metrics.extend(own.resource_metrics);
     Arc::new(message)
 }

@@ -18,6 +18,7 @@ mod server;
 mod storage;
 mod table;
 mod telemetry;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,11 +1,12 @@
 //! A running Spanmill: everything started in the order of the flow, and ended in the same order.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aggregate::{Layout, METRIC_NAMES, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Protocol, Temporality, WhenFull};
+use export::{Compression, Destination, Exporter, Profile, Protocol, Temporality, WhenFull};
+use monitor::EVALUATION_STEP;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -62,7 +63,8 @@ impl Server {
         let Listeners { grpc, http, prometheus, admin } = listeners;
         let home = Home::take(config)?;
         let instance_id = home.instance_id.clone();
-        let telemetry = Telemetry::new(&instance_id);
+        let wants_delta = |to: &OtlpExporter| to.temporality() == exporters::Temporality::Delta;
+        let telemetry = Telemetry::new(&instance_id, config.exporters.otlp.values().any(wants_delta));
         let meter = telemetry.meter();
         // Whoever watches is answered while the log is read, which may take a while.
         let readiness = Readiness::default();
@@ -88,16 +90,18 @@ impl Server {
 
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
+        let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id)?;
         let places = home.place(config, "forwarded");
-        let Storage { pipeline, log, reader, keeper, applied } = open(home, config, settings, &recorder).await?;
+        let Storage { pipeline, monitoring, log, reader, keeper, applied } =
+            open(home, config, settings, &recorder).await?;
         let forwardings = exporters
             .iter()
             .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(Failure::io("reading how far destinations have come"))?;
         let index = pipeline.index();
-        let pipeline = SharedPipeline::new(pipeline);
+        let pipeline = SharedPipeline::new(pipeline, monitoring);
         let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
         // Before anything is appended, what was found is applied: counters begin where they ended.
         let found = log.last();
@@ -119,7 +123,7 @@ impl Server {
         let redactor = config.derive.redactor();
         let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
-        answering.prometheus(prometheus, &pipeline, &telemetry);
+        answering.prometheus(prometheus, target, &pipeline, &telemetry);
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
@@ -269,14 +273,24 @@ async fn close_intervals(log: Log<LogRecord>, interval: Duration) {
     }
 }
 
-/// Tells the pipeline the time while anything waits for it.
+/// Tells the time while anything waits for it.
 async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration) {
     // Often enough that no call waits much longer than it must.
     let mut ticks = tokio::time::interval((wait / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // What watches was told the time, and when that was.
+    let mut last = (0, Instant::now());
     loop {
         ticks.tick().await;
-        let is_waiting = pipeline.lock().is_waiting();
+        let (told, evaluates) = {
+            let monitoring = pipeline.monitoring();
+            (monitoring.now(), monitoring.next_evaluation().is_some())
+        };
+        if told != last.0 {
+            last = (told, Instant::now());
+        }
+        let is_watched = evaluates && last.1.elapsed().as_nanos() >= u128::from(EVALUATION_STEP);
+        let is_waiting = pipeline.lock().is_waiting() || is_watched;
         if is_waiting && append(&log, Record::Tick).await.is_err() {
             return;
         }
@@ -333,16 +347,23 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
             exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,
         },
         headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect(),
+        tls: exporter.tls.as_ref().map(client_tls).unwrap_or_default(),
         compression: match exporter.compression {
             exporters::Compression::Gzip => Compression::Gzip,
             exporters::Compression::Zstd => Compression::Zstd,
             exporters::Compression::None => Compression::None,
         },
         timeout: exporter.timeout,
+        retry: retry(exporter.retry_on_failure),
         max_request_size: exporter.max_request_size.as_usize(),
-        temporality: match exporter.temporality {
+        temporality: match exporter.temporality() {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,
+        },
+        profile: match exporter.profile {
+            exporters::Profile::Default => Profile::Default,
+            exporters::Profile::Signoz => Profile::SigNoz,
+            exporters::Profile::Prometheus => Profile::Prometheus,
         },
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),
@@ -353,6 +374,18 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
         },
         replaced_metrics: if config.forward.keep_client_metrics { Vec::new() } else { METRIC_NAMES.to_vec() },
     }
+}
+
+fn retry(configured: exporters::RetryOnFailure) -> export::Retry {
+    let exporters::RetryOnFailure { initial_interval, max_interval, max_elapsed_time } = configured;
+    let max_elapsed_time = (!max_elapsed_time.is_zero()).then_some(max_elapsed_time);
+    export::Retry { initial_interval, max_interval, max_elapsed_time }
+}
+
+fn client_tls(tls: &exporters::ClientTls) -> export::Tls {
+    let files = tls.cert_file.clone().zip(tls.key_file.clone());
+    let identity = files.map(|(cert_file, key_file)| export::Identity { cert_file, key_file });
+    export::Tls { ca_file: tls.ca_file.clone(), identity }
 }
 
 fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {

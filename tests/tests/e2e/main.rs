@@ -6,6 +6,7 @@ mod accuracy;
 mod admin;
 mod bad_input;
 mod corpus;
+mod destinations;
 mod durability;
 mod evaluations;
 mod faults;

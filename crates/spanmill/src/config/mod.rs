@@ -141,6 +141,11 @@ impl Config {
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
 
+    /// What is watched.
+    pub(crate) fn watched(&self) -> monitor::Config {
+        monitor::Config::default()
+    }
+
     /// Everything Spanmill listens on.
     fn listeners(&self) -> Vec<Listener<'_>> {
         let otlp = &self.receivers.otlp;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::document::KeyPath;
-use super::exporters::{OtlpExporter, Protocol};
+use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::report::Report;
 use super::sections::Content;
-use super::units::ByteSize;
+use super::units::{ByteSize, format_duration};
 use super::{Config, Listener};
 
 /// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
@@ -188,6 +188,8 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
         report.refuse_value(&endpoint, "expected no path, for the protocol is grpc");
     }
 
+    client_tls(exporter, &path.join("tls"), report);
+
     let mut signals = exporter.signals.clone();
     signals.dedup();
     if signals.is_empty() || signals.len() < exporter.signals.len() {
@@ -199,10 +201,40 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     if exporter.timeout.is_zero() {
         report.refuse_value(&path.join("timeout"), "expected at least 1ms");
     }
+    let retry = path.join("retry_on_failure");
+    let RetryOnFailure { initial_interval, max_interval, .. } = exporter.retry_on_failure;
+    if initial_interval.is_zero() {
+        report.refuse_value(&retry.join("initial_interval"), "expected at least 1ms");
+    }
+    if max_interval < initial_interval {
+        let least = format_duration(initial_interval);
+        report.refuse_value(&retry.join("max_interval"), &format!("expected at least initial_interval, {least}"));
+    }
     for (header, value) in &exporter.headers {
         if let Err(message) = check_header(header, value.expose()) {
             // What was found is not said: it may be a secret.
             report.refuse(&path.join("headers").join(header), format!("\"{path}.headers.{header}\": {message}"));
+        }
+    }
+}
+
+/// Files that have a name and belong together, for a connection that is encrypted.
+fn client_tls(exporter: &OtlpExporter, path: &KeyPath, report: &mut Report<'_>) {
+    let Some(ClientTls { ca_file, cert_file, key_file }) = &exporter.tls else { return };
+    if !exporter.endpoint.is_encrypted() {
+        report.refuse(path, format!("\"{path}\": the endpoint is not https://"));
+    }
+    for (key, file) in [("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)] {
+        if file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            report.refuse_value(&path.join(key), "expected a file");
+        }
+    }
+    for (one, other, is_alone) in [
+        ("cert_file", "key_file", cert_file.is_some() && key_file.is_none()),
+        ("key_file", "cert_file", key_file.is_some() && cert_file.is_none()),
+    ] {
+        if is_alone && !report.is_refused(&path.join(other)) {
+            report.refuse(&path.join(one), format!("\"{path}.{one}\": \"{other}\" is missing"));
         }
     }
 }
