@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use aggregate::{Effect, Interval, Logged, Pipeline};
 use archive::{Archive, ArchiveError, Position};
 use export::{Exporter, Outgoing, Temporality};
-use monitor::Monitoring;
+use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
@@ -14,18 +14,20 @@ use wal::{Lsn, Reader};
 use crate::recorder::LogRecord;
 use crate::storage::{Keeper, Progressed};
 use crate::telemetry::Telemetry;
-use crate::watching;
+use crate::watching::{self, Outcomes};
 
 /// The pipeline and what watches it, shared between their applier and those who ask them questions.
 #[derive(Debug, Clone)]
 pub(crate) struct SharedPipeline {
     pipeline: Arc<Mutex<Pipeline>>,
     monitoring: Arc<Mutex<Monitoring>>,
+    commands: Arc<Mutex<Outcomes>>,
 }
 
 impl SharedPipeline {
     pub(crate) fn new(pipeline: Pipeline, monitoring: Monitoring) -> Self {
-        Self { pipeline: Arc::new(Mutex::new(pipeline)), monitoring: Arc::new(Mutex::new(monitoring)) }
+        let (pipeline, monitoring) = (Arc::new(Mutex::new(pipeline)), Arc::new(Mutex::new(monitoring)));
+        Self { pipeline, monitoring, commands: Arc::default() }
     }
 
     /// The pipeline between two records. Whoever holds it holds up the applier. Who holds both has taken it first.
@@ -39,12 +41,21 @@ impl SharedPipeline {
     }
 
     /// Applies the next record of the log.
-    fn apply(&self, logged: Logged, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
-        let receive_time = logged.receive_time;
+    fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
+        let (lsn, receive_time) = (logged.lsn, logged.receive_time);
         let mut pipeline = self.lock();
         pipeline.apply(logged, emit);
-        watching::watch(receive_time, &pipeline, &mut self.monitoring());
+        let mut monitoring = self.monitoring();
+        watching::watch(receive_time, &pipeline, &mut monitoring);
+        if let Some(command) = command {
+            self.commands().note(lsn, monitoring.apply(receive_time, command));
+        }
         pipeline
+    }
+
+    /// What became of the newest commands.
+    pub(crate) fn commands(&self) -> MutexGuard<'_, Outcomes> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,8 +95,9 @@ impl Applier {
                 let bytes = wal::Record::size(&entry.record) as u64;
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
-                let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.into_record() };
-                let window = pipeline.apply(logged, |effect| effects.push(effect)).duplicate_window();
+                let (record, command) = entry.record.into_parts();
+                let logged = Logged { lsn, receive_time: entry.receive_time, record };
+                let window = pipeline.apply(logged, command, |effect| effects.push(effect)).duplicate_window();
                 duplicate_window.record(window as f64 / 1e9, &[]);
                 let mut is_safe = true;
                 for effect in effects.drain(..) {

@@ -1,7 +1,10 @@
-//! What was counted, told to those who watch it.
+//! What was counted, told to those who watch it, and what became of what they want done.
+
+use std::collections::VecDeque;
 
 use aggregate::{CountedCall, Pipeline};
-use monitor::{Call, Config, ConfigError, Monitoring, RestoreError};
+use monitor::{Call, CommandError, Config, ConfigError, Monitoring, RestoreError};
+use wal::Lsn;
 
 /// Tells of the calls that the last record made count, at its receive time.
 pub(crate) fn watch(receive_time: u64, pipeline: &Pipeline, monitoring: &mut Monitoring) {
@@ -50,5 +53,25 @@ pub(crate) fn restore(config: &Config, checkpoint: &[u8]) -> Result<Monitoring, 
             tracing::warn!(%error, "history and alerts begin anew");
             Monitoring::new(config)
         }
+    }
+}
+
+/// What became of the newest commands, for those who wait for that.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes(VecDeque<(Lsn, Result<(), CommandError>)>);
+
+impl Outcomes {
+    /// Far more than ever wait.
+    const KEPT: usize = 1_000;
+
+    pub(crate) fn note(&mut self, lsn: Lsn, outcome: Result<(), CommandError>) {
+        self.0.push_back((lsn, outcome));
+        self.0.drain(..self.0.len().saturating_sub(Self::KEPT));
+    }
+
+    /// What became of the command at a place of the log, if it was applied and is not too long ago.
+    pub(crate) fn take(&mut self, lsn: Lsn) -> Option<Result<(), CommandError>> {
+        let place = self.0.iter().position(|(of, _)| *of == lsn)?;
+        self.0.remove(place).map(|(_, outcome)| outcome)
     }
 }
