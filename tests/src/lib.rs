@@ -24,4 +24,4 @@ pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use spanmill::{Addresses, Destination, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
 pub use totals::archive::{Row, archived_texts, rows};
-pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};
+pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus, sample};
