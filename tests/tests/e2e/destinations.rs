@@ -184,7 +184,24 @@ async fn prometheus_gets_the_labels_of_a_scrape() {
     lines.sort();
     let scraped: Vec<_> = page.lines().filter(|line| line.starts_with("spanmill_requests_total{")).collect();
     assert_eq!(lines, scraped);
-    assert!(page.contains("\ntarget_info{collector_instance_id=\""), "{page}");
+}
+
+// A scraper is told what it scrapes, and what each metric means.
+#[tokio::test(flavor = "multi_thread")]
+async fn scrapes_explain_themselves() {
+    let spanmill = Spanmill::start(&Setup::default());
+    Client::grpc(spanmill.addresses).send(&calls(1..=3)).await.unwrap();
+    spanmill.counted(3).await;
+    let page = spanmill.metrics().await;
+    let info = page.lines().find(|line| line.starts_with("target_info{")).unwrap();
+    assert!(info.contains("service_name=\"spanmill\"") && info.contains("service_version=\""), "{info}");
+    let families = |prefix: &'static str| {
+        let rest = page.lines().filter_map(move |line| line.strip_prefix(prefix));
+        rest.filter_map(|rest| rest.split(' ').next()).collect::<Vec<_>>()
+    };
+    assert_eq!(families("# HELP "), families("# TYPE "));
+    assert!(families("# TYPE ").len() > 10);
+    spanmill.stop();
 }
 
 /// A destination that gives everybody this answer.
