@@ -27,4 +27,4 @@ pub use rustix::process::Signal as ProcessSignal;
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
 pub use totals::archive::{Row, archived_texts, rows};
-pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};
+pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus, sample};

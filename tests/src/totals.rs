@@ -174,7 +174,7 @@ pub fn prometheus(page: &str) -> Totals {
 }
 
 /// The sum of the samples whose name begins with `name` and that have `wanted` among their labels.
-pub(crate) fn sample(page: &str, name: &str, wanted: &[(&str, &str)]) -> u64 {
+pub fn sample(page: &str, name: &str, wanted: &[(&str, &str)]) -> u64 {
     let samples = page.lines().filter(|line| line.starts_with(name)).filter_map(parse);
     let matching = samples.filter(|sample| wanted.iter().all(|(key, value)| sample.label(key) == Some(*value)));
     matching.map(|sample| sample.value).sum()

@@ -195,7 +195,7 @@ impl Pipeline {
         self.tally.merge(&std::mem::take(&mut self.open_tally));
         let cumulative = if self.settings.cumulative { self.snapshot() } else { None };
         let new_errors = self.errors.take_new();
-        let errors = if self.settings.error_logs { error_logs(new_errors, &self.settings.instance_id) } else { None };
+        let errors = if self.settings.error_logs { error_logs(&new_errors, &self.settings.instance_id) } else { None };
         Interval { delta: delta.map(Arc::new), cumulative: cumulative.map(Arc::new), errors: errors.map(Arc::new) }
     }
 

@@ -86,7 +86,11 @@ impl Applier {
         let (newest, applied) = watch::channel(applied);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
             let meter = sinks.telemetry.meter();
-            let duplicate_window = meter.f64_gauge("spanmill.duplicate_window").with_unit("s").build();
+            let duplicate_window = meter
+                .f64_gauge("spanmill.duplicate_window")
+                .with_unit("s")
+                .with_description("How far back what a client sends again is recognised")
+                .build();
             let mut effects = Vec::new();
             let position = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;

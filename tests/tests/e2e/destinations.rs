@@ -1,10 +1,16 @@
 //! Destinations as they are met with: encrypted, with certificates that change, and of the kinds that profiles are for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
 
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, metric, number_data_point};
-use spanmill_tests::{Authority, Backend, Client, Destination, Payload, Setup, Spanmill, TlsFront, eventually};
+use spanmill_tests::{Authority, Backend, Client, Destination, Payload, Setup, Spanmill, TlsFront, eventually, sample};
+use tokio::net::TcpListener;
 
 use crate::spans::{call, payload, request, text};
 
@@ -179,5 +185,144 @@ async fn prometheus_gets_the_labels_of_a_scrape() {
     lines.sort();
     let scraped: Vec<_> = page.lines().filter(|line| line.starts_with("spanmill_requests_total{")).collect();
     assert_eq!(lines, scraped);
-    assert!(page.contains("\ntarget_info{collector_instance_id=\""), "{page}");
+}
+
+// A scraper is told what it scrapes, and what each metric means.
+#[tokio::test(flavor = "multi_thread")]
+async fn scrapes_explain_themselves() {
+    let spanmill = Spanmill::start(&Setup::default());
+    Client::grpc(spanmill.addresses).send(&calls(1..=3)).await.unwrap();
+    spanmill.counted(3).await;
+    let page = spanmill.metrics().await;
+    let info = page.lines().find(|line| line.starts_with("target_info{")).unwrap();
+    assert!(info.contains("service_name=\"spanmill\"") && info.contains("service_version=\""), "{info}");
+    let families = |prefix: &'static str| {
+        let rest = page.lines().filter_map(move |line| line.strip_prefix(prefix));
+        rest.filter_map(|rest| rest.split(' ').next()).collect::<Vec<_>>()
+    };
+    assert_eq!(families("# HELP "), families("# TYPE "));
+    assert!(families("# TYPE ").len() > 10);
+    spanmill.stop();
+}
+
+/// A destination that gives everybody this answer.
+async fn answering(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(async move || answer.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+/// A destination that takes connections, and each of them only for as long as `time`.
+async fn connecting(time: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                drop(connection);
+            });
+        }
+    });
+    address
+}
+
+/// The bad ones, in the order of the configuration.
+const HANGS: usize = 0;
+const RESETS: usize = 1;
+const BUSY: usize = 2;
+const OFTEN_BUSY: usize = 3;
+const REFUSES: usize = 4;
+const PARTIAL: usize = 5;
+
+/// What became of the data points of a destination.
+struct Outcomes {
+    sent: u64,
+    failed: u64,
+    dropped: u64,
+    retries: u64,
+}
+
+async fn outcomes(spanmill: &Spanmill, destination: usize) -> Outcomes {
+    let name = format!("otlp/backend{destination}");
+    let page = spanmill.metrics().await;
+    let sample = |metric: &str, outcome: &str| {
+        let labels = [("destination", name.as_str()), ("signal", "metrics"), ("outcome", outcome)];
+        let labels = if outcome.is_empty() { &labels[..2] } else { &labels[..] };
+        sample(&page, metric, labels)
+    };
+    let items = |outcome| sample("spanmill_exporter_items_total", outcome);
+    let retries = sample("spanmill_exporter_retries_total", "");
+    Outcomes { sent: items("sent"), failed: items("failed"), dropped: items("dropped"), retries }
+}
+
+// Destinations that hang, reset connections, are busy or refuse hinder nobody: a good one gets everything once, each of them has
+// its own true numbers, a refusal is logged once however often it comes, and the end comes in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_destinations_hinder_nobody() {
+    // Field 1, partial success: field 1, one rejected item.
+    let one_rejected: &[u8] = &[10, 2, 8, 1];
+    let busy = (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "3600")]);
+    let addresses = [
+        connecting(Duration::from_secs(3600)).await,
+        connecting(Duration::ZERO).await,
+        answering(busy).await,
+        answering(StatusCode::TOO_MANY_REQUESTS).await,
+        answering(StatusCode::BAD_REQUEST).await,
+        answering(one_rejected).await,
+    ];
+    let impatient = "timeout: 300ms, retry_on_failure: { initial_interval: 50ms, max_interval: 100ms }";
+    let bad = addresses.map(|address| Destination {
+        address,
+        protocol: "http/protobuf",
+        temporality: "delta",
+        compression: "none",
+        more: impatient,
+    });
+    let good = [("grpc", Backend::grpc().await), ("http/protobuf", Backend::http().await)];
+    let mut destinations = bad.to_vec();
+    destinations.push(Destination { protocol: "grpc", ..bad[HANGS].clone() });
+    destinations.extend(good.iter().map(|(protocol, backend)| Destination {
+        address: backend.address,
+        protocol,
+        more: "",
+        ..bad[HANGS].clone()
+    }));
+    let setup = Setup { destinations, interval: "1s", settle_wait: "100ms", ..Setup::default() };
+    let spanmill = Spanmill::start(&setup);
+    let client = Client::grpc(spanmill.addresses);
+    for id in 1..=30 {
+        client.send(&payload(vec![call(id, "gpt-4o")])).await.unwrap();
+        if id % 10 == 0 {
+            eventually("everything at the good ones", async || {
+                good.iter().all(|(_, backend)| backend.received().totals().requests >= id).then_some(())
+            })
+            .await;
+        }
+    }
+    for (destination, is_as_expected) in [
+        (HANGS, (|of| of.retries >= 2 && of.sent + of.failed == 0) as fn(&Outcomes) -> bool),
+        (RESETS, |of| of.retries >= 2 && of.sent + of.failed == 0),
+        (BUSY, |of| of.retries == 1 && of.sent + of.failed == 0),
+        (OFTEN_BUSY, |of| of.retries >= 2 && of.sent + of.failed == 0),
+        (REFUSES, |of| of.failed >= 2 && of.sent + of.retries == 0),
+        (PARTIAL, |of| of.failed >= 2 && of.sent > of.failed && of.retries == 0),
+    ] {
+        eventually(&format!("the numbers of destination {destination}"), async || {
+            let of = outcomes(&spanmill, destination).await;
+            (is_as_expected(&of) && of.dropped == 0).then_some(())
+        })
+        .await;
+    }
+    let stopped = spanmill.stop();
+    for (_, backend) in &good {
+        assert_eq!(backend.received().totals().requests, 30);
+    }
+    for destination in [REFUSES, PARTIAL] {
+        let name = format!("otlp/backend{destination}");
+        let lines = stopped.log.lines().filter(|line| line.contains(&name) && line.contains("export refused"));
+        assert_eq!(lines.count(), 1, "{}", stopped.log);
+    }
 }
