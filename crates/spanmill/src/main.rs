@@ -61,6 +61,10 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Tell what a call to a model costs: how its price is found, and the sum line by line.
     Prices(commands::prices::Arguments),
+    /// Write dashboards or rules for a backend: to standard output, or into a directory.
+    Dashboards(commands::dashboards::Arguments),
+    /// List what fails, grouped by what it says: asks the running server.
+    Errors(commands::errors::Arguments),
     /// Cut what is damaged off the log of a server that refuses to start, keeping a copy of it, and tell what is lost.
     Repair,
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
@@ -79,6 +83,8 @@ fn main() -> ExitCode {
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
         Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
+        Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments),
+        Some(Command::Errors(arguments)) => commands::errors::run(&arguments, cli.config.as_deref()),
         Some(Command::Repair) => commands::repair::run(cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
