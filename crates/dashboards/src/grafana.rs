@@ -57,7 +57,6 @@ fn variables() -> Vec<Value> {
             "type": "query",
             "datasource": datasource(),
             "query": { "query": values, "refId": variable.name },
-            "definition": values,
             "multi": true,
             "includeAll": true,
             // also series without the label
