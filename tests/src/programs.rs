@@ -13,8 +13,13 @@ use tempfile::TempDir;
 use crate::spanmill::Process;
 use crate::{PromQl, eventually, raw, target_directory};
 
+/// `promtool`, which comes with Prometheus.
+pub fn promtool() -> Option<PathBuf> {
+    program("promtool", APT)
+}
+
 /// A program, where `PATH` or target/tools has it; else `None`, and the reason printed.
-pub fn program(name: &str, how: &str) -> Option<PathBuf> {
+fn program(name: &str, how: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories = std::env::split_paths(&path).chain([target_directory().join("tools")]);
     let found = directories.map(|directory| directory.join(name)).find(|file| file.is_file());

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
-use spanmill_tests::{Backend, Client, Destination, Python, Setup, SigNoz, Spanmill, corpus, eventually};
+use spanmill_tests::{Backend, Client, Destination, Python, Setup, SigNoz, Spanmill, corpus, eventually, promtool};
 
 use crate::corpus::replayed;
 use crate::spans::{call, payload};
@@ -29,6 +30,18 @@ fn dashboards_are_valid() {
     let checked: BTreeMap<String, u32> = serde_json::from_slice(&output.stdout).unwrap();
     let least = [("signoz_panels", 30), ("grafana_queries", 35), ("rules", 20)];
     assert!(least.iter().all(|(what, count)| checked[*what] >= *count), "{checked:?}");
+}
+
+// Prometheus takes the rules, and the alerts fire when tests/rules says that they do.
+#[test]
+fn rules_fire_when_they_should() {
+    let Some(promtool) = promtool() else { return };
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/spanmill.test.yaml");
+    for (command, file) in [("check", directory().join("spanmill.rules.yaml")), ("test", tests)] {
+        let output = Command::new(&promtool).args([command, "rules"]).arg(file).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
 }
 
 /// Panels that show nothing of the corpus, and why.
