@@ -1,7 +1,7 @@
 //! Dashboards and rules for the backends that Spanmill's metrics go to.
 //!
-//! One description says what there is to see: [`metric`] names the metrics, [`panel`] says what a panel is, [`panels`] lists
-//! them. Three writers turn it into what a backend imports: [`signoz`], [`grafana`] and [`rules`] (Prometheus). The crate is
+//! One description says what there is to see: `metric` names the metrics, `panel` says what a panel is, `panels` lists
+//! them. Three writers turn it into what a backend imports: `signoz`, `grafana` and `rules` (Prometheus). The crate is
 //! pure, and depends on no other of ours: the tests evaluate every query on what a running Spanmill tells.
 
 mod grafana;
