@@ -19,6 +19,8 @@ use crate::{Backend, PATIENCE, Totals, binary, get, prometheus};
 pub struct Setup {
     /// OTLP destinations.
     pub destinations: Vec<Destination>,
+    /// More of `exporters`, a key a line.
+    pub exporters: String,
     /// `metrics.interval`.
     pub interval: &'static str,
     /// `max_recv_msg_size` and `max_request_body_size`.
@@ -49,6 +51,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             destinations: Vec::new(),
+            exporters: String::new(),
             interval: "1h",
             max_request_size: "64MiB",
             receiver: "",
@@ -146,6 +149,7 @@ exporters:
                  {temporality} compression: {compression}, signals: [{signals}], {more} }}",
             );
         }
+        self.exporters.lines().for_each(|key| yaml.push_str(&format!("  {}\n", key.trim())));
         yaml
     }
 }
@@ -439,9 +443,13 @@ fn archive(directory: &TempDir) -> PathBuf {
 
 /// A process that does not outlive its test.
 #[derive(Debug)]
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
     }

@@ -1,5 +1,6 @@
 //! The admin server: health for everybody, and the error records as JSON for who may see them.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -166,45 +167,48 @@ struct ErrorsQuery {
     group: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct ErrorsAnswer {
+/// What fails: answered by the server, read by `spanmill errors`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorsAnswer {
     /// Those seen last first, at most [`MAX_LISTED`].
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// Newest first, at most [`MAX_LISTED`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<Vec<OneRecord>>,
+    pub(crate) records: Option<Vec<OneRecord>>,
 }
 
-#[derive(Debug, Serialize)]
-struct Group {
-    group: String,
-    class: &'static str,
+/// Failures that say the same.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) group: String,
+    pub(crate) class: Cow<'static, str>,
     #[serde(rename = "type")]
-    kind: String,
-    message: String,
-    count: u64,
-    first_seen_unix_nano: u64,
-    last_seen_unix_nano: u64,
-    trace_ids: Vec<String>,
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) count: u64,
+    pub(crate) first_seen_unix_nano: u64,
+    pub(crate) last_seen_unix_nano: u64,
+    pub(crate) trace_ids: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct OneRecord {
-    group: String,
-    time_unix_nano: u64,
-    trace_id: String,
-    span_id: String,
-    service: String,
-    span_name: String,
-    operation: String,
-    provider: String,
-    request_model: String,
-    response_model: String,
-    class: &'static str,
+/// One failed call.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OneRecord {
+    pub(crate) group: String,
+    pub(crate) time_unix_nano: u64,
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) service: String,
+    pub(crate) span_name: String,
+    pub(crate) operation: String,
+    pub(crate) provider: String,
+    pub(crate) request_model: String,
+    pub(crate) response_model: String,
+    pub(crate) class: Cow<'static, str>,
     #[serde(rename = "type")]
-    kind: String,
-    message: String,
-    duration_nano: Option<u64>,
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) duration_nano: Option<u64>,
 }
 
 /// All groups; with `?group=` that group and its records.
@@ -266,7 +270,7 @@ impl From<&ErrorGroup> for Group {
     fn from(group: &ErrorGroup) -> Self {
         Self {
             group: format!("{:016x}", group.fingerprint),
-            class: group.class.name(),
+            class: Cow::Borrowed(group.class.name()),
             kind: group.kind.clone(),
             message: group.message.clone(),
             count: group.count,
@@ -290,7 +294,7 @@ impl From<&ErrorRecord> for OneRecord {
             provider: record.provider.clone(),
             request_model: record.request_model.clone(),
             response_model: record.response_model.clone(),
-            class: record.class.name(),
+            class: Cow::Borrowed(record.class.name()),
             kind: record.kind.clone(),
             message: record.message.clone(),
             duration_nano: record.duration,

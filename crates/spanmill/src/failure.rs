@@ -65,6 +65,9 @@ pub(crate) enum Failure {
         /// Why not.
         reason: String,
     },
+    /// A dashboard could not be written.
+    #[error("dashboards: {0}")]
+    Dashboards(#[from] dashboards::Error),
     /// The demonstration could not send.
     #[error("demo: {0}")]
     Demo(String),
@@ -98,7 +101,7 @@ impl Failure {
             Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
-            Self::Broken(_) => 70,
+            Self::Broken(_) | Self::Dashboards(_) => 70,
             Self::Listen { .. } | Self::Admin { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
             Self::Print(_) | Self::Archive(_) | Self::Io { .. } | Self::Storage(_) | Self::Checkpoint { .. } => 74,
         }

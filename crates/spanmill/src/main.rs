@@ -67,6 +67,10 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Tell what a call to a model costs: how its price is found, and the sum line by line.
     Prices(commands::prices::Arguments),
+    /// Write dashboards or rules for a backend: to standard output, or into a directory.
+    Dashboards(commands::dashboards::Arguments),
+    /// List what fails, grouped by what it says: asks the running server.
+    Errors(commands::errors::Arguments),
     /// Cut what is damaged off the log of a server that refuses to start, keeping a copy of it, and tell what is lost.
     Repair {
         /// Its data directory; without one, that of the configuration.
@@ -90,6 +94,8 @@ fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
         Some(Command::Repair { directory }) => commands::repair::run(cli.config.as_deref(), directory),
+        Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments),
+        Some(Command::Errors(arguments)) => commands::errors::run(&arguments, cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

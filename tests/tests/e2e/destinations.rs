@@ -279,6 +279,7 @@ async fn bad_destinations_hinder_nobody() {
         protocol: "http/protobuf",
         temporality: "delta",
         compression: "none",
+        signals: "metrics, logs",
         more: impatient,
     });
     let good = [("grpc", Backend::grpc().await), ("http/protobuf", Backend::http().await)];

@@ -4,8 +4,10 @@
 mod access;
 mod accuracy;
 mod admin;
+mod backends;
 mod bad_input;
 mod corpus;
+mod dashboards;
 mod destinations;
 mod durability;
 mod evaluations;
