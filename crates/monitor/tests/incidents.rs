@@ -286,3 +286,19 @@ fn nothing_fires_while_nothing_happens() {
     assert!(monitoring.notifications().next().is_none());
     assert!(monitoring.monitors().iter().all(|monitor| monitor.snapshot().is_some()));
 }
+
+// Over many restarts the same is told as without, and nothing twice.
+#[test]
+fn restarts_tell_nothing_twice() {
+    let calls = calls(true);
+    let (mut one, mut other) = (Monitoring::new(&config()).unwrap(), Monitoring::new(&config()).unwrap());
+    tell(&mut one, &calls, STOP);
+    for part in calls.chunks(calls.len() / 23) {
+        part.iter().for_each(|told| other.record(told.at, &told.call()));
+        other = Monitoring::restore(&config(), &other.checkpoint()).unwrap();
+    }
+    other.advance(STOP);
+    assert!(one.notifications().eq(other.notifications()));
+    assert!(one.incidents().eq(other.incidents()));
+    assert!(one.notifications().count() > 10);
+}

@@ -94,6 +94,19 @@ fn silence_is_told_of_those_who_spoke() {
     assert_eq!((&*incident.alert, incident.fired), ("silence", START + HOUR + 5 * MINUTE + 10 * SECOND));
 }
 
+// A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.
+#[test]
+fn baselines_are_of_the_length_of_a_window() {
+    let mut config = config();
+    let threshold = AlertThreshold::Baseline { factor: 1.0, length: 6 * HOUR };
+    config.alerts[0].condition = Condition::Field { field: Field::TotalRequests, side: Side::Above, threshold };
+    let mut monitoring = Monitoring::new(&config).unwrap();
+    tell(&mut monitoring, START + 14 * MINUTE, START + 30 * MINUTE, None);
+    assert_eq!(monitoring.alerts()[0].reading(), None);
+    tell(&mut monitoring, START + 30 * MINUTE, START + 35 * MINUTE, None);
+    assert_eq!(monitoring.alerts()[0].reading(), Some((300.0, 300.0)));
+}
+
 // Monitors are made, found by what they select, and removed; what cannot be is refused.
 #[test]
 fn monitors_are_made_and_removed() {
