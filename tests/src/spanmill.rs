@@ -37,6 +37,8 @@ pub struct Setup {
     pub admin: &'static str,
     /// `RUST_LOG`.
     pub log: &'static str,
+    /// More of the environment.
+    pub environment: &'static [(&'static str, &'static str)],
 }
 
 impl Default for Setup {
@@ -49,6 +51,7 @@ impl Default for Setup {
             derive: "",
             admin: "",
             log: "info",
+            environment: &[],
             wal: "enabled: false",
             settle_wait: "2s",
             archive_age: "5m",
@@ -105,7 +108,7 @@ exporters:
         );
         for (number, destination) in self.destinations.iter().enumerate() {
             let Destination { address, protocol, temporality, compression, more } = destination;
-            let endpoint = match more.contains("tls:") {
+            let endpoint = match more.contains("tls: ") {
                 true => format!("https://localhost:{}", address.port()),
                 false => format!("http://{address}"),
             };
@@ -174,6 +177,7 @@ impl Spanmill {
         std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
         let mut command = command();
         command.arg("--config").arg(&config).current_dir(directory.path()).env("RUST_LOG", setup.log);
+        command.envs(setup.environment.iter().copied());
         let mut process = Process(command.spawn().expect("spanmill starts"));
 
         let stderr = process.0.stderr.take().expect("a pipe");
