@@ -24,7 +24,7 @@ pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use eventually::{PATIENCE, eventually};
 pub use faults::{Disk, Fault, Switch};
-pub use programs::{Alertmanager, Prometheus, VictoriaMetrics, promtool};
+pub use programs::{Alertmanager, Collector, Prometheus, VictoriaMetrics, promtool};
 pub use promql::{Element, PromQl};
 pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};

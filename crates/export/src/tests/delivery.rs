@@ -74,7 +74,7 @@ async fn long_answers_are_answers() {
         let server = Server::start(protocol).await;
         server.answer_next([Answer::Novel]);
         let exporter = start(destination(&server.endpoint, protocol), impatient());
-        exporter.offer(logs(1, 5));
+        exporter.offer(0, logs(1, 5));
         let stats = exporter.stats();
         exporter.shutdown(PATIENCE).await;
         assert_eq!(server.received().len(), 1);
