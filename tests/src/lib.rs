@@ -26,5 +26,5 @@ pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use rustix::process::Signal as ProcessSignal;
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection};
-pub use totals::archive::{Row, archived_texts, rows};
+pub use totals::archive::{Row, archived_ids, archived_texts, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus};

@@ -12,6 +12,7 @@ mod faults;
 mod hostile;
 mod limits;
 mod load;
+mod overload;
 mod prices;
 mod python;
 mod redaction;
