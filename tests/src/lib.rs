@@ -32,5 +32,5 @@ pub use rustix::process::Signal as ProcessSignal;
 pub use signoz::SigNoz;
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
-pub use totals::archive::{Row, archived_texts, rows};
+pub use totals::archive::{Row, archived_ids, archived_texts, rows};
 pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus, sample};
