@@ -113,7 +113,7 @@ impl Backend {
     /// As [`Backend::http`], but every second request for metrics is answered with 503, half of those after they were kept: who sent
     /// them cannot know.
     pub async fn failing() -> Self {
-        let (listener, address) = listener().await;
+        let (listener, address) = listener("127.0.0.1:0").await;
         let inbox = Inbox::default();
         let (kept, count) = (Arc::clone(&inbox), Arc::new(AtomicU64::new(0)));
         let fails = move |State(()): State<()>, headers: HeaderMap, body: Bytes| {
