@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clap::Parser;
 use genai::price::{Catalogue, Overrides, Prices};
 use genai::{Derived, Deriver};
+use monitor::{Call, Monitoring};
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
 
@@ -32,6 +33,9 @@ struct Arguments {
     /// `derive.settle_memory`, in MiB.
     #[arg(long, default_value_t = 64)]
     memory: usize,
+    /// Tell what is counted to a history, as the server does.
+    #[arg(long)]
+    watch: bool,
     /// Only read and derive, to tell what that is of the whole.
     #[arg(long)]
     derive_only: bool,
@@ -46,7 +50,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let payload = Payload::build(arguments.payload, arguments.batch, 0)?;
     let mut ids = IdSource::new(1);
     let deriver = Deriver::default();
-    let mut pipeline = Pipeline::new(settings(arguments.memory << 20)?);
+    let mut pipeline = Pipeline::new(Settings { watched: arguments.watch, ..settings(arguments.memory << 20)? });
+    let mut monitoring = Monitoring::new(&monitor::Config::default())?;
     let index = pipeline.index();
     let before = CpuTime::read(std::process::id())?;
     for lsn in 1..=arguments.requests as u64 {
@@ -60,6 +65,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if !arguments.derive_only {
             let record = Record::Traces { body, facts, evaluations, contents };
             pipeline.apply(Logged { lsn, receive_time, record }, drop);
+            if arguments.watch {
+                pipeline.counted().for_each(|call| monitoring.record(receive_time, &Call::counted(&call)));
+            }
         }
     }
     let lsn = arguments.requests as u64 + 1;

@@ -49,6 +49,15 @@ pub struct Layout {
     pub max_label_length: usize,
 }
 
+impl Layout {
+    /// The names of the values of a kind of series, in the order of the key.
+    pub(crate) fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        let resource = self.resource_attributes.iter().map(String::as_str);
+        let common = common_dimensions(kind).iter().copied();
+        resource.chain(common).chain(self.dimensions.iter().map(String::as_str))
+    }
+}
+
 /// Length of a value that is not there.
 const ABSENT: u16 = u16::MAX;
 
@@ -235,15 +244,6 @@ impl<'a> Key<'a> {
     pub(crate) fn common(self, layout: &Layout, name: &str) -> Option<&'a [u8]> {
         let position = common_dimensions(self.kind()).iter().position(|dimension| *dimension == name)?;
         self.values().nth(layout.resource_attributes.len() + position)?
-    }
-
-    /// The value of anything that a layout keeps, by its name.
-    pub(crate) fn value(self, layout: &Layout, name: &str) -> Option<&'a [u8]> {
-        let resource = layout.resource_attributes.iter().map(String::as_str);
-        let common = common_dimensions(self.kind()).iter().copied();
-        let mut names = resource.chain(common).chain(layout.dimensions.iter().map(String::as_str));
-        let position = names.position(|kept| kept == name)?;
-        self.values().nth(position)?
     }
 
     /// Whether it is whole, and has the values of a layout.

@@ -26,11 +26,17 @@ pub struct CountedCall<'a> {
 }
 
 impl<'a> CountedCall<'a> {
-    /// The value of a common dimension, a kept resource attribute or a dimension of the settings; empty if it was not told, is not kept, or
+    /// The values of common dimensions, kept resource attributes or dimensions of the settings; empty if it was not told, is not kept, or
     /// the call is counted with the rest of the series.
-    pub fn attribute(&self, name: &str) -> &'a str {
-        let value = self.key.value(self.layout, name);
-        value.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
+    pub fn attributes<const N: usize>(&self, names: &[&str; N]) -> [&'a str; N] {
+        let mut found = [""; N];
+        for (kept, value) in self.layout.names(self.key.kind()).zip(self.key.values()) {
+            let place = names.iter().position(|name| *name == kept);
+            if let (Some(place), Some(value)) = (place.and_then(|place| found.get_mut(place)), value) {
+                *place = std::str::from_utf8(value).unwrap_or_default();
+            }
+        }
+        found
     }
 
     /// The span under which it is counted.

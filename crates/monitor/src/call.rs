@@ -1,5 +1,6 @@
 //! A counted call, as it is told.
 
+use aggregate::CountedCall;
 use genai::{ErrorClass, Money, TokenClasses};
 
 /// The model of a call that names none.
@@ -48,7 +49,49 @@ pub struct Call<'a> {
     pub cost: Option<Money>,
 }
 
+/// What of a counted call's texts is told, in the order in which they are asked for.
+const TEXTS: [&str; 8] = [
+    "service.name",
+    "deployment.environment.name",
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "gen_ai.operation.name",
+    "service.version",
+    "server.address",
+];
+
 impl<'a> Call<'a> {
+    /// A call as it was counted. What its series does not keep is as if it was not told: see [`CountedCall::attributes`].
+    pub fn counted(counted: &CountedCall<'a>) -> Self {
+        let (trace_id, span_id) = counted.ids();
+        let usage = counted.usage();
+        let [service, environment, provider, request_model, response_model, operation, service_version, server_address] =
+            counted.attributes(&TEXTS);
+        Self {
+            service,
+            environment,
+            provider,
+            request_model,
+            response_model,
+            operation,
+            service_version,
+            server_address,
+            trace_id,
+            span_id,
+            is_late: counted.is_late(),
+            error: counted.error(),
+            duration: counted.duration(),
+            time_to_first_token: counted.time_to_first_chunk(),
+            // a call lasts for less than 585 years
+            time_per_output_token: counted.time_per_output_token().map(|seconds| (seconds * 1e9) as u64),
+            input_tokens: usage.and_then(|usage| usage.input).map(u64::from),
+            output_tokens: usage.and_then(|usage| usage.output).map(u64::from),
+            tokens: usage.map(|usage| usage.classes()),
+            cost: counted.cost(),
+        }
+    }
+
     /// The model key: the response model, else the request model, else [`UNKNOWN_MODEL`].
     pub fn model(&self) -> &'a str {
         [self.response_model, self.request_model].into_iter().find(|model| !model.is_empty()).unwrap_or(UNKNOWN_MODEL)

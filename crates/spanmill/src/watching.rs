@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use aggregate::{CountedCall, Pipeline};
+use aggregate::Pipeline;
 use monitor::{Call, CommandError, Config, ConfigError, Monitoring, RestoreError};
 use wal::Lsn;
 
@@ -10,34 +10,7 @@ use wal::Lsn;
 pub(crate) fn watch(receive_time: u64, pipeline: &Pipeline, monitoring: &mut Monitoring) {
     monitoring.advance(receive_time);
     for counted in pipeline.counted() {
-        monitoring.record(receive_time, &call(&counted));
-    }
-}
-
-fn call<'a>(counted: &CountedCall<'a>) -> Call<'a> {
-    let (trace_id, span_id) = counted.ids();
-    let usage = counted.usage();
-    Call {
-        service: counted.attribute("service.name"),
-        environment: counted.attribute("deployment.environment.name"),
-        provider: counted.attribute("gen_ai.provider.name"),
-        request_model: counted.attribute("gen_ai.request.model"),
-        response_model: counted.attribute("gen_ai.response.model"),
-        operation: counted.attribute("gen_ai.operation.name"),
-        service_version: counted.attribute("service.version"),
-        server_address: counted.attribute("server.address"),
-        trace_id,
-        span_id,
-        is_late: counted.is_late(),
-        error: counted.error(),
-        duration: counted.duration(),
-        time_to_first_token: counted.time_to_first_chunk(),
-        // a call lasts for less than 585 years
-        time_per_output_token: counted.time_per_output_token().map(|seconds| (seconds * 1e9) as u64),
-        input_tokens: usage.and_then(|usage| usage.input).map(u64::from),
-        output_tokens: usage.and_then(|usage| usage.output).map(u64::from),
-        tokens: usage.map(|usage| usage.classes()),
-        cost: counted.cost(),
+        monitoring.record(receive_time, &Call::counted(&counted));
     }
 }
 

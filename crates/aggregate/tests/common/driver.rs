@@ -80,7 +80,7 @@ impl Driver {
 
     fn watch(&mut self) {
         for call in self.pipeline.counted() {
-            let names = ["gen_ai.response.model", "gen_ai.request.model"].map(|name| call.attribute(name));
+            let names = call.attributes(&["gen_ai.response.model", "gen_ai.request.model"]);
             let model = names.into_iter().find(|model| !model.is_empty()).unwrap_or("unknown");
             let totals = self.watched.entry(model.to_owned()).or_default();
             totals.requests += u64::from(!call.is_late());
