@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clap::Parser;
 use genai::price::{Catalogue, Overrides, Prices};
 use genai::{Derived, Deriver};
-use monitor::{Call, Monitoring};
+use monitor::Monitoring;
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
 
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let record = Record::Traces { body, facts, evaluations, contents };
             pipeline.apply(Logged { lsn, receive_time, record }, drop);
             if arguments.watch {
-                pipeline.counted().for_each(|call| monitoring.record(receive_time, &Call::counted(&call)));
+                pipeline.counted().for_each(|call| monitoring.record_counted(receive_time, &call));
             }
         }
     }

@@ -26,6 +26,11 @@ pub struct CountedCall<'a> {
 }
 
 impl<'a> CountedCall<'a> {
+    /// The number of its series. Calls with the same number have the same attributes, as long as the pipeline lives.
+    pub fn series(&self) -> u32 {
+        self.noted.series
+    }
+
     /// The values of common dimensions, kept resource attributes or dimensions of the settings; empty if it was not told, is not kept, or
     /// the call is counted with the rest of the series.
     pub fn attributes<const N: usize>(&self, names: &[&str; N]) -> [&'a str; N] {

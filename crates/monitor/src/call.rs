@@ -64,8 +64,6 @@ const TEXTS: [&str; 8] = [
 impl<'a> Call<'a> {
     /// A call as it was counted. What its series does not keep is as if it was not told: see [`CountedCall::attributes`].
     pub fn counted(counted: &CountedCall<'a>) -> Self {
-        let (trace_id, span_id) = counted.ids();
-        let usage = counted.usage();
         let [service, environment, provider, request_model, response_model, operation, service_version, server_address] =
             counted.attributes(&TEXTS);
         Self {
@@ -77,6 +75,15 @@ impl<'a> Call<'a> {
             operation,
             service_version,
             server_address,
+            ..Self::without_texts(counted)
+        }
+    }
+
+    /// The same without what its series says of it.
+    pub(crate) fn without_texts(counted: &CountedCall<'a>) -> Self {
+        let (trace_id, span_id) = counted.ids();
+        let usage = counted.usage();
+        Self {
             trace_id,
             span_id,
             is_late: counted.is_late(),
@@ -89,6 +96,7 @@ impl<'a> Call<'a> {
             output_tokens: usage.and_then(|usage| usage.output).map(u64::from),
             tokens: usage.map(|usage| usage.classes()),
             cost: counted.cost(),
+            ..Self::default()
         }
     }
 

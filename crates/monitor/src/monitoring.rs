@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use aggregate::CountedCall;
+
 use crate::alert::{Alert, Phase};
 use crate::call::Call;
 use crate::canary::{Canary, Side};
@@ -78,9 +80,32 @@ impl Monitoring {
     /// Adds a call that was counted at a time. Times do not go back: an earlier one counts as the newest told.
     pub fn record(&mut self, at: u64, call: &Call<'_>) {
         self.advance(at);
+        let place = self.place(call);
+        self.add(place, call);
+    }
+
+    /// The same, of a call of which `aggregate` tells. What its series says of it is read once only.
+    pub fn record_counted(&mut self, at: u64, counted: &CountedCall<'_>) {
+        self.advance(at);
+        if let Some(place) = self.streams.of_series(counted.series()) {
+            return self.add(place, &Call::without_texts(counted));
+        }
+        let call = Call::counted(counted);
+        let place = self.place(&call);
+        self.streams.note_series(counted.series(), place);
+        self.add(place, &call);
+    }
+
+    fn place(&mut self, call: &Call<'_>) -> usize {
+        let Self { history, monitors, slos, canaries, streams, .. } = self;
+        streams.place(call, || find(call, history, monitors, slos, canaries))
+    }
+
+    /// Adds a call to all that it belongs to; its texts are not looked at.
+    fn add(&mut self, place: usize, call: &Call<'_>) {
         let at = self.now;
         let Self { history, monitors, slos, canaries, streams, packer, .. } = self;
-        let place = streams.place(call, || find(call, history, monitors, slos, canaries));
+        let place = streams.get(place);
         history.record_at(place.group, at, call);
         for monitor in &place.monitors {
             monitors[*monitor as usize].record(at, call, packer);

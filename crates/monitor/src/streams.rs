@@ -43,7 +43,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Stream {
     names: [Box<str>; 8],
-    place: Place,
+    place: usize,
 }
 
 impl Stream {
@@ -55,28 +55,60 @@ impl Stream {
 /// What is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
+    places: Vec<Place>,
     streams: HashTable<Stream>,
+    /// Numbers of places, by number of series; [`UNKNOWN`] of those that did not come yet.
+    series: Vec<u32>,
     hasher: RandomState,
 }
 
+const UNKNOWN: u32 = u32::MAX;
+
 impl Streams {
-    /// Where a call belongs: as remembered, or as `find` finds.
+    /// The number of the place where a call belongs: as remembered, or as `find` finds.
     #[inline]
-    pub(crate) fn place(&mut self, call: &Call<'_>, find: impl FnOnce() -> Place) -> &Place {
+    pub(crate) fn place(&mut self, call: &Call<'_>, find: impl FnOnce() -> Place) -> usize {
         let names = names(call);
         let hash = self.hasher.hash_one(names);
-        if self.streams.len() >= MOST && self.streams.find(hash, |stream| stream.names() == names).is_none() {
+        if let Some(known) = self.streams.find(hash, |stream| stream.names() == names) {
+            return known.place;
+        }
+        if self.places.len() >= MOST {
             self.clear();
         }
+        let place = self.places.len();
+        self.places.push(find());
         let hasher = &self.hasher;
-        let entry =
-            self.streams.entry(hash, |stream| stream.names() == names, |stream| hasher.hash_one(stream.names()));
-        let found = entry.or_insert_with(|| Stream { names: names.map(Into::into), place: find() });
-        &found.into_mut().place
+        let stream = Stream { names: names.map(Into::into), place };
+        self.streams.insert_unique(hash, stream, |stream| hasher.hash_one(stream.names()));
+        place
+    }
+
+    /// The number of the place where calls of a series belong, if one has come.
+    #[inline]
+    pub(crate) fn of_series(&self, series: u32) -> Option<usize> {
+        let place = *self.series.get(series as usize)?;
+        (place != UNKNOWN).then_some(place as usize)
+    }
+
+    /// Remembers where calls of a series belong.
+    pub(crate) fn note_series(&mut self, series: u32, place: usize) {
+        if self.series.len() <= series as usize {
+            self.series.resize(series as usize + 1, UNKNOWN);
+        }
+        self.series[series as usize] = place as u32;
+    }
+
+    /// A place by its number.
+    #[inline]
+    pub(crate) fn get(&self, place: usize) -> &Place {
+        &self.places[place]
     }
 
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
+        self.places.clear();
         self.streams.clear();
+        self.series.clear();
     }
 }

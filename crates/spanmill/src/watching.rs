@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use aggregate::Pipeline;
-use monitor::{Call, CommandError, Config, ConfigError, Monitoring, RestoreError};
+use monitor::{CommandError, Config, ConfigError, Monitoring, RestoreError};
 use wal::Lsn;
 
 /// Tells of the calls that the last record made count, at its receive time.
 pub(crate) fn watch(receive_time: u64, pipeline: &Pipeline, monitoring: &mut Monitoring) {
     monitoring.advance(receive_time);
     for counted in pipeline.counted() {
-        monitoring.record(receive_time, &Call::counted(&counted));
+        monitoring.record_counted(receive_time, &counted);
     }
 }
 
