@@ -28,9 +28,27 @@ pub(crate) struct Delivery {
 pub(crate) struct Piece {
     pub(crate) body: Bytes,
     pub(crate) items: u64,
+    /// The requests that it is made of, if there are several: what is refused together is tried one by one.
+    parts: Vec<Piece>,
 }
 
 impl Piece {
+    /// One request.
+    pub(crate) fn whole(body: Bytes, items: u64) -> Piece {
+        Piece { body, items, parts: Vec::new() }
+    }
+
+    /// Requests of one signal as one: their fields are repeated messages, so their bytes stand behind each other.
+    pub(crate) fn together(mut parts: Vec<Piece>) -> Piece {
+        if parts.len() == 1
+            && let Some(only) = parts.pop()
+        {
+            return only;
+        }
+        let bodies: Vec<&[u8]> = parts.iter().map(|part| &*part.body).collect();
+        Piece { body: bodies.concat().into(), items: parts.iter().map(|part| part.items).sum(), parts }
+    }
+
     /// In two, unless it is but one item.
     fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
         halves(signal, self.body.clone())
@@ -64,6 +82,8 @@ pub(crate) struct Courier {
     backoff: Backoff,
     /// How long the destination may take for its next answer, once all is to end.
     ending: watch::Receiver<Option<Duration>>,
+    /// Whether what is not delivered waits for the next process.
+    outlives: bool,
     /// How often the destination has answered.
     answers: Arc<AtomicU64>,
     /// Whether the last attempt failed and this has been logged.
@@ -79,6 +99,7 @@ impl Courier {
         stats: Arc<Stats>,
         backoff: Backoff,
         ending: watch::Receiver<Option<Duration>>,
+        outlives: bool,
     ) -> Result<Courier, ExportError> {
         Ok(Courier {
             name: destination.name.clone(),
@@ -87,15 +108,21 @@ impl Courier {
             stats,
             backoff,
             ending,
+            outlives,
             answers: Arc::default(),
             unreachable: false,
             logged: HashSet::new(),
         })
     }
 
-    /// Returns when it is to end, and as long as the grace has passed without an answer.
+    /// Returns when it is to end, and the grace has passed: all of it without an answer, if what is left would be lost.
     pub(crate) fn time_is_up(&self) -> impl Future<Output = ()> + use<> {
-        time_is_up(self.ending.clone(), Arc::clone(&self.answers))
+        time_is_up(self.ending.clone(), (!self.outlives).then(|| Arc::clone(&self.answers)))
+    }
+
+    /// How long is left, once it is to end, for what waits for the next process anyway.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        (*self.ending.borrow()).filter(|_| self.outlives)
     }
 
     /// Sends the pieces, each until it is answered for; `is_given_up` is asked before every further attempt.
@@ -109,6 +136,12 @@ impl Courier {
                     self.on_accepted(signal, items, &accepted);
                 }
                 Err(failure) => match failure.verdict {
+                    Verdict::Permanent | Verdict::TooLarge if !piece.parts.is_empty() => {
+                        if let Some(refused) = delivery.pieces.pop_front() {
+                            refused.parts.into_iter().rev().for_each(|part| delivery.pieces.push_front(part));
+                        }
+                        self.on_answer();
+                    }
                     Verdict::TooLarge if let Some([first, second]) = piece.halve(signal) => {
                         delivery.pieces.pop_front();
                         delivery.pieces.push_front(second);
@@ -222,10 +255,11 @@ impl Courier {
     }
 }
 
-/// Returns when a grace was given, and passed without an answer.
-async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: Arc<AtomicU64>) {
+/// Returns when a grace was given and has passed, since the last answer if these are told.
+async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: Option<Arc<AtomicU64>>) {
     // An error means that the exporter was dropped: time is up now.
     let Ok(Some(grace)) = grace.wait_for(Option::is_some).await.map(|grace| *grace) else { return };
+    let Some(answers) = answers else { return tokio::time::sleep(grace).await };
     let mut before = None;
     loop {
         let now = answers.load(Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -30,7 +31,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            capacity: Capacity { bytes: 64 * 1024 * 1024, requests: 1024 },
+            capacity: Capacity { bytes: 64 << 20, requests: 1024, stored: 1 << 30 },
             backoff: Backoff::new(Retry::default()),
             // an hour, at the default interval
             intervals: 120,
@@ -51,6 +52,8 @@ pub struct Exporter {
     overflowing: Arc<AtomicBool>,
     /// Where what waits is kept, if it shall outlive the process.
     outbox: Option<Mutex<Outbox>>,
+    /// Nothing is stored any more: something could not be.
+    refuses: AtomicBool,
     /// How long the destination may take for its next answer, once the exporter is to end.
     grace: watch::Sender<Option<Duration>>,
     task: JoinHandle<()>,
@@ -80,7 +83,8 @@ impl Exporter {
         let stats = Arc::new(Stats::default());
         let overflowing = Arc::new(AtomicBool::new(false));
         let (grace, grace_given) = watch::channel(None);
-        let courier = Courier::new(&destination, Arc::clone(&stats), limits.backoff.clone(), grace_given)?;
+        let courier =
+            Courier::new(&destination, Arc::clone(&stats), limits.backoff.clone(), grace_given, directory.is_some())?;
         let outbox = directory.map(Outbox::open).transpose().map_err(|error| ExportError::Outbox {
             destination: destination.name.clone(),
             reason: error.to_string(),
@@ -100,7 +104,17 @@ impl Exporter {
             current: None,
         };
         let task = tokio::spawn(work(worker));
-        Ok(Exporter { destination, queue, stats, limits, overflowing, outbox, grace, task })
+        Ok(Exporter {
+            destination,
+            queue,
+            stats,
+            limits,
+            overflowing,
+            outbox,
+            refuses: AtomicBool::new(false),
+            grace,
+            task,
+        })
     }
 
     /// Puts a request into the queue, the one that the record at `lsn` of the log brought about. A signal that the destination does not
@@ -125,7 +139,7 @@ impl Exporter {
             Outgoing::Metrics(newer) if !replaceable => self.merged(lsn, newer),
             outgoing => self.kept(lsn, outgoing, replaceable),
         };
-        let is_safe = self.outbox.is_none() || replaceable || entry.is_stored();
+        let Some(entry) = entry else { return false };
         let displaced = self.queue.offer(entry);
         if let Some(superseded) = displaced.superseded {
             count(&self.stats.of(Signal::Metrics).superseded, superseded.items);
@@ -138,56 +152,66 @@ impl Exporter {
         if is_overflowing && !self.overflowing.swap(true, Ordering::Relaxed) {
             tracing::warn!(destination = %self.destination.name, "queue is full: the oldest requests are dropped");
         }
-        is_safe
+        true
     }
 
     fn was_offered(&self, lsn: Lsn, signal: Signal) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| lsn <= lock(outbox).through(signal))
     }
 
-    /// A delta request, with those that it is merged with when too many wait.
-    fn merged(
-        &self,
-        lsn: Lsn,
-        newer: Arc<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest>,
-    ) -> Entry {
+    /// A delta request, merged with the newest that waits if too many do; `None` as for [`Exporter::kept`].
+    fn merged(&self, lsn: Lsn, newer: Arc<ExportMetricsServiceRequest>) -> Option<Entry> {
         let Some(older) = self.queue.take_newest_delta(self.limits.intervals) else {
             return self.kept(lsn, Outgoing::Metrics(newer), false);
         };
-        match older.metrics() {
-            Ok(mut merged) => {
-                merge_delta(&mut merged, &newer);
-                let entry = self.kept_since(older.from(lsn), lsn, Outgoing::Metrics(Arc::new(merged)), false);
-                older.done();
-                entry
-            }
+        let mut merged = match older.metrics() {
+            Ok(merged) => merged,
             Err(error) => {
                 tracing::error!(destination = %self.destination.name, %error, "what waits cannot be read");
                 self.queue.restore(older);
-                self.kept(lsn, Outgoing::Metrics(newer), false)
+                return self.kept(lsn, Outgoing::Metrics(newer), false);
             }
+        };
+        merge_delta(&mut merged, &newer);
+        let entry = self.kept_since(older.from(lsn), lsn, Outgoing::Metrics(Arc::new(merged)), false);
+        match &entry {
+            Some(_) => older.done(),
+            // What is not stored must not take the place of what is.
+            None => self.queue.restore(older),
         }
+        entry
     }
 
-    fn kept(&self, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Entry {
+    fn kept(&self, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Option<Entry> {
         self.kept_since(lsn, lsn, outgoing, replaceable)
     }
 
-    /// The request, stored if what waits shall outlive the process. Waits while the disk does not take it.
-    fn kept_since(&self, from: Lsn, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Entry {
+    /// The request, stored if what waits shall outlive the process. Waits while the disk does not take it; `None` if the exporter is
+    /// to end meanwhile: then the next process makes it again, and everything behind it.
+    fn kept_since(&self, from: Lsn, lsn: Lsn, outgoing: Outgoing, replaceable: bool) -> Option<Entry> {
         let Some(outbox) = self.outbox.as_ref().filter(|_| !replaceable) else {
-            return Entry::new(outgoing, replaceable);
+            return Some(Entry::new(outgoing, replaceable));
         };
         let (body, items) = (outgoing.encode(), outgoing.items());
-        loop {
+        while !self.refuses.load(Ordering::Relaxed) {
             let error = match lock(outbox).put(from, lsn, outgoing.signal(), items, &body) {
-                Ok(stored) => return Entry::stored(stored),
+                Ok(stored) => return Some(Entry::stored(stored)),
                 Err(error) => error,
             };
             tracing::error!(destination = %self.destination.name, %error, "what is to be sent cannot be stored, trying again");
             if self.queue.is_ending_within(STORE_AGAIN) {
-                return Entry::new(outgoing, replaceable);
+                self.refuses.store(true, Ordering::Relaxed);
             }
+        }
+        None
+    }
+
+    /// Says where the log ends. What the outbox claims to have had beyond that is of another log: it is not believed. An outbox that was
+    /// made just now has had everything up to there.
+    pub fn log_ends_at(&self, last: Lsn) {
+        let Some(outbox) = &self.outbox else { return };
+        if lock(outbox).log_ends_at(last) {
+            tracing::warn!(destination = %self.destination.name, last, "the outbox is of a longer log than there is");
         }
     }
 
@@ -207,7 +231,8 @@ impl Exporter {
     /// As [`Exporter::spawn`].
     pub fn forwarder(&self) -> Result<Forwarder, ExportError> {
         let stats = Arc::clone(&self.stats);
-        let courier = Courier::new(&self.destination, stats, self.limits.backoff.clone(), self.grace.subscribe())?;
+        let (backoff, ending) = (self.limits.backoff.clone(), self.grace.subscribe());
+        let courier = Courier::new(&self.destination, stats, backoff, ending, self.outbox.is_some())?;
         Ok(Forwarder::new(&self.destination, courier, Arc::clone(&self.stats)))
     }
 

@@ -1,12 +1,14 @@
 //! Hands on what applications sent, as they sent it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message as _;
 
-use crate::courier::{Courier, Delivered, Delivery};
+use crate::courier::{Courier, Delivered, Delivery, Piece};
 use crate::destination::Destination;
 use crate::items::Items as _;
 use crate::split::pieces;
@@ -19,6 +21,8 @@ pub struct Forwarder {
     stats: Arc<Stats>,
     max_request_size: usize,
     replaced_metrics: Vec<&'static str>,
+    /// When no more is begun, once it is to end.
+    ends_at: Option<Instant>,
 }
 
 impl std::fmt::Debug for Forwarder {
@@ -47,6 +51,7 @@ impl Forwarder {
             stats,
             max_request_size: destination.max_request_size,
             replaced_metrics,
+            ends_at: None,
         }
     }
 
@@ -60,23 +65,36 @@ impl Forwarder {
         self.max_request_size
     }
 
-    /// Delivers a protobuf request of so many items, byte for byte unless it is too large; returns when the destination has answered
-    /// for it. `is_given_up` is asked before every further attempt.
+    /// Delivers protobuf requests of one signal, each with the number of its items, as one request, byte for byte unless that is too large;
+    /// returns when the destination has answered for all of it. If it refuses them together, they are sent one by one, so that nobody
+    /// loses by what another one sent. `is_given_up` is asked before every further attempt.
     pub async fn deliver(
         &mut self,
         signal: Signal,
-        body: Bytes,
-        items: u64,
+        requests: Vec<(Bytes, u64)>,
         is_given_up: impl Fn() -> bool,
     ) -> Forwarded {
-        let (body, items) = match signal {
+        if let Some(grace) = self.courier.grace()
+            && *self.ends_at.get_or_insert_with(|| Instant::now() + grace) <= Instant::now()
+        {
+            return Forwarded::Ended;
+        }
+        let requests = requests.into_iter().map(|(body, items)| match signal {
             Signal::Metrics => self.without_replaced(body),
             Signal::Traces | Signal::Logs => (body, items),
-        };
-        if items == 0 {
+        });
+        let parts: Vec<Piece> =
+            requests.filter(|(_, items)| *items > 0).map(|(body, items)| Piece::whole(body, items)).collect();
+        if parts.is_empty() {
             return Forwarded::Answered;
         }
-        let pieces = match pieces(signal, body, items, self.max_request_size) {
+        let together = Piece::together(parts);
+        let items = together.items;
+        let pieces = match together.body.len() <= self.max_request_size {
+            true => Ok(VecDeque::from([together])),
+            false => pieces(signal, together.body, together.items, self.max_request_size),
+        };
+        let pieces = match pieces {
             Ok(pieces) => pieces,
             Err(error) => {
                 tracing::warn!(destination = %self.name, %error, "a request cannot be split, dropped");

@@ -1,4 +1,4 @@
-//! Delta metrics of successive intervals as those of one longer interval.
+//! Delta metrics of successive intervals as those of one longer interval; of what is no delta, the later points.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use prost::Message as _;
 
-/// Adds a later interval to an earlier one. What is no delta, or cannot be added (other bounds), stands beside what was there.
+/// Adds a later interval to an earlier one. Of gauges and of what is cumulative the later points take the place of the earlier ones; what
+/// cannot be added (other bounds) stands beside what was there.
 pub(crate) fn merge_delta(earlier: &mut ExportMetricsServiceRequest, later: &ExportMetricsServiceRequest) {
     let mut places = Places::of(earlier);
     for resource in &later.resource_metrics {
@@ -89,30 +90,22 @@ fn add(earlier: &mut ExportMetricsServiceRequest, (r, s, m): Place, later: &Metr
     match (&mut metric.data, &later.data) {
         (Some(metric::Data::Sum(earlier)), Some(metric::Data::Sum(later))) => {
             let is_delta = later.aggregation_temporality == DELTA;
-            points(
-                &mut earlier.data_points,
-                &later.data_points,
-                |point| &point.attributes,
-                |a, b| is_delta && add_numbers(a, b),
-            );
+            let add = if is_delta { add_numbers } else { replace };
+            points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, add);
         }
         (Some(metric::Data::Histogram(earlier)), Some(metric::Data::Histogram(later))) => {
             let is_delta = later.aggregation_temporality == DELTA;
-            points(
-                &mut earlier.data_points,
-                &later.data_points,
-                |point| &point.attributes,
-                |a, b| is_delta && add_histograms(a, b),
-            );
+            let add = if is_delta { add_histograms } else { replace };
+            points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, add);
         }
         (Some(metric::Data::Gauge(earlier)), Some(metric::Data::Gauge(later))) => {
-            earlier.data_points.extend_from_slice(&later.data_points);
+            points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, replace);
         }
         (Some(metric::Data::ExponentialHistogram(earlier)), Some(metric::Data::ExponentialHistogram(later))) => {
             earlier.data_points.extend_from_slice(&later.data_points);
         }
         (Some(metric::Data::Summary(earlier)), Some(metric::Data::Summary(later))) => {
-            earlier.data_points.extend_from_slice(&later.data_points);
+            points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, replace);
         }
         _ => {}
     }
@@ -142,6 +135,11 @@ fn points<Point: Clone>(
     }
 }
 
+fn replace<Point: Clone>(earlier: &mut Point, later: &Point) -> bool {
+    earlier.clone_from(later);
+    true
+}
+
 fn add_numbers(earlier: &mut NumberDataPoint, later: &NumberDataPoint) -> bool {
     let sum = match (earlier.value, later.value) {
         (Some(Value::AsInt(a)), Some(Value::AsInt(b))) => match a.checked_add(b) {
@@ -153,7 +151,9 @@ fn add_numbers(earlier: &mut NumberDataPoint, later: &NumberDataPoint) -> bool {
     };
     earlier.value = Some(sum);
     earlier.time_unix_nano = earlier.time_unix_nano.max(later.time_unix_nano);
-    earlier.exemplars.clone_from(&later.exemplars);
+    if !later.exemplars.is_empty() {
+        earlier.exemplars.clone_from(&later.exemplars);
+    }
     true
 }
 
@@ -171,6 +171,8 @@ fn add_histograms(earlier: &mut HistogramDataPoint, later: &HistogramDataPoint) 
     earlier.min = earlier.min.zip(later.min).map(|(a, b)| a.min(b));
     earlier.max = earlier.max.zip(later.max).map(|(a, b)| a.max(b));
     earlier.time_unix_nano = earlier.time_unix_nano.max(later.time_unix_nano);
-    earlier.exemplars.clone_from(&later.exemplars);
+    if !later.exemplars.is_empty() {
+        earlier.exemplars.clone_from(&later.exemplars);
+    }
     true
 }

@@ -29,6 +29,7 @@ pub(crate) struct Outbox {
     directory: PathBuf,
     metrics: Lsn,
     logs: Lsn,
+    is_new: bool,
 }
 
 /// A request in the outbox.
@@ -72,13 +73,14 @@ impl Name {
 impl Outbox {
     /// Opens the directory, made if it is not there, and tells what waits in it, in order.
     pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Stored>)> {
+        let is_new = !directory.exists();
         fs::create_dir_all(&directory)?;
-        let mut outbox = Self { directory, metrics: 0, logs: 0 };
+        let mut outbox = Self { directory, metrics: 0, logs: 0, is_new };
         let mut waiting = Vec::new();
         for entry in fs::read_dir(&outbox.directory)? {
             let entry = entry?;
             let path = entry.path();
-            if path.extension().is_none() {
+            if entry.file_name() == TEMPORARY {
                 fs::remove_file(&path)?;
                 continue;
             }
@@ -106,6 +108,16 @@ impl Outbox {
             Signal::Logs => self.logs,
             Signal::Traces => 0,
         }
+    }
+
+    /// The log ends at `last`. Tells whether more than that was put here.
+    pub(crate) fn log_ends_at(&mut self, last: Lsn) -> bool {
+        let is_beyond = self.metrics.max(self.logs) > last;
+        (self.metrics, self.logs) = match self.is_new {
+            true => (last, last),
+            false => (self.metrics.min(last), self.logs.min(last)),
+        };
+        is_beyond
     }
 
     /// Stores a request; when this returns, it outlives the process and the machine.
@@ -205,6 +217,22 @@ mod tests {
         let (outbox, found) = Outbox::open(path.clone()).unwrap();
         assert_eq!((found.len(), outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (0, 12, 3));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "one a signal");
+    }
+
+    // What is newer than the log is not taken for its own, and a new outbox has missed nothing.
+    #[test]
+    fn it_knows_its_log() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("new");
+        let (mut outbox, _) = Outbox::open(path.clone()).unwrap();
+        assert!(!outbox.log_ends_at(7));
+        assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (7, 7));
+        outbox.put(9, 9, Signal::Metrics, 1, b"nine").unwrap();
+        let (mut outbox, _) = Outbox::open(path).unwrap();
+        assert!(!outbox.log_ends_at(9));
+        assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (9, 0));
+        assert!(outbox.log_ends_at(3));
+        assert_eq!(outbox.through(Signal::Metrics), 3);
     }
 
     // A crash between a merge and the removal of what was merged sends nothing twice.

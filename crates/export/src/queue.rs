@@ -136,9 +136,12 @@ impl Entry {
 /// How much may wait. The request being sent is not part of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Capacity {
-    /// Encoded size of all requests.
+    /// Encoded size of all requests in memory.
     pub(crate) bytes: usize,
+    /// Number of requests in memory.
     pub(crate) requests: usize,
+    /// Encoded size of all requests on disk.
+    pub(crate) stored: usize,
 }
 
 /// What had to go to let a request in.
@@ -165,7 +168,9 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Entry>,
-    bytes: usize,
+    /// Encoded sizes.
+    in_memory: usize,
+    stored: usize,
     closed: bool,
     /// Nobody who offers is to wait any more.
     ending: bool,
@@ -219,8 +224,7 @@ impl Queue {
     pub(crate) fn take_newest_delta(&self, max_waiting: usize) -> Option<Entry> {
         let mut state = self.state();
         let deltas = state.waiting.iter().filter(|entry| entry.is_delta());
-        let Capacity { bytes, requests } = self.capacity;
-        let is_crowded = deltas.count() >= max_waiting || state.bytes >= bytes || state.waiting.len() >= requests;
+        let is_crowded = deltas.count() >= max_waiting || state.is_full(self.capacity);
         let newest = state.waiting.iter().rposition(Entry::is_delta).filter(|_| is_crowded)?;
         state.take(newest)
     }
@@ -267,13 +271,14 @@ impl Queue {
 
     /// Encoded size of what waits.
     pub(crate) fn bytes(&self) -> usize {
-        self.state().bytes
+        let state = self.state();
+        state.in_memory + state.stored
     }
 
     /// Takes everything that waits.
     pub(crate) fn drain(&self) -> VecDeque<Entry> {
         let mut state = self.state();
-        state.bytes = 0;
+        (state.in_memory, state.stored) = (0, 0);
         std::mem::take(&mut state.waiting)
     }
 
@@ -285,18 +290,38 @@ impl Queue {
 
 impl State {
     fn is_full_for(&self, entry: &Entry, capacity: Capacity) -> bool {
-        !self.waiting.is_empty()
-            && (self.bytes + entry.bytes > capacity.bytes || self.waiting.len() >= capacity.requests)
+        match entry.is_stored() {
+            true => self.stored > 0 && self.stored + entry.bytes > capacity.stored,
+            false => {
+                self.count_in_memory() > 0 && (self.in_memory + entry.bytes > capacity.bytes || self.is_full(capacity))
+            }
+        }
+    }
+
+    /// Whether nothing more is to be let in that can be helped.
+    fn is_full(&self, capacity: Capacity) -> bool {
+        self.in_memory >= capacity.bytes
+            || self.count_in_memory() >= capacity.requests
+            || self.stored >= capacity.stored
+    }
+
+    fn count_in_memory(&self) -> usize {
+        self.waiting.iter().filter(|entry| !entry.is_stored()).count()
+    }
+
+    /// Where the bytes of an entry are counted.
+    fn sum_of(&mut self, entry: &Entry) -> &mut usize {
+        if entry.is_stored() { &mut self.stored } else { &mut self.in_memory }
     }
 
     fn put(&mut self, entry: Entry) {
-        self.bytes += entry.bytes;
+        *self.sum_of(&entry) += entry.bytes;
         self.waiting.push_back(entry);
     }
 
     fn take(&mut self, position: usize) -> Option<Entry> {
         let entry = self.waiting.remove(position)?;
-        self.bytes -= entry.bytes;
+        *self.sum_of(&entry) -= entry.bytes;
         Some(entry)
     }
 }
@@ -306,7 +331,7 @@ mod tests {
     use super::*;
     use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 
-    const CAPACITY: Capacity = Capacity { bytes: 1000, requests: 3 };
+    const CAPACITY: Capacity = Capacity { bytes: 1000, requests: 3, stored: 1000 };
 
     /// A request of so many empty records, each 2 bytes.
     fn logs(records: usize) -> Entry {

@@ -25,7 +25,7 @@ use crate::stats::Signal;
 /// longest texts are cut.
 pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
     if body.len() <= max_bytes {
-        return Ok(VecDeque::from([Piece { body, items }]));
+        return Ok(VecDeque::from([Piece::whole(body, items)]));
     }
     let mut pieces = match signal {
         Signal::Traces => pieces_of::<ExportTraceServiceRequest>(body, max_bytes),
@@ -60,7 +60,7 @@ fn halves_of<Request: Halve + Items + Message + Default>(body: Bytes) -> Option<
 }
 
 fn piece<Request: Items + Message>(request: &Request) -> Piece {
-    Piece { body: request.encode_to_vec().into(), items: request.items() }
+    Piece::whole(request.encode_to_vec().into(), request.items())
 }
 
 /// A message that can be cut in two.

@@ -40,6 +40,17 @@ impl SharedPipeline {
         self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is waited for, and the newest time told; `None` while the applier is at work, which tells the time by itself.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        let pipeline = self.pipeline.try_lock().ok()?;
+        let monitoring = self.monitoring.try_lock().ok()?;
+        Some(Waiting {
+            calls: pipeline.is_waiting(),
+            evaluation: monitoring.next_evaluation().is_some(),
+            told: monitoring.now(),
+        })
+    }
+
     /// Applies the next record of the log.
     fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
         let (lsn, receive_time) = (logged.lsn, logged.receive_time);
@@ -57,6 +68,17 @@ impl SharedPipeline {
     pub(crate) fn commands(&self) -> MutexGuard<'_, Outcomes> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether anything waits for time to pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    /// Calls, to be counted.
+    pub(crate) calls: bool,
+    /// What is watched, to be evaluated.
+    pub(crate) evaluation: bool,
+    /// The newest time that it was told.
+    pub(crate) told: u64,
 }
 
 /// What applied records are handed to.

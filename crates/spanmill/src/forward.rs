@@ -3,17 +3,18 @@
 //! Each destination has a cursor of its own: one that is slow or down holds up nobody but the log, which keeps what it has not got.
 //! With a log on disk the cursor's place outlives the process; what was on its way when it ended is sent again.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use export::{Exporter, Forwarded, Forwarder, Signal, WhenFull};
 use tokio::runtime::Handle;
 use wal::{Cursor, Log, Lsn, RawReader, RawRecord, ReadError};
 
+use crate::config::Config;
 use crate::ingest::HandedOn;
 use crate::recorder::{LogRecord, kind};
 
@@ -28,6 +29,17 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) fn handed_on(exporters: &[Exporter]) -> HandedOn {
     let any = |wants: fn(&export::Destination) -> bool| exporters.iter().any(|exporter| wants(exporter.destination()));
     HandedOn { metrics: any(|to| to.metrics), logs: any(|to| to.logs) }
+}
+
+/// The first place up to which some destination has come, of those that are configured and have one.
+pub(crate) fn owed_from(directory: Option<&Path>, config: &Config) -> Option<Lsn> {
+    let noted = |name: &String| Place::read(&file(directory?, &format!("otlp/{name}"))).ok().flatten();
+    config.exporters.otlp.keys().filter_map(noted).min()
+}
+
+/// Where the place of a destination is noted.
+fn file(directory: &Path, destination: &str) -> PathBuf {
+    directory.join(destination.replace('/', "-"))
 }
 
 /// A destination, and how far it has come. Made before anything is appended to the log.
@@ -68,10 +80,16 @@ impl Wanted {
 /// What is handed on at once.
 struct Batch {
     signal: Signal,
-    body: Bytes,
-    items: u64,
+    /// With their items.
+    bodies: Vec<(Bytes, u64)>,
     /// All records up to here are in it, or are not wanted.
     through: Lsn,
+}
+
+impl Batch {
+    fn items(&self) -> u64 {
+        self.bodies.iter().map(|(_, items)| items).sum()
+    }
 }
 
 impl Forwarding {
@@ -79,17 +97,23 @@ impl Forwarding {
     pub(crate) fn new(exporter: &Exporter, log: &Log<LogRecord>, directory: Option<PathBuf>) -> io::Result<Self> {
         let destination = exporter.destination();
         let name = destination.name.clone();
-        let mut place = Place::open(directory.map(|directory| directory.join(name.replace('/', "-"))))?;
+        let mut place = Place::new(directory.map(|directory| file(&directory, &name)));
         let first = log.first();
-        let mut passed = place.noted.unwrap_or_else(|| log.last()).min(log.last());
+        let mut passed = match place.path.as_deref().map(Place::read).transpose() {
+            Ok(noted) => noted.flatten().unwrap_or_else(|| log.last()).min(log.last()),
+            Err(error) => {
+                tracing::warn!(destination = %name, %error, "its place in the log cannot be read: it gets all that is there");
+                first.saturating_sub(1)
+            }
+        };
         if passed + 1 < first {
             let missing = first - 1 - passed;
-            tracing::warn!(destination = %name, missing, "requests are no longer in the log and were not handed on");
+            tracing::warn!(destination = %name, missing, "records are no longer in the log and were not handed on");
             passed = first - 1;
         }
         // From here on it is owed what comes, whenever the process ends.
         place.reached = passed;
-        place.note();
+        place.write()?;
         let wanted = Wanted { traces: destination.traces, metrics: destination.metrics, logs: destination.logs };
         Ok(Self {
             wanted,
@@ -112,11 +136,12 @@ impl Forwarding {
     fn run(mut self, runtime: &Handle) {
         let mut ended = None;
         while let Some(batch) = self.next_batch() {
-            let Batch { signal, body, items, through } = batch;
+            let items = batch.items();
+            let Batch { signal, bodies, through } = batch;
             let (log, cursor, when_full) = (&self.log, &self.cursor, self.when_full);
             // Whoever is the last one may have to make room.
             let is_given_up = || when_full == WhenFull::DropOldest && !log.has_room() && cursor.is_slowest();
-            if runtime.block_on(self.forwarder.deliver(signal, body, items, is_given_up)) == Forwarded::Ended {
+            if runtime.block_on(self.forwarder.deliver(signal, bodies, is_given_up)) == Forwarded::Ended {
                 ended = Some((signal, items));
                 break;
             }
@@ -134,8 +159,8 @@ impl Forwarding {
             return;
         }
         self.forwarder.count_dropped(signal, items);
-        while let Some(Batch { signal, items, .. }) = self.next_batch() {
-            self.forwarder.count_dropped(signal, items);
+        while let Some(batch) = self.next_batch() {
+            self.forwarder.count_dropped(batch.signal, batch.items());
         }
     }
 
@@ -147,8 +172,8 @@ impl Forwarding {
     /// What comes next, as much of it as the destination takes at once and is there by now; waits until something is. `None` when the log
     /// has ended and all was read.
     fn next_batch(&mut self) -> Option<Batch> {
-        let mut bodies: Vec<Bytes> = Vec::new();
-        let (mut signal, mut bytes, mut items, mut through) = (None, 0, 0, None);
+        let mut bodies: Vec<(Bytes, u64)> = Vec::new();
+        let (mut signal, mut bytes, mut through) = (None, 0, None);
         let mut unwanted = 0;
         loop {
             let record = match self.ahead.take() {
@@ -174,12 +199,11 @@ impl Forwarding {
             signal = Some(its);
             bytes += record.payload.len();
             // data points are counted by the forwarder, which reads them anyway
-            items += if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&record.payload) };
+            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&record.payload) };
             through = Some(record.lsn);
-            bodies.push(record.payload);
+            bodies.push((record.payload, items));
         }
-        let (signal, through) = (signal?, through?);
-        Some(Batch { signal, body: concatenated(bodies), items, through })
+        Some(Batch { signal: signal?, bodies, through: through? })
     }
 
     /// The next record; waits for one only if nothing else is to do, and then lets the log know how far it has come.
@@ -200,7 +224,7 @@ impl Forwarding {
                 Err(error) => error,
             };
             tracing::error!(destination = %self.name, %error, "what is to be handed on cannot be read");
-            if self.log.failure().is_some() || !waits {
+            if self.log.is_closed() || !waits {
                 return None;
             }
             if let ReadError::Passed(_) = error {
@@ -213,16 +237,6 @@ impl Forwarding {
     }
 }
 
-/// Requests of one signal as one: their fields are repeated messages, so their bytes stand behind each other.
-fn concatenated(mut bodies: Vec<Bytes>) -> Bytes {
-    if bodies.len() == 1 {
-        return bodies.pop().unwrap_or_default();
-    }
-    let mut all = BytesMut::with_capacity(bodies.iter().map(Bytes::len).sum());
-    bodies.iter().for_each(|body| all.extend_from_slice(body));
-    all.freeze()
-}
-
 /// How far a destination has come, in a file if it shall outlive the process.
 #[derive(Debug)]
 struct Place {
@@ -233,14 +247,17 @@ struct Place {
 }
 
 impl Place {
-    /// A file that cannot be understood is as good as none.
-    fn open(path: Option<PathBuf>) -> io::Result<Self> {
-        let mut noted = None;
-        if let Some(path) = &path {
-            path.parent().map(fs::create_dir_all).transpose()?;
-            noted = fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
-        }
-        Ok(Self { path, reached: noted.unwrap_or_default(), noted, noted_at: Instant::now() })
+    fn new(path: Option<PathBuf>) -> Self {
+        Self { path, reached: 0, noted: None, noted_at: Instant::now() }
+    }
+
+    /// What is noted; `None` if nothing was yet.
+    fn read(path: &Path) -> io::Result<Option<Lsn>> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text?,
+        };
+        text.trim().parse().map(Some).map_err(|_| io::Error::other(format!("{}: not a number", path.display())))
     }
 
     fn move_to(&mut self, lsn: Lsn) {
@@ -250,14 +267,27 @@ impl Place {
         }
     }
 
-    /// Writes it down. It need not be durable: what is handed on twice is better than what is not.
+    /// Writes it down if it can; if not, more is handed on twice after a crash.
     fn note(&mut self) {
-        let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(self.reached)) else { return };
-        let temporary = path.with_extension("new");
-        let written = fs::write(&temporary, self.reached.to_string()).and_then(|()| fs::rename(&temporary, path));
-        match written {
-            Ok(()) => (self.noted, self.noted_at) = (Some(self.reached), Instant::now()),
-            Err(error) => tracing::warn!(path = %path.display(), %error, "a place in the log was not noted"),
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "a place in the log was not noted");
         }
+    }
+
+    /// Writes it down; when this returns, it outlives the machine: without it nobody would know what is owed.
+    fn write(&mut self) -> io::Result<()> {
+        self.noted_at = Instant::now();
+        let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(self.reached)) else { return Ok(()) };
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        let mut temporary = path.clone().into_os_string();
+        temporary.push(".new");
+        let mut file = File::create(&temporary)?;
+        file.write_all(self.reached.to_string().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(directory)?.sync_all()?;
+        self.noted = Some(self.reached);
+        Ok(())
     }
 }

@@ -95,6 +95,7 @@ impl Server {
         let places = home.place(config, "forwarded");
         let Storage { pipeline, monitoring, log, reader, keeper, applied } =
             open(home, config, settings, &recorder).await?;
+        exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
         let forwardings = exporters
             .iter()
             .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
@@ -200,6 +201,8 @@ impl Server {
         self.readiness.stop();
         let mut result = self.receiving.end().await;
         self.tickers.abort_all();
+        // The applier must not wait for a destination any more: what is behind it has to be applied.
+        self.exporters.iter().for_each(Exporter::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
         for record in drain.into_iter().chain([Record::ExportInterval]) {
@@ -208,7 +211,6 @@ impl Server {
             }
         }
         self.log.close();
-        self.exporters.iter().for_each(Exporter::stop_waiting);
         let applier = self.applier;
         let pipeline = self.pipeline;
         let finished = tokio::task::spawn_blocking(move || applier.join().finish(&pipeline)).await;
@@ -282,15 +284,12 @@ async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration
     let mut last = (0, Instant::now());
     loop {
         ticks.tick().await;
-        let (told, evaluates) = {
-            let monitoring = pipeline.monitoring();
-            (monitoring.now(), monitoring.next_evaluation().is_some())
-        };
-        if told != last.0 {
-            last = (told, Instant::now());
+        let Some(waiting) = pipeline.waiting() else { continue };
+        if waiting.told != last.0 {
+            last = (waiting.told, Instant::now());
         }
-        let is_watched = evaluates && last.1.elapsed().as_nanos() >= u128::from(EVALUATION_STEP);
-        let is_waiting = pipeline.lock().is_waiting() || is_watched;
+        let is_due = waiting.evaluation && last.1.elapsed().as_nanos() >= u128::from(EVALUATION_STEP);
+        let is_waiting = waiting.calls || is_due;
         if is_waiting && append(&log, Record::Tick).await.is_err() {
             return;
         }

@@ -16,6 +16,7 @@ use crate::applier::SharedPipeline;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::forward;
 use crate::recorder::{LogRecord, Recorder};
 use crate::watching;
 
@@ -69,6 +70,7 @@ impl Storage {
         // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
         let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
         let watched = config.watched();
+        let home_forwarded = home.place(config, "forwarded");
         let clock = Clock::default();
         let told = {
             let clock = clock.clone();
@@ -89,8 +91,12 @@ impl Storage {
         }
         let stored = newest.checkpoint.as_ref().map(|newest| Stored::decode(newest.lsn, &newest.bytes)).transpose()?;
         let (applied, handed_on) = stored.as_ref().map_or((0, 0), |stored| (stored.lsn, stored.handed_on));
-        // What an older checkpoint would need is kept until there are two new ones.
-        let start = Start { applied, needed: handed_on, kept: 0 };
+        // What the older checkpoint would need is kept, and what destinations have not got. With one checkpoint, that is all there is.
+        let older = checkpoints.older()?;
+        let older = older.as_ref().map(|older| Stored::decode(older.lsn, &older.bytes)).transpose()?;
+        let owed = forward::owed_from(home_forwarded.as_deref(), config);
+        let kept = older.map_or(0, |older| older.handed_on).min(owed.unwrap_or(Lsn::MAX));
+        let start = Start { applied, needed: handed_on, kept };
         let restore = {
             let recorder = recorder.clone();
             move |kind, payload| recorder.restore(kind, payload)

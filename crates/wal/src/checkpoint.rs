@@ -102,6 +102,16 @@ impl Checkpoints {
         self.kept.iter().map(check).collect()
     }
 
+    /// The checkpoint before the newest one, if there is one that can be read: what it would need of the log is to be kept.
+    ///
+    /// # Errors
+    /// The operating system refused.
+    pub fn older(&self) -> Result<Option<Checkpoint>, OpenError> {
+        let Some(&lsn) = self.kept.first().filter(|_| self.kept.len() >= KEPT) else { return Ok(None) };
+        let bytes = decode(lsn, self.directory.read_whole(&file_name(lsn))?).ok();
+        Ok(bytes.map(|bytes| Checkpoint { lsn, bytes }))
+    }
+
     /// The newest checkpoint that can be read.
     ///
     /// # Errors

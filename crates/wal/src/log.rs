@@ -374,6 +374,11 @@ impl<R: Record> Log<R> {
         self.shared.lock().failure.clone()
     }
 
+    /// Whether it takes no more records.
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().is_closed
+    }
+
     /// Takes no more records. The reader gives what is there and then ends.
     pub fn close(&self) {
         self.shared.close();

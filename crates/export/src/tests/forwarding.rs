@@ -30,7 +30,7 @@ async fn bytes_stay_as_they_are() {
         let requests = requests.map(|(signal, body, items)| (signal, [&body, unknown_field].concat(), items));
         for (signal, body, items) in &requests {
             let body = bytes::Bytes::from(body.clone());
-            assert_eq!(forwarder.deliver(*signal, body, *items, || false).await, Forwarded::Answered);
+            assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
             assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
         }
         let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
@@ -47,7 +47,7 @@ async fn large_requests_are_split() {
     let exporter = start(to, impatient());
     let names = ["one", "two", "three", "four", "five"];
     let body = traces(&names).encode_to_vec().into();
-    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, body, 5, || false).await;
+    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, vec![(body, 5)], || false).await;
     assert_eq!((forwarded, counts(&exporter, Signal::Traces).sent), (Forwarded::Answered, 5));
     let received = server.received();
     assert!(received.len() > 1 && received.iter().all(|request| request.body.len() <= 30));
@@ -67,7 +67,7 @@ async fn large_spans_are_shortened() {
     let attribute = KeyValue { key: "input.value".to_owned(), value, ..Default::default() };
     request.resource_spans[0].scope_spans[0].spans[1].attributes.push(attribute);
     let body = request.encode_to_vec().into();
-    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, body, 3, || false).await;
+    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, vec![(body, 3)], || false).await;
     assert_eq!((forwarded, counts(&exporter, Signal::Traces).sent), (Forwarded::Answered, 3));
     let received = server.received();
     assert!(received.iter().all(|request| request.body.len() <= 500));
@@ -95,7 +95,7 @@ async fn replaced_metrics_are_left_out() {
     both.resource_metrics.extend(other.resource_metrics.clone());
     for request in [&own, &both, &other] {
         let body = request.encode_to_vec().into();
-        assert_eq!(forwarder.deliver(Signal::Metrics, body, 1, || false).await, Forwarded::Answered);
+        assert_eq!(forwarder.deliver(Signal::Metrics, vec![(body, 1)], || false).await, Forwarded::Answered);
     }
     let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
     assert_eq!(received, [other.encode_to_vec(), other.encode_to_vec()]);
@@ -108,9 +108,29 @@ async fn waiting_can_be_given_up() {
     let exporter = start(destination(&format!("http://{}", server::unused_address()), Protocol::Grpc), impatient());
     let mut forwarder = exporter.forwarder().unwrap();
     let body = || bytes::Bytes::from(traces(&["a", "b"]).encode_to_vec());
-    assert_eq!(forwarder.deliver(Signal::Traces, body(), 2, || true).await, Forwarded::Dropped);
+    assert_eq!(forwarder.deliver(Signal::Traces, vec![(body(), 2)], || true).await, Forwarded::Dropped);
     assert_eq!(counts(&exporter, Signal::Traces), Counts { dropped: 2, retries: 1, ..Counts::default() });
     exporter.begin_shutdown(Duration::from_millis(50));
-    let ended = forwarder.deliver(Signal::Traces, body(), 2, || false);
+    let ended = forwarder.deliver(Signal::Traces, vec![(body(), 2)], || false);
     assert_eq!(tokio::time::timeout(PATIENCE, ended).await.unwrap(), Forwarded::Ended);
+}
+
+// Several requests go as one; if the destination refuses that, each goes alone, and only the bad one is lost.
+#[tokio::test]
+async fn nobody_loses_by_what_another_one_sent() {
+    let server = Server::start(Protocol::Grpc).await;
+    let exporter = start(destination(&server.endpoint, Protocol::Grpc), impatient());
+    let mut forwarder = exporter.forwarder().unwrap();
+    let requests = || -> Vec<(bytes::Bytes, u64)> {
+        ["a", "b", "c"].iter().map(|name| (traces(&[name]).encode_to_vec().into(), 1)).collect()
+    };
+    assert_eq!(forwarder.deliver(Signal::Traces, requests(), || false).await, Forwarded::Answered);
+    assert_eq!(
+        server.received().last().unwrap().body,
+        requests().into_iter().flat_map(|(body, _)| body).collect::<Vec<u8>>()
+    );
+    server.answer_next([Answer::Refused, Answer::Ok, Answer::Refused, Answer::Ok]);
+    assert_eq!(forwarder.deliver(Signal::Traces, requests(), || false).await, Forwarded::Answered);
+    assert_eq!(server.received().len(), 1 + 1 + 3);
+    assert_eq!(counts(&exporter, Signal::Traces), Counts { sent: 3 + 2, failed: 1, ..Counts::default() });
 }

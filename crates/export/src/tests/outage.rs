@@ -138,7 +138,7 @@ async fn cumulative_requests_do_not_pile_up() {
 #[tokio::test]
 async fn queue_is_bounded() {
     let address = server::unused_address();
-    let capacity = Capacity { bytes: usize::MAX, requests: 3 };
+    let capacity = Capacity { bytes: usize::MAX, requests: 3, stored: usize::MAX };
     let exporter =
         start(destination(&format!("http://{address}"), Protocol::HttpProtobuf), Limits { capacity, ..impatient() });
     exporter.offer(0, metrics(1));
@@ -157,7 +157,7 @@ async fn queue_is_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_blocks() {
     let address = server::unused_address();
-    let capacity = Capacity { bytes: usize::MAX, requests: 2 };
+    let capacity = Capacity { bytes: usize::MAX, requests: 2, stored: usize::MAX };
     let blocking =
         Destination { when_full: WhenFull::Block, ..destination(&format!("http://{address}"), Protocol::HttpProtobuf) };
     let exporter = Arc::new(start(blocking, Limits { capacity, ..impatient() }));
