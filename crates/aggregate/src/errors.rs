@@ -129,11 +129,13 @@ pub struct ErrorIndex {
 }
 
 impl ErrorIndex {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// An empty index that keeps at most so many records, and at least one.
+    pub fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), new: 0 }
     }
 
-    pub(crate) fn add(&mut self, record: ErrorRecord) {
+    /// Adds a record; the oldest goes if there are too many.
+    pub fn add(&mut self, record: ErrorRecord) {
         if self.records.len() >= self.limit {
             self.remove_oldest();
         }
