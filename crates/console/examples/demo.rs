@@ -6,7 +6,7 @@ mod source;
 
 use std::time::{Duration, SystemTime};
 
-use monitor::{DAY, HOUR, SECOND};
+use monitor::{DAY, SECOND};
 use source::{Fed, Lots, config, told, traffic};
 use spanmill_console::{Console, Settings};
 
@@ -21,7 +21,7 @@ async fn main() {
     let settings = Settings { trace_link: arguments.next() };
     let fed = Fed::new(&config());
     let begin = now();
-    for call in traffic(begin, DAY + HOUR, 40) {
+    for call in traffic(begin, DAY / 2, 40) {
         fed.feed(&call);
     }
     let feeder = fed.clone();

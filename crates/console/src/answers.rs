@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
+use crate::packed::Packed;
 
 /// Answers that are kept, and the bytes of one that is.
 const MOST: usize = 64;
@@ -17,23 +17,23 @@ pub(crate) struct Answers(Mutex<Kept>);
 struct Kept {
     /// To what they belong: another one forgets them all.
     step: u64,
-    answers: HashMap<String, Bytes>,
+    answers: HashMap<String, Packed>,
 }
 
 impl Answers {
     /// The answer of a step, if it is kept.
-    pub(crate) fn get(&self, step: u64, asked: &str) -> Option<Bytes> {
+    pub(crate) fn get(&self, step: u64, asked: &str) -> Option<Packed> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.answers.get(asked).filter(|_| kept.step == step).cloned()
     }
 
     /// Keeps an answer, if there is room.
-    pub(crate) fn keep(&self, step: u64, asked: String, answer: &Bytes) {
+    pub(crate) fn keep(&self, step: u64, asked: String, answer: &Packed) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.step != step {
             *kept = Kept { step, answers: HashMap::new() };
         }
-        if kept.answers.len() < MOST && answer.len() <= MOST_BYTES {
+        if kept.answers.len() < MOST && answer.size() <= MOST_BYTES {
             kept.answers.insert(asked, answer.clone());
         }
     }

@@ -16,6 +16,7 @@ mod api;
 mod console;
 mod events;
 mod guard;
+mod packed;
 mod page;
 mod params;
 mod problem;

@@ -127,7 +127,14 @@ impl MonitorBody {
 impl From<Selector> for SelectorBody {
     fn from(selector: Selector) -> Self {
         let Selector {
-            service, environment, provider, model, response_model, operation, service_version, server_address,
+            service,
+            environment,
+            provider,
+            model,
+            response_model,
+            operation,
+            service_version,
+            server_address,
         } = selector;
         Self { service, environment, provider, model, response_model, operation, service_version, server_address }
     }
@@ -135,14 +142,22 @@ impl From<Selector> for SelectorBody {
 
 impl SelectorBody {
     fn selector(self) -> Result<Selector, Problem> {
-        let Self {
-            service, environment, provider, model, response_model, operation, service_version, server_address,
-        } = self;
+        let Self { service, environment, provider, model, response_model, operation, service_version, server_address } =
+            self;
         let patterns = [&service, &environment, &provider, &model, &response_model, &operation];
         for pattern in patterns.into_iter().chain([&service_version, &server_address]).flatten() {
             check_text("a pattern", pattern)?;
         }
-        Ok(Selector { service, environment, provider, model, response_model, operation, service_version, server_address })
+        Ok(Selector {
+            service,
+            environment,
+            provider,
+            model,
+            response_model,
+            operation,
+            service_version,
+            server_address,
+        })
     }
 }
 

@@ -64,9 +64,8 @@ impl From<Saved> for SavedBody {
 pub(super) async fn prices(State(console): State<Console>, Params(params): Params<PricesParams>) -> Answer<PricesBody> {
     let view = params.view()?;
     let answer = console.blocking(move |console| {
-        let stats = console.monitoring(|monitoring| {
-            monitoring.history().totals(view.range(monitoring.now()), &view.filter)
-        })?;
+        let stats =
+            console.monitoring(|monitoring| monitoring.history().totals(view.range(monitoring.now()), &view.filter))?;
         let models = console.source.unpriced().into_iter().take(MOST_MODELS);
         Ok(PricesBody {
             requests: stats.requests,
@@ -130,18 +129,30 @@ struct CursorBody {
 pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) -> Answer<HealthBody> {
     let answer = console.blocking(|console| {
         let ServiceHealth {
-            version, not_ready, received, outcomes, waiting, cursors, log, duplicate_window, settled_early, saved, archive,
+            version,
+            not_ready,
+            received,
+            outcomes,
+            waiting,
+            cursors,
+            log,
+            duplicate_window,
+            settled_early,
+            saved,
+            archive,
         } = console.source.health();
-        let (history_groups, history_bytes) = console.monitoring(|monitoring| {
-            (monitoring.history().group_count(), monitoring.history().memory())
-        })?;
+        let (history_groups, history_bytes) =
+            console.monitoring(|monitoring| (monitoring.history().group_count(), monitoring.history().memory()))?;
         Ok(HealthBody {
             version,
             not_ready,
             received_spans: received,
             outcomes: outcomes.into_iter().map(|(outcome, spans)| OutcomeBody { outcome, spans }).collect(),
             waiting_spans: waiting,
-            cursors: cursors.into_iter().map(|cursor| CursorBody { name: cursor.name, records: cursor.records }).collect(),
+            cursors: cursors
+                .into_iter()
+                .map(|cursor| CursorBody { name: cursor.name, records: cursor.records })
+                .collect(),
             log_bytes: log.map(|(bytes, _)| bytes),
             log_limit_bytes: log.map(|(_, limit)| limit),
             duplicate_window_seconds: duplicate_window.map(|nanos| nanos as f64 / 1e9),

@@ -95,9 +95,12 @@ pub(super) async fn overview(
             let length = length(&all, now);
             let named = |by| {
                 let series = ask(&[by]).series.into_iter();
-                series.map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) }).collect()
+                series
+                    .map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) })
+                    .collect()
             };
-            let values = |by| history.values(by).into_iter().filter(|value| *value != REST).map(str::to_owned).collect();
+            let values =
+                |by| history.values(by).into_iter().filter(|value| *value != REST).map(str::to_owned).collect();
             let total = all.series.first();
             Ok(Overview {
                 now: millis(now),
@@ -107,11 +110,15 @@ pub(super) async fn overview(
                 totals: Totals::of(&total.map(|one| one.total.clone()).unwrap_or_default(), length),
                 services: named(Dimension::Service),
                 models: named(Dimension::Model),
-                steps: total.iter().flat_map(|one| &one.points).map(|point| Step {
-                    at: millis(point.begin),
-                    failed: point.stats.failed(),
-                    figures: Figures::of(&point.stats, all.step),
-                }).collect(),
+                steps: total
+                    .iter()
+                    .flat_map(|one| &one.points)
+                    .map(|point| Step {
+                        at: millis(point.begin),
+                        failed: point.stats.failed(),
+                        figures: Figures::of(&point.stats, all.step),
+                    })
+                    .collect(),
                 values: Values {
                     service: values(Dimension::Service),
                     environment: values(Dimension::Environment),
@@ -183,8 +190,8 @@ pub(super) async fn series(State(console): State<Console>, Params(params): Param
     let view = params.view()?;
     step_asked(view.range(u64::MAX / 2), params.step)?;
     let names = || Field::ALL.map(Field::name).join(", ");
-    let field = Field::named(&params.field)
-        .ok_or_else(|| Problem::bad_request(format!("field is none of {}", names())))?;
+    let field =
+        Field::named(&params.field).ok_or_else(|| Problem::bad_request(format!("field is none of {}", names())))?;
     let group_by = match &params.group_by {
         None => Vec::new(),
         Some(name) => vec![dimension(name)?],

@@ -57,7 +57,7 @@ pub(super) fn table(alerts: &[&Alert], now: u64, place: &Place) -> Markup {
                 @let rule = alert.rule();
                 tr {
                     th scope="row" { (rule.name) }
-                    td { span.dot class=(match alert.phase() { Phase::Firing(_) => severity(rule.severity), Phase::Pending { .. } => "warning", Phase::Inactive => "ok" }) { (phase(alert.phase())) } }
+                    td { span.dot.(match alert.phase() { Phase::Firing(_) => severity(rule.severity), Phase::Pending { .. } => "warning", Phase::Inactive => "ok" }) { (phase(alert.phase())) } }
                     td { (rule.severity.name()) }
                     td { a href=(place.elsewhere(&path(&rule.monitor))) { (rule.monitor) } }
                     td.wide { (condition(rule)) @if rule.lasts > 0 { ", for " (words(rule.lasts)) } }
@@ -85,7 +85,7 @@ fn history(incidents: &[&Incident], now: u64, place: &Place) -> Markup {
             thead { tr { th { "Alert" } th { "Severity" } th { "Monitor" } th { "Detected" } th { "Over" } th.n { "Lasted" } th { "How" } } }
             tbody { @for incident in incidents { tr {
                 th scope="row" { (incident.alert) }
-                td { span.dot class=(severity(incident.severity)) { (incident.severity.name()) } }
+                td { span.dot.(severity(incident.severity)) { (incident.severity.name()) } }
                 td { a href=(place.elsewhere(&path(&incident.monitor))) { (incident.monitor) } }
                 td { (time(incident.fired, now)) }
                 td { @if let Some((at, _)) = incident.resolved { (time(at, now)) } @else { "still fires" } }

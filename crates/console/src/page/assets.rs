@@ -3,19 +3,20 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH};
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::console::Console;
+use crate::packed::Packed;
 
 /// Something that pages load.
 #[derive(Debug)]
 pub(super) struct Asset {
     path: &'static str,
     kind: &'static str,
-    content: &'static str,
+    packed: LazyLock<Packed>,
     hash: LazyLock<String>,
 }
 
@@ -24,7 +25,7 @@ macro_rules! asset {
         pub(super) static $name: Asset = Asset {
             path: concat!("/assets/", $file),
             kind: $kind,
-            content: include_str!(concat!("../../assets/", $file)),
+            packed: LazyLock::new(|| Packed::new(include_str!(concat!("../../assets/", $file)).to_owned())),
             hash: LazyLock::new(|| hash(include_str!(concat!("../../assets/", $file)))),
         };
     };
@@ -49,7 +50,7 @@ impl Asset {
         let kept = [(ETAG, tag.clone()), (CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned())];
         match headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
             true => (StatusCode::NOT_MODIFIED, kept).into_response(),
-            false => (kept, [(CONTENT_TYPE, self.kind)], self.content).into_response(),
+            false => (kept, self.packed.answer(headers, HeaderValue::from_static(self.kind))).into_response(),
         }
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Chart<'a> {
     pub(super) fn render(&self, place: &Place) -> Markup {
         let is_known = |line: &Line| line.values.iter().any(Option::is_some);
         html! {
-            section.panel class=(self.class) id=(self.id) {
+            section.panel.(self.class) id=(self.id) {
                 h2 { (self.title) @if !self.note.is_empty() { small { (self.note) } } }
                 @if self.lines.iter().any(is_known) {
                     (self.figure(place))
@@ -162,7 +162,7 @@ impl<'a> Chart<'a> {
                             @match self.shape {
                                 Shape::Bars => (self.bars(&shown, top)),
                                 Shape::Lines => @for (number, line) in &shown {
-                                    path.line class=(colour(*number, line)) d=(self.line(line, top)) {}
+                                    path.line.(colour(*number, line)) d=(self.line(line, top)) {}
                                 },
                             }
                             @for (_, level) in &self.levels { path.level d=(format!("M0 {:.1}h{WIDTH}", y(*level, top))) {} }
@@ -216,13 +216,13 @@ impl<'a> Chart<'a> {
         let (slot, width) = (self.slot(), self.slot() * 0.78);
         html! {
             @for (number, line) in shown {
-                path.bar class=(colour(*number, line)) d=({
+                path.bar.(colour(*number, line)) d=({
                     let mut path = String::new();
                     for ((place, sum), value) in sums.iter_mut().enumerate().zip(&line.values) {
                         let Some(value) = value.filter(|value| *value > 0.0) else { continue };
                         let height = value / top * HEIGHT;
                         let x = place as f64 * slot + (slot - width) / 2.0;
-                        let _ = write!(path, "M{x:.1} {:.1}v-{height:.1}h{width:.1}v{height:.1}z", y(*sum, top));
+                        let _ = write!(path, "M{x:.1} {:.1}v-{height:.1}h{width:.1}v{height:.1}", y(*sum, top));
                         *sum += value;
                     }
                     path
@@ -240,8 +240,8 @@ impl<'a> Chart<'a> {
                     let (x, y) = ((place as f64 + 0.5) * slot, y(*value, top));
                     // A point without neighbours is a dot: the least line with round ends.
                     let _ = match is_drawing {
-                        true => write!(path, "L{x:.1} {y:.1}"),
-                        false => write!(path, "M{x:.1} {y:.1}h.1"),
+                        true => write!(path, "L{x:.0} {y:.1}"),
+                        false => write!(path, "M{x:.0} {y:.1}h.1"),
                     };
                     is_drawing = true;
                 }
@@ -252,6 +252,11 @@ impl<'a> Chart<'a> {
 
     fn table(&self, shown: &[(usize, &Line)]) -> Markup {
         let is_sum = self.shape == Shape::Bars && shown.len() > 1;
+        let format = match (self.axis.length() > DAY, self.axis.step < MINUTE) {
+            (true, _) => "%b %d, %H:%M",
+            (false, true) => "%H:%M:%S",
+            (false, false) => "%H:%M",
+        };
         html! {
             div.sr { table {
                 caption { (self.title) }
@@ -262,7 +267,7 @@ impl<'a> Chart<'a> {
                 } }
                 tbody { @for place in 0..self.axis.steps {
                     tr {
-                        th scope="row" { (formatted(self.axis.begin(place), "%b %d, %H:%M:%S")) }
+                        th { (formatted(self.axis.begin(place), format)) }
                         @for (_, line) in shown { td { (self.text(line.values[place])) } }
                         @if is_sum { td { (self.text(sum(shown, place))) } }
                     }
@@ -318,20 +323,28 @@ fn labels(axis: Axis) -> Vec<(String, String)> {
         _ => "%H:%M",
     };
     let first = axis.from.next_multiple_of(step);
-    let all = (0..=MOST_LABELS).map(|number| first + number * step).take_while(|time| *time < axis.from + axis.length());
+    let all =
+        (0..=MOST_LABELS).map(|number| first + number * step).take_while(|time| *time < axis.from + axis.length());
     let percent = |time: u64| (time - axis.from) as f64 / axis.length() as f64 * 100.0;
     let visible = all.filter(|time| (2.5..=97.5).contains(&percent(*time)));
     visible.map(|time| (format!("{:.1}", percent(time)), formatted(time, format))).collect()
 }
 
-/// A line without axes, as high as a word.
+/// A line without axes, as high as a word. The newest step is left out: it is not over.
 pub(super) fn sparkline(values: &[Option<f64>]) -> Markup {
+    let values = values.split_last().map_or(values, |(_, before)| before);
     let most = values.iter().flatten().copied().fold(0.0, f64::max);
     let slot = WIDTH / values.len().max(1) as f64;
     let mut path = String::new();
     for (place, value) in values.iter().enumerate() {
         let height = value.unwrap_or_default() / if most > 0.0 { most } else { 1.0 } * 92.0;
-        let _ = write!(path, "{}{:.0} {:.0}", if place == 0 { 'M' } else { 'L' }, (place as f64 + 0.5) * slot, 96.0 - height);
+        let _ = write!(
+            path,
+            "{}{:.0} {:.0}",
+            if place == 0 { 'M' } else { 'L' },
+            (place as f64 + 0.5) * slot,
+            96.0 - height
+        );
     }
     html! { svg.spark viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
 }
@@ -395,7 +408,9 @@ mod tests {
     // An axis ends not below what is drawn, in at most five round steps.
     #[test]
     fn axes_are_round() {
-        for (most, expected) in [(0.0, (1.0, 0.25)), (1.0, (1.0, 0.25)), (30.0, (30.0, 10.0)), (7.3, (8.0, 2.0)), (101.0, (150.0, 50.0))] {
+        for (most, expected) in
+            [(0.0, (1.0, 0.25)), (1.0, (1.0, 0.25)), (30.0, (30.0, 10.0)), (7.3, (8.0, 2.0)), (101.0, (150.0, 50.0))]
+        {
             assert_eq!(scale(most), expected, "{most}");
         }
     }

@@ -50,7 +50,7 @@ fn archive(state: ArchiveState) -> Markup {
         ArchiveState::Working => "ok",
         ArchiveState::Failed => "critical",
     };
-    html! { span.dot class=(class) { (state.name()) } }
+    html! { span.dot.(class) { (state.name()) } }
 }
 
 /// Every span has exactly one outcome, or waits for it.

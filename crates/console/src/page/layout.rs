@@ -3,10 +3,10 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use monitor::{Dimension, Monitoring, Phase, REST};
 
-use super::PAGES;
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::place::Place;
 use super::text::{formatted, name};
+use super::{Controls, PAGES, Page};
 use crate::console::Console;
 use crate::problem::Problem;
 use crate::view::{Last, Span};
@@ -37,12 +37,11 @@ impl Frame {
 }
 
 /// A whole page.
-pub(super) fn page(console: &Console, place: &Place, content: Markup) -> Result<Markup, Problem> {
+pub(super) fn page(console: &Console, place: &Place, page: Page, content: Markup) -> Result<Markup, Problem> {
     let frame = console.monitoring(Frame::of)?;
     let is_current = |path: &str| place.path == path || (path != "/" && place.path.starts_with(&format!("{path}/")));
-    let current = PAGES.iter().find(|page| is_current(page.path));
     Ok(html! {
-        (head(current.map_or("Spanmill", |page| page.name)))
+        (head(page.name))
         body {
             a.skip href="#main" { "Skip to content" }
             header {
@@ -57,10 +56,10 @@ pub(super) fn page(console: &Console, place: &Place, content: Markup) -> Result<
                         }
                     }
                 }
-                (controls(place, &frame))
+                (controls(place, page.controls, &frame))
             }
             main id="main" tabindex="-1" data-live=[place.is_live().then_some("1")] data-now=(frame.now / 1_000_000) {
-                @if let Span::Between(range) = place.view.span { (zoomed(place, range)) }
+                @if let (Span::Between(range), true) = (place.view.span, page.controls >= Controls::Time) { (zoomed(place, range)) }
                 (content)
             }
             footer { "As of " time { (formatted(frame.now, "%Y-%m-%d %H:%M:%S")) " UTC" } ", the newest time of the log. Times are UTC." }
@@ -78,10 +77,10 @@ fn zoomed(place: &Place, range: monitor::Range) -> Markup {
     }
 }
 
-fn controls(place: &Place, frame: &Frame) -> Markup {
+fn controls(place: &Place, which: Controls, frame: &Frame) -> Markup {
     html! {
         div.controls id="controls" {
-            form.filters method="get" action=(PreEscaped(&place.path)) aria-label="Filters" data-filters {
+            @if which == Controls::TimeAndFilter { form.filters method="get" action=(PreEscaped(&place.path)) aria-label="Filters" data-filters {
                 @match place.view.span {
                     Span::Last(last) => input type="hidden" name="range" value=(last.name());,
                     Span::Between(range) => {
@@ -92,13 +91,13 @@ fn controls(place: &Place, frame: &Frame) -> Markup {
                 @for (name, value) in place.more() { input type="hidden" name=(name) value=(value); }
                 @for (dimension, values) in &frame.values { (filter(place, *dimension, values)) }
                 button.apply type="submit" { "Apply" }
-            }
-            div.range role="group" aria-label="Time range" {
+            } }
+            @if which >= Controls::Time { div.range role="group" aria-label="Time range" {
                 @for last in Last::ALL {
                     a href=(place.at(Span::Last(last)).href()) data-swap aria-label={ "Last " (last.words()) }
                         aria-current=[(place.view.span == Span::Last(last)).then_some("true")] { (last.name()) }
                 }
-            }
+            } }
             span.live id="live" role="status" { "" }
             button.icon type="button" id="theme" aria-label="Dark or light" title="Dark or light" { (theme()) }
         }

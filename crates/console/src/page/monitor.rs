@@ -1,7 +1,10 @@
 //! A monitor: its calls, and what is said of them.
 
 use maud::{Markup, html};
-use monitor::{Canary, Chart as ControlChart, DAY, Field, HOUR, MINUTE, Monitor, MonitorState, Monitoring, Point, Slo, Stats, Verdict};
+use monitor::{
+    Canary, Chart as ControlChart, DAY, Field, HOUR, MINUTE, Monitor, MonitorState, Monitoring, Point, Slo, Stats,
+    Verdict,
+};
 
 use super::alerts;
 use super::chart::{Axis, Chart, Line, Shape, distribution};
@@ -113,7 +116,8 @@ fn charts(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
         lines.iter().map(|(name, field)| Line::new(name, values(&|stats| field.of(stats, step)), None)).collect()
     };
     let incidents = monitoring.incidents().filter(|incident| incident.monitor == monitor.name());
-    let marks: Vec<(u64, String)> = incidents.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect();
+    let marks: Vec<(u64, String)> =
+        incidents.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect();
     let chart = |id, title, note, shape, unit, lines| {
         Chart { lines, marks: marks.clone(), ..Chart::new(id, title, note, shape, unit, axis) }.render(place)
     };
@@ -121,7 +125,10 @@ fn charts(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
     let good = |stats: &Stats| stats.requests.saturating_sub(stats.failed());
     let volume = vec![
         Line::new("succeeded", values(&|stats| Some(good(stats) as f64)), sum(&good)),
-        Line { colour: Some("bad"), ..Line::new("failed", values(&|stats| Some(stats.failed() as f64)), sum(&Stats::failed)) },
+        Line {
+            colour: Some("bad"),
+            ..Line::new("failed", values(&|stats| Some(stats.failed() as f64)), sum(&Stats::failed))
+        },
     ];
     html! {
         (chart("volume", "Requests", "", Shape::Bars, Unit::Count, volume))
@@ -177,7 +184,12 @@ fn budget(slo: &Slo, now: u64, place: &Place) -> Markup {
     let length = definition.period.length();
     let axis = Axis::new(now.saturating_sub(length), now.saturating_add(1), length / 60);
     let id = format!("slo-{}", definition.name);
-    let note = format!("{} of {}, over {}", Unit::Share.text(definition.target), objective(definition.objective), words(length));
+    let note = format!(
+        "{} of {}, over {}",
+        Unit::Share.text(definition.target),
+        objective(definition.objective),
+        words(length)
+    );
     let mut chart = Chart::new(&id, &definition.name, &note, Shape::Lines, Unit::Share, axis);
     let points = slo.burn_down(now).into_iter().map(|(at, left)| (at.saturating_sub(1), Some(left.max(0.0))));
     chart.lines.push(Line::new("budget left", axis.values(points), status.left));
@@ -241,7 +253,7 @@ fn verdict(verdict: Verdict) -> Markup {
         Verdict::Marginal => ("warning", "marginal"),
         Verdict::Fail => ("critical", "fail"),
     };
-    html! { span.dot class=(class) { (text) } }
+    html! { span.dot.(class) { (text) } }
 }
 
 fn versions(canary: &Canary, now: u64) -> Markup {
@@ -268,7 +280,7 @@ fn versions(canary: &Canary, now: u64) -> Markup {
                             td.n { (data(unit(comparison.figure), baseline)) }
                             td.n { (data(unit(comparison.figure), canary)) }
                             td.n { @if let Some(test) = comparison.test { (format!("{:.2}", test.z)) } }
-                            td.n { @if let Some(test) = comparison.test { (format!("{:.3}", test.p)) } }
+                            td.n { @if let Some(test) = comparison.test { (if test.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", test.p) }) } }
                             td { (verdict(comparison.verdict)) }
                         }
                     }

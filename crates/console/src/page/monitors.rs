@@ -43,7 +43,8 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
 }
 
 fn row(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
-    let field = |field: Field| data(Unit::of(field.unit()), monitor.snapshot().and_then(|snapshot| snapshot.get(field)));
+    let field =
+        |field: Field| data(Unit::of(field.unit()), monitor.snapshot().and_then(|snapshot| snapshot.get(field)));
     html! {
         tr {
             th scope="row" { a href=(place.elsewhere(&path(monitor.name()))) { (monitor.name()) } }
@@ -84,7 +85,7 @@ pub(super) fn health(monitor: &Monitor) -> Markup {
         Health::NoData => ("quiet", "no data"),
         Health::TooLittleTraffic => ("quiet", "too little traffic"),
     };
-    html! { span.dot class=(class) { (text) } }
+    html! { span.dot.(class) { (text) } }
 }
 
 /// What is done with a monitor.
@@ -109,7 +110,7 @@ fn firing(monitoring: &Monitoring, name: &str) -> Markup {
     let of = monitoring.alerts().iter().filter(|alert| alert.rule().monitor == name);
     let firing: Vec<Severity> =
         of.filter(|alert| matches!(alert.phase(), Phase::Firing(_))).map(|alert| alert.rule().severity).collect();
-    html! { @if let Some(worst) = firing.iter().max() { span.tag class=(severity(*worst)) { (firing.len()) " firing" } } }
+    html! { @if let Some(worst) = firing.iter().max() { span.tag.(severity(*worst)) { (firing.len()) " firing" } } }
 }
 
 fn form() -> Markup {

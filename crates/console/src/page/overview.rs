@@ -40,7 +40,13 @@ impl Traffic {
             let range = place.view.range(now);
             let step = step(range);
             let ask = |group_by: &[Dimension]| {
-                history.query(&Query { range, step, filter: filter.clone(), group_by: group_by.into(), limit: MOST_SERIES })
+                history.query(&Query {
+                    range,
+                    step,
+                    filter: filter.clone(),
+                    group_by: group_by.into(),
+                    limit: MOST_SERIES,
+                })
             };
             let all = ask(&[]);
             let before = Range::before(all.range.from, length(&all, now));
@@ -198,7 +204,7 @@ fn change(now: Option<f64>, before: Option<f64>, is_bad: bool) -> Markup {
     };
     html! {
         span class=(class) title="Against the time before, as long" {
-            (if change < 0.0 { "▼" } else { "▲" }) " " (Unit::Share.text(change.abs().min(99.99)))
+            (if change < 0.0 { "▼" } else { "▲" }) " " (format!("{:.0} %", change.abs().min(99.99) * 100.0))
         }
     }
 }

@@ -47,9 +47,15 @@ impl Unit {
 /// A number in thousands, millions and so on.
 fn scaled(value: f64) -> String {
     let scales = [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")];
-    // 999,950 is written as a million, not as 1000 thousand
-    let scale = scales.into_iter().find(|(scale, _)| value.abs() >= scale * 0.999_95);
-    scale.map_or_else(|| significant(value), |(scale, name)| format!("{}{name}", significant(value / scale)))
+    // 999,950 is written as a million, not as 1000 thousand; four digits are as short as three and a letter
+    let scale = scales.into_iter().find(|(scale, _)| value.abs() >= scale * 0.999_95 && value.abs() >= 10_000.0);
+    let text =
+        scale.map_or_else(|| significant(value), |(scale, name)| format!("{}{name}", significant(value / scale)));
+    if text.len() == 4 && text.bytes().all(|digit| digit.is_ascii_digit()) {
+        let (thousands, rest) = text.split_at(1);
+        return format!("{thousands},{rest}");
+    }
+    text
 }
 
 /// Three significant digits, and all digits before the point.
@@ -122,6 +128,7 @@ mod tests {
         for (unit, value, expected) in [
             (Unit::Count, 0.0, "0"),
             (Unit::Count, 950.0, "950"),
+            (Unit::Count, 9_999.0, "9,999"),
             (Unit::Count, 12_345.0, "12.3 k"),
             (Unit::Count, 999_999.0, "1 M"),
             (Unit::Count, 1_234_567_890.0, "1.23 G"),
@@ -135,6 +142,7 @@ mod tests {
             (Unit::Dollars, 12_500.0, "$12.5 k"),
             (Unit::Share, 0.012_34, "1.23 %"),
             (Unit::Share, 1.0, "100 %"),
+            (Unit::Share, 12.345, "1234 %"),
         ] {
             assert_eq!(unit.text(value), expected);
         }

@@ -14,7 +14,9 @@ pub(super) fn trace(settings: &Settings, trace_id: &[u8], span_id: Option<&[u8]>
         Some(href) => html! {
             a.trace href=(href) target="_blank" rel="noopener noreferrer" title=(id) { code { (short) } span.sr { " trace, in a new tab" } }
         },
-        None => html! { button.trace type="button" data-copy=(id) title={ "Copy " (id) } { code { (short) } span.sr { " copy trace id" } } },
+        None => {
+            html! { button.trace type="button" data-copy=(id) title={ "Copy " (id) } { code { (short) } span.sr { " copy trace id" } } }
+        }
     }
 }
 

@@ -123,7 +123,8 @@ pub fn told(lots: &mut Lots, number: u64, at: u64, end: u64) -> Told {
     let model = (lots.below(36) as f64).sqrt() as usize;
     let (provider, model) = MODELS[5 - model.min(5)];
     let service = SERVICES[(lots.below(16) as f64).sqrt() as usize];
-    let is_incident = (end.saturating_sub(40 * MINUTE)..end.saturating_sub(30 * MINUTE)).contains(&at) && provider == "openai";
+    let is_incident =
+        (end.saturating_sub(40 * MINUTE)..end.saturating_sub(30 * MINUTE)).contains(&at) && provider == "openai";
     let fails = lots.below(100) < if is_incident { 35 } else { 2 };
     let error = fails.then(|| FAILURES[if is_incident { 0 } else { lots.below(4) as usize }]);
     let version = if lots.below(5) == 0 { "2.0" } else { "1.0" };
@@ -141,7 +142,11 @@ pub fn told(lots: &mut Lots, number: u64, at: u64, end: u64) -> Told {
     });
     let is_priced = provider != "self-hosted";
     let cost = tokens.filter(|_| is_priced).map(|tokens| {
-        Money::from_pico(i128::from(tokens.input_uncached * 3 + tokens.cache_read / 3 + (tokens.output_visible + tokens.reasoning) * 15) * 1_000_000)
+        Money::from_pico(
+            i128::from(
+                tokens.input_uncached * 3 + tokens.cache_read / 3 + (tokens.output_visible + tokens.reasoning) * 15,
+            ) * 1_000_000,
+        )
     });
     let first_token = (!fails && lots.below(3) > 0).then(|| duration / 5 + lots.below(300) * MILLISECOND);
     Told { at, number, service, provider, model, version, error, duration, first_token, tokens, cost }
@@ -166,7 +171,10 @@ pub fn traffic(end: u64, length: u64, per_minute: u64) -> Vec<Told> {
 /// Something of everything that can be configured.
 pub fn config() -> Config {
     let selector = |model: &str| Selector { model: Some(model.into()), ..Selector::default() };
-    let llm = |name: &str, selector| MonitorDefinition { health: HealthRules::llm(), ..MonitorDefinition::new(name, selector) };
+    let llm = |name: &str, selector| MonitorDefinition {
+        health: HealthRules::llm(),
+        ..MonitorDefinition::new(name, selector)
+    };
     let day = MonitorDefinition { window: Window::Day, ..llm("everything", Selector::default()) };
     let bot = Selector { service: Some("support-bot".into()), ..Selector::default() };
     let field = |field, threshold| Condition::Field { field, side: Side::Above, threshold };
@@ -195,7 +203,10 @@ pub fn config() -> Config {
             AlertRule { lasts: 5 * MINUTE, ..AlertRule::new("bot is silent", "support-bot", Condition::NoData) },
         ],
         slos: vec![
-            SloDefinition { period: Period::Week, ..SloDefinition::new("available", "gpt-4o", Objective::Availability, 0.95) },
+            SloDefinition {
+                period: Period::Week,
+                ..SloDefinition::new("available", "gpt-4o", Objective::Availability, 0.95)
+            },
             SloDefinition::new("quick", "claude", Objective::Latency(3 * SECOND), 0.95),
         ],
         charts: vec![ChartDefinition {
@@ -204,7 +215,10 @@ pub fn config() -> Config {
             ..ChartDefinition::new("latency", "gpt-4o", Field::LatencyP50)
         }],
         drifts: vec![DriftDefinition { reference: 12 * HOUR, ..DriftDefinition::new("gpt-4o") }],
-        canaries: vec![CanaryDefinition { window: 6 * HOUR, ..CanaryDefinition::new("2.0 against 1.0", "gpt-4o", "1.0", "2.0") }],
+        canaries: vec![CanaryDefinition {
+            window: 6 * HOUR,
+            ..CanaryDefinition::new("2.0 against 1.0", "gpt-4o", "1.0", "2.0")
+        }],
         ..Config::default()
     }
 }
@@ -264,7 +278,12 @@ impl Source for Fed {
 
     fn unpriced(&self) -> Vec<Unpriced> {
         let (provider, model) = MODELS[5];
-        vec![Unpriced { provider: provider.into(), request_model: model.into(), response_model: model.into(), calls: 1_234 }]
+        vec![Unpriced {
+            provider: provider.into(),
+            request_model: model.into(),
+            response_model: model.into(),
+            calls: 1_234,
+        }]
     }
 
     fn health(&self) -> ServiceHealth {
@@ -274,7 +293,10 @@ impl Source for Fed {
             received: Some(spans * 2 + 12),
             outcomes: vec![("counted", spans), ("duplicate", spans / 2), ("not_a_call", spans - spans / 2)],
             waiting: Some(12),
-            cursors: vec![Cursor { name: "applier".into(), records: 3 }, Cursor { name: "archive".into(), records: 40 }],
+            cursors: vec![
+                Cursor { name: "applier".into(), records: 3 },
+                Cursor { name: "archive".into(), records: 40 },
+            ],
             log: Some((120 << 20, 4 << 30)),
             duplicate_window: Some(30 * SECOND),
             settled_early: Some(0),
