@@ -22,8 +22,11 @@
   // Another page, or the same one anew: only what differs is put in its place, so that nothing flickers.
   const PARTS = ["main", "nav", "#controls", "footer"];
   let asked = 0;
-  async function swap(href, isNew) {
+  let isMoving = false;
+  let isStale = false;
+  async function swap(href, isNew, isNext = isNew) {
     const number = ++asked;
+    isMoving = isNew;
     if (isNew) find("main").classList.add("busy");
     let text;
     try {
@@ -32,12 +35,18 @@
       if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Error();
     } catch {
       find("main")?.classList.remove("busy");
+      isMoving = false;
       return live(false);
     }
     if (number !== asked) return;
+    isMoving = false;
+    // Somebody began something while it was asked for: then it is shown later.
+    isStale = !isNew && isBusy();
+    if (isStale) return;
     const page = new DOMParser().parseFromString(text, "text/html");
-    if (isNew) history.pushState(null, "", href);
+    if (isNext) history.pushState(null, "", href);
     const focus = focused();
+    const at = !isNew && hovered && pointer;
     hide();
     for (const selector of PARTS) {
       const [old, next] = [find(selector), find(selector, page)];
@@ -47,6 +56,7 @@
     document.title = page.title;
     focus();
     live(isOpen);
+    if (at) hover(document.elementFromPoint(at.x, at.y), at.x, at.y);
   }
 
   // What has the focus, and how it gets it again in the new page.
@@ -79,11 +89,10 @@
     const words = !isLive ? "" : open ? "live" : "offline";
     if (element.textContent !== words) element.textContent = words;
   }
-  const isBusy = () => drag || document.hidden || find("details[open]") || document.activeElement?.matches("main input, main select, select");
-  let isStale = false;
+  const isBusy = () => !!(isMoving || drag || isReading || document.hidden || find("details[open]") || document.activeElement?.matches("input, select"));
   const refresh = () => {
     if (!find("main")?.dataset.live) return;
-    isStale = !!isBusy();
+    isStale = isBusy();
     if (!isStale) swap(location.href, false);
   };
   function listen() {
@@ -110,6 +119,8 @@
   spoken.setAttribute("role", "status");
   let drag = null;
   let hovered = null;
+  let pointer = null;
+  let isReading = false;
   const steps = (figure) => +figure.dataset.steps;
   const sameTime = (figure) =>
     [...document.querySelectorAll(".chart")].filter((other) => ["from", "step", "steps"].every((name) => other.dataset[name] === figure.dataset[name]));
@@ -153,6 +164,7 @@
     tip.hidden = true;
     hovered = null;
     drag = null;
+    isReading = false;
     document.querySelectorAll(".cross, .band").forEach((line) => line.remove());
   }
 
@@ -180,19 +192,22 @@
     const box = find(".area", figure).getBoundingClientRect();
     return Math.max(0, Math.min(steps(figure) - 1, Math.floor(((x - box.left) / box.width) * steps(figure))));
   };
-  document.addEventListener("pointermove", (event) => {
-    const figure = drag?.figure || (event.target.closest?.(".area") && event.target.closest(".chart"));
+  const chartAt = (element) => element?.closest?.(".area") && element.closest(".chart");
+  function hover(element, x, y) {
+    const figure = drag?.figure || chartAt(element);
+    pointer = { x, y };
     if (!figure) {
       if (hovered) hide();
       return;
     }
-    const place = placeAt(figure, event.clientX);
+    const place = placeAt(figure, x);
     hovered = figure;
-    show(figure, place, event.clientX, event.clientY);
+    show(figure, place, x, y);
     if (drag) band(figure, drag.place, place);
-  });
+  }
+  document.addEventListener("pointermove", (event) => hover(event.target, event.clientX, event.clientY));
   document.addEventListener("pointerdown", (event) => {
-    const figure = event.target.closest?.(".area") && event.target.closest(".chart");
+    const figure = chartAt(event.target);
     if (figure && event.button === 0 && event.pointerType !== "touch") drag = { figure, place: placeAt(figure, event.clientX) };
   });
   document.addEventListener("pointerup", (event) => {
@@ -219,7 +234,7 @@
     read.set(figure, { place, anchor });
     const box = find(".area", figure).getBoundingClientRect();
     show(figure, place, box.left + ((place + 0.5) / (end + 1)) * box.width, box.top + 20);
-    hovered = figure;
+    isReading = true;
     if (anchor === null) find(".band", figure)?.remove();
     else band(figure, anchor, place);
     const { time, values } = rows(figure, place);
@@ -240,7 +255,7 @@
       }
       element.closest("details")?.removeAttribute("open");
       if (element.dataset.post.endsWith("/remove")) location.assign(`/monitors${location.search}`);
-      else await swap(location.href, false);
+      else await swap(location.href, true, false);
     } catch (error) {
       if (problem) problem.textContent = error.message;
     } finally {
@@ -313,7 +328,7 @@
     }
   });
   document.addEventListener("focusout", (event) => event.target.matches?.(".chart") && hide());
-  addEventListener("popstate", () => swap(location.href, false));
+  addEventListener("popstate", () => swap(location.href, true, false));
   document.addEventListener("DOMContentLoaded", () => {
     document.body.append(tip, spoken);
     live(false);

@@ -21,7 +21,7 @@ async fn main() {
     let settings = Settings { trace_link: arguments.next() };
     let fed = Fed::new(&config());
     let begin = now();
-    for call in traffic(begin, DAY / 2, 40) {
+    for call in traffic(begin, DAY / 2, 30) {
         fed.feed(&call);
     }
     let feeder = fed.clone();

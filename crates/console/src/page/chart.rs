@@ -383,9 +383,9 @@ pub(super) fn distribution(values: &[(f64, u64)], marks: &[(&str, f64)]) -> Mark
     let path: String = bins.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect();
     let seconds = |nanos: f64| Unit::Seconds.text(nanos / SECOND as f64);
     let percent = |value: f64| (place(value) as f64 + 0.41) / BINS as f64 * 100.0;
-    let ticks = [0, 1, 2, 3, 4].map(|number| {
-        let share = f64::from(number) / 4.0;
-        (4.0 + share * 92.0, (least + share * (most - least)).exp())
+    let ticks = [0.05, 0.275, 0.5, 0.725, 0.95].map(|share: f64| {
+        let x = (share * (BINS - 1) as f64 + 0.41) / BINS as f64 * 100.0;
+        (x, (least + share * (most - least)).exp())
     });
     html! {
         figure.dist {

@@ -108,21 +108,22 @@ fn filter(place: &Place, dimension: Dimension, values: &[String]) -> Markup {
     let chosen = place.view.value(dimension);
     let is_unknown = chosen.is_some_and(|chosen| !values.iter().any(|value| value == chosen));
     html! {
-        select name=(dimension.name()) aria-label=(dimension.name()) class=[chosen.is_some().then_some("on")] {
-            option value="" { "All " (plural(dimension)) }
+        select name=(dimension.name()) aria-label=(label(dimension)) class=[chosen.is_some().then_some("on")] {
+            option value="" { (label(dimension)) }
             @for value in values { option value=(value) selected[chosen == Some(value)] { (name(value)) } }
             @if let (Some(chosen), true) = (chosen, is_unknown) { option value=(chosen) selected { (name(chosen)) } }
         }
     }
 }
 
-const fn plural(dimension: Dimension) -> &'static str {
+/// What a filter is called that accepts everything.
+const fn label(dimension: Dimension) -> &'static str {
     match dimension {
-        Dimension::Service => "services",
-        Dimension::Environment => "environments",
-        Dimension::Provider => "providers",
-        Dimension::Model => "models",
-        Dimension::Operation => "operations",
+        Dimension::Service => "Service",
+        Dimension::Environment => "Environment",
+        Dimension::Provider => "Provider",
+        Dimension::Model => "Model",
+        Dimension::Operation => "Operation",
     }
 }
 

@@ -12,7 +12,7 @@ use super::layout::heading;
 use super::monitors::{health, path, state};
 use super::overview::tile;
 use super::place::Place;
-use super::text::{Unit, data, time};
+use super::text::{Unit, count, data, time};
 use super::traces::trace;
 use crate::api::alerts::{objective, words};
 use crate::api::monitors::in_unit;
@@ -160,7 +160,7 @@ fn samples(now: u64, monitor: &Monitor, settings: &Settings) -> Markup {
         return html! { p.empty { "There was no call in the last hour." } };
     }
     let seconds = |nanos: Option<u64>| data(Unit::Seconds, nanos.map(|nanos| nanos as f64 / 1e9));
-    let number = |count: Option<u64>| data(Unit::Count, count.map(|count| count as f64));
+    let number = |told: Option<u64>| data(Unit::Count, told.map(|told| told as f64));
     html! {
         div.scroll.tall tabindex="0" role="group" aria-label="Requests" { table {
             thead { tr { th { "Kind" } th { "Time" } th.n { "Duration" } th.n { "First token" } th.n { "In" } th.n { "Out" } th.n { "Cost" } th { "Error" } th { "Trace" } } }
@@ -201,14 +201,14 @@ fn budget(slo: &Slo, now: u64, place: &Place) -> Markup {
                 (tile("", "Budget left", data(Unit::Share, status.left), &html! { (data(Unit::Count, Some(status.budget.bad as f64))) " bad of " (data(Unit::Count, Some(status.allowed))) " allowed" }, &[]))
                 (tile("", "Calls that count", data(Unit::Count, Some(status.budget.total as f64)), &html! { "in " (words(length)) }, &[]))
             }
-            table {
+            div.scroll tabindex="0" role="group" aria-label={ "Burn rates of " (definition.name) } { table {
                 thead { tr { th { "Window" } th.n { "Burn rate" } th { "Short window" } th.n { "Burn rate" } th.n { "Alert above" } } }
                 tbody { @for (alert, [long, short]) in definition.burn_alerts.iter().zip(&status.burn_rates) { tr {
                     td { (words(alert.window)) } td.n { (data(Unit::Count, *long)) }
                     td { (words(alert.short_window())) } td.n { (data(Unit::Count, *short)) }
                     td.n { (alert.factor) }
                 } } }
-            }
+            } }
         }
     }
 }
@@ -272,7 +272,7 @@ fn versions(canary: &Canary, now: u64) -> Markup {
                     th { "Figure" } th.n { (definition.baseline) } th.n { (definition.canary) } th.n { "z" } th.n { "p" } th { "Verdict" }
                 } }
                 tbody {
-                    tr { td { "requests" } td.n { (report.baseline_requests) } td.n { (report.canary_requests) } td {} td {} td {} }
+                    tr { td { "requests" } td.n { (count(report.baseline_requests)) } td.n { (count(report.canary_requests)) } td {} td {} td {} }
                     @for comparison in &report.comparisons {
                         @let [baseline, canary] = in_unit(comparison);
                         tr {

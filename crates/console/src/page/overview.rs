@@ -2,7 +2,7 @@
 
 use aggregate::ErrorRecord;
 use maud::{Markup, html};
-use monitor::{Answer, Dimension, Field, Measure, Query, Range, Series, Stats};
+use monitor::{Answer, Dimension, Field, Incident, Measure, Query, Range, Series, Severity, Stats};
 
 use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
 use super::errors;
@@ -51,7 +51,9 @@ impl Traffic {
             let all = ask(&[]);
             let before = Range::before(all.range.from, length(&all, now));
             let is_kept = history.reaches_back_to(all.step) <= before.from && before.from > 0;
-            let incidents = monitoring.incidents().filter(|incident| all.range.contains(incident.fired));
+            let is_grave = |incident: &&Incident| incident.severity == Severity::Critical;
+            let incidents =
+                monitoring.incidents().filter(|incident| all.range.contains(incident.fired)).filter(is_grave);
             Self {
                 now,
                 services: ask(&[Dimension::Service]),
@@ -173,11 +175,11 @@ fn tiles(traffic: &Traffic) -> Markup {
             (tile("total-requests", "Requests", Field::TotalRequests, html! { (change(Field::TotalRequests, false)) " " (data(Unit::PerSecond, Field::RequestRate.of(&total, length))) }))
             (tile("error-rate", "Error rate", Field::ErrorRate, html! { (change(Field::ErrorRate, true)) " " data value=(total.failed()) { (Unit::Count.text(total.failed() as f64)) " failed" } }))
             (tile("total-tokens", "Tokens in and out", Field::Tokens, html! { span { (data(Unit::Count, input)) " in" } " " span { (data(Unit::Count, output)) " out" } }))
-            (tile("total-cost", "Cost", Field::Cost, html! { (change(Field::Cost, true)) " " span { "known of " (data(Unit::Share, share(total.unpriced))) } }))
+            (tile("total-cost", "Cost", Field::Cost, html! { (change(Field::Cost, true)) " " span { (data(Unit::Share, share(total.unpriced))) " priced" } }))
             (tile("cache-share", "Input from cache", Field::CacheShare, html! { (change(Field::CacheShare, false)) }))
             (tile("latency-p95", "Duration p95", Field::LatencyP95, html! { span { "p50 " (data(Unit::Seconds, Field::LatencyP50.of(&total, length))) } }))
             (tile("first-token", "First token p95", Field::TimeToFirstTokenP95, html! { span { "p50 " (data(Unit::Seconds, Field::TimeToFirstTokenP50.of(&total, length))) } }))
-            (tile("token-rate", "Tokens per second", Field::TokensPerSecond, html! { span { (data(Unit::Seconds, Field::TimePerOutputToken.of(&total, length))) " per output token" } }))
+            (tile("token-rate", "Tokens per second", Field::TokensPerSecond, html! { span { (data(Unit::Seconds, Field::TimePerOutputToken.of(&total, length))) " per token" } }))
         }
     }
 }
