@@ -1,4 +1,5 @@
-//! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow and genai-prices.
+//! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow, genai-prices, Grafana's SDK and
+//! what parses PromQL and JSON Schema.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ const PACKAGES: &[&str] = &[
     "opentelemetry-exporter-otlp-proto-http==1.45.2",
     "pyarrow==26.0.1",
     "genai-prices==0.2.3",
+    "jsonschema==4.26.0",
+    "grafana-foundation-sdk==1769699379!11.6.0",
+    "promql-parser==0.12.0",
 ];
 
 /// A virtual environment in cargo's target directory, made once.

@@ -9,6 +9,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
+use crate::PATIENCE;
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Answer {
@@ -83,8 +85,11 @@ pub(crate) async fn request(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = client.request(request.body(Full::new(body)).expect("a request")).await?;
-    Ok(read_answer(response).await.expect("the whole answer"))
+    let answer = async {
+        let response = client.request(request.body(Full::new(body)).expect("a request")).await?;
+        Ok(read_answer(response).await.expect("the whole answer"))
+    };
+    tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time")
 }
 
 /// Reads an answer to its end.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,14 @@ use crate::{Backend, PATIENCE, Totals, binary, get, prometheus};
 pub struct Setup {
     /// OTLP destinations.
     pub destinations: Vec<Destination>,
+    /// More of `exporters`, a key a line.
+    pub exporters: String,
     /// `metrics.interval`.
     pub interval: &'static str,
     /// `max_recv_msg_size` and `max_request_body_size`.
     pub max_request_size: &'static str,
+    /// `storage.directory`; `None` for one of its own.
+    pub data: Option<PathBuf>,
     /// `storage.wal`, as in a flow mapping.
     pub wal: &'static str,
     /// `derive.settle_wait`.
@@ -39,12 +43,15 @@ pub struct Setup {
     pub forward: &'static str,
     /// `RUST_LOG`.
     pub log: &'static str,
+    /// More of the environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
             destinations: Vec::new(),
+            exporters: String::new(),
             interval: "1h",
             max_request_size: "64MiB",
             receiver: "",
@@ -52,6 +59,8 @@ impl Default for Setup {
             admin: "",
             forward: "",
             log: "info",
+            environment: Vec::new(),
+            data: None,
             wal: "enabled: false",
             settle_wait: "2s",
             archive_age: "5m",
@@ -66,12 +75,14 @@ pub struct Destination {
     pub address: SocketAddr,
     /// `grpc` or `http/protobuf`.
     pub protocol: &'static str,
-    /// `cumulative` or `delta`.
+    /// `cumulative` or `delta`, or nothing: what the profile says.
     pub temporality: &'static str,
     /// `none`, `gzip` or `zstd`.
     pub compression: &'static str,
     /// Which signals it gets, as in a flow sequence.
     pub signals: &'static str,
+    /// More keys, as in a flow mapping. With `tls`, it is spoken to over TLS, under the name `localhost`.
+    pub more: &'static str,
 }
 
 impl Destination {
@@ -83,6 +94,7 @@ impl Destination {
             temporality: "cumulative",
             compression: "gzip",
             signals: "metrics, logs",
+            more: "",
         }
     }
 
@@ -100,7 +112,8 @@ impl Setup {
     }
 
     fn yaml(&self, directory: &Path) -> String {
-        let directory = directory.display();
+        let data = self.data.clone().unwrap_or_else(|| directory.join("data"));
+        let (directory, data) = (directory.display(), data.display());
         let Self { interval, max_request_size: limit, derive, admin, forward, wal, settle_wait, archive_age, .. } =
             self;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
@@ -110,7 +123,7 @@ impl Setup {
     protocols:
       grpc: {{ endpoint: 127.0.0.1:0, max_recv_msg_size: {limit} }}
       http: {{ endpoint: 127.0.0.1:0, max_request_body_size: {limit} }}
-{receiver}storage: {{ directory: {directory}/data, wal: {{ {wal} }} }}
+{receiver}storage: {{ directory: {data}, wal: {{ {wal} }} }}
 archive: {{ directory: {directory}/archive, max_age: {archive_age} }}
 admin: {{ endpoint: 127.0.0.1:0, {admin} }}
 metrics: {{ interval: {interval} }}
@@ -121,13 +134,22 @@ exporters:
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {
-            let Destination { address, protocol, temporality, compression, signals } = destination;
+            let Destination { address, protocol, temporality, compression, signals, more } = destination;
+            let endpoint = match more.contains("tls:") {
+                true => format!("https://localhost:{}", address.port()),
+                false => format!("http://{address}"),
+            };
+            let temporality = match *temporality {
+                "" => String::new(),
+                temporality => format!("temporality: {temporality},"),
+            };
             let _ = writeln!(
                 yaml,
-                "  otlp/backend{number}: {{ endpoint: \"http://{address}\", protocol: {protocol}, \
-                 temporality: {temporality}, compression: {compression}, signals: [{signals}] }}",
+                "  otlp/backend{number}: {{ endpoint: \"{endpoint}\", protocol: {protocol}, \
+                 {temporality} compression: {compression}, signals: [{signals}], {more} }}",
             );
         }
+        self.exporters.lines().for_each(|key| yaml.push_str(&format!("  {}\n", key.trim())));
         yaml
     }
 }
@@ -150,14 +172,23 @@ pub struct Addresses {
 pub struct Spanmill {
     /// Where it listens.
     pub addresses: Addresses,
+    launched: Launched,
+}
+
+/// A process that was started as a server; whether it becomes one remains to be seen. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Launched {
     process: Process,
-    stderr: Option<JoinHandle<String>>,
+    stdout: mpsc::Receiver<String>,
+    stderr: Stderr,
     directory: TempDir,
 }
 
-/// A server that has ended well.
+/// A server that has ended.
 #[derive(Debug)]
 pub struct Stopped {
+    /// How.
+    pub status: ExitStatus,
     /// What it logged.
     pub log: String,
     /// Its directory, which is removed with this.
@@ -165,6 +196,20 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// # Panics
+    /// If it was no success.
+    pub fn succeeded(self) -> Self {
+        assert!(self.status.success(), "{}:\n{}", self.status, self.log);
+        self
+    }
+
+    /// # Panics
+    /// If it was a success, or the end of a process that was killed.
+    pub fn failed(self) -> Self {
+        assert!(self.status.code().is_some_and(|code| code > 0), "{}:\n{}", self.status, self.log);
+        self
+    }
+
     /// The directory of the archive.
     pub fn archive(&self) -> PathBuf {
         archive(&self.directory)
@@ -179,42 +224,22 @@ impl Spanmill {
 
     /// Starts it in a directory that may hold what an earlier one left.
     pub fn start_in(directory: TempDir, setup: &Setup) -> Self {
-        let config = directory.path().join("spanmill.yaml");
-        std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
-        let mut command = command();
-        command.arg("--config").arg(&config).current_dir(directory.path()).env("RUST_LOG", setup.log);
-        let mut process = Process(command.spawn().expect("spanmill starts"));
-
-        let stderr = process.0.stderr.take().expect("a pipe");
-        let stderr = std::thread::spawn(move || read_all(stderr));
-        let stdout = BufReader::new(process.0.stdout.take().expect("a pipe"));
-        let (announce, announced) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = announce.send(line);
-            }
-        });
-        let Ok(line) = announced.recv_timeout(PATIENCE) else {
-            drop(process);
-            panic!("spanmill did not start:\n{}", stderr.join().expect("its log"));
-        };
-        let addresses = Addresses::parse(&line).unwrap_or_else(|| panic!("no addresses in {line:?}"));
-        Self { addresses, process, stderr: Some(stderr), directory }
+        Launched::new(directory, setup).listening()
     }
 
     /// Its directory: where it was started, and where relative paths of its configuration begin.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        self.launched.directory.path()
     }
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        kill_process(self.process.pid(), Signal::TERM).expect("a running process");
+        self.launched.signal(Signal::TERM);
     }
 
     /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
-        kill_process(self.process.pid(), Signal::INT).expect("a running process");
+        self.launched.signal(Signal::INT);
     }
 
     /// Sends SIGTERM and waits for the end, which must come in time and be a success.
@@ -224,30 +249,33 @@ impl Spanmill {
     }
 
     /// Waits for the end, which must come in time and be a success.
-    pub fn ended(mut self) -> Stopped {
-        let status = self.process.wait(PATIENCE);
-        let log = self.stderr.take().map(|thread| thread.join().expect("its log")).unwrap_or_default();
-        assert!(status.success(), "{status}:\n{log}");
-        Stopped { log, directory: self.directory }
+    pub fn ended(self) -> Stopped {
+        self.launched.ended().succeeded()
+    }
+
+    /// Waits for the end, which must come in time and be a failure.
+    pub fn failed(self) -> Stopped {
+        self.launched.ended().failed()
     }
 
     /// Kills it, as the kernel would. Gives back what it left.
-    pub fn kill(mut self) -> TempDir {
-        self.process.0.kill().expect("a running process");
-        self.process.wait(PATIENCE);
-        self.directory
+    pub fn kill(self) -> TempDir {
+        self.launched.kill()
     }
 
     /// The directory of the archive.
     pub fn archive(&self) -> PathBuf {
-        archive(&self.directory)
+        archive(&self.launched.directory)
     }
 
-    /// The page of `/metrics`.
+    /// The page of `/metrics`, on which every span is accounted for.
     pub async fn metrics(&self) -> String {
         let answer = get(self.addresses.prometheus, "/metrics").await;
         assert_eq!(answer.status, 200);
-        answer.text()
+        let page = answer.text();
+        let difference = page.lines().find(|line| line.starts_with("spanmill_conservation_difference{"));
+        assert!(difference.is_some_and(|line| line.ends_with(" 0")), "{difference:?}");
+        page
     }
 
     /// What `/metrics` comes to.
@@ -270,10 +298,109 @@ impl Spanmill {
 
     /// A line of `/proc/PID/status` in bytes: `VmRSS` is its memory, `VmHWM` the most it ever had.
     pub fn memory(&self, line: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("a process");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.launched.process.0.id())).expect("a process");
         let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
         let kilobytes = found.and_then(|text| text.trim().strip_suffix("kB")).expect("a line in kB");
         kilobytes.trim().parse::<u64>().expect("a number") * 1024
+    }
+}
+
+impl Launched {
+    /// Starts it in a directory that may hold what an earlier one left.
+    pub fn new(directory: TempDir, setup: &Setup) -> Self {
+        let config = directory.path().join("spanmill.yaml");
+        std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
+        let mut command = command();
+        command.arg("--config").arg(&config).current_dir(directory.path()).env("RUST_LOG", setup.log);
+        command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+        let mut process = Process(command.spawn().expect("spanmill starts"));
+        let stderr = Stderr::of(process.0.stderr.take().expect("a pipe"));
+        let stdout = BufReader::new(process.0.stdout.take().expect("a pipe"));
+        let (said, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        Self { process, stdout: lines, stderr, directory }
+    }
+
+    /// Waits until it says where it listens.
+    pub fn listening(self) -> Spanmill {
+        let Ok(line) = self.stdout.recv_timeout(PATIENCE) else {
+            let log = self.stderr.text();
+            drop(self);
+            panic!("spanmill did not start:\n{log}");
+        };
+        let addresses = Addresses::parse(&line).unwrap_or_else(|| panic!("no addresses in {line:?}"));
+        Spanmill { addresses, launched: self }
+    }
+
+    /// Whether it has said where it listens, since it was asked for the last time.
+    pub fn has_spoken(&self) -> bool {
+        self.stdout.try_recv().is_ok()
+    }
+
+    /// Where health is answered, which it logs before it listens to anything else.
+    pub async fn admin(&self) -> SocketAddr {
+        crate::eventually("the address of the admin server", async || {
+            let log = self.stderr.text();
+            log.split_once("admin=")?.1.split_once('\n')?.0.parse().ok()
+        })
+        .await
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.process.pid(), signal).expect("a running process");
+    }
+
+    /// Waits for the end, which must come in time.
+    pub fn ended(mut self) -> Stopped {
+        let status = self.process.wait(PATIENCE);
+        Stopped { status, log: self.stderr.all(), directory: self.directory }
+    }
+
+    /// Kills it, as the kernel would. Gives back what it left.
+    pub fn kill(mut self) -> TempDir {
+        self.process.0.kill().expect("a running process");
+        self.process.wait(PATIENCE);
+        self.directory
+    }
+}
+
+/// What a process logs, read as it comes.
+#[derive(Debug)]
+struct Stderr {
+    text: Arc<Mutex<String>>,
+    thread: JoinHandle<()>,
+}
+
+impl Stderr {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let read = Arc::clone(&text);
+        let thread = std::thread::spawn(move || {
+            let mut lines = BufReader::new(pipe);
+            let mut line = Vec::new();
+            // What was read before an error is what there is.
+            while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                read.lock().expect("no panics in here").push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+        Self { text, thread }
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().expect("no panics in here").clone()
+    }
+
+    /// All of it, when the process has ended.
+    fn all(self) -> String {
+        self.thread.join().expect("its log");
+        std::mem::take(&mut self.text.lock().expect("no panics in here"))
     }
 }
 
@@ -314,18 +441,15 @@ fn archive(directory: &TempDir) -> PathBuf {
     directory.path().join("archive")
 }
 
-fn read_all(mut source: impl Read) -> String {
-    let mut bytes = Vec::new();
-    // What was read before an error is what there is.
-    let _ = source.read_to_end(&mut bytes);
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// A process that does not outlive its test.
 #[derive(Debug)]
-struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
     }

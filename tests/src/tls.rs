@@ -13,10 +13,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::Answer;
 use crate::raw::read_answer;
@@ -44,6 +46,11 @@ impl Certificate {
         std::fs::write(directory.join("cert.pem"), &self.cert).expect("a writable directory");
         std::fs::write(directory.join("key.pem"), &self.key).expect("a writable directory");
     }
+
+    fn der(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let cert = CertificateDer::from_pem_slice(self.cert.as_bytes()).expect("PEM");
+        (cert, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM"))
+    }
 }
 
 impl Authority {
@@ -62,6 +69,13 @@ impl Authority {
         &self.pem
     }
 
+    fn roots(&self) -> RootCertStore {
+        let mut authorities = RootCertStore::empty();
+        let der = CertificateDer::from_pem_slice(self.pem.as_bytes()).expect("PEM");
+        authorities.add(der).expect("an authority");
+        authorities
+    }
+
     /// A certificate of it.
     pub fn issue(&self) -> Certificate {
         let key = KeyPair::generate().expect("a key");
@@ -71,24 +85,75 @@ impl Authority {
     }
 }
 
+/// What stands before a server that speaks no TLS: it ends the encryption and hands the bytes on.
+pub struct TlsFront {
+    /// Where it listens.
+    pub address: SocketAddr,
+    config: watch::Sender<Arc<ServerConfig>>,
+}
+
+impl TlsFront {
+    /// Shows this certificate, and wants one of this authority from its clients.
+    pub async fn start(server: SocketAddr, certificate: &Certificate, clients: &Authority) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (config, current) = watch::channel(server_config(certificate, clients));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let mut current = current.clone();
+                let config = Arc::clone(&current.borrow_and_update());
+                tokio::spawn(async move {
+                    let handed_on = async {
+                        let mut client = TlsAcceptor::from(config).accept(client).await?;
+                        let mut server = TcpStream::connect(server).await?;
+                        tokio::io::copy_bidirectional(&mut client, &mut server).await
+                    };
+                    tokio::select! {
+                        _ = handed_on => {}
+                        _ = current.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address, config }
+    }
+
+    /// Shows another certificate from now on; open connections are cut.
+    pub fn replace(&self, certificate: &Certificate, clients: &Authority) {
+        self.config.send_replace(server_config(certificate, clients));
+    }
+}
+
+fn server_config(certificate: &Certificate, clients: &Authority) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = Arc::new(clients.roots());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+    let (cert, key) = certificate.der();
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(verifier.expect("a verifier"))
+        .with_single_cert(vec![cert], key)
+        .expect("a certificate");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
 /// A client that trusts one authority.
 pub struct TlsClient(ClientConfig);
 
 impl TlsClient {
     /// With these versions of TLS, and a certificate of its own if it has one.
     pub fn new(trusted: &Authority, own: Option<&Certificate>, versions: &[&'static SupportedProtocolVersion]) -> Self {
-        let mut authorities = RootCertStore::empty();
-        let der = CertificateDer::from_pem_slice(trusted.pem.as_bytes()).expect("PEM");
-        authorities.add(der).expect("an authority");
+        let authorities = trusted.roots();
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(versions)
             .expect("versions")
             .with_root_certificates(authorities);
         Self(match own {
             None => builder.with_no_client_auth(),
-            Some(Certificate { cert, key }) => {
-                let cert = CertificateDer::from_pem_slice(cert.as_bytes()).expect("PEM");
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+            Some(own) => {
+                let (cert, key) = own.der();
                 builder.with_client_auth_cert(vec![cert], key).expect("a certificate")
             }
         })

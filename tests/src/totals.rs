@@ -100,10 +100,10 @@ impl Tokens {
 }
 
 /// One value of a counter, whatever format it came in: names with underscores, as Prometheus has them.
-struct Sample {
-    name: String,
-    labels: BTreeMap<String, String>,
-    value: u64,
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) value: u64,
 }
 
 impl Sample {
@@ -112,7 +112,7 @@ impl Sample {
     }
 }
 
-fn total(samples: impl Iterator<Item = Sample>) -> Totals {
+pub(crate) fn total(samples: impl Iterator<Item = Sample>) -> Totals {
     let mut by_model: BTreeMap<String, ModelTotals> = BTreeMap::new();
     for sample in samples {
         let model = sample.label("gen_ai_response_model").or_else(|| sample.label("gen_ai_request_model"));
@@ -156,11 +156,16 @@ pub fn otlp(requests: &[ExportMetricsServiceRequest]) -> Totals {
 }
 
 fn labels(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    labels_of(attributes).into_iter().map(|(name, value)| (underscored(&name), value)).collect()
+}
+
+/// Attributes under their own names, their values as text.
+pub(crate) fn labels_of(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |attribute: &KeyValue| match attribute.value.as_ref()?.value.as_ref()? {
         any_value::Value::StringValue(text) => Some(text.clone()),
         other => Some(format!("{other:?}")),
     };
-    attributes.iter().filter_map(|attribute| Some((underscored(&attribute.key), text(attribute)?))).collect()
+    attributes.iter().filter_map(|attribute| Some((attribute.key.clone(), text(attribute)?))).collect()
 }
 
 fn underscored(name: &str) -> String {
@@ -174,7 +179,7 @@ pub fn prometheus(page: &str) -> Totals {
 }
 
 /// The sum of the samples whose name begins with `name` and that have `wanted` among their labels.
-pub(crate) fn sample(page: &str, name: &str, wanted: &[(&str, &str)]) -> u64 {
+pub fn sample(page: &str, name: &str, wanted: &[(&str, &str)]) -> u64 {
     let samples = page.lines().filter(|line| line.starts_with(name)).filter_map(parse);
     let matching = samples.filter(|sample| wanted.iter().all(|(key, value)| sample.label(key) == Some(*value)));
     matching.map(|sample| sample.value).sum()

@@ -92,5 +92,6 @@ fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
             prices: Arc::new(Prices::new(Catalogue::builtin()?, Overrides::default())),
             honour_supplied: true,
         },
+        watched: true,
     })
 }

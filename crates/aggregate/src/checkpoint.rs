@@ -239,6 +239,7 @@ impl<'a> Restoring<'a> {
         check(waiting == self.claims.len(), "request.decided", "a span without an outcome is not held")?;
         let new_errors = self.head.new_errors;
         check(self.pipeline.errors.restored(new_errors), "head.new_errors", "records or groups are missing")?;
+        self.pipeline.received = self.pipeline.accounted();
         Ok(self.pipeline)
     }
 }

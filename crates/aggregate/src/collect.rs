@@ -15,8 +15,9 @@ use otlp::metrics::{
     AggregationTemporality, Description, Exemplar, HistogramDataPoint, Metric, NumberDataPoint, boolean, double,
     exemplar, number_data_point, text,
 };
+use prost::Message as _;
 
-use crate::errors::ErrorRecord;
+use crate::errors::{Details, ErrorRecord};
 use crate::histogram::{Histogram, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::instruments::{Instruments, duration_bounds};
 use crate::key::{Key, Kind, Layout, common_dimensions};
@@ -406,36 +407,44 @@ impl PointShape {
     }
 }
 
-/// Error records as OTLP logs that lead to their traces; one resource a service.
-pub(crate) fn error_logs<'a>(
-    records: impl Iterator<Item = &'a ErrorRecord>,
+/// Error records as OTLP logs that lead to their traces, each with the resource of its span.
+pub(crate) fn error_logs(
+    records: &[(&ErrorRecord, Option<Box<Details>>)],
     instance_id: &str,
 ) -> Option<ExportLogsServiceRequest> {
-    let mut services: BTreeMap<&str, Vec<LogRecord>> = BTreeMap::new();
-    for record in records {
-        services.entry(&record.service).or_default().push(error_log(record));
+    let mut origins: BTreeMap<(&[u8], &str), Vec<LogRecord>> = BTreeMap::new();
+    for (record, details) in records {
+        let resource = details.as_ref().map_or(&[][..], |details| &details.resource);
+        let attributes = details.as_ref().map_or(&[][..], |details| &details.attributes);
+        origins.entry((resource, &record.service)).or_default().push(error_log(record, attributes));
     }
-    if services.is_empty() {
+    if origins.is_empty() {
         return None;
     }
-    let resource_logs = services
+    let resource_logs = origins
         .into_iter()
-        .map(|(service, log_records)| {
-            let mut attributes = vec![text("collector.instance.id", instance_id)];
-            if !service.is_empty() {
-                attributes.push(text("service.name", service));
-            }
-            ResourceLogs {
-                resource: Some(Resource { attributes, ..Resource::default() }),
-                scope_logs: vec![ScopeLogs { scope: Some(scope()), log_records, schema_url: String::new() }],
-                schema_url: String::new(),
-            }
+        .map(|((resource, service), log_records)| ResourceLogs {
+            resource: Some(origin(resource, service, instance_id)),
+            scope_logs: vec![ScopeLogs { scope: Some(scope()), log_records, schema_url: String::new() }],
+            schema_url: String::new(),
         })
         .collect();
     Some(ExportLogsServiceRequest { resource_logs })
 }
 
-fn error_log(record: &ErrorRecord) -> LogRecord {
+/// The resource as it was received; if it is not known, the service.
+fn origin(message: &[u8], service: &str, instance_id: &str) -> Resource {
+    const INSTANCE: &str = "collector.instance.id";
+    let mut resource = Resource::decode(message).unwrap_or_default();
+    if resource.attributes.is_empty() && !service.is_empty() {
+        resource.attributes.push(text("service.name", service));
+    }
+    resource.attributes.retain(|attribute| attribute.key != INSTANCE);
+    resource.attributes.push(text(INSTANCE, instance_id));
+    resource
+}
+
+fn error_log(record: &ErrorRecord, more: &[KeyValue]) -> LogRecord {
     let told = [
         ("gen_ai.operation.name", &record.operation),
         ("gen_ai.provider.name", &record.provider),
@@ -454,6 +463,7 @@ fn error_log(record: &ErrorRecord) -> LogRecord {
     if let Some(nanos) = record.duration {
         attributes.push(double("gen_ai.client.operation.duration", crate::call::seconds(nanos)));
     }
+    attributes.extend_from_slice(more);
     let body = if record.message.is_empty() { record.class.name().to_owned() } else { record.message.clone() };
     Log {
         time: record.time,

@@ -1,11 +1,15 @@
 //! The index of error records: the newest failures, and what they have in common.
 
+mod details;
+
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use genai::{ErrorClass, ErrorFacts, SpanFacts};
 use otlp::Text;
 
 use crate::fingerprint::fingerprint;
+pub(crate) use details::Details;
 
 /// Longest message of a record in bytes; what is longer is cut.
 const MAX_MESSAGE: usize = 1024;
@@ -47,9 +51,33 @@ pub struct ErrorRecord {
     pub duration: Option<u64>,
     /// The same for failures that differ in ids, numbers and addresses only.
     pub fingerprint: u64,
+    /// The rest of what is exported, until it is.
+    pub(crate) details: Option<Box<Details>>,
 }
 
 impl ErrorRecord {
+    /// A record that says nothing but its class.
+    pub fn of(class: ErrorClass) -> Self {
+        Self {
+            time: 0,
+            receive_time: 0,
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            service: String::new(),
+            span_name: String::new(),
+            operation: String::new(),
+            provider: String::new(),
+            request_model: String::new(),
+            response_model: String::new(),
+            class,
+            kind: String::new(),
+            message: String::new(),
+            duration: None,
+            fingerprint: 0,
+            details: None,
+        }
+    }
+
     pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64) -> Self {
         let name = |text: Text| cut(text.str(body).into_owned(), MAX_NAME);
         let kind = name(error.kind);
@@ -70,16 +98,18 @@ impl ErrorRecord {
             kind,
             message,
             duration: facts.duration(),
+            details: Some(Box::new(Details::of(body, facts))),
         }
     }
 }
 
 impl ErrorRecord {
-    /// Memory of its texts, in bytes.
+    /// Memory of its texts and details, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         let names = [&self.service, &self.span_name, &self.operation, &self.provider, &self.request_model];
         let more = [&self.response_model, &self.kind, &self.message];
-        names.into_iter().chain(more).map(String::len).sum()
+        let details = self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes());
+        names.into_iter().chain(more).map(String::len).sum::<usize>() + details
     }
 }
 
@@ -135,7 +165,14 @@ impl ErrorIndex {
     }
 
     /// Adds a record; the oldest goes if there are too many.
-    pub fn add(&mut self, record: ErrorRecord) {
+    pub fn add(&mut self, mut record: ErrorRecord) {
+        // Failures come in bursts, and a burst from few services.
+        if let Some(details) = &mut record.details
+            && let Some(before) = self.records.back().and_then(|before| before.details.as_ref())
+            && before.resource == details.resource
+        {
+            details.resource = Arc::clone(&before.resource);
+        }
         if self.records.len() >= self.limit {
             self.remove_oldest();
         }
@@ -205,11 +242,12 @@ impl ErrorIndex {
         self.new
     }
 
-    /// The records that were added since the last call and are still kept, oldest first.
-    pub(crate) fn take_new(&mut self) -> impl Iterator<Item = &ErrorRecord> {
+    /// The records that were added since the last call and are still kept, oldest first, and their details, which go.
+    pub(crate) fn take_new(&mut self) -> Vec<(&ErrorRecord, Option<Box<Details>>)> {
         let seen = self.records.len() - self.new;
         self.new = 0;
-        self.records.range(seen..)
+        let records = self.records.range_mut(seen..);
+        records.map(|record| (record.details.take(), &*record)).map(|(details, record)| (record, details)).collect()
     }
 
     /// The groups, those seen last first.
@@ -247,6 +285,7 @@ mod tests {
             kind,
             message: message.to_owned(),
             duration: None,
+            details: None,
         }
     }
 
@@ -270,11 +309,12 @@ mod tests {
     fn new_records_are_taken_once() {
         let mut index = ErrorIndex::new(2);
         index.add(record(1, "a"));
-        assert_eq!(index.take_new().count(), 1);
-        assert_eq!(index.take_new().count(), 0);
+        assert_eq!(index.take_new().len(), 1);
+        assert_eq!(index.take_new().len(), 0);
         for number in 2..=5 {
             index.add(record(number, "b"));
         }
-        assert_eq!(index.take_new().map(|r| r.time).collect::<Vec<_>>(), [4, 5], "what is gone cannot be taken");
+        let times: Vec<_> = index.take_new().into_iter().map(|(record, _)| record.time).collect();
+        assert_eq!(times, [4, 5], "what is gone cannot be taken");
     }
 }

@@ -237,6 +237,15 @@ impl<'a> Key<'a> {
         self.values().nth(layout.resource_attributes.len() + position)?
     }
 
+    /// The value of anything that a layout keeps, by its name.
+    pub(crate) fn value(self, layout: &Layout, name: &str) -> Option<&'a [u8]> {
+        let resource = layout.resource_attributes.iter().map(String::as_str);
+        let common = common_dimensions(self.kind()).iter().copied();
+        let mut names = resource.chain(common).chain(layout.dimensions.iter().map(String::as_str));
+        let position = names.position(|kept| kept == name)?;
+        self.values().nth(position)?
+    }
+
     /// Whether it is whole, and has the values of a layout.
     pub(crate) fn is_sound(self, layout: &Layout) -> bool {
         let is_kind = self.bytes.first().is_some_and(|kind| usize::from(*kind) < Kind::ALL.len());

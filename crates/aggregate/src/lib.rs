@@ -3,6 +3,7 @@
 //! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
 //! - [`Contents`] are hashes of a request, by which what a client sends again is known, and what links its spans.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
+//! - [`Pipeline::counted`]: the calls that the last record made count, for monitors.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
 //! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
 //! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
@@ -34,6 +35,7 @@ mod report;
 mod series;
 mod settle;
 mod tally;
+mod watched;
 
 pub use checkpoint::RestoreError;
 pub use collect::{Interval, METRIC_NAMES};
@@ -48,3 +50,4 @@ pub use pricing::{Coverage, Pricing, SpanCost};
 pub use record::{Applied, Logged, Lsn, Record};
 pub use report::{Report, ServiceModel, Totals, Unpriced};
 pub use settle::SettleSettings;
+pub use watched::CountedCall;

@@ -22,6 +22,7 @@ use crate::report::{Report, Unpriced};
 use crate::series::SeriesTable;
 use crate::settle::{Group, Settle, SettleSettings};
 use crate::tally::{Counted, Tally};
+use crate::watched::Noted;
 
 /// What a pipeline is made with.
 #[derive(Debug, Clone)]
@@ -49,6 +50,8 @@ pub struct Settings {
     pub pending: Option<usize>,
     /// What calls cost.
     pub pricing: Pricing,
+    /// Whether anybody wants [`Pipeline::counted`].
+    pub watched: bool,
 }
 
 /// What applying a record brought about.
@@ -74,6 +77,8 @@ pub struct Pipeline {
     pub(crate) tally: Tally,
     /// What was counted in the open interval.
     pub(crate) open_tally: Tally,
+    /// What the last record made count.
+    pub(crate) counted: Vec<Noted>,
     /// The call that is being counted.
     group: Group,
     /// Of the request that is being applied.
@@ -83,6 +88,8 @@ pub struct Pipeline {
     pub(crate) start: u64,
     /// Receive time of the newest record.
     pub(crate) now: u64,
+    /// Spans that were received, of those that `tally` and `settle` tell of.
+    pub(crate) received: u64,
 }
 
 impl Pipeline {
@@ -97,11 +104,13 @@ impl Pipeline {
             evaluated: Evaluated::default(),
             tally: Tally::default(),
             open_tally: Tally::default(),
+            counted: Vec::new(),
             group: Group::default(),
             contents: Contents::default(),
             repeated: Repeated::default(),
             start: 0,
             now: 0,
+            received: 0,
             settings,
         }
     }
@@ -114,6 +123,7 @@ impl Pipeline {
     /// Applies the next record of the log; `emit` is called with what comes of it, requests in the order of the log.
     pub fn apply(&mut self, logged: Logged, mut emit: impl FnMut(Effect)) {
         let Logged { lsn, receive_time, record } = logged;
+        self.forget_counted();
         self.now = self.now.max(receive_time);
         if self.start == 0 {
             self.start = receive_time;
@@ -124,6 +134,7 @@ impl Pipeline {
         }
         match record {
             Record::Traces { body, facts, evaluations, contents } => {
+                self.received += facts.len() as u64;
                 let mut repeated = std::mem::take(&mut self.repeated);
                 self.duplicates.receive(&contents, self.now, &mut repeated);
                 self.repeated = repeated;
@@ -162,6 +173,17 @@ impl Pipeline {
         self.tally.get(Counted::SettledEarly) + self.open_tally.get(Counted::SettledEarly)
     }
 
+    /// How many spans were received beyond those that have an outcome or wait for one: always 0, or there is a fault in the counting.
+    /// What a checkpoint tells is taken to be right.
+    pub fn unaccounted(&self) -> i64 {
+        self.received.wrapping_sub(self.accounted()).cast_signed()
+    }
+
+    /// Spans that have an outcome or wait for one.
+    pub(crate) fn accounted(&self) -> u64 {
+        self.tally.spans() + self.open_tally.spans() + self.settle.waiting() as u64
+    }
+
     /// Nanoseconds within which every retry of a client is recognised.
     pub fn duplicate_window(&self) -> u64 {
         self.duplicates.effective_window(self.now)
@@ -173,7 +195,7 @@ impl Pipeline {
         self.tally.merge(&std::mem::take(&mut self.open_tally));
         let cumulative = if self.settings.cumulative { self.snapshot() } else { None };
         let new_errors = self.errors.take_new();
-        let errors = if self.settings.error_logs { error_logs(new_errors, &self.settings.instance_id) } else { None };
+        let errors = if self.settings.error_logs { error_logs(&new_errors, &self.settings.instance_id) } else { None };
         Interval { delta: delta.map(Arc::new), cumulative: cumulative.map(Arc::new), errors: errors.map(Arc::new) }
     }
 

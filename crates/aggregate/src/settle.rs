@@ -46,6 +46,8 @@ pub(crate) struct Settle {
     /// The first span that waits, or one before it.
     next: Seq,
     waiting: usize,
+    /// Spans that wait for the outcome of another one, which they repeat.
+    repetitions: usize,
 }
 
 /// How long a call that was counted is known, if there is room: 30 minutes.
@@ -63,12 +65,18 @@ impl Settle {
             lineage: Lineage::new(for_lineage),
             next: Seq(0),
             waiting: 0,
+            repetitions: 0,
         }
     }
 
     /// Whether anything waits for time to pass.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.waiting > 0 || self.lineage.is_waiting()
+        self.waiting > 0 || self.lineage.waiting() > 0
+    }
+
+    /// Spans that wait for their outcomes.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting + self.lineage.waiting() + self.repetitions
     }
 
     /// The newest receive time of which everything is due at `now`.
@@ -141,6 +149,7 @@ impl Settle {
     /// Holds a call span as it was held.
     pub(crate) fn restore(&mut self, held: Held) {
         self.waiting += usize::from(held.is_waiting());
+        self.repetitions += held.rare.as_ref().map_or(0, |rare| rare.repetitions.len());
         self.window.restore(held);
     }
 
@@ -211,6 +220,13 @@ impl Settle {
         self.window.get_mut(seq)
     }
 
+    /// Notes that a span repeats one that waits, and waits with it.
+    pub(crate) fn repeated(&mut self, original: Seq, place: Place) {
+        let Some(held) = self.window.get_mut(original) else { return };
+        held.rare.get_or_insert_default().repetitions.push(place);
+        self.repetitions += 1;
+    }
+
     /// Notes that a span waits no longer, and gives where it was repeated.
     pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32, counted_span_id: [u8; 8]) -> Vec<Place> {
         let Some(held) = self.window.get_mut(seq) else { return Vec::new() };
@@ -220,6 +236,7 @@ impl Settle {
         held.counted_span_id = counted_span_id;
         let (repetitions, released) = held.forget_rare();
         self.window.released(released);
+        self.repetitions -= repetitions.len();
         repetitions
     }
 

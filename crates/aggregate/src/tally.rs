@@ -41,6 +41,11 @@ impl Tally {
         self.counts.iter().find(|(known, _)| *known == what).map_or(0, |(_, count)| *count)
     }
 
+    /// Spans that have an outcome.
+    pub(crate) fn spans(&self) -> u64 {
+        self.counts.iter().filter(|(what, _)| matches!(what, Counted::Span(..))).map(|(_, count)| count).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }

@@ -107,7 +107,7 @@ fn told(pipeline: &Pipeline) -> impl PartialEq + std::fmt::Debug + use<> {
     let records: Vec<ErrorRecord> = errors.records(None).cloned().collect();
     let groups: Vec<ErrorGroup> = errors.groups().into_iter().cloned().collect();
     let counted = (pipeline.snapshot(), pipeline.report(), pipeline.unpriced(), pipeline.settled_early());
-    (counted, records, groups, pipeline.is_waiting(), pipeline.oldest_waiting())
+    (counted, records, groups, pipeline.is_waiting(), pipeline.oldest_waiting(), pipeline.unaccounted())
 }
 
 fn restored(settings: &Settings, checkpoint: &[u8], log: &[Logged]) -> Pipeline {
@@ -132,6 +132,7 @@ fn go_on_alike(settings: &Settings, log: &Log, cuts: impl Fn(usize) -> bool) {
         }
         let came = apply(&mut lives_on, record.clone());
         assert_eq!(apply(&mut cut, record.clone()), came, "from record {place}");
+        assert_eq!(cut.unaccounted(), 0, "after record {place}");
     }
     assert_eq!(told(&cut), told(&lives_on));
     assert!(cut.checkpoint() == lives_on.checkpoint(), "the checkpoints at the end are not the same");

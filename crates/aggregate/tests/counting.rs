@@ -28,6 +28,12 @@ fn count(requests: &[Bytes], merge_unlinked: bool) -> (Totals, BTreeMap<String, 
     driver.drain();
     assert_eq!(driver.outcomes.len() as u64, driver.received);
     let report = driver.pipeline.report();
+    // Whoever watches each call comes to the same.
+    let of_watched = |totals: &Totals| (Sums::from(totals), totals.cost);
+    let [reported, watched] = [&report.by_model, &driver.watched].map(|by_model| {
+        by_model.iter().map(|(model, totals)| (model.clone(), of_watched(totals))).collect::<BTreeMap<_, _>>()
+    });
+    assert_eq!(watched, reported);
     (report.totals, report.by_model)
 }
 

@@ -7,6 +7,7 @@ use aggregate::{DuplicateSettings, Outcome, Record, Settings};
 use bytes::Bytes;
 use common::corpus::clients;
 use common::driver::{Driver, SECOND, settings};
+use common::spans::{call, request};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use prost::Message;
@@ -89,4 +90,20 @@ fn the_window_is_bounded() {
     assert_eq!(sent_twice(window, 59 * SECOND), once);
     assert!(sent_twice(DuplicateSettings { max_entries: 1, ..window }, 40 * 60 * SECOND) > once);
     assert!(sent_twice(window, 40 * 60 * SECOND) > once);
+}
+
+// A span whose first copy waits, but is too long ago to be recognised by its hash, waits with it: each is accounted for, once.
+#[test]
+fn a_repetition_waits_with_its_original() {
+    let duplicates = DuplicateSettings { max_entries: 2, ..settings(100).duplicates };
+    let mut driver = Driver::new(Settings { duplicates, ..settings(100) });
+    let original = request(&[call(1, "sdk")]);
+    driver.traces(&original);
+    driver.traces(&request(&[call(2, "sdk").trace(2), call(3, "sdk").trace(3), call(4, "sdk").trace(4)]));
+    driver.traces(&original);
+    assert!(driver.outcomes.is_empty(), "all of them wait");
+    driver.drain();
+    let counted = driver.outcomes.iter().filter(|outcome| outcome.outcome == Outcome::Counted).count();
+    let repeated = driver.outcomes.iter().filter(|outcome| outcome.is_repeated()).count();
+    assert_eq!((counted, repeated), (4, 1));
 }

@@ -1,11 +1,11 @@
 //! One attempt to hand an encoded request to a destination, over gRPC or HTTP.
 
 use std::io::{self, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,11 +19,15 @@ use tonic::transport::{Channel, Endpoint};
 use crate::destination::{Compression, Destination, ExportError, Protocol};
 use crate::outcome::{self, Accepted, Failure};
 use crate::stats::Signal;
+use crate::tls::Connector;
 
 const AGENT: &str = concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERSION"));
 
 /// What the specification asks of an exporter.
 const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A byte more, which is no server's limit: tonic complains of our answers and of a server's requests in the same words.
+const MAX_GRPC_RESPONSE_BYTES: usize = MAX_RESPONSE_BYTES + 1;
 
 /// A connection that went silent without being closed is given up after this. Not shorter, as servers take frequent
 /// pings for an attack.
@@ -47,7 +51,7 @@ enum Transport {
 }
 
 struct HttpTransport {
-    client: HyperClient<HttpConnector, Full<Bytes>>,
+    client: HyperClient<Connector, Full<Bytes>>,
     traces: Uri,
     metrics: Uri,
     logs: Uri,
@@ -58,9 +62,10 @@ impl Client {
     /// Checks the destination; connects to nothing yet.
     pub(crate) fn new(destination: &Destination) -> Result<Client, ExportError> {
         let base = destination.base_uri()?;
+        let connector = connector(destination, &base)?;
         let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base)?),
-            Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base)?)),
+            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base, connector)?),
+            Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base, connector)?)),
         };
         Ok(Client { transport, headers: destination.header_map()?, timeout: destination.timeout })
     }
@@ -79,14 +84,33 @@ impl Client {
     }
 }
 
-fn grpc_transport(destination: &Destination, base: Uri) -> Result<Grpc<Channel>, ExportError> {
+fn connector(destination: &Destination, base: &Uri) -> Result<Connector, ExportError> {
+    let protocol: &[u8] = match destination.protocol {
+        Protocol::Grpc => b"h2",
+        Protocol::HttpProtobuf => b"http/1.1",
+    };
+    if base.scheme() == Some(&Scheme::HTTPS) {
+        // What cannot work is said at the start, not at the first request.
+        destination
+            .tls
+            .client_config(protocol)
+            .map_err(|reason| ExportError::Tls { destination: destination.name.clone(), reason })?;
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(destination.timeout));
+    tcp.set_nodelay(true);
+    Ok(Connector::new(tcp, destination.tls.clone(), protocol))
+}
+
+fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) -> Result<Grpc<Channel>, ExportError> {
     let endpoint = Endpoint::from(base)
         .user_agent(AGENT)
         .map_err(|error| unusable(destination, &error))?
         .connect_timeout(destination.timeout)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let grpc = Grpc::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_RESPONSE_BYTES);
+    let grpc =
+        Grpc::new(endpoint.connect_with_connector_lazy(connector)).max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES);
     Ok(match destination.compression {
         Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
         Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
@@ -113,6 +137,10 @@ async fn send_grpc(
     let answer = grpc.unary(request, PathAndQuery::from_static(method), EncodedCodec).await;
     match answer {
         Ok(response) => Ok(outcome::accepted(&response.into_inner())),
+        // Whoever answers at such length has the request.
+        Err(status) if status.message().ends_with(&format!("the limit is: {MAX_GRPC_RESPONSE_BYTES} bytes")) => {
+            Ok(Accepted { rejected: 0, message: "the answer is too long to be read".to_owned() })
+        }
         Err(status) => Err(outcome::grpc_failure(&status)),
     }
 }
@@ -154,10 +182,7 @@ impl Decoder for EncodedCodec {
     }
 }
 
-fn http_transport(destination: &Destination, base: &Uri) -> Result<HttpTransport, ExportError> {
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(destination.timeout));
-    connector.set_nodelay(true);
+fn http_transport(destination: &Destination, base: &Uri, connector: Connector) -> Result<HttpTransport, ExportError> {
     let client = HyperClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     let uri = |path: &str| {
         let base = base.to_string();
@@ -199,7 +224,7 @@ async fn send_http(
     if head.status.is_success() {
         return Ok(outcome::accepted(&explanation));
     }
-    Err(outcome::http_failure(head.status, &head.headers, &explanation))
+    Err(outcome::http_failure(head.status, &head.headers, &explanation, SystemTime::now()))
 }
 
 fn compress(body: &Bytes, compression: Compression) -> io::Result<(Option<&'static str>, Bytes)> {

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::destination::{Destination, ExportError};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
+use crate::split::halves;
 use crate::stats::{Signal, Stats, count};
 
 /// How much of a destination's own words a log line shows.
@@ -29,6 +30,13 @@ pub(crate) struct Piece {
     pub(crate) items: u64,
 }
 
+impl Piece {
+    /// In two, unless it is but one item.
+    fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
+        halves(signal, self.body.clone())
+    }
+}
+
 impl Delivery {
     pub(crate) fn items(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.items).sum()
@@ -40,6 +48,8 @@ impl Delivery {
 pub(crate) enum Delivered {
     /// The destination has answered for all of it, be it with a refusal.
     Answered,
+    /// It was tried for as long as it may be; what is left is counted as dropped.
+    TimedOut,
     /// Its sender does not want it to be tried again; what is left is in the delivery.
     GivenUp,
 }
@@ -99,13 +109,23 @@ impl Courier {
                     self.on_accepted(signal, items, &accepted);
                 }
                 Err(failure) => match failure.verdict {
-                    Verdict::Permanent => {
+                    Verdict::TooLarge if let Some([first, second]) = piece.halve(signal) => {
+                        delivery.pieces.pop_front();
+                        delivery.pieces.push_front(second);
+                        delivery.pieces.push_front(first);
+                        self.on_too_large(signal, &failure);
+                    }
+                    Verdict::Permanent | Verdict::TooLarge => {
                         delivery.pieces.pop_front();
                         self.on_refused(signal, items, &failure);
                     }
                     Verdict::Transient { retry_after } => {
                         self.on_unreachable(signal, &failure);
                         self.pause(retry_after).await;
+                        if self.backoff.gives_up(Instant::now()) {
+                            self.on_timed_out(delivery);
+                            return Delivered::TimedOut;
+                        }
                         if is_given_up() {
                             return Delivered::GivenUp;
                         }
@@ -135,6 +155,26 @@ impl Courier {
         self.on_answer();
     }
 
+    /// The pieces are sent in its place, so that nothing is lost but the attempt.
+    fn on_too_large(&mut self, signal: Signal, failure: &Failure) {
+        self.on_answer();
+        if self.logged.insert((signal, "too large".to_owned())) {
+            let (status, message) = (&failure.status, self.presentable(&failure.message));
+            tracing::warn!(
+                destination = %self.name, signal = signal.name(), %status, %message,
+                "the destination takes smaller requests only: a smaller max_request_size spares it the others"
+            );
+        }
+    }
+
+    /// The request has been tried for as long as it may be.
+    fn on_timed_out(&self, delivery: &Delivery) {
+        let (signal, items) = (delivery.signal, delivery.items());
+        count(&self.stats.of(signal).dropped, items);
+        let signal = signal.name();
+        tracing::warn!(destination = %self.name, signal, items, "not delivered within max_elapsed_time, dropped");
+    }
+
     fn on_answer(&mut self) {
         self.unreachable = false;
         self.backoff.reset();
@@ -153,7 +193,7 @@ impl Courier {
 
     /// Waits for the time of the next attempt. The beginning of a shutdown ends the wait: little time is left then.
     async fn pause(&mut self, retry_after: Option<Duration>) {
-        let pause = tokio::time::sleep(self.backoff.pause(retry_after));
+        let pause = tokio::time::sleep(self.backoff.pause(retry_after, Instant::now()));
         let shutting_down = self.ending.borrow().is_some();
         if shutting_down {
             pause.await;

@@ -6,24 +6,34 @@ use std::time::Duration;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
+use crate::profile::Profile;
+use crate::retry::Retry;
+use crate::tls::Tls;
+
 /// One `otlp/NAME` of the configuration.
 #[derive(Clone, Debug)]
 pub struct Destination {
     /// The name in the configuration; the `destination` of log lines and metrics.
     pub name: String,
-    /// `http://host:port`; over HTTP a path may follow, to which `/v1/metrics` and `/v1/logs` are appended.
+    /// `http://host:port` or `https://host:port`; over HTTP a path may follow, to which `/v1/metrics` and `/v1/logs` are appended.
     pub endpoint: String,
     /// The transport.
     pub protocol: Protocol,
     /// Sent with every request, over gRPC as metadata.
     pub headers: Vec<(String, Secret)>,
+    /// How an `https://` endpoint is trusted, and what it is shown.
+    pub tls: Tls,
     /// How request bodies are compressed.
     pub compression: Compression,
     /// For one attempt, from connecting to the last byte of the answer.
     pub timeout: Duration,
+    /// When a request that failed is tried again.
+    pub retry: Retry,
     /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
     /// requests only the newest matters.
     pub temporality: Temporality,
+    /// What kind of backend it is.
+    pub profile: Profile,
     /// Bytes of one request, encoded, before compression; larger ones are split. OTLP receivers take 4 MiB by default.
     pub max_request_size: usize,
     /// Whether it takes metrics.
@@ -117,11 +127,13 @@ pub enum ExportError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The endpoint is `https://`.
-    #[error("exporter {destination}: endpoint: tls is not supported yet")]
+    /// A certificate or key cannot be used.
+    #[error("exporter {destination}: tls: {reason}")]
     Tls {
         /// Name of the destination.
         destination: String,
+        /// Which file, and what is wrong with it.
+        reason: String,
     },
     /// The directory for what waits cannot be used.
     #[error("exporter {destination}: what waits cannot be stored: {reason}")]
@@ -160,12 +172,8 @@ impl Destination {
     pub(crate) fn base_uri(&self) -> Result<Uri, ExportError> {
         let refuse = |reason: String| ExportError::Endpoint { destination: self.name.clone(), reason };
         let uri: Uri = self.endpoint.parse().map_err(|error| refuse(format!("not a url: {error}")))?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            Some(scheme) if *scheme == Scheme::HTTPS => {
-                return Err(ExportError::Tls { destination: self.name.clone() });
-            }
-            _ => return Err(refuse("must begin with http://".to_owned())),
+        if ![Some(&Scheme::HTTP), Some(&Scheme::HTTPS)].contains(&uri.scheme()) {
+            return Err(refuse("must begin with http:// or https://".to_owned()));
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(refuse("credentials belong into headers".to_owned()));

@@ -15,7 +15,7 @@ use crate::forwarder::Forwarder;
 use crate::merge::merge_delta;
 use crate::outbox::{Lsn, Outbox};
 use crate::queue::{Capacity, Entry, Outgoing, Queue};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, Retry};
 use crate::stats::{self, Signal, Stats, count};
 
 /// The bounds of one exporter.
@@ -31,7 +31,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             capacity: Capacity { bytes: 64 * 1024 * 1024, requests: 1024 },
-            backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(30)),
+            backoff: Backoff::new(Retry::default()),
             // an hour, at the default interval
             intervals: 120,
         }
@@ -66,7 +66,8 @@ impl Exporter {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn spawn(destination: Destination, meter: &Meter, directory: Option<PathBuf>) -> Result<Exporter, ExportError> {
-        Exporter::spawn_with(destination, meter, directory, Limits::default())
+        let backoff = Backoff::new(destination.retry);
+        Exporter::spawn_with(destination, meter, directory, Limits { backoff, ..Limits::default() })
     }
 
     pub(crate) fn spawn_with(
@@ -119,7 +120,8 @@ impl Exporter {
         if !wanted || self.was_offered(lsn, signal) {
             return true;
         }
-        let entry = match outgoing {
+        // Before anything is stored: what is sent again is the same bytes.
+        let entry = match self.destination.profile.adapt(outgoing) {
             Outgoing::Metrics(newer) if !replaceable => self.merged(lsn, newer),
             outgoing => self.kept(lsn, outgoing, replaceable),
         };
@@ -277,6 +279,7 @@ impl Worker {
         let Some((entry, delivery)) = self.current.take() else { return };
         match delivered {
             Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
+            Delivered::TimedOut => {}
             Delivered::GivenUp => count(&self.stats.of(delivery.signal).superseded, delivery.items()),
         }
         entry.done();

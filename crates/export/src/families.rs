@@ -102,7 +102,7 @@ fn has_value(flags: u32) -> bool {
 
 /// Resource and point attributes as one label set. The point's value stands if both have the same attribute; attributes
 /// whose names only become the same are joined with `;`, in the order of their original names, as Prometheus does.
-fn labels(resource: &[KeyValue], point: &[KeyValue]) -> String {
+pub(crate) fn labels(resource: &[KeyValue], point: &[KeyValue]) -> String {
     let attributes: BTreeMap<&str, &KeyValue> =
         resource.iter().chain(point).map(|attribute| (attribute.key.as_str(), attribute)).collect();
     let mut labels: BTreeMap<String, String> = BTreeMap::new();

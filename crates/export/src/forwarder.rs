@@ -32,7 +32,7 @@ impl std::fmt::Debug for Forwarder {
 pub enum Forwarded {
     /// The destination has answered for all of it.
     Answered,
-    /// It was dropped, and counted, because there was no room to wait longer.
+    /// It was dropped, and counted, because there was no room or no time to wait longer.
     Dropped,
     /// The exporter ends, and the destination has not answered for all of it.
     Ended,
@@ -92,6 +92,7 @@ impl Forwarder {
         };
         match delivered {
             Delivered::Answered => Forwarded::Answered,
+            Delivered::TimedOut => Forwarded::Dropped,
             Delivered::GivenUp => {
                 count(&self.stats.of(signal).dropped, delivery.items());
                 Forwarded::Dropped

@@ -14,10 +14,10 @@
 //! | [`openmetrics`] | an OTLP metrics request as OpenMetrics or Prometheus text (pure) |
 //! | [`prometheus`] | the HTTP server that answers `GET /metrics` |
 //!
-//! Files, in the order of the flow: `destination` (settings, checked), `queue` (what waits), `outbox` (the same on disk), `merge` (delta
-//! intervals made one), `items`, `split` (requests in the size a destination takes), `client` (gRPC, HTTP), `outcome` (what an answer means),
-//! `retry` (when to try again), `courier` (one delivery), `exporter` (the task), `forwarder`, `stats` (what became of each item); `names`,
-//! `families`, `openmetrics`, `prometheus` for scraping.
+//! Files, in the order of the flow: `destination` (settings, checked), `profile` (what a kind of backend needs), `queue` (what waits),
+//! `outbox` (the same on disk), `merge` (delta intervals made one), `items`, `split` (requests in the size a destination takes), `client` (gRPC,
+//! HTTP), `tls` (whom to trust), `outcome` (what an answer means), `retry` (when to try again), `courier` (one delivery), `exporter` (the
+//! task), `forwarder`, `stats` (what became of each item); `names`, `families`, `openmetrics`, `prometheus` for scraping.
 
 mod client;
 mod courier;
@@ -31,17 +31,22 @@ mod names;
 pub mod openmetrics;
 mod outbox;
 mod outcome;
+mod profile;
 pub mod prometheus;
 mod queue;
 mod retry;
 mod split;
 mod stats;
+mod tls;
 
 pub use destination::{Compression, Destination, ExportError, Protocol, Secret, Temporality, WhenFull};
 pub use exporter::Exporter;
 pub use forwarder::{Forwarded, Forwarder};
+pub use profile::Profile;
 pub use queue::Outgoing;
+pub use retry::Retry;
 pub use stats::{Counts, Signal, Stats};
+pub use tls::{Identity, Tls};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! An OTLP metrics request as text for a scraper: OpenMetrics 1.0, or the older Prometheus text format 0.0.4. Pure.
 //!
-//! Names are translated as Prometheus does for OTLP (`names`); resource attributes are plain labels of every sample, as
-//! there is no `target_info` to join with. Samples carry no timestamps, so that a scraper notices when a series ends, and
+//! Names are translated as Prometheus does for OTLP (`names`); resource attributes are plain labels of every sample, as they
+//! are those of applications: `target_info` tells of Spanmill alone. Samples carry no timestamps, so that a scraper notices when a series ends, and
 //! there is no `_created`: without a feature flag Prometheus stores it as one more series per series.
 
 use std::fmt::{self, Write as _};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{
     Exemplar, HistogramDataPoint, NumberDataPoint, exemplar, number_data_point,
 };
@@ -69,6 +70,16 @@ pub fn render(request: &ExportMetricsServiceRequest, format: Format) -> String {
         page.text.push_str("# EOF\n");
     }
     page.text
+}
+
+/// The family that says what was scraped, to be put before the others.
+pub fn target_info(attributes: &[KeyValue], format: Format) -> String {
+    let (family, kind) = match format {
+        Format::OpenMetrics => ("target", "info"),
+        Format::PrometheusText => ("target_info", "gauge"),
+    };
+    let labels = families::labels(attributes, &[]);
+    format!("# HELP {family} What is scraped here\n# TYPE {family} {kind}\ntarget_info{{{labels}}} 1\n")
 }
 
 /// The text written so far.

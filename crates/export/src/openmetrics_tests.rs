@@ -200,11 +200,15 @@ fn reference_parser_agrees() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    parser.stdin.take().unwrap().write_all(render(&with_scores(), Format::OpenMetrics).as_bytes()).unwrap();
+    let resource = with_scores().resource_metrics[0].resource.clone().unwrap();
+    let target_info = target_info(&resource.attributes, Format::OpenMetrics);
+    let page = target_info + &render(&with_scores(), Format::OpenMetrics);
+    parser.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = parser.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let families = "gen_ai_client_operation_duration_seconds spanmill_cost spanmill_evaluation_score spanmill_load_ratio \
                     spanmill_requests\n";
+    let families = format!("target {families}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), families);
 }
 

@@ -1,7 +1,7 @@
 //! What the answer of a destination means: taken, try again, or refused for good. The rules are the OTLP specification's
 //! (opentelemetry.io/docs/specs/otlp: "Failures", "Retryable Response Codes").
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{HeaderMap, RETRY_AFTER};
@@ -31,6 +31,8 @@ pub(crate) struct Failure {
 pub(crate) enum Verdict {
     /// The same request may succeed later, and not before the destination said, if it said so.
     Transient { retry_after: Option<Duration> },
+    /// It may succeed in smaller pieces.
+    TooLarge,
     /// It never will.
     Permanent,
 }
@@ -94,21 +96,32 @@ pub(crate) fn accepted(body: &[u8]) -> Accepted {
     }
 }
 
+/// How servers say that a message is too large. gRPC has no code for it: grpc-go, grpc-java, gRPC's C core and Spanmill answer
+/// RESOURCE_EXHAUSTED, which may also be a quota that more and smaller requests only use up; tonic answers OUT_OF_RANGE,
+/// which is to be retried otherwise.
+const TOO_LARGE: &[&str] = &["too large", "larger than", "exceeds maximum", "exceeds the limit", "too big"];
+
 /// A failure over gRPC. A status that tonic made itself, because the connection broke, has a source.
 pub(crate) fn grpc_failure(status: &Status) -> Failure {
     let retry_after = retry_info(status.details());
     let broken_connection = std::error::Error::source(status).is_some();
-    let retryable = match status.code() {
+    let says_too_large = || {
+        let message = status.message().to_ascii_lowercase();
+        TOO_LARGE.iter().any(|words| message.contains(words))
+    };
+    let transient = Verdict::Transient { retry_after };
+    let verdict = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted if retry_after.is_none() && says_too_large() => Verdict::TooLarge,
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
         | Code::OutOfRange
         | Code::Unavailable
-        | Code::DataLoss => true,
-        Code::ResourceExhausted => retry_after.is_some(),
-        _ => broken_connection,
+        | Code::DataLoss => transient,
+        Code::ResourceExhausted if retry_after.is_some() => transient,
+        _ if broken_connection => transient,
+        _ => Verdict::Permanent,
     };
-    let verdict = if retryable { Verdict::Transient { retry_after } } else { Verdict::Permanent };
     let message = match std::error::Error::source(status) {
         Some(source) => innermost(source),
         None => status.message().to_owned(),
@@ -116,10 +129,11 @@ pub(crate) fn grpc_failure(status: &Status) -> Failure {
     Failure { verdict, status: format!("grpc {:?}", status.code()), message }
 }
 
-/// A failure over HTTP.
-pub(crate) fn http_failure(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Failure {
+/// A failure over HTTP, answered at this time.
+pub(crate) fn http_failure(status: StatusCode, headers: &HeaderMap, body: &Bytes, now: SystemTime) -> Failure {
     let verdict = match status.as_u16() {
-        429 | 502 | 503 | 504 => Verdict::Transient { retry_after: retry_after(headers) },
+        429 | 502 | 503 | 504 => Verdict::Transient { retry_after: retry_after(headers, now) },
+        413 => Verdict::TooLarge,
         _ => Verdict::Permanent,
     };
     let message = RpcStatus::decode(body.clone()).map(|status| status.message).unwrap_or_default();
@@ -148,9 +162,12 @@ fn retry_info(details: &[u8]) -> Option<Duration> {
     Some(Duration::new(u64::try_from(delay.seconds).unwrap_or(0), u32::try_from(delay.nanos).unwrap_or(0)))
 }
 
-/// The number of seconds; the form that names a date is rare and left to the back-off.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// A number of seconds, or a date. One that has passed is now.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = || value.parse().ok().map(Duration::from_secs);
+    let date = || httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default());
+    seconds().or_else(date)
 }
 
 #[cfg(test)]
@@ -176,19 +193,48 @@ mod tests {
         assert_eq!(grpc_failure(&status).verdict, expected);
     }
 
-    // 429, 502, 503 and 504 are tried again, when Retry-After says; all else is final.
+    // A message is cut in two where the server says that it is too large, in the words of tonic, grpc-go, grpc-java and the C
+    // core; a quota that is used up is not, nor a refusal that may pass.
+    #[test]
+    fn messages_that_are_too_large() {
+        for (code, words) in [
+            (Code::OutOfRange, "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes"),
+            (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"),
+            (Code::ResourceExhausted, "gRPC message exceeds maximum size 4: 5"),
+            (Code::ResourceExhausted, "CLIENT: Received message larger than max (5 vs. 4)"),
+        ] {
+            assert_eq!(grpc_failure(&Status::new(code, words)).verdict, Verdict::TooLarge, "{words}");
+        }
+        let quota = Status::new(Code::ResourceExhausted, "daily quota exceeded");
+        assert_eq!(grpc_failure(&quota).verdict, Verdict::Permanent);
+        let other = Status::new(Code::OutOfRange, "time is out of range");
+        assert_eq!(grpc_failure(&other).verdict, Verdict::Transient { retry_after: None });
+    }
+
+    // 429, 502, 503 and 504 are tried again, when Retry-After says in either form; 413 in smaller pieces; all else is final.
     #[test]
     fn http_codes() {
+        let http_failure = |status: StatusCode, headers: &HeaderMap| {
+            http_failure(status, headers, &Bytes::new(), SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+        };
         let none = HeaderMap::new();
         let retried: Vec<u16> = (300..600)
             .filter_map(|code| StatusCode::from_u16(code).ok())
-            .filter(|code| http_failure(*code, &none, &Bytes::new()).verdict != Verdict::Permanent)
+            .filter(|code| matches!(http_failure(*code, &none).verdict, Verdict::Transient { .. }))
             .map(|code| code.as_u16())
             .collect();
         assert_eq!(retried, [429, 502, 503, 504]);
+        assert_eq!(http_failure(StatusCode::PAYLOAD_TOO_LARGE, &none).verdict, Verdict::TooLarge);
 
-        let later = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("7"))]);
-        let failure = http_failure(StatusCode::TOO_MANY_REQUESTS, &later, &Bytes::new());
-        assert_eq!(failure.verdict, Verdict::Transient { retry_after: Some(Duration::from_secs(7)) });
+        for (value, seconds) in [
+            ("7", Some(7)),
+            ("Sun, 06 Nov 1994 08:50:00 GMT", Some(23)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let later = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static(value))]);
+            let expected = Verdict::Transient { retry_after: seconds.map(Duration::from_secs) };
+            assert_eq!(http_failure(StatusCode::TOO_MANY_REQUESTS, &later).verdict, expected, "{value}");
+        }
     }
 }

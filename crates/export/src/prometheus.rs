@@ -13,6 +13,7 @@ use axum::routing::get;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, VARY};
 use http::status::StatusCode;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -27,18 +28,20 @@ const GZIP_LEVEL: u32 = 1;
 type Collect = dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ExportMetricsServiceRequest>> + Send>> + Send + Sync;
 
 struct Scraped {
+    target: Vec<KeyValue>,
     collect: Box<Collect>,
     /// One page is rendered at a time, as it may be large.
     renderer: Semaphore,
 }
 
 /// Answers scrapes until `shutdown` resolves, then finishes what is under way, within 5 s. Each scrape asks `source` for the
-/// current metrics, cumulative and with explicit histograms.
+/// current metrics, cumulative and with explicit histograms. The attributes of `target` are what Spanmill says of itself.
 ///
 /// # Errors
 /// If the listener fails for good.
 pub async fn serve<Source, Metrics>(
     listener: TcpListener,
+    target: Vec<KeyValue>,
     source: Source,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()>
@@ -46,7 +49,7 @@ where
     Source: Fn() -> Metrics + Send + Sync + 'static,
     Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
 {
-    let scraped = Scraped { collect: Box::new(move || Box::pin(source())), renderer: Semaphore::new(1) };
+    let scraped = Scraped { target, collect: Box::new(move || Box::pin(source())), renderer: Semaphore::new(1) };
     let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped));
 
     let (stopping, mut stopped) = watch::channel(false);
@@ -74,7 +77,8 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
     };
     let request = (scraped.collect)().await;
     // Ten thousand series take a while: not on a thread that serves others.
-    let rendered = tokio::task::spawn_blocking(move || page(&request, format, gzip)).await;
+    let target_info = openmetrics::target_info(&scraped.target, format);
+    let rendered = tokio::task::spawn_blocking(move || page(target_info, &request, format, gzip)).await;
     let body = match rendered {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => {
@@ -91,8 +95,8 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
     }
 }
 
-fn page(request: &ExportMetricsServiceRequest, format: Format, gzip: bool) -> io::Result<Vec<u8>> {
-    let text = openmetrics::render(request, format);
+fn page(target_info: String, request: &ExportMetricsServiceRequest, format: Format, gzip: bool) -> io::Result<Vec<u8>> {
+    let text = target_info + &openmetrics::render(request, format);
     if !gzip {
         return Ok(text.into_bytes());
     }

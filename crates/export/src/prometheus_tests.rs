@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
@@ -35,13 +36,18 @@ async fn scrapes_are_answered() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, || async { one_gauge() }, async { stopped.await.unwrap_or(()) }));
+    let value = Some(AnyValue { value: Some(any_value::Value::StringValue("spanmill".to_owned())) });
+    let target = vec![KeyValue { key: "service.name".to_owned(), value, ..KeyValue::default() }];
+    let end = async { stopped.await.unwrap_or(()) };
+    let server = tokio::spawn(serve(listener, target, || async { one_gauge() }, end));
     let request = |method: &str, path: &str| http::Request::builder().method(method).uri(format!("{base}{path}"));
 
     let (head, body) = ask(request("GET", "/metrics").body(Empty::new()).unwrap()).await;
     assert_eq!(head.status, 200);
     assert_eq!(head.headers[CONTENT_TYPE], Format::PrometheusText.content_type());
-    assert_eq!(body, "# TYPE up_there gauge\nup_there 7\n");
+    let info =
+        "# HELP target_info What is scraped here\n# TYPE target_info gauge\ntarget_info{service_name=\"spanmill\"} 1\n";
+    assert_eq!(body, format!("{info}# TYPE up_there gauge\nup_there 7\n"));
 
     let scrape = request("GET", "/metrics")
         .header(ACCEPT, "application/openmetrics-text;version=1.0.0;q=0.6,*/*;q=0.2")
@@ -51,7 +57,8 @@ async fn scrapes_are_answered() {
     assert_eq!(head.headers[CONTENT_ENCODING], "gzip");
     let mut text = String::new();
     flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
-    assert_eq!(text, "# TYPE up_there gauge\nup_there 7\n# EOF\n");
+    let info = "# HELP target What is scraped here\n# TYPE target info\ntarget_info{service_name=\"spanmill\"} 1\n";
+    assert_eq!(text, format!("{info}# TYPE up_there gauge\nup_there 7\n# EOF\n"));
 
     assert_eq!(ask(request("GET", "/").body(Empty::new()).unwrap()).await.0.status, 404);
     assert_eq!(ask(request("POST", "/metrics").body(Empty::new()).unwrap()).await.0.status, 405);

@@ -32,9 +32,27 @@ pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) 
     }
 }
 
+/// An encoded request in two, unless it has but one item.
+pub(crate) fn halves(signal: Signal, body: Bytes) -> Option<[Piece; 2]> {
+    match signal {
+        Signal::Traces => halves_of::<ExportTraceServiceRequest>(body),
+        Signal::Metrics => halves_of::<ExportMetricsServiceRequest>(body),
+        Signal::Logs => halves_of::<ExportLogsServiceRequest>(body),
+    }
+}
+
 fn pieces_of<Request: Halve + Items + Message + Default>(body: Bytes, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
-    let piece = |request: &Request| Piece { body: request.encode_to_vec().into(), items: request.items() };
     Ok(split(Request::decode(body)?, max_bytes).iter().map(piece).collect())
+}
+
+fn halves_of<Request: Halve + Items + Message + Default>(body: Bytes) -> Option<[Piece; 2]> {
+    let mut first = Request::decode(body).ok()?;
+    let second = first.halve()?;
+    Some([piece(&first), piece(&second)])
+}
+
+fn piece<Request: Items + Message>(request: &Request) -> Piece {
+    Piece { body: request.encode_to_vec().into(), items: request.items() }
 }
 
 /// A message that can be cut in two.

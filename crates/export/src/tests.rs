@@ -37,8 +37,11 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         endpoint: endpoint.to_owned(),
         protocol,
         headers: vec![("x-key".to_owned(), Secret::from("s3cret"))],
+        tls: Tls::default(),
+        retry: Retry::default(),
         compression: Compression::None,
         timeout: Duration::from_secs(5),
+        profile: Profile::Default,
         max_request_size: 4 << 20,
         temporality: Temporality::Delta,
         metrics: true,
@@ -51,7 +54,11 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
 
 /// As in production, but impatient.
 fn impatient() -> Limits {
-    Limits { backoff: Backoff::new(Duration::from_millis(5), Duration::from_millis(50)), ..Limits::default() }
+    Limits { backoff: every(Duration::from_millis(5), Duration::from_millis(50)), ..Limits::default() }
+}
+
+fn every(initial_interval: Duration, max_interval: Duration) -> Backoff {
+    Backoff::new(Retry { initial_interval, max_interval, max_elapsed_time: None })
 }
 
 fn start(destination: Destination, limits: Limits) -> Exporter {

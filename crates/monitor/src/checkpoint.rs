@@ -1,6 +1,7 @@
 //! All that is known as bytes, and back: restoring it and going on gives what going on without it would have given.
 
 mod alerts;
+mod commands;
 mod messages;
 mod monitors;
 mod rings;

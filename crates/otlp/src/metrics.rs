@@ -1,6 +1,6 @@
 //! Writes `ExportMetricsServiceRequest`: the few constructors that a metric needs.
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 pub use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, Exemplar, HistogramDataPoint, Metric, NumberDataPoint, exemplar, number_data_point,
 };
@@ -46,6 +46,13 @@ impl Description {
 /// An attribute with a text value.
 pub fn text(key: &str, value: impl Into<String>) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.into()))
+}
+
+/// An attribute with a list of texts.
+pub fn texts(key: &str, values: impl IntoIterator<Item = String>) -> KeyValue {
+    let value = |text| AnyValue { value: Some(any_value::Value::StringValue(text)) };
+    let values = values.into_iter().map(value).collect();
+    attribute(key, any_value::Value::ArrayValue(ArrayValue { values }))
 }
 
 /// An attribute with an integer value.

@@ -1,13 +1,14 @@
 //! The admin server: health for everybody, and the error records as JSON for who may see them.
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
-use axum::extract::{Query, Request, State};
+use axum::extract::{FromRequestParts, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,10 +17,13 @@ use hyper_util::service::TowerToHyperService;
 use receive::{Credentials, Limits, Tls};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use wal::Log;
+use wal::{Fill, Level, Log, Lsn};
 
-use crate::applier::SharedPipeline;
+use crate::applier::{Progress, SharedPipeline};
 use crate::recorder::LogRecord;
+
+/// Per cent of the log from which on it is said that it fills up.
+const NEARLY_FULL: u64 = 80;
 
 /// People and probes, not applications.
 const MAX_CONNECTIONS: usize = 256;
@@ -27,46 +31,98 @@ const MAX_CONNECTIONS: usize = 256;
 /// Records, and groups, that one answer lists at most.
 const MAX_LISTED: usize = 1_000;
 
-/// Whether the server takes requests.
+/// What the server does, for those who ask whether it takes requests. It is asked from the very beginning.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Readiness(Arc<Mutex<Phase>>);
+
+/// What a server does. One follows the other.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Phase {
+    /// The log is opened, a checkpoint is read.
+    #[default]
+    Opening,
+    /// What the log holds is applied, up to the record `through`.
+    Replaying { progress: Progress, through: Lsn },
+    /// Requests are taken.
+    Serving(Running),
+    /// Requests are taken no more.
+    Stopping(Running),
+}
+
+/// What a running server is asked about.
 #[derive(Debug, Clone)]
-pub(crate) struct Readiness {
-    is_ready: Arc<AtomicBool>,
-    log: Log<LogRecord>,
-    archive: Option<archive::Health>,
+pub(crate) struct Running {
+    pub(crate) pipeline: SharedPipeline,
+    pub(crate) log: Log<LogRecord>,
+    pub(crate) archive: Option<archive::Health>,
 }
 
 impl Readiness {
-    pub(crate) fn new(log: Log<LogRecord>, archive: Option<archive::Health>) -> Self {
-        Self { is_ready: Arc::default(), log, archive }
+    pub(crate) fn enter(&self, phase: Phase) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    pub(crate) fn set_ready(&self, is_ready: bool) {
-        self.is_ready.store(is_ready, Ordering::Relaxed);
+    /// Requests are taken no more, if they were.
+    pub(crate) fn stop(&self) {
+        if let Phase::Serving(running) = self.phase() {
+            self.enter(Phase::Stopping(running));
+        }
     }
 
-    /// Why not, if not. A log that is nearly full is about to push back.
-    fn reason(&self) -> Option<&'static str> {
-        if !self.is_ready.load(Ordering::Relaxed) {
-            return Some("starting or stopping");
+    fn phase(&self) -> Phase {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why no requests are taken, or soon may not be.
+    fn reason(&self) -> Option<String> {
+        match self.phase() {
+            Phase::Opening => Some("starting: the log is opened".to_owned()),
+            Phase::Replaying { progress, through } => {
+                let applied = progress.applied();
+                Some(format!("starting: the log is replayed, record {applied} of {through}"))
+            }
+            Phase::Serving(running) => running.reason(),
+            Phase::Stopping(running) => running.reason().or_else(|| Some("stopping".to_owned())),
         }
-        if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
-            return Some("the archive has failed: what comes now is counted but not archived");
-        }
-        if self.log.failure().is_some() {
-            return Some("the log has failed: nothing is acknowledged any more");
-        }
-        self.log.fill().exceeds(80).then_some("more than 80 % of the log is waiting to be applied")
     }
 }
 
-#[derive(Debug, Clone)]
-struct Shared {
-    pipeline: SharedPipeline,
-    readiness: Readiness,
+impl Running {
+    /// A log that is nearly full is about to push back.
+    fn reason(&self) -> Option<String> {
+        if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
+            return Some("the archive has failed: what comes now is counted but not archived".to_owned());
+        }
+        if let Some(failure) = self.log.failure() {
+            return Some(format!("{failure}: nothing is acknowledged any more"));
+        }
+        let Fill { memory, disk } = self.log.fill();
+        if memory.exceeds(NEARLY_FULL) {
+            return Some(format!("more than {NEARLY_FULL} % of the log's memory is taken: disk or applier are behind"));
+        }
+        disk.filter(|disk| disk.exceeds(NEARLY_FULL)).map(|Level { used, max }| {
+            format!(
+                "more than {NEARLY_FULL} % of the log is taken ({used} of {max} bytes): what is in it is not archived, or there was \
+                 no checkpoint since"
+            )
+        })
+    }
+}
+
+/// Questions about what was counted have no answer before all of the log is applied.
+impl FromRequestParts<Readiness> for SharedPipeline {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(_: &mut Parts, readiness: &Readiness) -> Result<Self, Self::Rejection> {
+        match readiness.phase() {
+            Phase::Serving(running) | Phase::Stopping(running) => Ok(running.pipeline),
+            Phase::Opening | Phase::Replaying { .. } => Err((StatusCode::SERVICE_UNAVAILABLE, "starting\n")),
+        }
+    }
 }
 
 /// Everything that is answered. Health checks need no credentials: orchestrators have none.
-pub(crate) fn router(pipeline: SharedPipeline, readiness: Readiness, credentials: Credentials) -> Router {
+pub(crate) fn router(readiness: Readiness, credentials: Credentials) -> Router {
     let health = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz));
     let others = Router::new()
         .route("/api/errors", get(errors))
@@ -74,7 +130,7 @@ pub(crate) fn router(pipeline: SharedPipeline, readiness: Readiness, credentials
         // whoever may not ask does not learn what there is
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(middleware::from_fn_with_state(credentials, authenticate));
-    health.merge(others).with_state(Shared { pipeline, readiness })
+    health.merge(others).with_state(readiness)
 }
 
 /// Answers until `shutdown` resolves, under the limits that the receivers have for connections.
@@ -97,8 +153,8 @@ async fn authenticate(State(credentials): State<Credentials>, request: Request, 
     }
 }
 
-async fn readyz(State(shared): State<Shared>) -> Response {
-    match shared.readiness.reason() {
+async fn readyz(State(readiness): State<Readiness>) -> Response {
+    match readiness.reason() {
         None => "ok\n".into_response(),
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
@@ -111,55 +167,58 @@ struct ErrorsQuery {
     group: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct ErrorsAnswer {
+/// What fails: answered by the server, read by `spanmill errors`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorsAnswer {
     /// Those seen last first, at most [`MAX_LISTED`].
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     /// Newest first, at most [`MAX_LISTED`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    records: Option<Vec<OneRecord>>,
+    pub(crate) records: Option<Vec<OneRecord>>,
 }
 
-#[derive(Debug, Serialize)]
-struct Group {
-    group: String,
-    class: &'static str,
+/// Failures that say the same.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) group: String,
+    pub(crate) class: Cow<'static, str>,
     #[serde(rename = "type")]
-    kind: String,
-    message: String,
-    count: u64,
-    first_seen_unix_nano: u64,
-    last_seen_unix_nano: u64,
-    trace_ids: Vec<String>,
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) count: u64,
+    pub(crate) first_seen_unix_nano: u64,
+    pub(crate) last_seen_unix_nano: u64,
+    pub(crate) trace_ids: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct OneRecord {
-    group: String,
-    time_unix_nano: u64,
-    trace_id: String,
-    span_id: String,
-    service: String,
-    span_name: String,
-    operation: String,
-    provider: String,
-    request_model: String,
-    response_model: String,
-    class: &'static str,
+/// One failed call.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OneRecord {
+    pub(crate) group: String,
+    pub(crate) time_unix_nano: u64,
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) service: String,
+    pub(crate) span_name: String,
+    pub(crate) operation: String,
+    pub(crate) provider: String,
+    pub(crate) request_model: String,
+    pub(crate) response_model: String,
+    pub(crate) class: Cow<'static, str>,
     #[serde(rename = "type")]
-    kind: String,
-    message: String,
-    duration_nano: Option<u64>,
+    pub(crate) kind: String,
+    pub(crate) message: String,
+    pub(crate) duration_nano: Option<u64>,
 }
 
 /// All groups; with `?group=` that group and its records.
-async fn errors(State(shared): State<Shared>, Query(query): Query<ErrorsQuery>) -> Response {
+async fn errors(pipeline: SharedPipeline, Query(query): Query<ErrorsQuery>) -> Response {
     let wanted = match query.group.as_deref().map(|group| u64::from_str_radix(group, 16)) {
         None => None,
         Some(Ok(fingerprint)) => Some(fingerprint),
         Some(Err(_)) => return (StatusCode::BAD_REQUEST, "group must be hexadecimal\n").into_response(),
     };
-    let answered = tokio::task::spawn_blocking(move || answer(&shared.pipeline, wanted)).await;
+    let answered = tokio::task::spawn_blocking(move || answer(&pipeline, wanted)).await;
     match answered {
         Ok(answer) if wanted.is_some() && answer.groups.is_empty() => {
             (StatusCode::NOT_FOUND, "no such group\n").into_response()
@@ -179,8 +238,8 @@ pub(crate) struct UnpricedModel {
 }
 
 /// The models without a price, the most called first.
-async fn unpriced(State(shared): State<Shared>) -> Response {
-    let listed = tokio::task::spawn_blocking(move || shared.pipeline.lock().unpriced()).await;
+async fn unpriced(pipeline: SharedPipeline) -> Response {
+    let listed = tokio::task::spawn_blocking(move || pipeline.lock().unpriced()).await;
     let model = |Unpriced { provider, request_model, response_model, calls }| UnpricedModel {
         provider,
         request_model,
@@ -211,7 +270,7 @@ impl From<&ErrorGroup> for Group {
     fn from(group: &ErrorGroup) -> Self {
         Self {
             group: format!("{:016x}", group.fingerprint),
-            class: group.class.name(),
+            class: Cow::Borrowed(group.class.name()),
             kind: group.kind.clone(),
             message: group.message.clone(),
             count: group.count,
@@ -235,7 +294,7 @@ impl From<&ErrorRecord> for OneRecord {
             provider: record.provider.clone(),
             request_model: record.request_model.clone(),
             response_model: record.response_model.clone(),
-            class: record.class.name(),
+            class: Cow::Borrowed(record.class.name()),
             kind: record.kind.clone(),
             message: record.message.clone(),
             duration_nano: record.duration,

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use aggregate::{Effect, Interval, Logged, Pipeline};
 use archive::{Archive, ArchiveError, Position};
 use export::{Exporter, Outgoing, Temporality};
+use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
@@ -13,19 +14,48 @@ use wal::{Lsn, Reader};
 use crate::recorder::LogRecord;
 use crate::storage::{Keeper, Progressed};
 use crate::telemetry::Telemetry;
+use crate::watching::{self, Outcomes};
 
-/// The pipeline, shared between its applier and those who ask it questions.
+/// The pipeline and what watches it, shared between their applier and those who ask them questions.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedPipeline(Arc<Mutex<Pipeline>>);
+pub(crate) struct SharedPipeline {
+    pipeline: Arc<Mutex<Pipeline>>,
+    monitoring: Arc<Mutex<Monitoring>>,
+    commands: Arc<Mutex<Outcomes>>,
+}
 
 impl SharedPipeline {
-    pub(crate) fn new(pipeline: Pipeline) -> Self {
-        Self(Arc::new(Mutex::new(pipeline)))
+    pub(crate) fn new(pipeline: Pipeline, monitoring: Monitoring) -> Self {
+        let (pipeline, monitoring) = (Arc::new(Mutex::new(pipeline)), Arc::new(Mutex::new(monitoring)));
+        Self { pipeline, monitoring, commands: Arc::default() }
     }
 
-    /// The pipeline between two records. Whoever holds it holds up the applier.
+    /// The pipeline between two records. Whoever holds it holds up the applier. Who holds both has taken it first.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Pipeline> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is watched, between two records. Whoever holds it holds up the applier.
+    pub(crate) fn monitoring(&self) -> MutexGuard<'_, Monitoring> {
+        self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies the next record of the log.
+    fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
+        let (lsn, receive_time) = (logged.lsn, logged.receive_time);
+        let mut pipeline = self.lock();
+        pipeline.apply(logged, emit);
+        let mut monitoring = self.monitoring();
+        watching::watch(receive_time, &pipeline, &mut monitoring);
+        if let Some(command) = command {
+            self.commands().note(lsn, monitoring.apply(receive_time, command));
+        }
+        pipeline
+    }
+
+    /// What became of the newest commands.
+    pub(crate) fn commands(&self) -> MutexGuard<'_, Outcomes> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,7 +86,11 @@ impl Applier {
         let (newest, applied) = watch::channel(applied);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
             let meter = sinks.telemetry.meter();
-            let duplicate_window = meter.f64_gauge("spanmill.duplicate_window").with_unit("s").build();
+            let duplicate_window = meter
+                .f64_gauge("spanmill.duplicate_window")
+                .with_unit("s")
+                .with_description("How far back what a client sends again is recognised")
+                .build();
             let mut effects = Vec::new();
             let position = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;
@@ -65,11 +99,9 @@ impl Applier {
                 let bytes = wal::Record::size(&entry.record) as u64;
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
-                let logged = Logged { lsn, receive_time: entry.receive_time, record: entry.record.into_record() };
-                let mut applying = pipeline.lock();
-                applying.apply(logged, |effect| effects.push(effect));
-                let window = applying.duplicate_window();
-                drop(applying);
+                let (record, command) = entry.record.into_parts();
+                let logged = Logged { lsn, receive_time: entry.receive_time, record };
+                let window = pipeline.apply(logged, command, |effect| effects.push(effect)).duplicate_window();
                 duplicate_window.record(window as f64 / 1e9, &[]);
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
@@ -125,6 +157,11 @@ impl Applied {
 pub(crate) struct Progress(watch::Receiver<Lsn>);
 
 impl Progress {
+    /// The last record that was applied.
+    pub(crate) fn applied(&self) -> Lsn {
+        *self.0.borrow()
+    }
+
     /// Returns when the record at `lsn` is applied, or the applier has ended.
     pub(crate) async fn until(&mut self, lsn: Lsn) {
         // An error means that the applier has ended: there is nothing more to wait for.
@@ -157,10 +194,14 @@ impl Sinks {
         let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
         let is_wanted = self.exporters.iter().any(wants_cumulative);
         let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
+        let delta = match self.telemetry.delta() {
+            Some(own) => Some(behind(interval.delta, own)),
+            None => interval.delta,
+        };
         let mut is_safe = true;
         for exporter in self.exporters.iter() {
             let metrics = match exporter.destination().temporality {
-                Temporality::Delta => interval.delta.clone(),
+                Temporality::Delta => delta.clone(),
                 Temporality::Cumulative => cumulative.clone(),
             };
             if let Some(metrics) = metrics {
@@ -179,7 +220,14 @@ pub(crate) fn with_own(
     derived: Option<Arc<ExportMetricsServiceRequest>>,
     telemetry: &Telemetry,
 ) -> Arc<ExportMetricsServiceRequest> {
+    behind(derived, telemetry.cumulative())
+}
+
+fn behind(
+    derived: Option<Arc<ExportMetricsServiceRequest>>,
+    own: ExportMetricsServiceRequest,
+) -> Arc<ExportMetricsServiceRequest> {
     let mut message = derived.map(Arc::unwrap_or_clone).unwrap_or_default();
-    message.resource_metrics.extend(telemetry.collect().resource_metrics);
+    message.resource_metrics.extend(own.resource_metrics);
     Arc::new(message)
 }

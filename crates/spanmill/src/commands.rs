@@ -2,7 +2,9 @@
 
 pub(crate) mod check_config;
 mod counting;
+pub(crate) mod dashboards;
 pub(crate) mod demo;
+pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod prices;
 pub(crate) mod repair;

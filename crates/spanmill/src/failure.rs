@@ -10,6 +10,9 @@ pub(crate) enum Failure {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// What is to be watched contradicts itself.
+    #[error("{0}")]
+    Watched(#[from] monitor::ConfigError),
     /// A file that says who may call cannot be used.
     #[error("{0}")]
     Access(#[from] receive::FileError),
@@ -62,6 +65,9 @@ pub(crate) enum Failure {
         /// Why not.
         reason: String,
     },
+    /// A dashboard could not be written.
+    #[error("dashboards: {0}")]
+    Dashboards(#[from] dashboards::Error),
     /// The demonstration could not send.
     #[error("demo: {0}")]
     Demo(String),
@@ -92,10 +98,10 @@ impl Failure {
     /// own, 71 and 74 for the system.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Access(_) | Self::Export(_) => 64,
+            Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
-            Self::Broken(_) => 70,
+            Self::Broken(_) | Self::Dashboards(_) => 70,
             Self::Listen { .. } | Self::Admin { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
             Self::Print(_) | Self::Archive(_) | Self::Io { .. } | Self::Storage(_) | Self::Checkpoint { .. } => 74,
         }

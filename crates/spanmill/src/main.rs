@@ -2,18 +2,23 @@
 
 mod admin;
 mod admin_client;
+mod answering;
 mod applier;
+mod clock;
 mod commands;
 mod config;
 mod failure;
 mod forward;
+mod gauges;
 mod ingest;
 mod listeners;
+mod receiving;
 mod recorder;
 mod server;
 mod storage;
 mod table;
 mod telemetry;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,8 +67,16 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Tell what a call to a model costs: how its price is found, and the sum line by line.
     Prices(commands::prices::Arguments),
+    /// Write dashboards or rules for a backend: to standard output, or into a directory.
+    Dashboards(commands::dashboards::Arguments),
+    /// List what fails, grouped by what it says: asks the running server.
+    Errors(commands::errors::Arguments),
     /// Cut what is damaged off the log of a server that refuses to start, keeping a copy of it, and tell what is lost.
-    Repair,
+    Repair {
+        /// Its data directory; without one, that of the configuration.
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
     CheckConfig {
         /// The configuration file.
@@ -80,7 +93,9 @@ fn main() -> ExitCode {
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
         Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
-        Some(Command::Repair) => commands::repair::run(cli.config.as_deref()),
+        Some(Command::Repair { directory }) => commands::repair::run(cli.config.as_deref(), directory),
+        Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments),
+        Some(Command::Errors(arguments)) => commands::errors::run(&arguments, cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

@@ -3,6 +3,7 @@
 use aggregate::{Contents, Record};
 use bytes::Bytes;
 use genai::{DeriveError, Derived, Deriver, Evaluation, SpanFacts};
+use monitor::Command;
 
 /// A record as the log stores it.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) enum LogRecord {
     Metrics(Bytes),
     /// The body of a logs request without evaluations: the same.
     Logs(Bytes),
+    /// What somebody does to monitors.
+    Command(Command),
 }
 
 /// The kinds of records, as they stand in the log: for ever.
@@ -23,14 +26,16 @@ pub(crate) mod kind {
     pub(crate) const EXPORT_INTERVAL: u8 = 4;
     pub(crate) const LOGS: u8 = 5;
     pub(crate) const METRICS: u8 = 6;
+    pub(crate) const COMMAND: u8 = 7;
 }
 
 impl LogRecord {
-    /// What it means to the pipeline: of what is only handed on, the time.
-    pub(crate) fn into_record(self) -> Record {
+    /// What it means to the pipeline: of what is not for it, the time. And the command, if it is one.
+    pub(crate) fn into_parts(self) -> (Record, Option<Command>) {
         match self {
-            Self::Counted(record) => record,
-            Self::Metrics(_) | Self::Logs(_) => Record::Tick,
+            Self::Counted(record) => (record, None),
+            Self::Metrics(_) | Self::Logs(_) => (Record::Tick, None),
+            Self::Command(command) => (Record::Tick, Some(command)),
         }
     }
 }
@@ -44,6 +49,7 @@ impl wal::Record for LogRecord {
             Self::Counted(Record::ExportInterval) => kind::EXPORT_INTERVAL,
             Self::Counted(Record::Logs { .. }) | Self::Logs(_) => kind::LOGS,
             Self::Metrics(_) => kind::METRICS,
+            Self::Command(_) => kind::COMMAND,
         }
     }
 
@@ -51,6 +57,7 @@ impl wal::Record for LogRecord {
         match self {
             Self::Counted(Record::Traces { body, .. } | Record::Logs { body, .. }) => body.clone(),
             Self::Metrics(body) | Self::Logs(body) => body.clone(),
+            Self::Command(command) => command.encode().into(),
             Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval) => Bytes::new(),
         }
     }
@@ -65,6 +72,7 @@ impl wal::Record for LogRecord {
                 body.len() + evaluations.capacity() * size_of::<Evaluation>()
             }
             Self::Metrics(body) | Self::Logs(body) => body.len(),
+            Self::Command(_) => size_of::<Command>(),
             Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval) => 0,
         }
     }
@@ -110,6 +118,9 @@ impl Recorder {
             kind::TRACES => self.traces(payload),
             kind::LOGS => self.logs(payload),
             kind::METRICS => return Ok(LogRecord::Metrics(payload)),
+            kind::COMMAND => {
+                return Command::decode(&payload).map(LogRecord::Command).map_err(|error| error.to_string());
+            }
             kind::TICK => Ok(Some(Record::Tick)),
             kind::DRAIN => Ok(Some(Record::Drain)),
             kind::EXPORT_INTERVAL => Ok(Some(Record::ExportInterval)),
@@ -139,7 +150,9 @@ mod tests {
     fn records_come_back() {
         let recorder = Recorder::new(false);
         let timing = [Record::Tick, Record::Drain, Record::ExportInterval].map(LogRecord::Counted);
-        for stored in timing.into_iter().chain([LogRecord::Metrics(Bytes::from_static(b"\n\0"))]) {
+        let others =
+            [LogRecord::Metrics(Bytes::from_static(b"\n\0")), LogRecord::Command(Command::Pause("chat".to_owned()))];
+        for stored in timing.into_iter().chain(others) {
             let restored = recorder.restore(stored.kind(), stored.payload()).unwrap();
             assert_eq!((restored.kind(), restored.payload()), (stored.kind(), stored.payload()));
         }

@@ -1,42 +1,42 @@
 //! A running Spanmill: everything started in the order of the flow, and ended in the same order.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use aggregate::{Layout, METRIC_NAMES, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Protocol, Temporality, WhenFull};
-use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
+use export::{Compression, Destination, Exporter, Profile, Protocol, Temporality, WhenFull};
+use monitor::EVALUATION_STEP;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wal::{AppendError, Log, Lsn};
 
-use crate::admin::{self, Readiness};
+use crate::admin::{Phase, Readiness, Running};
+use crate::answering::Answering;
 use crate::applier::{Applier, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
-use crate::config::access::Tls;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
 use crate::failure::Failure;
 use crate::forward::{self, Forwarding};
+use crate::gauges::Observed;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
+use crate::receiving::Receiving;
 use crate::recorder::{LogRecord, Recorder};
 use crate::storage::{Home, Storage};
 use crate::telemetry::Telemetry;
 
 /// How many error records are kept.
 const ERROR_RECORDS: usize = 100_000;
-/// How long requests in flight may take to finish when the server stops.
-const REQUEST_GRACE: Duration = Duration::from_secs(10);
 /// How long a destination may take for its next answer while what is queued is sent when the server stops.
 const EXPORT_GRACE: Duration = Duration::from_secs(15);
+/// How long requests in flight may take to be refused when the server can do nothing any more.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long all of the shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(60);
-/// How long scrapes and admin requests may take to finish when the server stops.
-const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// A server that runs until it is shut down.
 #[derive(Debug)]
@@ -48,23 +48,28 @@ pub(crate) struct Server {
     exporters: Arc<Vec<Exporter>>,
     forwarders: Vec<std::thread::JoinHandle<()>>,
     readiness: Readiness,
-    stop_receiving: watch::Sender<bool>,
-    receivers: JoinSet<Result<(), receive::ServeError>>,
-    stop_answering: watch::Sender<bool>,
-    answering: JoinSet<std::io::Result<()>>,
+    receiving: Receiving,
+    answering: Answering,
     tickers: JoinSet<()>,
     /// Whether what is acknowledged outlives the process.
     outlives: bool,
 }
 
 impl Server {
-    /// Starts everything. Nothing is left running if any part of it fails.
+    /// Starts everything. If any part of it fails, or if this is dropped, the process can end at any time: what was acknowledged
+    /// earlier is where it was.
     pub(crate) async fn start(config: &Config, listeners: Listeners) -> Result<Self, Failure> {
         let addresses = listeners.addresses()?;
+        let Listeners { grpc, http, prometheus, admin } = listeners;
         let home = Home::take(config)?;
         let instance_id = home.instance_id.clone();
-        let telemetry = Telemetry::new(&instance_id);
+        let wants_delta = |to: &OtlpExporter| to.temporality() == exporters::Temporality::Delta;
+        let telemetry = Telemetry::new(&instance_id, config.exporters.otlp.values().any(wants_delta));
         let meter = telemetry.meter();
+        // Whoever watches is answered while the log is read, which may take a while.
+        let readiness = Readiness::default();
+        let mut answering = Answering::new();
+        answering.admin(admin, &config.admin, readiness.clone())?;
 
         let exporters = config
             .exporters
@@ -81,25 +86,30 @@ impl Server {
             None => None,
         };
         let archive_health = archive.as_ref().map(Archive::health);
+        let archived = archive.as_ref().map(Archive::position);
 
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
+        let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id)?;
         let places = home.place(config, "forwarded");
-        let Storage { pipeline, log, reader, keeper, applied } = Storage::open(home, config, settings, &recorder)?;
+        let Storage { pipeline, monitoring, log, reader, keeper, applied } =
+            open(home, config, settings, &recorder).await?;
         let forwardings = exporters
             .iter()
             .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(Failure::io("reading how far destinations have come"))?;
         let index = pipeline.index();
-        let pipeline = SharedPipeline::new(pipeline);
-        let memory_budget = config.receivers.otlp.memory_budget.as_usize();
+        let pipeline = SharedPipeline::new(pipeline, monitoring);
         let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
         // Before anything is appended, what was found is applied: counters begin where they ended.
         let found = log.last();
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
             .map_err(Failure::io("starting the applier"))?;
+        readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
+        Observed { log: log.clone(), pipeline: pipeline.clone(), progress: applier.progress(), archived }
+            .register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
 
@@ -112,40 +122,17 @@ impl Server {
         let handed_on = forward::handed_on(&exporters);
         let redactor = config.derive.redactor();
         let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
-        let intake = Intake::new(Arc::new(ingestion), Budget::new(memory_budget), &meter)
-            .with_credentials(config.receivers.otlp.auth.credentials()?);
-        let (stop_receiving, stopped_receiving) = watch::channel(false);
-        let mut receivers = JoinSet::new();
-        let protocols = &config.receivers.otlp.protocols;
-        let grpc_limits = Limits { max_request_size: protocols.grpc.max_recv_msg_size.as_usize(), ..Limits::default() };
-        let http_limits =
-            Limits { max_request_size: protocols.http.max_request_body_size.as_usize(), ..Limits::default() };
-        let tls = config.receivers.otlp.tls.as_ref().map(Tls::load).transpose()?;
-        let grpc = GrpcServer::new(listeners.grpc, intake.clone(), grpc_limits).await.with_tls(tls.clone());
-        let http = HttpServer::new(listeners.http, intake, http_limits).with_tls(tls);
-        receivers.spawn(grpc.serve(told(stopped_receiving.clone()), REQUEST_GRACE));
-        receivers.spawn(http.serve(told(stopped_receiving), REQUEST_GRACE));
-
-        let (stop_answering, stopped_answering) = watch::channel(false);
-        let mut answering = JoinSet::new();
-        if let Some(listener) = listeners.prometheus {
-            let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
-            let source = move || {
-                let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
-                async move { current_metrics(pipeline, telemetry).await }
-            };
-            answering.spawn(export::prometheus::serve(listener, source, told(stopped_answering.clone())));
-        }
-        let readiness = Readiness::new(log.clone(), archive_health);
-        let credentials = config.admin.auth.credentials()?;
-        let admin = admin::router(pipeline.clone(), readiness.clone(), credentials);
-        let tls = config.admin.tls.as_ref().map(Tls::load).transpose()?;
-        answering.spawn(admin::serve(listeners.admin, tls, admin, told(stopped_answering), ANSWER_GRACE));
+        let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
+        answering.prometheus(prometheus, target, &pipeline, &telemetry);
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
 
-        readiness.set_ready(true);
+        readiness.enter(Phase::Serving(Running {
+            pipeline: pipeline.clone(),
+            log: log.clone(),
+            archive: archive_health,
+        }));
         Ok(Self {
             addresses,
             pipeline,
@@ -154,9 +141,7 @@ impl Server {
             exporters,
             forwarders,
             readiness,
-            stop_receiving,
-            receivers,
-            stop_answering,
+            receiving,
             answering,
             tickers,
             outlives: config.storage.wal.enabled,
@@ -195,6 +180,12 @@ impl Server {
         append(&self.log, record).await
     }
 
+    /// Ends what can do nothing any more: whoever waits for an answer is told so, and sends elsewhere or again.
+    pub(crate) async fn give_up(self) {
+        self.readiness.stop();
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.receiving.end()).await;
+    }
+
     /// Stops accepting, finishes the requests in flight, settles, closes the interval, and flushes every sink.
     ///
     /// # Errors
@@ -206,21 +197,13 @@ impl Server {
     }
 
     async fn stop(mut self) -> Result<(), Failure> {
-        self.readiness.set_ready(false);
-        self.stop_receiving.send_replace(true);
-        let mut result = Ok(());
-        while let Some(ended) = self.receivers.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => result = Err(Failure::Deadline(error.to_string())),
-                Err(error) => result = Err(Failure::Deadline(error.to_string())),
-            }
-        }
+        self.readiness.stop();
+        let mut result = self.receiving.end().await;
         self.tickers.abort_all();
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
         for record in drain.into_iter().chain([Record::ExportInterval]) {
-            if let Err(error) = self.append(record).await {
+            if let Err(error) = append(&self.log, record).await {
                 tracing::error!(%error, "the last interval was not closed");
             }
         }
@@ -246,13 +229,16 @@ impl Server {
             Err(_) => tracing::error!("exporters are still in use and were not flushed"),
         }
         while flushing.join_next().await.is_some() {}
-        self.stop_answering.send_replace(true);
-        let answered = async { while self.answering.join_next().await.is_some() {} };
-        if tokio::time::timeout(ANSWER_GRACE, answered).await.is_err() {
-            tracing::warn!("scrapes or admin requests were cut off");
-        }
+        self.answering.end().await;
         result
     }
+}
+
+/// Reads what an earlier run left, on a thread that may be kept busy with it.
+async fn open(home: Home, config: &Config, settings: Settings, recorder: &Recorder) -> Result<Storage, Failure> {
+    let (config, recorder) = (config.clone(), recorder.clone());
+    let opened = tokio::task::spawn_blocking(move || Storage::open(home, &config, settings, &recorder)).await;
+    opened.map_err(|error| Failure::Broken(error.to_string()))?
 }
 
 /// # Errors
@@ -262,7 +248,7 @@ fn check_log(log: &Log<LogRecord>) -> Result<(), Failure> {
 }
 
 /// The metrics of this moment: derived ones, the open interval included, and Spanmill's own.
-async fn current_metrics(
+pub(crate) async fn current_metrics(
     pipeline: SharedPipeline,
     telemetry: Telemetry,
 ) -> Arc<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest> {
@@ -287,14 +273,24 @@ async fn close_intervals(log: Log<LogRecord>, interval: Duration) {
     }
 }
 
-/// Tells the pipeline the time while anything waits for it.
+/// Tells the time while anything waits for it.
 async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration) {
     // Often enough that no call waits much longer than it must.
     let mut ticks = tokio::time::interval((wait / 10).clamp(Duration::from_millis(20), Duration::from_secs(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // What watches was told the time, and when that was.
+    let mut last = (0, Instant::now());
     loop {
         ticks.tick().await;
-        let is_waiting = pipeline.lock().is_waiting();
+        let (told, evaluates) = {
+            let monitoring = pipeline.monitoring();
+            (monitoring.now(), monitoring.next_evaluation().is_some())
+        };
+        if told != last.0 {
+            last = (told, Instant::now());
+        }
+        let is_watched = evaluates && last.1.elapsed().as_nanos() >= u128::from(EVALUATION_STEP);
+        let is_waiting = pipeline.lock().is_waiting() || is_watched;
         if is_waiting && append(&log, Record::Tick).await.is_err() {
             return;
         }
@@ -313,14 +309,8 @@ async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError
 }
 
 /// Resolves when the channel says so, or its sender is gone.
-async fn told(mut stop: watch::Receiver<bool>) {
+pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The wall clock, in nanoseconds since the Unix epoch. The log is the only one who asks it.
-pub(crate) fn unix_nanos() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
@@ -344,6 +334,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
         pricing: config.derive.prices.pricing()?,
+        watched: true,
     })
 }
 
@@ -356,16 +347,23 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
             exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,
         },
         headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect(),
+        tls: exporter.tls.as_ref().map(client_tls).unwrap_or_default(),
         compression: match exporter.compression {
             exporters::Compression::Gzip => Compression::Gzip,
             exporters::Compression::Zstd => Compression::Zstd,
             exporters::Compression::None => Compression::None,
         },
         timeout: exporter.timeout,
+        retry: retry(exporter.retry_on_failure),
         max_request_size: exporter.max_request_size.as_usize(),
-        temporality: match exporter.temporality {
+        temporality: match exporter.temporality() {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,
+        },
+        profile: match exporter.profile {
+            exporters::Profile::Default => Profile::Default,
+            exporters::Profile::Signoz => Profile::SigNoz,
+            exporters::Profile::Prometheus => Profile::Prometheus,
         },
         metrics: exporter.signals.contains(&exporters::Signal::Metrics),
         logs: exporter.signals.contains(&exporters::Signal::Logs),
@@ -376,6 +374,18 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
         },
         replaced_metrics: if config.forward.keep_client_metrics { Vec::new() } else { METRIC_NAMES.to_vec() },
     }
+}
+
+fn retry(configured: exporters::RetryOnFailure) -> export::Retry {
+    let exporters::RetryOnFailure { initial_interval, max_interval, max_elapsed_time } = configured;
+    let max_elapsed_time = (!max_elapsed_time.is_zero()).then_some(max_elapsed_time);
+    export::Retry { initial_interval, max_interval, max_elapsed_time }
+}
+
+fn client_tls(tls: &exporters::ClientTls) -> export::Tls {
+    let files = tls.cert_file.clone().zip(tls.key_file.clone());
+    let identity = files.map(|(cert_file, key_file)| export::Identity { cert_file, key_file });
+    export::Tls { ca_file: tls.ca_file.clone(), identity }
 }
 
 fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {

@@ -9,13 +9,15 @@ use std::path::PathBuf;
 use aggregate::{Lsn, Pipeline, Settings};
 use bytes::Bytes;
 use genai::SpanFacts;
+use monitor::Monitoring;
 use wal::{Checkpoints, Cursor, Directory, Log, RawReader, Reader, Start};
 
 use crate::applier::SharedPipeline;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::recorder::{LogRecord, Recorder};
-use crate::server::unix_nanos;
+use crate::watching;
 
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
 const CHECKPOINT_EVERY: u64 = 30 * 1_000_000_000;
@@ -53,6 +55,7 @@ impl Home {
 #[derive(Debug)]
 pub(crate) struct Storage {
     pub(crate) pipeline: Pipeline,
+    pub(crate) monitoring: Monitoring,
     pub(crate) log: Log<LogRecord>,
     pub(crate) reader: Reader<LogRecord>,
     pub(crate) keeper: Keeper,
@@ -65,10 +68,17 @@ impl Storage {
     pub(crate) fn open(home: Home, config: &Config, settings: Settings, recorder: &Recorder) -> Result<Self, Failure> {
         // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
         let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
+        let watched = config.watched();
+        let clock = Clock::default();
+        let told = {
+            let clock = clock.clone();
+            move || clock.now()
+        };
         let Some(directory) = home.directory else {
-            let (log, reader) = Log::in_memory(memory_limit, unix_nanos);
+            let (log, reader) = Log::in_memory(memory_limit, told);
             let keeper = Keeper { cursor: log.cursor(), checkpointer: None, is_stopped: false };
-            return Ok(Self { pipeline: Pipeline::new(settings), log, reader, keeper, applied: 0 });
+            let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
+            return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0 });
         };
         let max_size = config.storage.wal.max_size.bytes();
         let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression: None };
@@ -85,14 +95,16 @@ impl Storage {
             let recorder = recorder.clone();
             move |kind, payload| recorder.restore(kind, payload)
         };
-        let (log, reader) = Log::open(&directory, &log_settings, start, unix_nanos, restore)?;
+        let (log, reader) = Log::open(&directory, &log_settings, start, told, restore)?;
+        clock.go_on_from(log.receive_time());
         let cursor = log.cursor_at(0);
-        let pipeline = match stored {
-            None => Pipeline::new(settings),
+        let (pipeline, monitoring) = match stored {
+            None => (Pipeline::new(settings), Monitoring::new(&watched)?),
             Some(stored) => {
                 let mut waiting = Waiting { log: log.read_from(stored.handed_on), recorder };
-                Pipeline::restore(settings, stored.state, |lsn| waiting.request(lsn))
-                    .map_err(|error| Failure::Checkpoint { lsn: stored.lsn, reason: error.to_string() })?
+                let pipeline = Pipeline::restore(settings, stored.pipeline, |lsn| waiting.request(lsn))
+                    .map_err(|error| Failure::Checkpoint { lsn: stored.lsn, reason: error.to_string() })?;
+                (pipeline, watching::restore(&watched, stored.monitoring)?)
             }
         };
         let checkpointer = Checkpointer {
@@ -104,7 +116,7 @@ impl Storage {
             since: 0,
         };
         let keeper = Keeper { cursor, checkpointer: Some(checkpointer), is_stopped: false };
-        Ok(Self { pipeline, log, reader, keeper, applied })
+        Ok(Self { pipeline, monitoring, log, reader, keeper, applied })
     }
 }
 
@@ -113,19 +125,24 @@ struct Stored<'a> {
     lsn: Lsn,
     /// All requests up to here had their outcomes and were handed on.
     handed_on: Lsn,
-    state: &'a [u8],
+    pipeline: &'a [u8],
+    monitoring: &'a [u8],
 }
 
 impl<'a> Stored<'a> {
     fn decode(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, Failure> {
-        match bytes.split_first_chunk() {
-            Some((handed_on, state)) => Ok(Self { lsn, handed_on: Lsn::from_le_bytes(*handed_on), state }),
-            None => Err(Failure::Checkpoint { lsn, reason: "it is too short".to_owned() }),
-        }
+        let parts = || {
+            let (handed_on, rest) = bytes.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (pipeline, monitoring) = rest.split_at_checked(length)?;
+            Some(Self { lsn, handed_on: Lsn::from_le_bytes(*handed_on), pipeline, monitoring })
+        };
+        parts().ok_or_else(|| Failure::Checkpoint { lsn, reason: "it is too short".to_owned() })
     }
 
-    fn encode(handed_on: Lsn, state: &[u8]) -> Vec<u8> {
-        [&handed_on.to_le_bytes(), state].concat()
+    fn encode(handed_on: Lsn, pipeline: &[u8], monitoring: &[u8]) -> Vec<u8> {
+        [&handed_on.to_le_bytes(), &(pipeline.len() as u64).to_le_bytes(), pipeline, monitoring].concat()
     }
 }
 
@@ -174,7 +191,7 @@ impl Keeper {
         };
         let (is_due, is_waiting) = (checkpointer.is_due(record), checkpointer.taken.is_some());
         if is_due && !is_waiting {
-            checkpointer.take(record, &pipeline.lock());
+            checkpointer.take(record, pipeline);
         }
         checkpointer.write_if(|taken| archived.is_none_or(|archived| archived >= taken.handed_on), &self.cursor);
         is_due && is_waiting && checkpointer.taken.is_some()
@@ -190,7 +207,7 @@ impl Keeper {
     /// Everything was applied and archived: what is left of the log is put into a checkpoint.
     pub(crate) fn finish(mut self, record: Option<Progressed>, pipeline: &SharedPipeline) {
         if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
-            checkpointer.take(record, &pipeline.lock());
+            checkpointer.take(record, pipeline);
             checkpointer.write_if(|_| true, &self.cursor);
         }
     }
@@ -243,9 +260,10 @@ impl Checkpointer {
         is_due
     }
 
-    fn take(&mut self, record: Progressed, pipeline: &Pipeline) {
+    fn take(&mut self, record: Progressed, shared: &SharedPipeline) {
+        let pipeline = shared.lock();
         let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
-        let bytes = Stored::encode(handed_on, &pipeline.checkpoint());
+        let bytes = Stored::encode(handed_on, &pipeline.checkpoint(), &shared.monitoring().checkpoint());
         self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
     }
 

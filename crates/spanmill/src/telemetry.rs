@@ -5,6 +5,7 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1 as proto;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -12,31 +13,72 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality};
 use tracing_subscriber::EnvFilter;
 
-/// The meter that the crates count with, and the reader that gives it all back.
+/// What Spanmill calls itself, as `service.name`.
+const SERVICE_NAME: &str = "spanmill";
+
+/// The meter that the crates count with, and the readers that give it all back.
 #[derive(Debug, Clone)]
 pub(crate) struct Telemetry {
     provider: SdkMeterProvider,
-    reader: SharedReader,
+    cumulative: SharedReader,
+    /// Only if a destination wants it: what is read there is forgotten.
+    delta: Option<SharedReader>,
 }
 
 impl Telemetry {
-    pub(crate) fn new(instance_id: &str) -> Self {
-        let reader = SharedReader(Arc::new(ManualReader::builder().with_temporality(Temporality::Cumulative).build()));
+    pub(crate) fn new(instance_id: &str, has_delta: bool) -> Self {
+        let cumulative = SharedReader::new(Temporality::Cumulative);
+        let delta = has_delta.then(|| SharedReader::new(Temporality::Delta));
         let resource = Resource::builder_empty()
+            .with_attribute(KeyValue::new("service.name", SERVICE_NAME))
             .with_attribute(KeyValue::new("collector.instance.id", instance_id.to_owned()))
             .build();
-        let provider = SdkMeterProvider::builder().with_reader(reader.clone()).with_resource(resource).build();
-        Self { provider, reader }
+        let provider = SdkMeterProvider::builder().with_reader(cumulative.clone()).with_resource(resource);
+        let provider = match &delta {
+            Some(delta) => provider.with_reader(delta.clone()),
+            None => provider,
+        };
+        Self { provider: provider.build(), cumulative, delta }
     }
 
     pub(crate) fn meter(&self) -> Meter {
         self.provider.meter("spanmill")
     }
 
+    /// What Spanmill says of itself to a scraper: its resource, and the version, which is no label of other metrics as it changes.
+    pub(crate) fn target(instance_id: &str) -> Vec<proto::KeyValue> {
+        [
+            ("service.name", SERVICE_NAME),
+            ("service.version", env!("CARGO_PKG_VERSION")),
+            ("collector.instance.id", instance_id),
+        ]
+        .map(|(name, value)| otlp::metrics::text(name, value))
+        .to_vec()
+    }
+
     /// Spanmill's own metrics, cumulative.
-    pub(crate) fn collect(&self) -> ExportMetricsServiceRequest {
+    pub(crate) fn cumulative(&self) -> ExportMetricsServiceRequest {
+        self.cumulative.read()
+    }
+
+    /// What came since this was asked last; `None` if no destination wants it.
+    pub(crate) fn delta(&self) -> Option<ExportMetricsServiceRequest> {
+        self.delta.as_ref().map(SharedReader::read)
+    }
+}
+
+/// A reader that the provider and we hold.
+#[derive(Debug, Clone)]
+struct SharedReader(Arc<ManualReader>);
+
+impl SharedReader {
+    fn new(temporality: Temporality) -> Self {
+        Self(Arc::new(ManualReader::builder().with_temporality(temporality).build()))
+    }
+
+    fn read(&self) -> ExportMetricsServiceRequest {
         let mut metrics = ResourceMetrics::default();
-        match self.reader.collect(&mut metrics) {
+        match self.collect(&mut metrics) {
             Ok(()) => ExportMetricsServiceRequest::from(&metrics),
             Err(error) => {
                 tracing::warn!(%error, "own metrics could not be collected");
@@ -45,10 +87,6 @@ impl Telemetry {
         }
     }
 }
-
-/// A reader that the provider and we hold.
-#[derive(Debug, Clone)]
-struct SharedReader(Arc<ManualReader>);
 
 impl MetricReader for SharedReader {
     fn register_pipeline(&self, pipeline: std::sync::Weak<Pipeline>) {

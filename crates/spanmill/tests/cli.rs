@@ -1,6 +1,8 @@
 //! The command line: what it takes, what it prints, and how it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "cli/documented.rs"]
+mod documented;
 #[path = "cli/explain.rs"]
 mod explain;
 

@@ -114,11 +114,10 @@ pub struct Level {
     pub max: u64,
 }
 
-impl Fill {
-    /// Whether memory or disk is filled by more than so many per cent.
+impl Level {
+    /// Whether more than so many per cent are taken.
     pub fn exceeds(&self, percent: u64) -> bool {
-        let exceeds = |level: Level| u128::from(level.used) * 100 > u128::from(level.max) * u128::from(percent);
-        exceeds(self.memory) || self.disk.is_some_and(exceeds)
+        u128::from(self.used) * 100 > u128::from(self.max) * u128::from(percent)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_channel::oneshot;
@@ -63,6 +64,7 @@ pub(crate) struct Shared<R> {
     /// The thread waits here for work.
     pub(crate) writable: Condvar,
     pub(crate) clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    pub(crate) sync_observer: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
     /// Bytes of memory for records.
     memory_limit: usize,
     compression: Option<i32>,
@@ -143,7 +145,15 @@ impl<R> Shared<R> {
             space,
         };
         let state = Mutex::new(state);
-        Arc::new(Self { state, readable: Condvar::new(), writable: Condvar::new(), clock, memory_limit, compression })
+        Arc::new(Self {
+            state,
+            readable: Condvar::new(),
+            writable: Condvar::new(),
+            clock,
+            sync_observer: OnceLock::new(),
+            memory_limit,
+            compression,
+        })
     }
 
     /// A panic while the lock was held leaves the state sound: every change under it is whole.
@@ -329,10 +339,16 @@ impl<R: Record> Log<R> {
         self.shared.lock().last
     }
 
-    /// Whether there is room for more requests: half of the log is kept for those that are on their way, so that no work is done
-    /// in vain for a record that is then refused.
+    /// When the last safe record was received; 0 without one.
+    pub fn receive_time(&self) -> u64 {
+        self.shared.lock().receive_time
+    }
+
+    /// Whether there is room for more requests: half of the memory and a tenth of the disk are kept for those that are on their way, so
+    /// that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {
-        !self.fill().exceeds(50)
+        let Fill { memory, disk } = self.fill();
+        !memory.exceeds(50) && !disk.is_some_and(|disk| disk.exceeds(90))
     }
 
     /// How full the log is.
@@ -345,6 +361,12 @@ impl<R: Record> Log<R> {
             Space::Disk(disk) => Some(Level { used: disk.segments.used(&shared.clock), max: disk.segments.capacity() }),
         };
         Fill { memory, disk }
+    }
+
+    /// Calls `observe` from now on with the time that each fdatasync of a group takes. Only the first observer is called; a log in memory
+    /// has none.
+    pub fn observe_syncs(&self, observe: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.shared.sync_observer.set(Box::new(observe));
     }
 
     /// Why the log has ended, if it did not end well. Nothing can be appended any more, and the process should end.

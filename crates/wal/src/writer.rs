@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_channel::oneshot;
 
@@ -313,7 +314,12 @@ impl<R: Record> Writer<R> {
 
     fn sync(&mut self) -> Result<(), OpenError> {
         self.flush()?;
-        self.file.sync().map_err(|error| self.error("syncing", error))
+        let begin = Instant::now();
+        self.file.sync().map_err(|error| self.error("syncing", error))?;
+        if let Some(observe) = self.shared.sync_observer.get() {
+            observe(begin.elapsed());
+        }
+        Ok(())
     }
 
     /// An error with the segment that is written to.

@@ -26,5 +26,6 @@ pub fn settings(pending: Option<usize>) -> Settings {
         settle: SettleSettings { wait: 10_000_000_000, memory: 64 << 20, merge_unlinked: false },
         pending,
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
+        watched: true,
     }
 }

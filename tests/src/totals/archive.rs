@@ -27,6 +27,10 @@ pub struct Row {
     pub outcome: String,
     /// `outcome_reason`.
     pub reason: String,
+    /// `receive_time_unix_nano`.
+    pub receive_time: i64,
+    /// `duration_nano`.
+    pub duration_nano: Option<u64>,
     model: String,
     is_error: bool,
     tokens: Tokens,
@@ -78,18 +82,21 @@ fn rows_of_batch(batch: &RecordBatch) -> Vec<Row> {
         let column = column(name).as_string::<i32>();
         (!column.is_null(row)).then(|| column.value(row).to_owned())
     };
-    let tokens = |name: &str, row: usize| {
-        let name = format!("gen_ai_usage_{name}_tokens");
-        let column = column(&name).as_primitive::<Int64Type>();
-        if column.is_null(row) { 0 } else { u64::try_from(column.value(row)).expect("no negative tokens") }
+    let number = |name: &str, row: usize| {
+        let column = column(name).as_primitive::<Int64Type>();
+        (!column.is_null(row)).then(|| u64::try_from(column.value(row)).expect("nothing negative"))
     };
+    let receive_time = column("receive_time_unix_nano").as_primitive::<Int64Type>();
+    let tokens = |name: &str, row: usize| number(&format!("gen_ai_usage_{name}_tokens"), row).unwrap_or(0);
     let row = |row: usize| Row {
+        receive_time: receive_time.value(row),
         trace_id: text("trace_id", row).unwrap_or_default(),
         span_id: text("span_id", row).unwrap_or_default(),
         span_name: text("span_name", row).unwrap_or_default(),
         service: text("service_name", row).unwrap_or_default(),
         outcome: text("outcome", row).unwrap_or_default(),
         reason: text("outcome_reason", row).unwrap_or_default(),
+        duration_nano: number("duration_nano", row),
         model: text("gen_ai_response_model", row)
             .or_else(|| text("gen_ai_request_model", row))
             .unwrap_or_else(|| "unknown".to_owned()),

@@ -57,7 +57,7 @@ impl Backends {
                 let address = backend.address;
                 all.push((
                     backend,
-                    Destination { address, protocol, temporality, compression, signals: "metrics, logs" },
+                    Destination { address, protocol, temporality, compression, signals: "metrics, logs", more: "" },
                 ));
             }
         }

@@ -103,6 +103,7 @@ async fn a_destination_that_is_down_blocks_nothing() {
         temporality: "delta",
         compression: "gzip",
         signals: "metrics, logs",
+        more: "",
     };
     let destinations = vec![destination("grpc"), destination("http/protobuf")];
     let spanmill = Spanmill::start(&Setup { destinations, interval: "1s", ..Setup::default() });

@@ -58,6 +58,7 @@ mod tests {
             settle: SettleSettings { wait: 1, memory: 1, merge_unlinked: false },
             pending: None,
             pricing: Pricing { prices: prices("[]"), honour_supplied: true },
+            watched: false,
         }
     }
 

@@ -7,7 +7,7 @@ use super::messages::{self, tag};
 use super::plain::{count, trace_halves, trace_id};
 use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
-use crate::errors::{ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
+use crate::errors::{Details, ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
 
 pub(super) fn write(writer: &mut Writer, index: &ErrorIndex) {
     index.groups().into_iter().for_each(|group| writer.element(tag::ERROR_GROUP, &group_message(group)));
@@ -46,6 +46,10 @@ pub(super) fn message(record: &ErrorRecord) -> messages::ErrorRecord {
         message: record.message.clone(),
         duration: record.duration,
         fingerprint: record.fingerprint,
+        details: record.details.as_ref().map(|details| messages::ErrorDetails {
+            resource: details.resource.to_vec(),
+            attributes: details.attributes.clone(),
+        }),
     }
 }
 
@@ -66,6 +70,9 @@ pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, Restore
         message: told.message,
         duration: told.duration,
         fingerprint: told.fingerprint,
+        details: told
+            .details
+            .map(|details| Box::new(Details { resource: details.resource.into(), attributes: details.attributes })),
     })
 }
 

@@ -399,6 +399,18 @@ pub(super) struct ErrorRecord {
     pub(super) duration: Option<u64>,
     #[prost(fixed64, tag = "16")]
     pub(super) fingerprint: u64,
+    /// Until it is exported.
+    #[prost(message, optional, tag = "17")]
+    pub(super) details: Option<ErrorDetails>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ErrorDetails {
+    /// OTLP's `Resource`.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) resource: Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) attributes: Vec<opentelemetry_proto::tonic::common::v1::KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message)]

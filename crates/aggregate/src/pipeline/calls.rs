@@ -85,9 +85,9 @@ impl Pipeline {
             return None;
         };
         let keeps_requests = self.settings.pending.is_some();
-        let original = self.settle.get_mut(repeated)?;
+        let original = self.settle.get(repeated)?;
         if original.is_waiting() && keeps_requests {
-            original.rare.get_or_insert_default().repetitions.push(place);
+            self.settle.repeated(repeated, place);
             return None;
         }
         Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })
@@ -210,6 +210,7 @@ impl Pipeline {
         if let Some(open) = self.series.open(series) {
             open.count(&call);
         }
+        self.note_counted(series, call, false);
         if let Some((class, seq)) = merged.error
             && let Some(record) = self.settle.get_mut(seq).and_then(|held| held.rare.as_mut()?.error.take())
         {
@@ -290,6 +291,9 @@ impl Pipeline {
             open.use_tokens(*usage, &origin);
             open.costs.add(cost);
         }
+        if let Some(added) = added {
+            self.note_counted(series, added, true);
+        }
         let state = State::Counted {
             alone: false,
             with_usage: with_usage || added.is_some(),
@@ -353,6 +357,7 @@ impl Pipeline {
         if let Some(open) = self.series.open(held.series) {
             open.count(&call);
         }
+        self.note_counted(held.series, call, false);
         if let Some(record) = held.rare.as_mut().and_then(|rare| rare.error.take()) {
             self.errors.add(*record);
         }

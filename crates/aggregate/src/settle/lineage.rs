@@ -175,9 +175,9 @@ impl Lineage {
         true
     }
 
-    /// Whether any agent waits.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting > 0
+    /// How many agents wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Decides on the oldest agent that waits, if it was received at `until` or before.

@@ -1,10 +1,11 @@
 //! A pipeline that is driven by hand.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
     Contents, DuplicateSettings, Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings,
-    SpanOutcome,
+    SpanOutcome, Totals,
 };
 use bytes::Bytes;
 use genai::price::{Catalogue, Overrides, Prices};
@@ -34,6 +35,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
         pending: Some(usize::MAX),
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
+        watched: true,
     }
 }
 
@@ -46,12 +48,22 @@ pub struct Driver {
     pub received: u64,
     pub outcomes: Vec<SpanOutcome>,
     pub intervals: Vec<Interval>,
+    /// What those who watch each counted call come to, by model.
+    pub watched: BTreeMap<String, Totals>,
 }
 
 impl Driver {
     pub fn new(settings: Settings) -> Self {
         let pipeline = Pipeline::new(settings);
-        Self { pipeline, lsn: 0, now: START, received: 0, outcomes: Vec::new(), intervals: Vec::new() }
+        Self {
+            pipeline,
+            lsn: 0,
+            now: START,
+            received: 0,
+            outcomes: Vec::new(),
+            intervals: Vec::new(),
+            watched: BTreeMap::new(),
+        }
     }
 
     pub fn apply(&mut self, record: Record) {
@@ -62,6 +74,20 @@ impl Driver {
             Effect::Applied(applied) => outcomes.extend(applied.outcomes),
             Effect::Interval(interval) => intervals.push(interval),
         });
+        assert_eq!(pipeline.unaccounted(), 0, "after record {}", self.lsn);
+        self.watch();
+    }
+
+    fn watch(&mut self) {
+        for call in self.pipeline.counted() {
+            let names = ["gen_ai.response.model", "gen_ai.request.model"].map(|name| call.attribute(name));
+            let model = names.into_iter().find(|model| !model.is_empty()).unwrap_or("unknown");
+            let totals = self.watched.entry(model.to_owned()).or_default();
+            totals.requests += u64::from(!call.is_late());
+            totals.errors += u64::from(call.error().is_some());
+            totals.tokens += call.usage().map(|usage| usage.classes()).unwrap_or_default();
+            totals.cost += call.cost().unwrap_or_default();
+        }
     }
 
     pub fn traces(&mut self, body: &Bytes) {

@@ -65,23 +65,14 @@ impl Told {
 
     fn record(&self) -> Option<ErrorRecord> {
         let (class, message) = self.error?;
-        Some(ErrorRecord {
-            time: self.at,
-            receive_time: self.at,
-            trace_id: self.trace_id(),
-            span_id: self.number.to_be_bytes(),
-            service: self.service.to_owned(),
-            span_name: format!("chat {}", self.model),
-            operation: "chat".to_owned(),
-            provider: self.provider.to_owned(),
-            request_model: self.model.to_owned(),
-            response_model: String::new(),
-            class,
-            kind: format!("{}Error", self.provider),
-            message: message.to_owned(),
-            duration: Some(self.duration),
-            fingerprint: 0xabc0 + class as u64,
-        })
+        let mut record = ErrorRecord::of(class);
+        (record.time, record.receive_time, record.duration) = (self.at, self.at, Some(self.duration));
+        (record.trace_id, record.span_id) = (self.trace_id(), self.number.to_be_bytes());
+        (record.service, record.provider) = (self.service.to_owned(), self.provider.to_owned());
+        (record.request_model, record.message) = (self.model.to_owned(), message.to_owned());
+        record.kind = format!("{}Error", self.provider);
+        record.fingerprint = 0xabc0 + class as u64;
+        Some(record)
     }
 }
 

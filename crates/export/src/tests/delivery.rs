@@ -94,6 +94,31 @@ async fn large_requests_are_split() {
     }
 }
 
+// A destination that takes less than it is told to get smaller pieces, each item once and in order; what is alone and still too
+// large is refused for good, not sent for ever.
+#[tokio::test]
+async fn requests_that_are_too_large_are_halved() {
+    for protocol in PROTOCOLS {
+        let server = Server::start_limited(protocol, "127.0.0.1:0".parse().unwrap(), 100).await;
+        let exporter = start(destination(&server.endpoint, protocol), impatient());
+        let values: Vec<i64> = (0..50).collect();
+        exporter.offer(0, Outgoing::Metrics(Arc::new(metrics_request(&values))));
+        let mut large = logs_request(0, 3);
+        large.resource_logs[0].scope_logs[0].log_records[1].event_name = "x".repeat(200);
+        exporter.offer(0, Outgoing::Logs(Arc::new(large)));
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+
+        let received = server.received();
+        let metric_values: Vec<i64> = received.iter().flat_map(|request| request.metric_values()).collect();
+        assert_eq!(metric_values, values, "{protocol:?}");
+        let log_times: Vec<u64> = received.iter().flat_map(|request| request.log_times()).collect();
+        assert_eq!(log_times, [0, 2]);
+        assert_eq!(stats.counts(Signal::Metrics), Counts { sent: 50, ..Counts::default() });
+        assert_eq!(stats.counts(Signal::Logs), Counts { sent: 2, failed: 1, ..Counts::default() });
+    }
+}
+
 // Every piece keeps what stands above its items; an item larger than the limit is a piece of its own.
 #[test]
 fn pieces_keep_their_context() {

@@ -21,13 +21,19 @@ fn refusal(change: impl FnOnce(&mut Destination)) -> String {
 async fn unusable_destinations_are_refused() {
     let endpoint = |endpoint: &str| refusal(|destination| destination.endpoint = endpoint.to_owned());
     assert_eq!(endpoint("http://localhost:4317"), "");
-    assert_eq!(endpoint("https://localhost:4317"), "exporter otlp/test: endpoint: tls is not supported yet");
-    assert_eq!(endpoint("localhost:4317"), "exporter otlp/test: endpoint: must begin with http://");
+    assert_eq!(endpoint("https://localhost:4317"), "");
+    assert_eq!(endpoint("localhost:4317"), "exporter otlp/test: endpoint: must begin with http:// or https://");
     assert_eq!(endpoint("http://me:pw@host"), "exporter otlp/test: endpoint: credentials belong into headers");
     assert_eq!(endpoint("http://host/?key=1"), "exporter otlp/test: endpoint: must not have a query");
     assert_eq!(endpoint("http://host/path"), "exporter otlp/test: endpoint: must not have a path with protocol grpc");
     assert!(endpoint("http://ho st").starts_with("exporter otlp/test: endpoint: not a url"));
     assert!(endpoint("").starts_with("exporter otlp/test: endpoint: not a url"));
+
+    let without_ca = refusal(|destination| {
+        destination.endpoint = "https://localhost:4317".to_owned();
+        destination.tls.ca_file = Some("/nowhere/ca.pem".into());
+    });
+    assert!(without_ca.starts_with("exporter otlp/test: tls: /nowhere/ca.pem: "), "{without_ca}");
 
     let header = |name: &str, value: &str| {
         refusal(|destination| destination.headers = vec![(name.to_owned(), Secret::from(value))])

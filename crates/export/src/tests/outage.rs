@@ -20,6 +20,62 @@ async fn transient_failures_are_retried_in_order() {
     }
 }
 
+// A destination that says when to come again is not asked any sooner.
+#[tokio::test]
+async fn busy_destinations_are_given_their_time() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::BusyFor(1)]);
+        let exporter = start(destination(&server.endpoint, protocol), impatient());
+        let start = std::time::Instant::now();
+        exporter.offer(0, metrics(1));
+        eventually("delivery", || counts(&exporter, Signal::Metrics).sent == 1).await;
+        assert!(start.elapsed() >= Duration::from_secs(1), "{protocol:?} {:?}", start.elapsed());
+        assert_eq!(server.received().len(), 2);
+    }
+}
+
+// A request that may not be tried for ever is given up and counted, and the next one is delivered when the destination is back.
+#[tokio::test]
+async fn requests_are_given_up() {
+    let address = server::unused_address();
+    let retry = Retry {
+        initial_interval: Duration::from_millis(5),
+        max_interval: Duration::from_millis(5),
+        max_elapsed_time: Some(Duration::from_millis(100)),
+    };
+    let down = destination(&format!("http://{address}"), Protocol::Grpc);
+    let exporter = start(down, Limits { backoff: Backoff::new(retry), ..Limits::default() });
+    exporter.offer(0, logs(1, 3));
+    eventually("the first is given up", || counts(&exporter, Signal::Logs).dropped == 3).await;
+    assert!(counts(&exporter, Signal::Logs).retries >= 2);
+    let server = Server::start_at(Protocol::Grpc, address).await;
+    exporter.offer(0, logs(4, 2));
+    eventually("the second is delivered", || counts(&exporter, Signal::Logs).sent == 2).await;
+    assert_eq!(server.received()[0].log_times(), [4, 5]);
+}
+
+// A destination that cuts every connection in the middle of a request gets it when it is well again.
+#[tokio::test]
+async fn broken_connections_are_made_anew() {
+    for protocol in PROTOCOLS {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cutter = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                connection.readable().await.unwrap();
+            }
+        });
+        let exporter = start(destination(&format!("http://{address}"), protocol), impatient());
+        exporter.offer(0, logs(1, 2));
+        eventually("cut connections", || counts(&exporter, Signal::Logs).retries >= 3).await;
+        cutter.abort();
+        let server = Server::start_at(protocol, address).await;
+        eventually("delivery", || counts(&exporter, Signal::Logs).sent == 2).await;
+        assert_eq!(server.received().len(), 1, "{protocol:?}");
+    }
+}
+
 // Started before its destination, the exporter delivers once it is there; and again after the destination was gone.
 #[tokio::test]
 async fn survives_an_absent_destination() {
@@ -141,7 +197,7 @@ async fn a_full_queue_blocks() {
 #[tokio::test]
 async fn shutdown_keeps_its_deadline() {
     let patient =
-        || Limits { backoff: Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600)), ..Limits::default() };
+        || Limits { backoff: every(Duration::from_secs(3600), Duration::from_secs(3600)), ..Limits::default() };
     let down = || destination(&format!("http://{}", server::unused_address()), Protocol::Grpc);
     let exporter = start(down(), patient());
     let stats = exporter.stats();
@@ -164,7 +220,7 @@ async fn shutdown_keeps_its_deadline() {
 async fn shutdown_tries_once_more() {
     let server = Server::start(Protocol::Grpc).await;
     server.answer_next([Answer::Busy]);
-    let backoff = Backoff::new(Duration::from_secs(3600), Duration::from_secs(3600));
+    let backoff = every(Duration::from_secs(3600), Duration::from_secs(3600));
     let exporter = start(destination(&server.endpoint, Protocol::Grpc), Limits { backoff, ..Limits::default() });
     let stats = exporter.stats();
     exporter.offer(0, metrics(1));

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::RequestExt as _;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse as _;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
@@ -30,7 +31,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::Protocol;
 
@@ -40,6 +42,8 @@ pub(super) enum Answer {
     Ok,
     Partial(i64),
     Busy,
+    /// Busy for so many seconds.
+    BusyFor(u32),
     Refused,
     Silence,
 }
@@ -124,6 +128,11 @@ impl Server {
     }
 
     pub(super) async fn start_at(protocol: Protocol, address: SocketAddr) -> Server {
+        Server::start_limited(protocol, address, usize::MAX).await
+    }
+
+    /// One that takes requests of so many bytes, compressed or not.
+    pub(super) async fn start_limited(protocol: Protocol, address: SocketAddr, max_bytes: usize) -> Server {
         let shared = Shared::default();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let served = shared.clone();
@@ -132,8 +141,8 @@ impl Server {
             let listener = bind(address).await;
             bound.send(listener.local_addr().unwrap()).unwrap();
             match protocol {
-                Protocol::Grpc => serve_grpc(listener, served).await,
-                Protocol::HttpProtobuf => serve_http(listener, served).await,
+                Protocol::Grpc => serve_grpc(listener, served, max_bytes).await,
+                Protocol::HttpProtobuf => serve_http(listener, served, max_bytes).await,
             }
         });
         let endpoint = format!("http://{}", address_bound.await.unwrap());
@@ -160,11 +169,11 @@ async fn bind(address: SocketAddr) -> TcpListener {
     }
 }
 
-async fn serve_grpc(listener: TcpListener, shared: Shared) {
+async fn serve_grpc(listener: TcpListener, shared: Shared, max_bytes: usize) {
     let encodings = [CompressionEncoding::Gzip, CompressionEncoding::Zstd];
-    let mut metrics = MetricsServiceServer::new(shared.clone());
-    let mut logs = LogsServiceServer::new(shared.clone());
-    let mut traces = TraceServiceServer::new(shared);
+    let mut metrics = MetricsServiceServer::new(shared.clone()).max_decoding_message_size(max_bytes);
+    let mut logs = LogsServiceServer::new(shared.clone()).max_decoding_message_size(max_bytes);
+    let mut traces = TraceServiceServer::new(shared).max_decoding_message_size(max_bytes);
     for encoding in encodings {
         metrics = metrics.accept_compressed(encoding);
         logs = logs.accept_compressed(encoding);
@@ -179,6 +188,10 @@ async fn grpc_answer(answer: Answer) -> Result<i64, Status> {
         Answer::Ok => Ok(0),
         Answer::Partial(rejected) => Ok(rejected),
         Answer::Busy => Err(Status::unavailable("busy")),
+        Answer::BusyFor(seconds) => {
+            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds.into())));
+            Err(Status::with_error_details(Code::ResourceExhausted, "busy", details))
+        }
         Answer::Refused => Err(Status::invalid_argument("no")),
         Answer::Silence => std::future::pending().await,
     }
@@ -235,16 +248,20 @@ fn logs_response(rejected_log_records: i64) -> ExportLogsServiceResponse {
     ExportLogsServiceResponse { partial_success: (rejected_log_records > 0).then_some(partial_success) }
 }
 
-async fn serve_http(listener: TcpListener, shared: Shared) {
-    let router = axum::Router::new().fallback(http_export).with_state(shared);
+async fn serve_http(listener: TcpListener, shared: Shared, max_bytes: usize) {
+    let limit = axum::extract::DefaultBodyLimit::max(max_bytes);
+    let router = axum::Router::new().fallback(http_export).layer(limit).with_state(shared);
     axum::serve(listener, router).await.unwrap();
 }
 
 async fn http_export(State(shared): State<Shared>, request: Request) -> axum::response::Response {
-    let (head, body) = request.into_parts();
+    let (head, body) = request.with_limited_body().into_parts();
     assert_eq!(head.method, "POST");
     assert_eq!(head.headers[CONTENT_TYPE], "application/x-protobuf");
-    let body = body.collect().await.unwrap().to_bytes();
+    let Ok(body) = body.collect().await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let body = body.to_bytes();
     let body = match head.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap()) {
         Some("gzip") => {
             let mut inflated = Vec::new();
@@ -264,6 +281,9 @@ async fn http_export(State(shared): State<Shared>, request: Request) -> axum::re
         Answer::Ok => encode(0).into_response(),
         Answer::Partial(rejected) => encode(rejected).into_response(),
         Answer::Busy => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Answer::BusyFor(seconds) => {
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds.to_string())]).into_response()
+        }
         Answer::Refused => StatusCode::BAD_REQUEST.into_response(),
         Answer::Silence => std::future::pending().await,
     }

@@ -53,7 +53,7 @@ pub(super) fn restored(
     Ok(monitor)
 }
 
-fn definition_message(definition: &MonitorDefinition) -> messages::MonitorDefinition {
+pub(super) fn definition_message(definition: &MonitorDefinition) -> messages::MonitorDefinition {
     let Selector { service, environment, provider, model, response_model, operation, service_version, server_address } =
         definition.selector.clone();
     let thresholds = definition.health.thresholds.iter().map(|threshold| messages::Threshold {
@@ -81,7 +81,7 @@ fn definition_message(definition: &MonitorDefinition) -> messages::MonitorDefini
     }
 }
 
-fn definition(told: messages::MonitorDefinition) -> Result<MonitorDefinition, RestoreError> {
+pub(super) fn definition(told: messages::MonitorDefinition) -> Result<MonitorDefinition, RestoreError> {
     let messages::Selector {
         service,
         environment,

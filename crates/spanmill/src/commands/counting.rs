@@ -12,10 +12,10 @@ use genai::{DeriveError, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
+use crate::clock::unix_nanos;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::recorder::Recorder;
-use crate::server::unix_nanos;
 
 /// Memory for calls whose spans are gathered: some four million.
 const MEMORY: usize = 1 << 30;
@@ -54,6 +54,7 @@ impl Counting {
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,
+            watched: false,
         };
         let pipeline = Pipeline::new(settings);
         let redactor = config.derive.redactor();

@@ -12,9 +12,9 @@ use jiff::tz::Offset;
 
 use crate::admin::UnpricedModel;
 use crate::admin_client;
+use crate::clock::unix_nanos;
 use crate::config::{self, Config};
 use crate::failure::Failure;
-use crate::server::unix_nanos;
 
 /// A call whose cost is asked for.
 #[derive(Debug, Args)]

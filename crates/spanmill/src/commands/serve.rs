@@ -1,6 +1,7 @@
 //! `spanmill`: serve until told to stop.
 
 use std::path::Path;
+use std::pin::pin;
 
 use super::{block_on, told_to_stop};
 use crate::config::{self, Config};
@@ -23,14 +24,23 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
         );
     }
     block_on(async {
+        let mut told_to_stop = pin!(told_to_stop()?);
         let listeners = Listeners::bind(&loaded.config, IfTaken::Fail).await?;
-        let server = Server::start(&loaded.config, listeners).await?;
-        // Before anyone is told that there is something to stop.
-        let told_to_stop = told_to_stop()?;
+        tracing::info!(admin = %listeners.addresses()?.admin, "starting");
+        let server = tokio::select! {
+            server = Server::start(&loaded.config, listeners) => server?,
+            () = &mut told_to_stop => {
+                tracing::info!("stopping before all of the log was applied: the next start does it");
+                return Ok(());
+            }
+        };
         println!("listening {}", server.addresses());
         tokio::select! {
             () = told_to_stop => {}
-            failure = server.broken() => return Err(failure),
+            failure = server.broken() => {
+                server.give_up().await;
+                return Err(failure);
+            }
         }
         tracing::info!("stopping");
         server.shutdown().await

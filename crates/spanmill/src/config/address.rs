@@ -79,7 +79,7 @@ fn is_host_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(allowed)
 }
 
-/// The URL of an OTLP destination: `http://HOST[:PORT][/PATH]`.
+/// The URL of an OTLP destination: `http://HOST[:PORT][/PATH]`, or `https://` for an encrypted connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl {
     /// Without a slash at the end, so that `/v1/metrics` can be appended.
@@ -87,6 +87,7 @@ pub struct HttpUrl {
     host: String,
     port: u16,
     has_path: bool,
+    is_encrypted: bool,
 }
 
 serde_as_text!(HttpUrl);
@@ -95,6 +96,11 @@ impl HttpUrl {
     /// Whether something other than `/` follows the port.
     pub fn has_path(&self) -> bool {
         self.has_path
+    }
+
+    /// Whether it is `https://`.
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// Whether a request to this URL would arrive at a listener of this process. Resolves the host name if the ports
@@ -119,9 +125,6 @@ pub enum InvalidHttpUrl {
     /// It has another form.
     #[error("expected a URL such as http://localhost:4318")]
     Form,
-    /// It asks for encryption.
-    #[error("expected http://, https needs tls, which is not supported yet")]
-    Https,
     /// It has a user name or password in it, which would be shown wherever the URL is.
     #[error("expected a URL without user name and password (use headers)")]
     Credentials,
@@ -135,11 +138,11 @@ impl FromStr for HttpUrl {
 
     fn from_str(text: &str) -> Result<Self, InvalidHttpUrl> {
         let uri: http::Uri = text.parse().map_err(|_| InvalidHttpUrl::Form)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(InvalidHttpUrl::Https),
+        let is_encrypted = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(InvalidHttpUrl::Form),
-        }
+        };
         let authority = uri.authority().ok_or(InvalidHttpUrl::Form)?;
         if authority.as_str().contains('@') {
             return Err(InvalidHttpUrl::Credentials);
@@ -156,8 +159,9 @@ impl FromStr for HttpUrl {
         Ok(Self {
             text: text.trim_end_matches('/').to_owned(),
             host,
-            port: port.unwrap_or(80),
+            port: port.unwrap_or(if is_encrypted { 443 } else { 80 }),
             has_path: !uri.path().trim_matches('/').is_empty(),
+            is_encrypted,
         })
     }
 }
@@ -230,10 +234,12 @@ mod tests {
             ("http://localhost:4318", "http://localhost:4318", 4318, false),
             ("http://localhost:4318/", "http://localhost:4318", 4318, false),
             ("http://backend", "http://backend", 80, false),
+            ("https://backend", "https://backend", 443, false),
             ("http://[::1]:4317/otlp/", "http://[::1]:4317/otlp", 4317, true),
         ] {
             let url: HttpUrl = text.parse().unwrap();
             assert_eq!((url.to_string().as_str(), url.port, url.has_path()), (shown, port, has_path));
+            assert_eq!(url.is_encrypted(), text.starts_with("https"));
         }
         for (text, error) in [
             ("localhost:4318", InvalidHttpUrl::Form),
@@ -241,7 +247,6 @@ mod tests {
             ("http://a:99999", InvalidHttpUrl::Form),
             ("http://a b", InvalidHttpUrl::Form),
             ("ftp://a", InvalidHttpUrl::Form),
-            ("https://a", InvalidHttpUrl::Https),
             ("http://me:secret@a", InvalidHttpUrl::Credentials),
             ("http://a/x?y=z", InvalidHttpUrl::Query),
         ] {

@@ -1,7 +1,9 @@
 //! The standard variables of an OTLP exporter, `OTEL_EXPORTER_OTLP_*`: without a file they make a destination.
 //!
-//! Rules: OpenTelemetry specification, protocol/exporter.md. A variable of one signal (`..._METRICS_ENDPOINT`) goes before
-//! the general one; an empty one is not set; a value that is not known is ignored with a warning.
+//! Rules: OpenTelemetry specification, protocol/exporter.md and metrics/sdk_exporters/otlp.md. A variable of one signal
+//! (`..._METRICS_ENDPOINT`) goes before the general one; an empty one is not set; a value that is not known is ignored with a
+//! warning. Not supported: `http/json`, traces, exponential histograms, and HTTP endpoints of one signal that do not end in
+//! `/v1/metrics` or `/v1/logs`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use serde::de::value::Error as ValueError;
 use super::address::HttpUrl;
 use super::document::KeyPath;
 use super::error::Problem;
-use super::exporters::{OtlpExporter, Protocol, Signal};
+use super::exporters::{ClientTls, OtlpExporter, Protocol, Signal, Temporality};
 use super::secret::Secret;
 use super::validate::check_header;
 use super::{Config, Environment, Listener};
@@ -54,6 +56,9 @@ pub(super) fn add_exporters(
             Err(message) => problems.push(Problem::in_environment(message)),
         }
     }
+    if let Some(traces) = Variable::set(environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
+        warnings.push(format!("{} is ignored: traces are not sent on", traces.name));
+    }
     // What both signals have in common is said once.
     problems.dedup();
     let mut said = std::collections::BTreeSet::new();
@@ -87,14 +92,27 @@ struct Variable {
 
 impl Variable {
     fn find(environment: Environment<'_>, signal: &str, setting: &str) -> Option<Self> {
-        let names = [
-            (format!("OTEL_EXPORTER_OTLP_{signal}_{setting}"), true),
-            (format!("OTEL_EXPORTER_OTLP_{setting}"), false),
-        ];
-        names.into_iter().find_map(|(name, of_signal)| {
-            let value = environment(&name)?.trim().to_owned();
-            (!value.is_empty()).then_some(Self { name, value, of_signal })
-        })
+        let of_signal = Self::set(environment, &format!("OTEL_EXPORTER_OTLP_{signal}_{setting}"));
+        let of_signal = of_signal.map(|variable| Self { of_signal: true, ..variable });
+        of_signal.or_else(|| Self::set(environment, &format!("OTEL_EXPORTER_OTLP_{setting}")))
+    }
+
+    fn set(environment: Environment<'_>, name: &str) -> Option<Self> {
+        let value = environment(name)?.trim().to_owned();
+        (!value.is_empty()).then(|| Self { name: name.to_owned(), value, of_signal: false })
+    }
+
+    /// The specification knows no other word for yes, and takes all others for no.
+    fn is_true(&self, warnings: &mut Vec<String>) -> bool {
+        let word = self.value.to_lowercase();
+        if !["true", "false"].contains(&word.as_str()) {
+            warnings.push(self.ignored());
+        }
+        word == "true"
+    }
+
+    fn ignored(&self) -> String {
+        format!("{} is ignored: \"{}\" is not supported", self.name, self.value)
     }
 
     /// The value as one of the words a type knows; otherwise a warning.
@@ -102,7 +120,7 @@ impl Variable {
         let word = self.value.to_lowercase();
         let known: Result<T, ValueError> = T::deserialize(word.as_str().into_deserializer());
         if known.is_err() {
-            warnings.push(format!("{} is ignored: \"{}\" is not supported", self.name, self.value));
+            warnings.push(self.ignored());
         }
         known.ok()
     }
@@ -115,11 +133,13 @@ fn exporter(
     endpoint: &Variable,
     warnings: &mut Vec<String>,
 ) -> Result<OtlpExporter, String> {
-    let find = |setting| Variable::find(environment, signal, setting);
+    let find = |setting: &str| Variable::find(environment, signal, setting);
 
     let protocol = find("PROTOCOL").and_then(|variable| variable.word(warnings)).unwrap_or(Protocol::HttpProtobuf);
-    let mut exporter = OtlpExporter::new(endpoint_url(endpoint, protocol, path)?);
+    let insecure = find("INSECURE").is_some_and(|variable| variable.is_true(warnings));
+    let mut exporter = OtlpExporter::new(endpoint_url(endpoint, protocol, path, insecure)?);
     exporter.protocol = protocol;
+    exporter.tls = client_tls(find, exporter.endpoint.is_encrypted(), warnings)?;
     if let Some(variable) = find("HEADERS") {
         exporter.headers = headers(&variable)?;
     }
@@ -135,21 +155,51 @@ fn exporter(
                 .push(format!("{} is ignored: \"{}\" is not a number of milliseconds", variable.name, variable.value)),
         }
     }
-    if let Some(temporality) =
-        find("TEMPORALITY_PREFERENCE").filter(|_| signal == "METRICS").and_then(|variable| variable.word(warnings))
-    {
-        exporter.temporality = temporality;
+    // Of the metrics, whichever signal is asked for: so one destination of both stays one.
+    let preferred = Variable::set(environment, "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE");
+    exporter.temporality = preferred.and_then(|preference| match preference.value.to_lowercase().as_str() {
+        // Low memory is delta for counters and histograms, and that is what is counted here.
+        "lowmemory" => Some(Temporality::Delta),
+        _ => preference.word(warnings),
+    });
+    let histograms = Variable::set(environment, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION");
+    if let Some(variable) = histograms.filter(|variable| variable.value != "explicit_bucket_histogram") {
+        warnings.push(variable.ignored());
     }
     Ok(exporter)
 }
 
+/// Files for an encrypted connection. Without one they are for nothing, which is said.
+fn client_tls(
+    find: impl Fn(&str) -> Option<Variable>,
+    is_encrypted: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<ClientTls>, String> {
+    let files = ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"].map(find);
+    if !is_encrypted {
+        let unused = files.iter().flatten();
+        warnings.extend(unused.map(|variable| format!("{} is ignored: the endpoint is not https://", variable.name)));
+        return Ok(None);
+    }
+    match &files {
+        [None, None, None] => return Ok(None),
+        [_, Some(alone), None] => return Err(format!("{}: its key is missing", alone.name)),
+        [_, None, Some(alone)] => return Err(format!("{}: its certificate is missing", alone.name)),
+        _ => {}
+    }
+    let [ca_file, cert_file, key_file] = files.map(|file| file.map(|variable| variable.value.into()));
+    Ok(Some(ClientTls { ca_file, cert_file, key_file }))
+}
+
 /// The endpoint of one signal is used as it is, so the path that the exporter appends is taken off first.
-fn endpoint_url(variable: &Variable, protocol: Protocol, path: &str) -> Result<HttpUrl, String> {
+fn endpoint_url(variable: &Variable, protocol: Protocol, path: &str, insecure: bool) -> Result<HttpUrl, String> {
     let refuse = |wanted: &str| format!("{}: {wanted}", variable.name);
     let mut text = variable.value.clone();
     match protocol {
-        // gRPC clients take HOST:PORT as well.
-        Protocol::Grpc if !text.contains("://") => text.insert_str(0, "http://"),
+        // gRPC clients take HOST:PORT as well, and encrypt unless they are told not to.
+        Protocol::Grpc if !text.contains("://") => {
+            text.insert_str(0, if insecure { "http://" } else { "https://" });
+        }
         Protocol::HttpProtobuf if variable.of_signal => {
             let base = text.trim_end_matches('/').strip_suffix(path);
             text = base.ok_or_else(|| refuse(&format!("expected a URL that ends in {path}")))?.to_owned();

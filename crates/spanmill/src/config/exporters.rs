@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{self, MapAccess, Visitor};
@@ -57,15 +58,18 @@ pub struct OtlpExporter {
     /// What is sent with every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
+    /// How an `https://` endpoint is trusted, and what it is shown.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
     /// How requests are compressed.
     #[serde(default)]
     pub compression: Compression,
     /// What kind of backend it is.
     #[serde(default)]
     pub profile: Profile,
-    /// What metric points tell.
-    #[serde(default)]
-    pub temporality: Temporality,
+    /// What metric points tell; if it is not said, what the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporality: Option<Temporality>,
     /// How distributions are sent.
     #[serde(default)]
     pub histograms: Histograms,
@@ -75,6 +79,9 @@ pub struct OtlpExporter {
     /// How long one request may take.
     #[serde(default = "OtlpExporter::default_timeout", with = "duration")]
     pub timeout: Duration,
+    /// When a request that failed is tried again.
+    #[serde(default)]
+    pub retry_on_failure: RetryOnFailure,
     /// What happens when it is behind and there is no room to wait.
     #[serde(default)]
     pub when_full: WhenFull,
@@ -88,14 +95,24 @@ impl OtlpExporter {
             protocol: Protocol::default(),
             signals: Signal::usual(),
             headers: BTreeMap::new(),
+            tls: None,
             compression: Compression::default(),
             profile: Profile::default(),
-            temporality: Temporality::default(),
+            temporality: None,
             histograms: Histograms::default(),
             max_request_size: Self::default_max_request_size(),
             timeout: Self::default_timeout(),
             when_full: WhenFull::default(),
+            retry_on_failure: RetryOnFailure::default(),
         }
+    }
+
+    /// What metric points tell.
+    pub fn temporality(&self) -> Temporality {
+        self.temporality.unwrap_or(match self.profile {
+            Profile::Signoz => Temporality::Delta,
+            Profile::Default | Profile::Prometheus => Temporality::Cumulative,
+        })
     }
 
     fn default_max_request_size() -> ByteSize {
@@ -105,6 +122,18 @@ impl OtlpExporter {
     fn default_timeout() -> Duration {
         Duration::from_secs(10)
     }
+}
+
+/// `exporters.otlp/NAME.tls`: PEM files, read again for every connection. Paths start at the working directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTls {
+    /// Authorities that are trusted, in place of the operating system's.
+    pub ca_file: Option<PathBuf>,
+    /// A certificate of our own, for destinations that ask for one.
+    pub cert_file: Option<PathBuf>,
+    /// Its private key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// `exporters.otlp/NAME.protocol`.
@@ -169,14 +198,17 @@ pub enum Profile {
     /// OTLP as it is specified.
     #[default]
     Default,
+    /// Delta, told within its window; both names of the environment.
+    Signoz,
+    /// Cumulative, with the attributes of the resource on every point.
+    Prometheus,
 }
 
 /// `exporters.otlp/NAME.temporality`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Temporality {
     /// Points tell everything since the start.
-    #[default]
     Cumulative,
     /// Points tell what came since the point before.
     Delta,
@@ -189,6 +221,31 @@ pub enum Histograms {
     /// Fixed bucket bounds.
     #[default]
     Explicit,
+}
+
+/// `exporters.otlp/NAME.retry_on_failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetryOnFailure {
+    /// The pause after the first failure; it doubles with each further one.
+    #[serde(with = "duration")]
+    pub initial_interval: Duration,
+    /// The longest pause.
+    #[serde(with = "duration")]
+    pub max_interval: Duration,
+    /// How long a request is tried before it is given up; 0 is for ever.
+    #[serde(with = "duration")]
+    pub max_elapsed_time: Duration,
+}
+
+impl Default for RetryOnFailure {
+    fn default() -> Self {
+        Self {
+            initial_interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(30),
+            max_elapsed_time: Duration::ZERO,
+        }
+    }
 }
 
 /// A key of `exporters`.

@@ -10,14 +10,8 @@ use super::units::{ByteSize, parse_duration};
 const LATER: &[(&str, &str)] = &[
     ("storage.when_full", "block"),
     ("metrics.semconv", "1.41"),
-    ("exporters.otlp/NAME.tls", "null"),
-    ("exporters.otlp/NAME.profile", "default"),
     ("exporters.otlp/NAME.histograms", "explicit"),
-    ("exporters.otlp/NAME.retry_on_failure", "{ initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }"),
     ("forward.enrich", "false"),
-    ("monitors", "null"),
-    ("alerts", "null"),
-    ("slos", "null"),
     ("notifiers", "null"),
 ];
 

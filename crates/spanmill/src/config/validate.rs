@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::document::KeyPath;
-use super::exporters::{OtlpExporter, Protocol};
+use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::report::Report;
 use super::sections::Content;
-use super::units::ByteSize;
+use super::units::{ByteSize, format_duration};
+use super::watched::{Canary, Good};
 use super::{Config, Listener};
 
 /// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
@@ -22,8 +23,47 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
     limits(config, report);
     names(config, report);
+    watched(config, report);
     for (name, exporter) in &config.exporters.otlp {
         otlp_exporter(config, name, exporter, report);
+    }
+}
+
+/// What is watched fits together, and can be told apart by what is kept of calls.
+fn watched(config: &Config, report: &mut Report<'_>) {
+    let kept = |attribute: &str| {
+        let is_it = |kept: &String| kept == attribute;
+        config.derive.dimensions.iter().any(is_it) || config.metrics.resource_attributes.iter().any(is_it)
+    };
+    for (index, monitor) in config.monitors.iter().enumerate() {
+        let path = KeyPath::of(&["monitors"]).join(&format!("[{index}]"));
+        let select = &monitor.select;
+        let by_version = |canary: &Canary| canary.versions.0 == monitor::Versions::ServiceVersion;
+        for (is_used, attribute) in [
+            (select.service.is_some(), "service.name"),
+            (select.environment.is_some(), "deployment.environment.name"),
+            (select.service_version.is_some() || monitor.canaries.iter().any(by_version), "service.version"),
+            (select.server_address.is_some(), "server.address"),
+        ] {
+            if is_used && !kept(attribute) {
+                let wanted =
+                    format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
+                report.refuse(&path, format!("\"{path}\": {wanted}"));
+            }
+        }
+    }
+    for (index, slo) in config.slos.iter().enumerate().filter(|(_, slo)| slo.meaning().is_none()) {
+        let path = KeyPath::of(&["slos"]).join(&format!("[{index}]"));
+        let wanted = match slo.objective {
+            Good::Availability => "availability has no \"within\"",
+            Good::Latency | Good::TimeToFirstToken => "\"within\" is missing",
+        };
+        report.refuse(&path, format!("\"{path}\": {wanted}"));
+    }
+    if let Err(error) = config.watched().check() {
+        let path = KeyPath::of(&[error.section]);
+        let path = if report.is_in_file(&path) { path } else { KeyPath::of(&["monitors"]) };
+        report.refuse(&path, error.to_string());
     }
 }
 
@@ -188,6 +228,8 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
         report.refuse_value(&endpoint, "expected no path, for the protocol is grpc");
     }
 
+    client_tls(exporter, &path.join("tls"), report);
+
     let mut signals = exporter.signals.clone();
     signals.dedup();
     if signals.is_empty() || signals.len() < exporter.signals.len() {
@@ -199,10 +241,40 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     if exporter.timeout.is_zero() {
         report.refuse_value(&path.join("timeout"), "expected at least 1ms");
     }
+    let retry = path.join("retry_on_failure");
+    let RetryOnFailure { initial_interval, max_interval, .. } = exporter.retry_on_failure;
+    if initial_interval.is_zero() {
+        report.refuse_value(&retry.join("initial_interval"), "expected at least 1ms");
+    }
+    if max_interval < initial_interval {
+        let least = format_duration(initial_interval);
+        report.refuse_value(&retry.join("max_interval"), &format!("expected at least initial_interval, {least}"));
+    }
     for (header, value) in &exporter.headers {
         if let Err(message) = check_header(header, value.expose()) {
             // What was found is not said: it may be a secret.
             report.refuse(&path.join("headers").join(header), format!("\"{path}.headers.{header}\": {message}"));
+        }
+    }
+}
+
+/// Files that have a name and belong together, for a connection that is encrypted.
+fn client_tls(exporter: &OtlpExporter, path: &KeyPath, report: &mut Report<'_>) {
+    let Some(ClientTls { ca_file, cert_file, key_file }) = &exporter.tls else { return };
+    if !exporter.endpoint.is_encrypted() {
+        report.refuse(path, format!("\"{path}\": the endpoint is not https://"));
+    }
+    for (key, file) in [("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file)] {
+        if file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+            report.refuse_value(&path.join(key), "expected a file");
+        }
+    }
+    for (one, other, is_alone) in [
+        ("cert_file", "key_file", cert_file.is_some() && key_file.is_none()),
+        ("key_file", "cert_file", key_file.is_some() && cert_file.is_none()),
+    ] {
+        if is_alone && !report.is_refused(&path.join(other)) {
+            report.refuse(&path.join(one), format!("\"{path}.{one}\": \"{other}\" is missing"));
         }
     }
 }

@@ -24,10 +24,58 @@ fn environment_adds_a_destination() {
     assert_eq!(exporter.headers["x"].expose(), "y==");
     assert_eq!(exporter.compression, Compression::None);
     assert_eq!(exporter.timeout, Duration::from_millis(2500));
+}
 
-    let grpc = [("OTEL_EXPORTER_OTLP_ENDPOINT", "192.0.2.1:9999"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-    let exporter = &Config::load(None, &environment(&grpc)).unwrap().config.exporters.otlp["env"];
-    assert_eq!((exporter.endpoint.to_string().as_str(), exporter.protocol), ("http://192.0.2.1:9999", Protocol::Grpc));
+// Guarantees that an endpoint without a scheme is encrypted unless INSECURE says otherwise, and which files are used.
+#[test]
+fn environment_of_encrypted_connections() {
+    let load = |more: &[(&str, &str)]| {
+        let mut variables = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "192.0.2.1:9999"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+        ];
+        variables.extend(more);
+        Config::load(None, &environment(&variables)).map_err(|error| error.to_string())
+    };
+    let encrypted =
+        load(&[("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "c.pem"), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "c.key")]);
+    let Loaded { config, warnings } = encrypted.unwrap();
+    let exporter = &config.exporters.otlp["env"];
+    assert_eq!((exporter.endpoint.to_string().as_str(), exporter.protocol), ("https://192.0.2.1:9999", Protocol::Grpc));
+    let [ca_file, cert_file, key_file] = ["ca.pem", "c.pem", "c.key"].map(|file| Some(file.into()));
+    assert_eq!((&exporter.tls, warnings.len()), (&Some(ClientTls { ca_file, cert_file, key_file }), 0));
+
+    let Loaded { config, warnings } = load(&[("OTEL_EXPORTER_OTLP_INSECURE", "True")]).unwrap();
+    let exporter = &config.exporters.otlp["env"];
+    assert_eq!((exporter.endpoint.to_string().as_str(), &exporter.tls), ("http://192.0.2.1:9999", &None));
+    assert_eq!(warnings, ["OTEL_EXPORTER_OTLP_CERTIFICATE is ignored: the endpoint is not https://"]);
+
+    let alone = load(&[("OTEL_EXPORTER_OTLP_CLIENT_KEY", "c.key")]).unwrap_err();
+    assert_eq!(alone, "OTEL_EXPORTER_OTLP_CLIENT_KEY: its certificate is missing");
+}
+
+// Guarantees every preference of temporality there is, and that it does not make two destinations of one.
+#[test]
+fn environment_prefers_a_temporality() {
+    for (preference, temporality, warning) in [
+        ("cumulative", Temporality::Cumulative, None),
+        ("DELTA", Temporality::Delta, None),
+        ("lowmemory", Temporality::Delta, None),
+        (
+            "some",
+            Temporality::Cumulative,
+            Some("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE is ignored: \"some\" is not supported"),
+        ),
+    ] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", preference),
+        ];
+        let Loaded { config, warnings } = Config::load(None, &environment(&variables)).unwrap();
+        assert_eq!(config.exporters.otlp["env"].temporality(), temporality, "{preference}");
+        assert_eq!(warnings.iter().map(String::as_str).next(), warning);
+    }
 }
 
 // Guarantees that a variable of one signal goes before the general one, and concerns that signal alone.
@@ -45,9 +93,9 @@ fn environment_of_one_signal() {
         (metrics.endpoint.to_string().as_str(), &*metrics.signals),
         ("http://192.0.2.2:2/x", &[Signal::Metrics][..])
     );
-    assert_eq!((metrics.protocol, metrics.temporality), (Protocol::HttpProtobuf, Temporality::Delta));
+    assert_eq!((metrics.protocol, metrics.temporality()), (Protocol::HttpProtobuf, Temporality::Delta));
     assert_eq!((logs.endpoint.to_string().as_str(), &*logs.signals), ("http://192.0.2.1:1", &[Signal::Logs][..]));
-    assert_eq!((logs.protocol, logs.temporality), (Protocol::Grpc, Temporality::Cumulative));
+    assert_eq!(logs.protocol, Protocol::Grpc);
 
     let alone = [("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://192.0.2.2:2/v1/metrics")];
     let exporters = Config::load(None, &environment(&alone)).unwrap().config.exporters.otlp;
@@ -68,6 +116,20 @@ fn environment_warnings_and_errors() {
             r#"OTEL_EXPORTER_OTLP_PROTOCOL is ignored: "http/json" is not supported"#,
         ),
         (
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a"),
+            ],
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is ignored: traces are not sent on",
+        ),
+        (
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
+                ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+            ],
+            r#"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION is ignored: "base2_exponential_bucket_histogram" is not supported"#,
+        ),
+        (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],
             r#"OTEL_EXPORTER_OTLP_TIMEOUT is ignored: "10s" is not a number of milliseconds"#,
         ),
@@ -80,10 +142,6 @@ fn environment_warnings_and_errors() {
         (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense")][..],
             "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL such as http://localhost:4318",
-        ),
-        (
-            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://192.0.2.1:1")],
-            "OTEL_EXPORTER_OTLP_ENDPOINT: expected http://, https needs tls, which is not supported yet",
         ),
         (
             &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1")],

@@ -9,11 +9,11 @@ fn mistakes_are_named_with_their_place() {
         // Keys.
         (
             "metrcs: {}\n",
-            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, archive, admin"#,
+            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, forward, archive, admin, monitors, alerts, slos"#,
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
-            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, compression, profile, temporality, histograms, max_request_size, timeout, when_full"#,
+            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout, retry_on_failure, when_full"#,
         ),
         (
             "exporters: { jaeger: {} }\n",
@@ -25,7 +25,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "forward: { keep_client_metric: true }\n",
-            r#"spanmill.yaml:1:12: unknown key "forward.keep_client_metric" (did you mean "keep_client_metrics"?), expected keep_client_metrics"#,
+            r#"spanmill.yaml:1:12: unknown key "forward.keep_client_metric" (did you mean "keep_client_metrics"?), expected one of keep_client_metrics"#,
         ),
         ("exporters: { otlp/x: {} }\n", r#"spanmill.yaml:1:14: "exporters.otlp/x": "endpoint" is missing"#),
         (
@@ -165,8 +165,16 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": is Spanmill's own listener "receivers.otlp.protocols.http.endpoint" (127.0.0.1:4318), found "http://localhost:4318""#,
         ),
         (
-            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1 }\n",
-            r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": expected http://, https needs tls, which is not supported yet, found "https://192.0.2.1:1""#,
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, tls: { ca_file: a } }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.tls": the endpoint is not https://"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1, tls: { cert_file: a } }\n",
+            r#"spanmill.yaml:2:51: "exporters.otlp/x.tls.cert_file": "key_file" is missing"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: https://192.0.2.1:1, tls: { ca_file: \"\" } }\n",
+            r#"spanmill.yaml:2:51: "exporters.otlp/x.tls.ca_file": expected a file, found """#,
         ),
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1/p }\n",
@@ -187,6 +195,14 @@ fn mistakes_are_named_with_their_place() {
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, headers: { a: \"s3cr\\net\" } }\n",
             r#"spanmill.yaml:2:54: "exporters.otlp/x.headers.a": expected a header value of printable ASCII characters"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, retry_on_failure: { initial_interval: 1m } }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.retry_on_failure.max_interval": expected at least initial_interval, 1m"#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, retry_on_failure: { initial_interval: 0s } }\n",
+            r#"spanmill.yaml:2:63: "exporters.otlp/x.retry_on_failure.initial_interval": expected at least 1ms, found "0s""#,
         ),
         // Substitution.
         (
@@ -227,24 +243,11 @@ fn later_keys_are_not_supported_yet() {
             r#"1:12: "metrics.semconv" is not supported yet, the only value is 1.41"#,
         ),
         (
-            exporter("profile: signoz"),
-            r#"2:43: "exporters.otlp/x.profile" is not supported yet, the only value is default"#,
-        ),
-        (
             exporter("histograms: exponential"),
             r#"2:43: "exporters.otlp/x.histograms" is not supported yet, the only value is explicit"#,
         ),
-        (
-            exporter("retry_on_failure: { max_interval: 1m }"),
-            r#"2:63: "exporters.otlp/x.retry_on_failure.max_interval" is not supported yet, the only value is 30s"#,
-        ),
-        (
-            exporter("tls: { ca_file: a }"),
-            r#"2:43: "exporters.otlp/x.tls" is not supported yet, the only value is null"#,
-        ),
         ("forward: { enrich: true }".into(), r#"1:12: "forward.enrich" is not supported yet, the only value is false"#),
-        ("monitors: []".into(), r#"1:1: "monitors" is not supported yet, the only value is null"#),
-    ] as [(String, &str); 8]
+    ] as [(String, &str); 4]
     {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(&source).unwrap_err(), expected, "{source}");

@@ -6,12 +6,16 @@ mod prices;
 mod round_trip;
 mod substitution;
 mod supported;
+mod watched;
 
 use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::address::Address;
-use super::exporters::{Compression, OtlpExporter, PrometheusExporter, Protocol, Signal, Temporality};
+use super::exporters::{
+    ClientTls, Compression, OtlpExporter, Profile, PrometheusExporter, Protocol, RetryOnFailure, Signal, Temporality,
+    WhenFull,
+};
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;
 use super::sections::{ArchiveCompression, Content, Include};

@@ -50,7 +50,8 @@ prop_compose! {
         config.metrics.interval = Duration::from_secs(seconds);
         config.exporters.prometheus = flags[1].then(|| PrometheusExporter { endpoint: Address::loopback(port) });
         if flags[2] {
-            let mut exporter = OtlpExporter::new("http://192.0.2.1:1".parse().unwrap());
+            let mut exporter = OtlpExporter::new("https://192.0.2.1:1".parse().unwrap());
+            exporter.tls = flags[3].then(|| ClientTls { ca_file: Some("a".into()), ..ClientTls::default() });
             exporter.timeout = Duration::from_millis(milliseconds);
             exporter.max_request_size = size.to_string().parse().unwrap();
             exporter.compression = Compression::None;

@@ -25,6 +25,7 @@ fn the_annotated_example_is_supported() {
     let loaded = load_with(&uncommented.join("\n"), &environment(&[("BACKEND_KEY", "k")])).unwrap();
     let mut expected = OtlpExporter::new("http://backend:4317".parse().unwrap());
     expected.headers.insert("api-key".to_owned(), Secret::new("k"));
+    expected.temporality = Some(expected.temporality());
     assert_eq!(loaded.config.exporters.otlp["backend"], expected);
 }
 
@@ -67,18 +68,18 @@ metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_c
 exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
   otlp/a.b-c_1:
-    endpoint: http://192.0.2.1:4318/otlp/
+    endpoint: https://192.0.2.1:4318/otlp/
     protocol: http/protobuf
     signals: [logs, traces]
     headers: { X-Key: 5 }
-    tls: null
+    tls: { ca_file: ca.pem, cert_file: c.pem, key_file: c.key }
     compression: none
-    profile: default
+    profile: prometheus
     temporality: delta
     histograms: explicit
     max_request_size: 1MiB
     timeout: 1500ms
-    retry_on_failure: { initial_interval: 1s, max_interval: 30s, max_elapsed_time: 0s }
+    retry_on_failure: { initial_interval: 2s, max_interval: 3s, max_elapsed_time: 4s }
     when_full: drop_oldest
 forward: { enrich: false, keep_client_metrics: true }
 archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
@@ -117,14 +118,21 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
     assert_eq!(config.exporters.prometheus.unwrap().endpoint, "0.0.0.0:9464".parse().unwrap());
     let exporter = &config.exporters.otlp["a.b-c_1"];
-    assert_eq!(exporter.endpoint.to_string().as_str(), "http://192.0.2.1:4318/otlp");
+    assert_eq!(exporter.endpoint.to_string().as_str(), "https://192.0.2.1:4318/otlp");
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
-    assert_eq!(exporter.signals, [Signal::Logs]);
+    assert_eq!(exporter.signals, [Signal::Logs, Signal::Traces]);
+    assert_eq!(exporter.when_full, WhenFull::DropOldest);
+    assert!(config.forward.keep_client_metrics);
     assert_eq!(exporter.headers["X-Key"].expose(), "5");
+    let files = [Some("ca.pem".into()), Some("c.pem".into()), Some("c.key".into())];
+    let [ca_file, cert_file, key_file] = files;
+    assert_eq!(exporter.tls, Some(ClientTls { ca_file, cert_file, key_file }));
     assert_eq!(exporter.compression, Compression::None);
-    assert_eq!(exporter.temporality, Temporality::Delta);
+    assert_eq!((exporter.profile, exporter.temporality), (Profile::Prometheus, Some(Temporality::Delta)));
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
     assert_eq!(exporter.timeout, Duration::from_millis(1500));
+    let [initial_interval, max_interval, max_elapsed_time] = [2, 3, 4].map(Duration::from_secs);
+    assert_eq!(exporter.retry_on_failure, RetryOnFailure { initial_interval, max_interval, max_elapsed_time });
     let archive = config.archive.unwrap();
     assert_eq!(archive.directory, Path::new("/data/archive"));
     assert_eq!(archive.include, Include::All);
@@ -138,6 +146,22 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
             "\"exporters.prometheus.endpoint\": 0.0.0.0:9464 can be reached from other machines, and nothing asks who calls"
         ]
     );
+}
+
+// Guarantees that a profile says what a key leaves open, and that the key goes first.
+#[test]
+fn profiles_are_defaults() {
+    for (keys, temporality) in [
+        ("profile: default", Temporality::Cumulative),
+        ("profile: signoz", Temporality::Delta),
+        ("profile: signoz, temporality: cumulative", Temporality::Cumulative),
+        ("profile: prometheus", Temporality::Cumulative),
+    ] {
+        let source = format!("exporters: {{ otlp/x: {{ endpoint: \"http://192.0.2.1:1\", {keys} }} }}\n");
+        let config = load(&source).unwrap().config;
+        assert_eq!(config.exporters.otlp["x"].temporality(), temporality, "{keys}");
+        assert_eq!(load(&effective_yaml(&config).unwrap()).unwrap().config, config);
+    }
 }
 
 // Guarantees every form of authentication, that one opens its own listeners to other machines and no others, and that tokens

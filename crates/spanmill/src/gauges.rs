@@ -1,0 +1,102 @@
+//! What Spanmill tells of itself as a whole: its log, its memory, and whether every span is accounted for. Observed when metrics are
+//! collected; what the crates do is counted by themselves.
+
+use archive::Position;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use wal::{Level, Log};
+
+use crate::applier::{Progress, SharedPipeline};
+use crate::recorder::LogRecord;
+
+/// From 50 µs, which a good disk takes, to 10 s, which a broken one does; seconds.
+const SYNC_BOUNDARIES: [f64; 16] =
+    [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// What is observed.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) log: Log<LogRecord>,
+    pub(crate) pipeline: SharedPipeline,
+    pub(crate) progress: Progress,
+    /// `None` if nothing is archived.
+    pub(crate) archived: Option<Position>,
+}
+
+impl Observed {
+    /// Registers all instruments.
+    pub(crate) fn register(self, meter: &Meter) {
+        let Self { log, pipeline, progress, archived } = self;
+        let level = |name, description, value: fn(Level) -> u64| {
+            let log = log.clone();
+            meter
+                .u64_observable_gauge(name)
+                .with_description(description)
+                .with_unit("By")
+                .with_callback(move |observer| {
+                    let fill = log.fill();
+                    observer.observe(value(fill.memory), &[KeyValue::new("in", "memory")]);
+                    if let Some(disk) = fill.disk {
+                        observer.observe(value(disk), &[KeyValue::new("in", "disk")]);
+                    }
+                })
+                .build()
+        };
+        level("spanmill.wal.size", "How much of the write-ahead log is taken", |level| level.used);
+        level(
+            "spanmill.wal.limit",
+            "How much of it may be taken: when it is full, clients are told to come again",
+            |level| level.max,
+        );
+
+        let syncs = meter
+            .f64_histogram("spanmill.wal.fsync.duration")
+            .with_description("How long fdatasync takes for a group of records")
+            .with_unit("s")
+            .with_boundaries(SYNC_BOUNDARIES.to_vec())
+            .build();
+        log.observe_syncs(move |took| syncs.record(took.as_secs_f64(), &[]));
+
+        meter
+            .u64_observable_gauge("spanmill.wal.lsn")
+            .with_description("The last record of the log that is safe, applied, or archived with all before it")
+            .with_unit("{record}")
+            .with_callback(move |observer| {
+                let observe = |lsn, cursor| observer.observe(lsn, &[KeyValue::new("cursor", cursor)]);
+                // The slowest first, so that none is seen ahead of one that it follows.
+                if let Some(archived) = &archived {
+                    observe(archived.get(), "archived");
+                }
+                observe(progress.applied(), "applied");
+                observe(log.last(), "safe");
+            })
+            .build();
+
+        meter
+            .i64_observable_gauge("spanmill.conservation.difference")
+            .with_description(
+                "Spans received beyond those that have an outcome or wait for one: anything but 0 is a fault",
+            )
+            .with_unit("{span}")
+            .with_callback(move |observer| observer.observe(pipeline.lock().unaccounted(), &[]))
+            .build();
+
+        meter
+            .i64_observable_up_down_counter("process.memory.usage")
+            .with_description("Physical memory that the process takes")
+            .with_unit("By")
+            .with_callback(|observer| {
+                if let Some(resident) = resident() {
+                    observer.observe(resident, &[]);
+                }
+            })
+            .build();
+    }
+}
+
+/// Resident bytes of this process; `None` where the system does not tell them as Linux does.
+fn resident() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))?;
+    Some(kilobytes.trim().parse::<i64>().ok()? * 1024)
+}

@@ -1,0 +1,208 @@
+//! Prometheus, Alertmanager and VictoriaMetrics: what they store of the corpus, and what the dashboard and the rules make of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use spanmill_tests::{
+    Alertmanager, Backend, Client, Destination, PromQl, Prometheus, Row, Setup, Spanmill, VictoriaMetrics, corpus,
+    eventually, rows,
+};
+
+use crate::corpus::replayed;
+use crate::dashboards::{dashboard, directory};
+
+/// Panels that show nothing of the corpus, and why.
+const EMPTY: &[(&str, &str)] = &[
+    ("Calls counted early", "no call is counted early while there is memory"),
+    ("Usage that contradicts itself", "no client tells usage that contradicts itself"),
+    ("Calls without a price, by model", "every model that usage is told of has a price"),
+];
+/// Gauges that are 0 when nothing waits.
+const ZERO: &[&str] = &["Request bytes held", "Waiting for destinations"];
+const DURATION: &str = "gen_ai_client_operation_duration_seconds_bucket";
+
+/// The queries of the Grafana dashboard by the titles of their panels, as Grafana would ask them.
+fn queries() -> Vec<(String, String)> {
+    let dashboard = dashboard("spanmill.grafana.json");
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        targets.map(|target| (panel["title"].as_str().unwrap(), target["expr"].as_str().unwrap()))
+    });
+    targets.map(|(title, expression)| (title.to_owned(), asked(expression))).collect()
+}
+
+/// All of every variable, over an hour in one step.
+fn asked(expression: &str) -> String {
+    let mut asked = expression.to_owned();
+    for (variable, value) in [
+        ("$__range_ms", "3600000"),
+        ("$__interval_ms", "3600000"),
+        ("$__range", "1h"),
+        ("$__interval", "1h"),
+        ("$service", ".*"),
+        ("$environment", ".*"),
+        ("$provider", ".*"),
+        ("$model", ".*"),
+    ] {
+        asked = asked.replace(variable, value);
+    }
+    assert!(!asked.contains('$'), "{asked}");
+    asked
+}
+
+/// Every query of the dashboard has data, and the numbers are the truth.
+async fn assert_dashboard_is_true(backend: PromQl) {
+    let expected = replayed();
+    let mut numbers: BTreeMap<String, f64> = BTreeMap::new();
+    for (title, query) in queries() {
+        let vector = backend.query(&query).await;
+        let is_shown =
+            vector.iter().any(|element| element.value > 0.0) || ZERO.contains(&title.as_str()) && !vector.is_empty();
+        let is_empty = EMPTY.iter().any(|(empty, _)| *empty == title);
+        assert_eq!(is_shown, !is_empty, "{title}: {query}\n{vector:?}");
+        *numbers.entry(title).or_default() += vector.iter().map(|element| element.value).sum::<f64>();
+    }
+    let (requests, errors, tokens) = (expected.requests as f64, expected.errors as f64, expected.tokens);
+    let all_tokens = (tokens.input + tokens.output) as f64;
+    for (title, truth) in [
+        ("Input tokens", tokens.input as f64),
+        ("Output tokens", tokens.output as f64),
+        ("Requests", requests),
+        ("Error rate", errors / requests),
+        ("Cache hit share", tokens.cache_read as f64 / tokens.input as f64),
+        ("Token usage by service", all_tokens),
+        ("Requests by service", requests),
+        ("Requests by model", requests),
+        ("Tokens by model", all_tokens),
+        ("Tokens by class", all_tokens),
+        ("Price coverage", requests),
+        ("Errors by class", errors),
+    ] {
+        assert!((numbers[title] - truth).abs() < 1e-9, "{title}: {} of {truth}", numbers[title]);
+    }
+}
+
+/// The p95 of each service that PromQL gives lies in the bucket in which the true one lies.
+async fn assert_p95_is_true(backend: PromQl, rows: &[Row]) {
+    let mut durations: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.is_counted()) {
+        let seconds = row.duration_nano.unwrap() as f64 / 1e9;
+        durations.entry(&row.service).or_default().push(seconds);
+    }
+    let bounds = backend.query(&format!("count by (le) ({DURATION})")).await;
+    let mut bounds: Vec<f64> = bounds.iter().map(|element| element.label("le").parse().unwrap()).collect();
+    bounds.sort_by(f64::total_cmp);
+    let (_, query) = queries().into_iter().find(|(title, _)| title == "Request duration, p95 by service").unwrap();
+    let told = backend.query(&query).await;
+    assert_eq!(told.len(), durations.len());
+    for element in told {
+        let durations = durations.get_mut(element.label("service_name")).unwrap();
+        durations.sort_by(f64::total_cmp);
+        let truth = durations[(durations.len() as f64 * 0.95).ceil() as usize - 1];
+        let bucket = bounds.partition_point(|bound| *bound < truth);
+        let range = (if bucket == 0 { 0.0 } else { bounds[bucket - 1] })..=bounds[bucket];
+        assert!(range.contains(&element.value), "{:?}: {} is not in {range:?}", element.labels, element.value);
+    }
+}
+
+async fn send_corpus(spanmill: &Spanmill) {
+    let sender = Client::grpc(spanmill.addresses);
+    for payload in corpus().iter().flat_map(|client| &client.payloads) {
+        sender.send(payload).await.unwrap();
+    }
+}
+
+/// The rules, evaluated as often as the server evaluates by default.
+fn rules() -> String {
+    let rules = std::fs::read_to_string(directory().join("spanmill.rules.yaml")).unwrap();
+    rules.lines().filter(|line| !line.starts_with("  interval: ")).map(|line| format!("{line}\n")).collect()
+}
+
+// A Prometheus that scrapes Spanmill stores the truth; every query of the Grafana dashboard finds it there, exemplars lead to spans,
+// every rule is evaluated, and the alert on errors reaches Alertmanager.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_tells_the_truth() {
+    let destination = Backend::grpc().await;
+    let setup = Setup { interval: "1s", archive_age: "1s", ..Setup::with(Destination::grpc(&destination)) };
+    let spanmill = Spanmill::start(&setup);
+    let alertmanager = Alertmanager::start().await;
+    let page = spanmill.addresses.prometheus;
+    let Some(prometheus) = Prometheus::start(page, &rules(), alertmanager.as_ref()).await else { return };
+    let promql = prometheus.promql();
+    eventually("a scrape", async || promql.value("spanmill_receiver_memory_bytes").await).await;
+    send_corpus(&spanmill).await;
+    let expected = replayed();
+    eventually("all is scraped", async || {
+        let requests = promql.value("sum(spanmill_requests_total)").await.unwrap_or_default();
+        let rows = promql.value("spanmill_archive_rows_total > 0").await;
+        (requests == expected.requests as f64).then_some(rows?)
+    })
+    .await;
+    assert_eq!(promql.totals().await, *expected);
+    assert_dashboard_is_true(promql).await;
+
+    let spans =
+        corpus().iter().flat_map(|client| &client.payloads).flat_map(|payload| payload.spans()).collect::<Vec<_>>();
+    let traces: BTreeSet<String> = spans.iter().map(|span| hex(&span.trace_id)).collect();
+    let exemplars = promql.exemplars(&format!("{DURATION}{{error_type!=\"\"}}")).await;
+    assert!(!exemplars.is_empty());
+    assert!(exemplars.iter().all(|exemplar| traces.contains(&exemplar["trace_id"])), "{exemplars:?}");
+
+    let recorded = assert_rules_are_evaluated(promql).await;
+    for name in recorded {
+        eventually(&name, async || promql.query(&name).await.iter().any(|element| element.value > 0.0).then_some(()))
+            .await;
+    }
+    if let Some(alertmanager) = alertmanager {
+        eventually("the alert on errors", async || {
+            alertmanager.alerts().await.contains(&"GenAIErrorBudgetBurnsFast".to_owned()).then_some(())
+        })
+        .await;
+    }
+    let stopped = spanmill.stop();
+    assert_p95_is_true(promql, &rows(&stopped.archive())).await;
+}
+
+/// All rules have been evaluated without an error. The names of those that record.
+async fn assert_rules_are_evaluated(promql: PromQl) -> Vec<String> {
+    let rules = eventually("every rule is evaluated", async || {
+        let data = promql.ask("/api/v1/rules", &[]).await;
+        let groups = data["groups"].as_array().unwrap().iter();
+        let rules: Vec<Value> = groups.flat_map(|group| group["rules"].as_array().unwrap().clone()).collect();
+        let failed: Vec<_> = rules.iter().filter(|rule| rule["health"] == "err").collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        rules.iter().all(|rule| rule["health"] == "ok").then_some(rules)
+    })
+    .await;
+    assert!(rules.len() > 20, "{} rules", rules.len());
+    let recording = rules.iter().filter(|rule| rule["type"] == "recording");
+    recording.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+// A VictoriaMetrics that gets cumulative points over OTLP, under Prometheus' names, stores the truth, and every query of the Grafana
+// dashboard finds it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn victoria_metrics_tells_the_truth() {
+    let Some(victoria_metrics) = VictoriaMetrics::start().await else { return };
+    let endpoint = victoria_metrics.endpoint();
+    let exporters = format!("otlp/vm: {{ endpoint: \"{endpoint}\", protocol: http/protobuf, signals: [metrics] }}");
+    let spanmill = Spanmill::start(&Setup { exporters, interval: "1s", archive_age: "1s", ..Setup::default() });
+    send_corpus(&spanmill).await;
+    let expected = replayed();
+    let promql = victoria_metrics.promql();
+    eventually("all is stored", async || {
+        let requests = promql.value("sum(spanmill_requests_total)").await.unwrap_or_default();
+        let rows = promql.value("spanmill_archive_rows_total > 0").await;
+        (requests == expected.requests as f64).then_some(rows?)
+    })
+    .await;
+    assert_eq!(promql.totals().await, *expected);
+    assert_dashboard_is_true(promql).await;
+    let stopped = spanmill.stop();
+    assert_p95_is_true(promql, &rows(&stopped.archive())).await;
+}

@@ -1,0 +1,155 @@
+//! The dashboards that are kept in dashboards/: their forms, and what the SigNoz one shows of the corpus.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use spanmill_tests::{Backend, Client, Destination, Python, Setup, SigNoz, Spanmill, corpus, eventually, promtool};
+
+use crate::corpus::replayed;
+use crate::spans::{call, payload};
+
+/// dashboards/ of the repository.
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
+}
+
+/// A dashboard of it.
+pub fn dashboard(file: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(directory().join(file)).unwrap()).unwrap()
+}
+
+// SigNoz' schema and Grafana's SDK take the dashboards and lose nothing of them, a PromQL parser takes every query and rule.
+#[test]
+fn dashboards_are_valid() {
+    let Some(python) = Python::get() else { return };
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/signoz-v6-dashboard.schema.json");
+    let output = python.run("dashboards.py", &[directory().to_str().unwrap(), schema.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let checked: BTreeMap<String, u32> = serde_json::from_slice(&output.stdout).unwrap();
+    let least = [("signoz_panels", 30), ("grafana_queries", 35), ("rules", 20)];
+    assert!(least.iter().all(|(what, count)| checked[*what] >= *count), "{checked:?}");
+}
+
+// Prometheus takes the rules, and the alerts fire when tests/rules says that they do.
+#[test]
+fn rules_fire_when_they_should() {
+    let Some(promtool) = promtool() else { return };
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/spanmill.test.yaml");
+    for (command, file) in [("check", directory().join("spanmill.rules.yaml")), ("test", tests)] {
+        let output = Command::new(&promtool).args([command, "rules"]).arg(file).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+}
+
+/// Panels that show nothing of the corpus, and why.
+const EMPTY: &[(&str, &str)] = &[
+    ("settled-early", "no call is counted early while there is memory"),
+    ("inconsistent-usage", "no client tells usage that contradicts itself"),
+    ("unpriced-models", "every model that usage is told of has a price"),
+];
+
+// Every panel of the SigNoz dashboard shows something of the corpus when SigNoz' rules are applied to the delta points that were
+// exported, and the numbers are the truth.
+#[tokio::test(flavor = "multi_thread")]
+async fn signoz_shows_the_truth() {
+    let backend = Backend::grpc().await;
+    let delta = Destination { temporality: "delta", ..Destination::grpc(&backend) };
+    let spanmill = Spanmill::start(&Setup { interval: "1s", ..Setup::with(delta) });
+    let sender = Client::grpc(spanmill.addresses);
+    for payload in corpus().iter().flat_map(|client| &client.payloads) {
+        sender.send(payload).await.unwrap();
+    }
+    let expected = replayed();
+    spanmill.counted(expected.requests).await;
+    let page = spanmill.metrics().await;
+    spanmill.stop();
+
+    let received = backend.received();
+    let stored = SigNoz::store(&received.metrics);
+    let dashboard = dashboard("spanmill.signoz.json");
+    let panels = dashboard["spec"]["panels"].as_object().unwrap();
+    let mut shown = BTreeMap::new();
+    for (name, panel) in panels.iter().filter(|(_, panel)| panel["spec"]["plugin"]["kind"] != "signoz/ListPanel") {
+        let groups = stored.panel(panel);
+        let is_empty = !groups.values().flatten().any(|value| *value > 0.0);
+        assert_eq!(is_empty, EMPTY.iter().any(|(empty, _)| empty == name), "{name}: {groups:?}");
+        shown.insert(name.as_str(), groups);
+    }
+
+    let number = |name: &str| shown[name].values().flatten().sum::<f64>();
+    let (requests, errors, tokens) = (expected.requests as f64, expected.errors as f64, expected.tokens);
+    assert_eq!(number("input-tokens"), tokens.input as f64);
+    assert_eq!(number("output-tokens"), tokens.output as f64);
+    assert_eq!(number("requests"), requests);
+    assert_eq!(number("error-rate"), errors / requests);
+    assert_eq!(number("cache-hit-share"), tokens.cache_read as f64 / tokens.input as f64);
+    for course in ["requests-over-time", "model-distribution", "price-coverage"] {
+        assert_eq!(number(course), requests, "{course}");
+    }
+    for course in ["token-usage-over-time", "token-distribution", "token-classes"] {
+        assert_eq!(number(course), (tokens.input + tokens.output) as f64, "{course}");
+    }
+    assert_eq!(number("errors-by-class"), errors);
+    let costs = page.lines().filter(|line| line.starts_with("spanmill_cost_total{"));
+    let cost: f64 = costs.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum();
+    for panel in ["cost", "cost-by-model", "cost-by-service"] {
+        assert!((number(panel) - cost).abs() < 1e-9 && cost > 0.0, "{panel}: {} of {cost}", number(panel));
+    }
+
+    // The list asks for log records, and shows what each of them has.
+    let list = &panels["error-records"]["spec"];
+    let filter = list["queries"][0]["spec"]["plugin"]["spec"]["filter"]["expression"].as_str().unwrap();
+    let wanted = filter.split(" AND ").next().unwrap().strip_suffix(" EXISTS").unwrap();
+    let has = |record: &opentelemetry_proto::tonic::logs::v1::LogRecord, name: &str| {
+        record.attributes.iter().any(|attribute| attribute.key == name)
+    };
+    let listed: Vec<_> = received.log_records().filter(|record| has(record, wanted)).collect();
+    assert_eq!(listed.len() as u64, expected.errors);
+    let fields = list["plugin"]["spec"]["selectFields"].as_array().unwrap();
+    for field in fields.iter().filter(|field| field["fieldContext"] == "attribute") {
+        let name = field["name"].as_str().unwrap();
+        assert!(listed.iter().any(|record| has(record, name)), "no record has {name}");
+    }
+}
+
+/// What SigNoz shows of a backend: requests, and tokens in and out.
+fn shown(backend: &Backend) -> [f64; 3] {
+    let stored = SigNoz::store(&backend.received().metrics);
+    let dashboard = dashboard("spanmill.signoz.json");
+    ["requests", "input-tokens", "output-tokens"]
+        .map(|panel| stored.panel(&dashboard["spec"]["panels"][panel]).values().flatten().sum())
+}
+
+// A service that lives less than a minute shows whole in SigNoz by delta points, and not at all by cumulative ones; a service that
+// comes again, and a Spanmill that does, lose nothing and double nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn short_lives_are_seen_in_signoz() {
+    let (delta, cumulative) = (Backend::grpc().await, Backend::grpc().await);
+    let destinations = [("delta", &delta), ("cumulative", &cumulative)]
+        .map(|(temporality, backend)| Destination { temporality, ..Destination::grpc(backend) });
+    let setup = Setup { destinations: destinations.to_vec(), interval: "1s", ..Setup::default() };
+
+    let spanmill = Spanmill::start(&setup);
+    let sender = Client::grpc(spanmill.addresses);
+    sender.send(&payload((1..=3).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    spanmill.counted(3).await;
+    eventually("the first life is exported", async || (delta.received().totals().requests == 3).then_some(())).await;
+    let [requests, ..] = shown(&cumulative);
+    assert!(requests < 3.0, "cumulative: the first sample of a series is lost, so that of {requests} none may be seen");
+    assert_eq!(shown(&delta), [3.0, 30.0, 15.0]);
+
+    sender.send(&payload((4..=5).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    spanmill.counted(5).await;
+    let directory = spanmill.stop().directory;
+    assert_eq!(shown(&delta), [5.0, 50.0, 25.0], "the service came again");
+
+    let again = Spanmill::start_in(directory, &setup);
+    let sender = Client::grpc(again.addresses);
+    sender.send(&payload((6..=9).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    again.counted(4).await;
+    again.stop();
+    assert_eq!(shown(&delta), [9.0, 90.0, 45.0], "Spanmill came again");
+}
