@@ -7,7 +7,7 @@ mod source;
 use std::time::{Duration, SystemTime};
 
 use monitor::{DAY, SECOND};
-use source::{Fed, Lots, config, told, traffic};
+use source::{Fed, Lots, config, presentable, told, traffic};
 use spanmill_console::{Console, Settings};
 
 fn now() -> u64 {
@@ -21,16 +21,14 @@ async fn main() {
     let settings = Settings { trace_link: arguments.next() };
     let fed = Fed::new(&config());
     let begin = now();
-    for call in traffic(begin, DAY / 2, 30) {
-        fed.feed(&call);
-    }
+    traffic(begin, DAY / 2, 30).into_iter().map(presentable).for_each(|call| fed.feed(&call));
     let feeder = fed.clone();
     std::thread::spawn(move || {
         let (mut lots, mut number) = (Lots::new(begin), 1_000_000);
         loop {
             std::thread::sleep(Duration::from_millis(700));
             number += 1;
-            feeder.feed(&told(&mut lots, number, now(), begin));
+            feeder.feed(&presentable(told(&mut lots, number, now(), begin)));
             feeder.advance(now() / SECOND * SECOND);
         }
     });

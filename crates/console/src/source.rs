@@ -46,12 +46,14 @@ pub struct ServiceHealth {
     pub version: &'static str,
     /// Why it takes no requests; `None` if it does.
     pub not_ready: Option<String>,
-    /// Spans received since the start.
+    /// Spans received since the start of the log.
     pub received: Option<u64>,
-    /// What became of them: names of outcomes and spans. With [`ServiceHealth::waiting`] they add up to what was received.
+    /// What became of them: names of outcomes and spans.
     pub outcomes: Vec<(&'static str, u64)>,
     /// Spans that are not decided yet.
     pub waiting: Option<u64>,
+    /// Spans received beyond those that have an outcome or wait for one: anything but 0 is a fault.
+    pub unaccounted: Option<i64>,
     /// How far those behind the log are.
     pub cursors: Vec<Cursor>,
     /// Bytes of the log that wait to be applied, and how many there may be.

@@ -60,7 +60,7 @@ async fn the_page_works_in_a_browser() {
         }
     };
     let (fed, begin) = (Fed::new(&config()), now());
-    traffic(begin, 3 * HOUR, 40).iter().for_each(|call| fed.feed(call));
+    traffic(begin, 3 * HOUR, 40).into_iter().map(source::presentable).for_each(|call| fed.feed(&call));
     fed.advance(begin);
     let feeder = fed.clone();
     tokio::spawn(async move {
@@ -71,7 +71,7 @@ async fn the_page_works_in_a_browser() {
             tokio::time::sleep(Duration::from_nanos(next.saturating_sub(now()))).await;
             for _ in 0..8 {
                 number += 1;
-                feeder.feed(&told(&mut lots, number, next - 1, begin));
+                feeder.feed(&source::presentable(told(&mut lots, number, next - 1, begin)));
             }
             feeder.advance(next);
             next += EVALUATION_STEP;

@@ -94,9 +94,11 @@ pub(super) struct HealthBody {
     /// Why it takes no requests; null if it does.
     not_ready: Option<String>,
     received_spans: Option<u64>,
-    /// What became of them; with those that wait they add up to what was received.
+    /// What became of them.
     outcomes: Vec<OutcomeBody>,
     waiting_spans: Option<u64>,
+    /// Spans received beyond those that have an outcome or wait for one: anything but 0 is a fault.
+    unaccounted_spans: Option<i64>,
     cursors: Vec<CursorBody>,
     log_bytes: Option<u64>,
     log_limit_bytes: Option<u64>,
@@ -134,6 +136,7 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             received,
             outcomes,
             waiting,
+            unaccounted,
             cursors,
             log,
             duplicate_window,
@@ -149,6 +152,7 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             received_spans: received,
             outcomes: outcomes.into_iter().map(|(outcome, spans)| OutcomeBody { outcome, spans }).collect(),
             waiting_spans: waiting,
+            unaccounted_spans: unaccounted,
             cursors: cursors
                 .into_iter()
                 .map(|cursor| CursorBody { name: cursor.name, records: cursor.records })

@@ -24,8 +24,8 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
             " " span.tag { "version " (health.version) }
         }))
         div.tiles.s12 {
-            (tile("received", "Spans received", number(health.received), &html! { "since the start" }, &[]))
-            (tile("waiting", "Undecided", number(health.waiting), &html! { "spans that wait for what belongs to them" }, &[]))
+            @if health.received.is_some() { (tile("received", "Spans received", number(health.received), &html! { "since the start" }, &[])) }
+            @if health.waiting.is_some() { (tile("waiting", "Undecided", number(health.waiting), &html! { "spans that wait for what belongs to them" }, &[])) }
             (tile("log", "Log", data(Unit::Share, fill), &html! { @if let Some((bytes, most)) = health.log { (Unit::Count.text(bytes as f64)) "B of " (Unit::Count.text(most as f64)) "B wait to be applied" } }, &[]))
             (tile("window", "Duplicate window", nanos(health.duplicate_window), &html! { "for which a call waits for its duplicates" }, &[]))
             (tile("early", "Settled early", number(health.settled_early), &html! { "for lack of memory" }, &[]))
@@ -55,17 +55,15 @@ fn archive(state: ArchiveState) -> Markup {
 
 /// Every span has exactly one outcome, or waits for it.
 fn conservation(health: &ServiceHealth) -> Markup {
-    let told: u64 = health.outcomes.iter().map(|(_, spans)| spans).sum::<u64>() + health.waiting.unwrap_or_default();
-    let all = told.max(1) as f64;
+    let all = health.outcomes.iter().map(|(_, spans)| spans).sum::<u64>().max(1) as f64;
     html! {
         section.panel.s6 id="conservation" {
-            h2 { "What became of spans" small { "every span has exactly one outcome" }
-                @if let (Some(received), Some(_)) = (health.received, health.waiting) {
-                    @if received == told { span.dot.ok { "adds up" } }
-                    @else { span.dot.warning { (count(received.abs_diff(told))) " are under way or missing" } }
-                }
+            h2 { "What became of spans" small { "every span has exactly one outcome, or waits for it" } }
+            @match health.unaccounted {
+                None => {}
+                Some(0) => p { span.dot.ok { "It adds up: no span is unaccounted for." } }
+                Some(difference) => p { span.dot.critical { (difference) " spans are unaccounted for: this is a fault of Spanmill." } }
             }
-            @if health.outcomes.is_empty() { p.empty { "No span was received yet." } }
             ul.list { @for (outcome, spans) in &health.outcomes {
                 li { span { (outcome) } em { (count(*spans)) } small { (data(Unit::Share, Some(*spans as f64 / all))) }
                     (parts(&[(*spans as f64 / all * 100.0, "c0")])) }

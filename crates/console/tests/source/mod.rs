@@ -143,6 +143,12 @@ pub fn told(lots: &mut Lots, number: u64, at: u64, end: u64) -> Told {
     Told { at, number, service, provider, model, version, error, duration, first_token, tokens, cost }
 }
 
+/// The same call without the model whose name means harm: for pictures.
+pub fn presentable(call: Told) -> Told {
+    let model = if call.model.starts_with('<') { "llama-3.3-70b" } else { call.model };
+    Told { model, ..call }
+}
+
 /// Calls of the time before `end`, about so many a minute, more by day than by night.
 pub fn traffic(end: u64, length: u64, per_minute: u64) -> Vec<Told> {
     let mut lots = Lots::new(7);
@@ -284,6 +290,7 @@ impl Source for Fed {
             received: Some(spans * 2 + 12),
             outcomes: vec![("counted", spans), ("duplicate", spans / 2), ("not_a_call", spans - spans / 2)],
             waiting: Some(12),
+            unaccounted: Some(0),
             cursors: vec![
                 Cursor { name: "applier".into(), records: 3 },
                 Cursor { name: "archive".into(), records: 40 },
