@@ -230,7 +230,7 @@ pub(crate) fn step(range: Range) -> u64 {
 pub(crate) fn step_asked(range: Range, seconds: Option<u32>) -> Result<u64, Problem> {
     let Some(seconds) = seconds else { return Ok(step(range)) };
     let asked = u64::from(seconds) * SECOND;
-    if asked < 10 * SECOND || asked > 31 * DAY {
+    if !(10 * SECOND..=31 * DAY).contains(&asked) {
         return Err(Problem::bad_request("step is not 10 seconds to 31 days"));
     }
     match range.length().div_ceil(asked) <= MOST_STEPS_ASKED {

@@ -1,4 +1,5 @@
 //! The page in a browser: tests/console/page.mjs drives Chromium, and skips with a printed reason where there is none.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod source;
 

@@ -1,4 +1,5 @@
 //! Page and API over known calls.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod source;
 

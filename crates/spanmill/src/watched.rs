@@ -54,8 +54,11 @@ impl Source for Watched {
     }
 
     fn health(&self) -> ServiceHealth {
-        let health =
-            ServiceHealth { version: env!("CARGO_PKG_VERSION"), not_ready: self.0.reason(), ..ServiceHealth::default() };
+        let health = ServiceHealth {
+            version: env!("CARGO_PKG_VERSION"),
+            not_ready: self.0.reason(),
+            ..ServiceHealth::default()
+        };
         let Some(Running { pipeline, log, progress, archive, archived }) = self.running() else { return health };
         // The slowest first, so that none is seen ahead of one that it follows.
         let archived = archived.map(|position| ("archive", position.get()));

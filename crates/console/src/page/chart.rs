@@ -351,13 +351,12 @@ pub(super) fn sparkline(values: &[Option<f64>]) -> Markup {
 
 /// Parts of a whole, side by side: widths in percent, each in a colour.
 pub(super) fn parts(widths: &[(f64, &str)]) -> Markup {
-    let mut x = 0.0;
+    let begins = widths.iter().scan(0.0, |end, (width, _)| Some(std::mem::replace(end, *end + width)));
     html! {
         svg.parts aria-hidden="true" {
             rect.rest width="100%" height="100%" {}
-            @for (width, colour) in widths {
+            @for ((width, colour), x) in widths.iter().zip(begins) {
                 rect class=(colour) x={ (format!("{x:.2}")) "%" } width={ (format!("{width:.2}")) "%" } height="100%" {}
-                @let _ = x += width;
             }
         }
     }

@@ -1,5 +1,5 @@
 //! A source for tests and for the example: what is watched, fed with calls at known times.
-#![allow(dead_code, reason = "the tests and the example use different parts")]
+#![allow(dead_code, clippy::unwrap_used, missing_docs, reason = "tests and the example use different parts")]
 
 use std::future::Future;
 use std::pin::Pin;
