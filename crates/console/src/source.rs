@@ -56,7 +56,7 @@ pub struct ServiceHealth {
     pub unaccounted: Option<i64>,
     /// How far those behind the log are.
     pub cursors: Vec<Cursor>,
-    /// Bytes of the log that wait to be applied, and how many there may be.
+    /// Bytes of the log that are taken, and how many may be.
     pub log: Option<(u64, u64)>,
     /// How long a call waits for its duplicates, in nanoseconds.
     pub duplicate_window: Option<u64>,

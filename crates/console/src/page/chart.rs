@@ -162,7 +162,9 @@ impl<'a> Chart<'a> {
                             @match self.shape {
                                 Shape::Bars => (self.bars(&shown, top)),
                                 Shape::Lines => @for (number, line) in &shown {
-                                    path.line.(colour(*number, line)) d=(self.line(line, top)) {}
+                                    @let [path, points] = self.line(line, top);
+                                    path.line.(colour(*number, line)) d=(path) {}
+                                    @if !points.is_empty() { path.line.point.(colour(*number, line)) d=(points) {} }
                                 },
                             }
                             @for (_, level) in &self.levels { path.level d=(format!("M0 {:.1}h{WIDTH}", y(*level, top))) {} }
@@ -231,23 +233,21 @@ impl<'a> Chart<'a> {
         }
     }
 
-    fn line(&self, line: &Line, top: f64) -> String {
-        let (slot, mut path, mut is_drawing) = (self.slot(), String::new(), false);
+    /// The line, and the points that have no neighbour: they would not be seen in it.
+    fn line(&self, line: &Line, top: f64) -> [String; 2] {
+        let (slot, mut path, mut points) = (self.slot(), String::new(), String::new());
+        let at = |place: usize| line.values.get(place).copied().flatten();
         for (place, value) in line.values.iter().enumerate() {
-            match value {
-                None => is_drawing = false,
-                Some(value) => {
-                    let (x, y) = ((place as f64 + 0.5) * slot, y(*value, top));
-                    // A point without neighbours is a dot: the least line with round ends.
-                    let _ = match is_drawing {
-                        true => write!(path, "L{x:.0} {y:.1}"),
-                        false => write!(path, "M{x:.0} {y:.1}h.1"),
-                    };
-                    is_drawing = true;
-                }
-            }
+            let Some(value) = value else { continue };
+            let (x, y) = ((place as f64 + 0.5) * slot, y(*value, top));
+            let has_before = place.checked_sub(1).is_some_and(|before| at(before).is_some());
+            let _ = match (has_before, at(place + 1).is_some()) {
+                (true, _) => write!(path, "L{x:.0} {y:.1}"),
+                (false, true) => write!(path, "M{x:.0} {y:.1}"),
+                (false, false) => write!(points, "M{x:.0} {y:.1}h.1"),
+            };
         }
-        path
+        [path, points]
     }
 
     fn table(&self, shown: &[(usize, &Line)]) -> Markup {
