@@ -1,9 +1,10 @@
 //! The API under `/api/v1`. It answers JSON; times are milliseconds since the Unix epoch, of the log.
 
 pub(crate) mod alerts;
+pub(crate) mod changes;
 pub(crate) mod errors;
 mod figures;
-pub(crate) mod monitors;
+mod monitors;
 mod service;
 pub(crate) mod traffic;
 
@@ -56,9 +57,9 @@ resources! {
     post "/monitors/{name}/archive" monitors::archive,
     post "/monitors/{name}/remove" monitors::remove,
     post "/monitors/{name}/mute" monitors::mute,
-    get "/monitors/{name}/charts" monitors::charts,
-    get "/monitors/{name}/canaries" monitors::canaries,
-    get "/monitors/{name}/drift" monitors::drift,
+    get "/monitors/{name}/charts" changes::charts,
+    get "/monitors/{name}/canaries" changes::canaries,
+    get "/monitors/{name}/drift" changes::drift,
     get "/alerts" alerts::alerts,
     get "/slos" alerts::slos,
     get "/prices" service::prices,

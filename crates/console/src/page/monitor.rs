@@ -15,7 +15,7 @@ use super::place::Place;
 use super::text::{Unit, count, data, time};
 use super::traces::trace;
 use crate::api::alerts::{objective, words};
-use crate::api::monitors::in_unit;
+use crate::api::changes::in_unit;
 use crate::console::{Console, Settings};
 use crate::problem::Problem;
 use crate::view::step;
