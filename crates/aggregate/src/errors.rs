@@ -56,6 +56,28 @@ pub struct ErrorRecord {
 }
 
 impl ErrorRecord {
+    /// A record that says nothing but its class.
+    pub fn of(class: ErrorClass) -> Self {
+        Self {
+            time: 0,
+            receive_time: 0,
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            service: String::new(),
+            span_name: String::new(),
+            operation: String::new(),
+            provider: String::new(),
+            request_model: String::new(),
+            response_model: String::new(),
+            class,
+            kind: String::new(),
+            message: String::new(),
+            duration: None,
+            fingerprint: 0,
+            details: None,
+        }
+    }
+
     pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64) -> Self {
         let name = |text: Text| cut(text.str(body).into_owned(), MAX_NAME);
         let kind = name(error.kind);
@@ -137,11 +159,13 @@ pub struct ErrorIndex {
 }
 
 impl ErrorIndex {
-    pub(crate) fn new(limit: usize) -> Self {
+    /// An empty index that keeps at most so many records, and at least one.
+    pub fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), new: 0 }
     }
 
-    pub(crate) fn add(&mut self, mut record: ErrorRecord) {
+    /// Adds a record; the oldest goes if there are too many.
+    pub fn add(&mut self, mut record: ErrorRecord) {
         // Failures come in bursts, and a burst from few services.
         if let Some(details) = &mut record.details
             && let Some(before) = self.records.back().and_then(|before| before.details.as_ref())

@@ -21,6 +21,7 @@ use wal::{Fill, Level, Log, Lsn};
 
 use crate::applier::{Progress, SharedPipeline};
 use crate::recorder::LogRecord;
+use crate::watched::Watched;
 
 /// Per cent of the log from which on it is said that it fills up.
 const NEARLY_FULL: u64 = 80;
@@ -54,7 +55,10 @@ pub(crate) enum Phase {
 pub(crate) struct Running {
     pub(crate) pipeline: SharedPipeline,
     pub(crate) log: Log<LogRecord>,
+    pub(crate) progress: Progress,
     pub(crate) archive: Option<archive::Health>,
+    /// How far the archive is; `None` if nothing is archived.
+    pub(crate) archived: Option<archive::Position>,
 }
 
 impl Readiness {
@@ -69,12 +73,12 @@ impl Readiness {
         }
     }
 
-    fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why no requests are taken, or soon may not be.
-    fn reason(&self) -> Option<String> {
+    pub(crate) fn reason(&self) -> Option<String> {
         match self.phase() {
             Phase::Opening => Some("starting: the log is opened".to_owned()),
             Phase::Replaying { progress, through } => {
@@ -122,15 +126,17 @@ impl FromRequestParts<Readiness> for SharedPipeline {
 }
 
 /// Everything that is answered. Health checks need no credentials: orchestrators have none.
-pub(crate) fn router(readiness: Readiness, credentials: Credentials) -> Router {
+pub(crate) fn router(readiness: Readiness, credentials: Credentials, console: console::Settings) -> Router {
     let health = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz));
     let others = Router::new()
         .route("/api/errors", get(errors))
         .route("/api/prices/unpriced", get(unpriced))
+        .with_state(readiness.clone())
+        .merge(console::Console::new(Watched(readiness.clone()), console).router())
         // whoever may not ask does not learn what there is
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(middleware::from_fn_with_state(credentials, authenticate));
-    health.merge(others).with_state(readiness)
+    health.with_state(readiness).merge(others)
 }
 
 /// Answers until `shutdown` resolves, under the limits that the receivers have for connections.

@@ -38,7 +38,8 @@ impl Answering {
         readiness: Readiness,
     ) -> Result<(), Failure> {
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
-        let router = admin::router(readiness, config.auth.credentials()?);
+        let settings = console::Settings { trace_link: config.trace_link.clone() };
+        let router = admin::router(readiness, config.auth.credentials()?, settings);
         self.servers.spawn(admin::serve(listener, tls, router, told(self.stop.subscribe()), GRACE));
         Ok(())
     }

@@ -18,6 +18,7 @@ mod server;
 mod storage;
 mod table;
 mod telemetry;
+mod watched;
 mod watching;
 
 use std::path::PathBuf;

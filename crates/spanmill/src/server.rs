@@ -87,6 +87,7 @@ impl Server {
         };
         let archive_health = archive.as_ref().map(Archive::health);
         let archived = archive.as_ref().map(Archive::position);
+        let archived_position = archived.clone();
 
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
@@ -132,7 +133,9 @@ impl Server {
         readiness.enter(Phase::Serving(Running {
             pipeline: pipeline.clone(),
             log: log.clone(),
+            progress: applier.progress(),
             archive: archive_health,
+            archived: archived_position,
         }));
         Ok(Self {
             addresses,

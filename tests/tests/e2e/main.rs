@@ -6,6 +6,7 @@ mod accuracy;
 mod admin;
 mod backends;
 mod bad_input;
+mod console;
 mod corpus;
 mod dashboards;
 mod destinations;

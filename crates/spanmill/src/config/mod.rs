@@ -176,7 +176,7 @@ impl Config {
             let path = &["exporters", "prometheus", "endpoint"];
             listeners.push(Listener::new(path, &prometheus.endpoint, None, &Auth::None));
         }
-        let Admin { endpoint, tls, auth } = &self.admin;
+        let Admin { endpoint, tls, auth, .. } = &self.admin;
         listeners.push(Listener::new(&["admin", "endpoint"], endpoint, tls.as_ref(), auth));
         listeners
     }

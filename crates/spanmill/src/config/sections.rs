@@ -258,12 +258,14 @@ pub struct Admin {
     pub endpoint: Address,
     /// How connections are encrypted; `None` if not.
     pub tls: Option<Tls>,
-    /// What callers of the API must show; health checks are for everybody.
+    /// What callers of page and API must show; health checks are for everybody.
     pub auth: Auth,
+    /// Where the page leads to for a trace: an address with `{trace_id}`, and `{span_id}`; `None` to show ids only.
+    pub trace_link: Option<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { endpoint: Address::loopback(13133), tls: None, auth: Auth::None }
+        Self { endpoint: Address::loopback(13133), tls: None, auth: Auth::None, trace_link: None }
     }
 }

@@ -1,0 +1,101 @@
+//! The API under `/api/v1`. It answers JSON; times are milliseconds since the Unix epoch, of the log.
+
+pub(crate) mod alerts;
+pub(crate) mod changes;
+pub(crate) mod errors;
+mod figures;
+mod monitors;
+mod service;
+pub(crate) mod traffic;
+
+use axum::Json;
+use axum::Router;
+use axum::routing::{get, post};
+use utoipa::OpenApi;
+
+use crate::console::Console;
+use crate::events::{NoParams, events};
+use crate::params::Params;
+use crate::problem::Problem;
+
+/// What handlers give back.
+pub(crate) type Answer<T> = Result<Json<T>, Problem>;
+
+/// What there is: one list for the router and for its description.
+macro_rules! resources {
+    ($($method:ident $path:literal $module:ident::$handler:ident,)*) => {
+        #[derive(OpenApi)]
+        #[openapi(
+            info(title = "Spanmill", description = "What Spanmill has counted, watches and tells. Times are milliseconds since \
+                the Unix epoch, as the log tells them. Figures that no call tells are null.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+            paths($($module::$handler),*, crate::events::events, description),
+        )]
+        struct Description;
+
+        pub(crate) fn routes() -> Router<Console> {
+            Router::new()
+                $(.route($path, $method($module::$handler)))*
+                .route("/events", get(events))
+                .route("/openapi.json", get(description))
+        }
+
+        #[cfg(test)]
+        const RESOURCES: &[(&str, &str)] =
+            &[$((stringify!($method), $path)),*, ("get", "/events"), ("get", "/openapi.json")];
+    };
+}
+
+resources! {
+    get "/overview" traffic::overview,
+    get "/series" traffic::series,
+    get "/errors" errors::errors,
+    get "/monitors" monitors::monitors,
+    post "/monitors" monitors::create,
+    get "/monitors/{name}" monitors::monitor,
+    post "/monitors/{name}/activate" monitors::activate,
+    post "/monitors/{name}/pause" monitors::pause,
+    post "/monitors/{name}/archive" monitors::archive,
+    post "/monitors/{name}/remove" monitors::remove,
+    post "/monitors/{name}/mute" monitors::mute,
+    get "/monitors/{name}/charts" changes::charts,
+    get "/monitors/{name}/canaries" changes::canaries,
+    get "/monitors/{name}/drift" changes::drift,
+    get "/alerts" alerts::alerts,
+    get "/slos" alerts::slos,
+    get "/prices" service::prices,
+    get "/health" service::health,
+}
+
+/// The description of the API: an OpenAPI 3.1 document as JSON.
+pub fn openapi() -> String {
+    Description::openapi().to_json().unwrap_or_default()
+}
+
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "description", responses(
+    (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = serde_json::Value),
+))]
+async fn description(_: Params<NoParams>) -> Answer<utoipa::openapi::OpenApi> {
+    Ok(Json(Description::openapi()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The description lists exactly what is routed, with the same methods.
+    #[test]
+    fn the_description_is_of_the_routes() {
+        let description: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
+        let mut described: Vec<(String, String)> = Vec::new();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            described.extend(methods.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
+        }
+        let mut routed: Vec<(String, String)> =
+            RESOURCES.iter().map(|(method, path)| ((*method).to_owned(), format!("/api/v1{path}"))).collect();
+        described.sort();
+        routed.sort();
+        assert_eq!(described, routed);
+        assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    }
+}

@@ -1,0 +1,235 @@
+//! Overview and series: what was counted, over time.
+
+use axum::Json;
+use axum::extract::State;
+use monitor::{Answer as Counted, Dimension, Field, Query, REST};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::figures::{Figures, Totals};
+use crate::console::Console;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::view::{millis, step_asked, view_params};
+
+/// Services and models that the overview lists, and series that an answer has unless it is asked otherwise.
+const LISTED: usize = 20;
+/// Series that can be asked for.
+const MOST_SERIES: usize = 100;
+
+view_params! {
+    /// What the overview is of.
+    OverviewParams {
+        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time.
+        #[param(minimum = 10)]
+        step: Option<u32>,
+    }
+}
+
+/// What was counted in a time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Overview {
+    /// The newest time of the log.
+    now: u64,
+    /// The time in whole steps.
+    from: u64,
+    to: u64,
+    step_seconds: u64,
+    totals: Totals,
+    /// The services with the most requests; what is left is one named `_OTHER`.
+    services: Vec<Named>,
+    /// The models with the most requests; what is left is one named `_OTHER`.
+    models: Vec<Named>,
+    /// Steps in which anything was counted.
+    steps: Vec<Step>,
+    /// What can be filtered by.
+    values: Values,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Named {
+    name: String,
+    totals: Totals,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Step {
+    /// When it begins.
+    at: u64,
+    failed: u64,
+    figures: Figures,
+}
+
+/// Known values of each dimension.
+#[derive(Debug, Serialize, ToSchema)]
+struct Values {
+    service: Vec<String>,
+    environment: Vec<String>,
+    provider: Vec<String>,
+    model: Vec<String>,
+    operation: Vec<String>,
+}
+
+/// What was counted in a time: in all, by service, by model, and over time.
+#[utoipa::path(get, path = "/api/v1/overview", tag = "traffic", params(OverviewParams), responses(
+    (status = 200, body = Overview),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn overview(
+    State(console): State<Console>,
+    Params(params): Params<OverviewParams>,
+) -> Answer<Overview> {
+    let view = params.view()?;
+    step_asked(view.range(u64::MAX / 2), params.step)?;
+    let answer = console.blocking(move |console| {
+        console.monitoring(|monitoring| {
+            let (now, history) = (monitoring.now(), monitoring.history());
+            let range = view.range(now);
+            let step = step_asked(range, params.step)?;
+            let ask = |by: &[Dimension]| {
+                let (filter, group_by) = (view.filter.clone(), by.to_vec());
+                history.query(&Query { range, step, filter, group_by, limit: LISTED })
+            };
+            let all = ask(&[]);
+            let length = length(&all, now);
+            let named = |by| {
+                let series = ask(&[by]).series.into_iter();
+                series
+                    .map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) })
+                    .collect()
+            };
+            let values =
+                |by| history.values(by).into_iter().filter(|value| *value != REST).map(str::to_owned).collect();
+            let total = all.series.first();
+            Ok(Overview {
+                now: millis(now),
+                from: millis(all.range.from),
+                to: millis(all.range.to),
+                step_seconds: all.step / monitor::SECOND,
+                totals: Totals::of(&total.map(|one| one.total.clone()).unwrap_or_default(), length),
+                services: named(Dimension::Service),
+                models: named(Dimension::Model),
+                steps: total
+                    .iter()
+                    .flat_map(|one| &one.points)
+                    .map(|point| Step {
+                        at: millis(point.begin),
+                        failed: point.stats.failed(),
+                        figures: Figures::of(&point.stats, all.step),
+                    })
+                    .collect(),
+                values: Values {
+                    service: values(Dimension::Service),
+                    environment: values(Dimension::Environment),
+                    provider: values(Dimension::Provider),
+                    model: values(Dimension::Model),
+                    operation: values(Dimension::Operation),
+                },
+            })
+        })?
+    });
+    answer.await.map(Json)
+}
+
+/// How long the time is of which something can be known: it may not be over.
+pub(crate) fn length(answer: &Counted, now: u64) -> u64 {
+    answer.range.to.min(now.max(answer.range.from)).saturating_sub(answer.range.from)
+}
+
+view_params! {
+    /// Which series.
+    SeriesParams {
+        /// What is told of each step.
+        #[param(max_length = 64, example = "latency_p95")]
+        field: String,
+        /// One series for each value of this: service, environment, provider, model or operation. Without it one of everything.
+        #[param(max_length = 64)]
+        group_by: Option<String>,
+        /// How many series there may be beside one for the rest; 20 if it is not said.
+        #[param(minimum = 1, maximum = 100)]
+        limit: Option<u32>,
+        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time.
+        #[param(minimum = 10)]
+        step: Option<u32>,
+    }
+}
+
+/// A field over time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SeriesBody {
+    now: u64,
+    from: u64,
+    to: u64,
+    step_seconds: u64,
+    #[schema(value_type = String)]
+    field: &'static str,
+    /// The unit, as UCUM writes it.
+    #[schema(value_type = String)]
+    unit: &'static str,
+    series: Vec<OneSeries>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct OneSeries {
+    /// The value that makes it; null for everything, `_OTHER` for the rest.
+    name: Option<String>,
+    /// Of all of the time.
+    total: Option<f64>,
+    /// When a step begins, and the field then; steps in which nothing was counted are left out.
+    #[schema(value_type = Vec<(u64, Option<f64>)>)]
+    points: Vec<(u64, Option<f64>)>,
+}
+
+/// A field over time, of everything or of each service, model and so on.
+#[utoipa::path(get, path = "/api/v1/series", tag = "traffic", params(SeriesParams), responses(
+    (status = 200, body = SeriesBody),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
+    let view = params.view()?;
+    step_asked(view.range(u64::MAX / 2), params.step)?;
+    let names = || Field::ALL.map(Field::name).join(", ");
+    let field =
+        Field::named(&params.field).ok_or_else(|| Problem::bad_request(format!("field is none of {}", names())))?;
+    let group_by = match &params.group_by {
+        None => Vec::new(),
+        Some(name) => vec![dimension(name)?],
+    };
+    let limit = params.limit.map_or(LISTED, |limit| limit as usize);
+    if !(1..=MOST_SERIES).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit is not 1 to {MOST_SERIES}")));
+    }
+    let answer = console.blocking(move |console| {
+        console.monitoring(|monitoring| {
+            let now = monitoring.now();
+            let range = view.range(now);
+            let step = step_asked(range, params.step)?;
+            let query = Query { range, step, filter: view.filter.clone(), group_by: group_by.clone(), limit };
+            let answer = monitoring.history().query(&query);
+            let length = length(&answer, now);
+            let one = |series: &monitor::Series| OneSeries {
+                name: series.names.first().cloned(),
+                total: field.of(&series.total, length),
+                points: series.points.iter().map(|p| (millis(p.begin), field.of(&p.stats, answer.step))).collect(),
+            };
+            Ok(SeriesBody {
+                now: millis(now),
+                from: millis(answer.range.from),
+                to: millis(answer.range.to),
+                step_seconds: answer.step / monitor::SECOND,
+                field: field.name(),
+                unit: field.unit(),
+                series: answer.series.iter().map(one).collect(),
+            })
+        })?
+    });
+    answer.await.map(Json)
+}
+
+fn dimension(name: &str) -> Result<Dimension, Problem> {
+    let names = || Dimension::ALL.map(Dimension::name).join(", ");
+    let mut all = Dimension::ALL.into_iter();
+    all.find(|dimension| dimension.name() == name)
+        .ok_or_else(|| Problem::bad_request(format!("group_by is none of {}", names())))
+}

@@ -1,0 +1,94 @@
+//! Page and API together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aggregate::ErrorIndex;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware;
+use monitor::Monitoring;
+use tokio::sync::Semaphore;
+
+use crate::answers::Answers;
+use crate::events::{Events, MOST_LISTENERS};
+use crate::problem::Problem;
+use crate::source::Source;
+use crate::{api, events, guard, page};
+
+/// What is configured of page and API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where a trace is shown: an address in which `{trace_id}` and `{span_id}` stand for the ids, e.g.
+    /// `https://signoz.example/trace/{trace_id}?spanId={span_id}`. Without one the ids are shown to be copied.
+    pub trace_link: Option<String>,
+}
+
+/// Page and API.
+#[derive(Clone)]
+pub struct Console {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) events: Events,
+    pub(crate) listeners: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// Page and API of a source. To be called within a tokio runtime: a task tells open pages when there is something new.
+    pub fn new(source: impl Source, settings: Settings) -> Self {
+        let source: Arc<dyn Source> = Arc::new(source);
+        Self {
+            events: events::start(&source),
+            source,
+            settings: Arc::new(settings),
+            answers: Arc::default(),
+            listeners: Arc::new(Semaphore::new(MOST_LISTENERS)),
+        }
+    }
+
+    /// Everything that is answered: `/`, the other pages, `/assets` and `/api/v1`. Whoever mounts it asks for credentials.
+    pub fn router(self) -> Router {
+        let pages = page::routes().with_state(self.clone());
+        let api = api::routes()
+            .fallback(|| async { Problem::not_found("there is no such resource: see /api/v1/openapi.json") })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the resource does not know this method")
+            })
+            .with_state(self);
+        pages
+            .nest("/api/v1", api)
+            .layer(middleware::from_fn(guard::refuse_other_origins))
+            .layer(middleware::map_response(guard::add_headers))
+    }
+
+    /// Asks where it may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let console = self.clone();
+        let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made");
+        tokio::task::spawn_blocking(move || ask(&console)).await.map_err(failed)?
+    }
+
+    /// What `ask` says of what is watched.
+    pub(crate) fn monitoring<T>(&self, ask: impl FnOnce(&Monitoring) -> T) -> Result<T, Problem> {
+        let (mut ask, mut answer) = (Some(ask), None);
+        self.source.monitoring(&mut |monitoring| answer = ask.take().map(|ask| ask(monitoring)));
+        answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing is watched now"))
+    }
+
+    /// What `ask` says of the error records.
+    pub(crate) fn errors<T>(&self, ask: impl FnOnce(&ErrorIndex) -> T) -> Result<T, Problem> {
+        let (mut ask, mut answer) = (Some(ask), None);
+        self.source.errors(&mut |errors| answer = ask.take().map(|ask| ask(errors)));
+        answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are no error records now"))
+    }
+}

@@ -1,0 +1,97 @@
+//! Alerts: which fire, and which did.
+
+use maud::{Markup, html};
+use monitor::{Alert, Incident, Phase};
+
+use super::layout::heading;
+use super::monitors::{path, severity};
+use super::overview::tile;
+use super::place::Place;
+use super::text::{Unit, count, data, time};
+use crate::api::alerts::{condition, phase, words};
+use crate::console::Console;
+use crate::problem::Problem;
+
+/// Incidents that are shown.
+const MOST: usize = 200;
+
+pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
+    console.monitoring(|monitoring| {
+        let mut alerts: Vec<&Alert> = monitoring.alerts().iter().collect();
+        let rank = |alert: &Alert| match alert.phase() {
+            Phase::Firing(_) => 0,
+            Phase::Pending { .. } => 1,
+            Phase::Inactive => 2,
+        };
+        alerts.sort_by_key(|alert| (rank(alert), std::cmp::Reverse(alert.rule().severity)));
+        let of = |wanted: u8| alerts.iter().filter(|alert| rank(alert) == wanted).count() as u64;
+        let incidents: Vec<&Incident> = monitoring.incidents().take(MOST).collect();
+        html! {
+            (heading("Alerts", html! {}))
+            div.tiles.s12 {
+                (tile("firing", "Firing", count(of(0)), &html! { "now" }, &[]))
+                (tile("pending", "Pending", count(of(1)), &html! { "not for long enough yet" }, &[]))
+                (tile("waiting", "Notifications waiting", count(monitoring.notifications().count() as u64), &html! { "to be delivered" }, &[]))
+                (tile("dropped", "Notifications given up", count(monitoring.dropped_notifications()), &html! { "because too many waited" }, &[]))
+            }
+            section.panel.s12 id="rules" {
+                h2 { "Alerts" }
+                @if alerts.is_empty() { p.empty { "No alert is configured. Alerts stand in the configuration, beside the monitors that they watch." } }
+                @else { (table(&alerts, monitoring.now(), place)) }
+            }
+            section.panel.s12 id="history" {
+                h2 { "History" small { "the newest " (incidents.len()) } }
+                @if incidents.is_empty() { p.empty { "Nothing has fired yet." } }
+                @else { (history(&incidents, monitoring.now(), place)) }
+            }
+        }
+    })
+}
+
+/// Alerts, and where they are.
+pub(super) fn table(alerts: &[&Alert], now: u64, place: &Place) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="Alerts" { table {
+            thead { tr { th { "Alert" } th { "State" } th { "Severity" } th { "Monitor" } th { "Fires if" } th.n { "Now" } th.n { "Threshold" } th { "Since" } th.n { "Mean time to recovery" } } }
+            tbody { @for alert in alerts {
+                @let rule = alert.rule();
+                tr {
+                    th scope="row" { (rule.name) }
+                    td { span.dot.(match alert.phase() { Phase::Firing(_) => severity(rule.severity), Phase::Pending { .. } => "warning", Phase::Inactive => "ok" }) { (phase(alert.phase())) } }
+                    td { (rule.severity.name()) }
+                    td { a href=(place.elsewhere(&path(&rule.monitor))) { (rule.monitor) } }
+                    td.wide { (condition(rule)) @if rule.lasts > 0 { ", for " (words(rule.lasts)) } }
+                    td.n { (data(unit(alert), alert.reading().map(|(value, _)| value))) }
+                    td.n { (data(unit(alert), alert.reading().map(|(_, threshold)| threshold))) }
+                    td { @if let Some(since) = alert.phase().since() { (time(since, now)) } }
+                    td.n { @if let Some(nanos) = alert.mean_time_to_recovery() { (data(Unit::Seconds, Some(nanos / 1e9))) } }
+                }
+            } }
+        } }
+    }
+}
+
+/// The unit of what an alert compares.
+fn unit(alert: &Alert) -> Unit {
+    match &alert.rule().condition {
+        monitor::Condition::Field { field, .. } => Unit::of(field.unit()),
+        _ => Unit::Count,
+    }
+}
+
+fn history(incidents: &[&Incident], now: u64, place: &Place) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="History" { table {
+            thead { tr { th { "Alert" } th { "Severity" } th { "Monitor" } th { "Detected" } th { "Over" } th.n { "Lasted" } th { "How" } } }
+            tbody { @for incident in incidents { tr {
+                th scope="row" { (incident.alert) }
+                td { span.dot.(severity(incident.severity)) { (incident.severity.name()) } }
+                td { a href=(place.elsewhere(&path(&incident.monitor))) { (incident.monitor) } }
+                td { (time(incident.fired, now)) }
+                td { @if let Some((at, _)) = incident.resolved { (time(at, now)) } @else { "still fires" } }
+                td.n { (data(Unit::Seconds, Some(incident.time_to_recovery().unwrap_or(now.saturating_sub(incident.fired)) as f64 / 1e9))) }
+                td { @if let Some((_, why)) = incident.resolved { (why.name()) } }
+            } } }
+        } }
+    }
+}

@@ -1,0 +1,73 @@
+//! How Spanmill itself does.
+
+use maud::{Markup, html};
+
+use super::chart::parts;
+use super::layout::heading;
+use super::overview::tile;
+use super::place::Place;
+use super::text::{Unit, count, data};
+use crate::console::Console;
+use crate::problem::Problem;
+use crate::source::{ArchiveState, ServiceHealth};
+
+pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
+    let health = console.source.health();
+    let (groups, bytes) =
+        console.monitoring(|monitoring| (monitoring.history().group_count(), monitoring.history().memory()))?;
+    let nanos = |nanos: Option<u64>| data(Unit::Seconds, nanos.map(|nanos| nanos as f64 / 1e9));
+    let number = |number: Option<u64>| data(Unit::Count, number.map(|number| number as f64));
+    let fill = health.log.map(|(bytes, most)| bytes as f64 / most.max(1) as f64);
+    Ok(html! {
+        (heading("Health of Spanmill", html! {
+            @match &health.not_ready { None => span.dot.ok { "ready" }, Some(why) => span.dot.critical { "not ready: " (why) } }
+            " " span.tag { "version " (health.version) }
+        }))
+        div.tiles.s12 {
+            @if health.received.is_some() { (tile("received", "Spans received", number(health.received), &html! { "since the start" }, &[])) }
+            @if health.waiting.is_some() { (tile("waiting", "Undecided", number(health.waiting), &html! { "spans that wait for what belongs to them" }, &[])) }
+            (tile("log", "Log", data(Unit::Share, fill), &html! { @if let Some((bytes, most)) = health.log { (Unit::Count.text(bytes as f64)) "B of " (Unit::Count.text(most as f64)) "B are taken" } }, &[]))
+            (tile("window", "Duplicate window", nanos(health.duplicate_window), &html! { "for which a call waits for its duplicates" }, &[]))
+            (tile("early", "Settled early", number(health.settled_early), &html! { "for lack of memory" }, &[]))
+            (tile("archive", "Archive", archive(health.archive), &html! {}, &[]))
+            (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Count.text(bytes as f64)) "B in memory" }, &[]))
+        }
+        (conservation(&health))
+        section.panel.s6 id="cursors" {
+            h2 { "Behind the log" small { "records that are yet to be taken" } }
+            @if health.cursors.is_empty() { p.empty { "Nothing follows the log." } }
+            @else { table {
+                thead { tr { th { "What" } th.n { "Records" } } }
+                tbody { @for cursor in &health.cursors { tr { td { (cursor.name) } td.n { (count(cursor.records)) } } } }
+            } }
+        }
+    })
+}
+
+fn archive(state: ArchiveState) -> Markup {
+    let class = match state {
+        ArchiveState::Off => "quiet",
+        ArchiveState::Working => "ok",
+        ArchiveState::Failed => "critical",
+    };
+    html! { span.dot.(class) { (state.name()) } }
+}
+
+/// Every span has exactly one outcome, or waits for it.
+fn conservation(health: &ServiceHealth) -> Markup {
+    let all = health.outcomes.iter().map(|(_, spans)| spans).sum::<u64>().max(1) as f64;
+    html! {
+        section.panel.s6 id="conservation" {
+            h2 { "What became of spans" small { "every span has exactly one outcome, or waits for it" } }
+            @match health.unaccounted {
+                None => {}
+                Some(0) => p { span.dot.ok { "It adds up: no span is unaccounted for." } }
+                Some(difference) => p { span.dot.critical { (difference) " spans are unaccounted for: this is a fault of Spanmill." } }
+            }
+            ul.list { @for (outcome, spans) in &health.outcomes {
+                li { span { (outcome) } em { (count(*spans)) } small { (data(Unit::Share, Some(*spans as f64 / all))) }
+                    (parts(&[(*spans as f64 / all * 100.0, "c0")])) }
+            } }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The overview: what all calls add up to, and over time.
+
+use aggregate::ErrorRecord;
+use maud::{Markup, html};
+use monitor::{Answer, Dimension, Field, Incident, Measure, Query, Range, Series, Severity, Stats};
+
+use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
+use super::errors;
+use super::place::Place;
+use super::text::{Unit, data, name};
+use crate::api::errors::Wanted;
+use crate::api::traffic::length;
+use crate::console::Console;
+use crate::problem::Problem;
+use crate::view::step;
+
+/// Series of a chart beside one for the rest, rows of a list, and records that are shown.
+const MOST_SERIES: usize = 7;
+const MOST_ROWS: usize = 8;
+const MOST_RECORDS: usize = 8;
+
+/// What the history says of a time.
+struct Traffic {
+    now: u64,
+    all: Answer,
+    services: Answer,
+    models: Answer,
+    /// Models with the most tokens.
+    by_tokens: Vec<Series>,
+    /// The time before, as long.
+    before: Option<Stats>,
+    incidents: Vec<(u64, String)>,
+}
+
+impl Traffic {
+    fn ask(console: &Console, place: &Place) -> Result<Self, Problem> {
+        let filter = &place.view.filter;
+        console.monitoring(|monitoring| {
+            let (now, history) = (monitoring.now(), monitoring.history());
+            let range = place.view.range(now);
+            let step = step(range);
+            let ask = |group_by: &[Dimension]| {
+                history.query(&Query {
+                    range,
+                    step,
+                    filter: filter.clone(),
+                    group_by: group_by.into(),
+                    limit: MOST_SERIES,
+                })
+            };
+            let all = ask(&[]);
+            let before = Range::before(all.range.from, length(&all, now));
+            let is_kept = history.reaches_back_to(all.step) <= before.from && before.from > 0;
+            let is_grave = |incident: &&Incident| incident.severity == Severity::Critical;
+            let incidents =
+                monitoring.incidents().filter(|incident| all.range.contains(incident.fired)).filter(is_grave);
+            Self {
+                now,
+                services: ask(&[Dimension::Service]),
+                models: ask(&[Dimension::Model]),
+                by_tokens: history.top(range, filter, &[Dimension::Model], Measure::Tokens, MOST_ROWS),
+                before: is_kept.then(|| history.totals(before, filter)).filter(|stats| stats.requests > 0),
+                incidents: incidents.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect(),
+                all,
+            }
+        })
+    }
+
+    fn total(&self) -> Stats {
+        self.all.series.first().map(|series| series.total.clone()).unwrap_or_default()
+    }
+
+    fn length(&self) -> u64 {
+        length(&self.all, self.now)
+    }
+
+    /// A field of everything over time.
+    fn values(&self, of: impl Fn(&Stats) -> Option<f64>) -> Vec<Option<f64>> {
+        let points = self.all.series.first().into_iter().flat_map(|series| &series.points);
+        Axis::of(&self.all).values(points.map(|point| (point.begin, of(&point.stats))))
+    }
+
+    fn chart<'a>(&self, id: &'a str, title: &'a str, note: &'a str, shape: Shape, unit: Unit) -> Chart<'a> {
+        Chart { marks: self.incidents.clone(), ..Chart::new(id, title, note, shape, unit, Axis::of(&self.all)) }
+    }
+
+    /// A chart with a line for each series.
+    fn by<'a>(&self, answer: &Answer, chart: Chart<'a>, of: impl Fn(&Stats) -> Option<f64>) -> Chart<'a> {
+        let axis = Axis::of(answer);
+        let lines = answer.series.iter().map(|series| {
+            let points = series.points.iter().map(|point| (point.begin, of(&point.stats)));
+            Line::new(series.names.first().map_or("", |name| name), axis.values(points), of(&series.total))
+        });
+        Chart { axis, lines: lines.collect(), ..chart }
+    }
+}
+
+fn tokens(stats: &Stats) -> Option<f64> {
+    Field::Tokens.of(stats, 1)
+}
+
+pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
+    let traffic = Traffic::ask(console, place)?;
+    let value = |dimension| place.view.value(dimension);
+    let wanted = Wanted::new(None, None, [Dimension::Service, Dimension::Provider, Dimension::Model].map(value))?;
+    let range = traffic.all.range;
+    let records: Vec<ErrorRecord> = console.errors(|errors| {
+        let records = wanted.records(errors).filter(|record| range.contains(record.receive_time));
+        records.take(MOST_RECORDS).cloned().collect()
+    })?;
+    let second = monitor::SECOND;
+    Ok(html! {
+        h1.sr { "Overview" }
+        @if traffic.total().requests == 0 { (empty(place)) }
+        (tiles(&traffic))
+        ({
+            let chart = traffic.chart("tokens", "Token usage", "by service", Shape::Bars, Unit::Count);
+            Chart { class: "s8", ..traffic.by(&traffic.services, chart, tokens) }.render(place)
+        })
+        (models(&traffic, place))
+        (traffic.by(&traffic.services, traffic.chart("requests", "Requests", "by service", Shape::Bars, Unit::Count),
+            |stats| Some(stats.requests as f64)).render(place))
+        (traffic.by(&traffic.models, traffic.chart("duration", "Request duration", "95th percentile, by model", Shape::Lines, Unit::Seconds),
+            |stats| Field::LatencyP95.of(stats, second)).render(place))
+        ({
+            let chart = traffic.chart("cost", "Cost", "by model, as far as it is known", Shape::Bars, Unit::Dollars);
+            Chart { class: "s4", ..traffic.by(&traffic.models, chart, |stats| Field::Cost.of(stats, second)) }.render(place)
+        })
+        ({
+            let mut chart = traffic.chart("ttft", "Time to first token", "of streams that tell it", Shape::Lines, Unit::Seconds);
+            chart.class = "s4";
+            chart.lines = [("p50", Field::TimeToFirstTokenP50), ("p95", Field::TimeToFirstTokenP95)]
+                .map(|(name, field)| Line::new(name, traffic.values(|s| field.of(s, second)), field.of(&traffic.total(), second)))
+                .into();
+            chart.render(place)
+        })
+        (by_tokens(&traffic, place))
+        section.panel.s12 id="errors" {
+            h2 { "Error records" small { "the newest" } a.more href=(place.elsewhere("/errors")) { "All errors" } }
+            (errors::table(&records, traffic.now, &console.settings))
+        }
+    })
+}
+
+fn empty(place: &Place) -> Markup {
+    html! {
+        section.panel.s12.empty role="status" {
+            @if place.view.filter.accepted.is_empty() {
+                h2 { "No calls in this time" }
+                p { "Send OTLP traces to Spanmill, on port 4317 for gRPC or 4318 for HTTP, or choose a longer time. What is counted shows up here within seconds." }
+            } @else {
+                h2 { "No calls in this time with these filters" }
+                p { a.button href={ (place.path) "?range=24h" } data-swap { "Without filters, last 24 hours" } }
+            }
+        }
+    }
+}
+
+fn tiles(traffic: &Traffic) -> Markup {
+    let (total, length) = (traffic.total(), traffic.length());
+    let step = traffic.all.step;
+    let field = |field: Field| (field.of(&total, length), traffic.values(move |stats| field.of(stats, step)));
+    let tile = |id: &str, label: &str, which: Field, more: Markup| {
+        let (value, values) = field(which);
+        tile(id, label, data(Unit::of(which.unit()), value), &more, &values)
+    };
+    let change = |which: Field, is_bad: bool| {
+        let before = traffic.before.as_ref().and_then(|stats| which.of(stats, length));
+        change(which.of(&total, length), before, is_bad)
+    };
+    let (input, output) = (Field::InputTokens.of(&total, length), Field::OutputTokens.of(&total, length));
+    let share = |count: u64| (total.requests > 0).then(|| 1.0 - count as f64 / total.requests as f64);
+    html! {
+        div.tiles.s12 {
+            (tile("total-requests", "Requests", Field::TotalRequests, html! { (change(Field::TotalRequests, false)) " " (data(Unit::PerSecond, Field::RequestRate.of(&total, length))) }))
+            (tile("error-rate", "Error rate", Field::ErrorRate, html! { (change(Field::ErrorRate, true)) " " data value=(total.failed()) { (Unit::Count.text(total.failed() as f64)) " failed" } }))
+            (tile("total-tokens", "Tokens in and out", Field::Tokens, html! { span { (data(Unit::Count, input)) " in" } " " span { (data(Unit::Count, output)) " out" } }))
+            (tile("total-cost", "Cost", Field::Cost, html! { (change(Field::Cost, true)) " " span { (data(Unit::Share, share(total.unpriced))) " priced" } }))
+            (tile("cache-share", "Input from cache", Field::CacheShare, html! { (change(Field::CacheShare, false)) }))
+            (tile("latency-p95", "Duration p95", Field::LatencyP95, html! { span { "p50 " (data(Unit::Seconds, Field::LatencyP50.of(&total, length))) } }))
+            (tile("first-token", "First token p95", Field::TimeToFirstTokenP95, html! { span { "p50 " (data(Unit::Seconds, Field::TimeToFirstTokenP50.of(&total, length))) } }))
+            (tile("token-rate", "Tokens per second", Field::TokensPerSecond, html! { span { (data(Unit::Seconds, Field::TimePerOutputToken.of(&total, length))) " per token" } }))
+        }
+    }
+}
+
+pub(super) fn tile(id: &str, label: &str, value: Markup, more: &Markup, values: &[Option<f64>]) -> Markup {
+    html! {
+        section.tile id=(id) {
+            h2 { (label) }
+            p.value { (value) }
+            p.more { (more) }
+            @if values.iter().flatten().count() > 1 { (sparkline(values)) }
+        }
+    }
+}
+
+/// How much more or less it is than before.
+fn change(now: Option<f64>, before: Option<f64>, is_bad: bool) -> Markup {
+    let (Some(now), Some(before)) = (now, before.filter(|before| *before > 0.0)) else { return html! {} };
+    let change = now / before - 1.0;
+    let class = match () {
+        () if change.abs() < 0.1 || !is_bad => "",
+        () if change > 0.0 => "worse",
+        () => "better",
+    };
+    html! {
+        span class=(class) title="Against the time before, as long" {
+            (if change < 0.0 { "▼" } else { "▲" }) " " (format!("{:.0} %", change.abs().min(99.99) * 100.0))
+        }
+    }
+}
+
+fn models(traffic: &Traffic, place: &Place) -> Markup {
+    let all = traffic.total().requests.max(1) as f64;
+    html! {
+        section.panel.s4 id="models" {
+            h2 { "Models" small { "share of requests" } }
+            @if traffic.models.series.is_empty() { p.empty { "Nothing was counted in this time." } }
+            ul.list {
+                @for (number, series) in traffic.models.series.iter().enumerate() {
+                    @let requests = series.total.requests as f64;
+                    (row(place, series, data(Unit::Count, Some(requests)), data(Unit::Share, Some(requests / all)), &[(requests / all * 100.0, colour(number, series))]))
+                }
+            }
+        }
+    }
+}
+
+fn colour(number: usize, series: &Series) -> &'static str {
+    let is_rest = series.names.first().is_some_and(|name| name == monitor::REST);
+    ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"].get(number).filter(|_| !is_rest).copied().unwrap_or("cx")
+}
+
+/// A row of a list: a model, and what is said of it.
+fn row(place: &Place, series: &Series, value: Markup, beside: Markup, widths: &[(f64, &str)]) -> Markup {
+    let model = series.names.first().map_or("", |name| name);
+    let is_filter = !model.is_empty() && model != monitor::REST;
+    html! {
+        li {
+            @if is_filter { a href=(place.only(Dimension::Model, Some(model)).href()) data-swap title="Only this model" { (name(model)) } }
+            @else { span { (name(model)) } }
+            em { (value) } small { (beside) }
+            (parts(widths))
+        }
+    }
+}
+
+fn by_tokens(traffic: &Traffic, place: &Place) -> Markup {
+    let most = traffic.by_tokens.iter().map(|series| series.total.total_tokens()).max().unwrap_or(1).max(1) as f64;
+    html! {
+        section.panel.s4 id="model-tokens" {
+            h2 { "Tokens by model" small { i.c0 {} " in " i.c1 {} " out" } }
+            @if traffic.by_tokens.is_empty() { p.empty { "Nothing was counted in this time." } }
+            ul.list {
+                @for series in &traffic.by_tokens {
+                    @let [input, output] = [series.total.total_input_tokens(), series.total.total_output_tokens()].map(|count| count as f64);
+                    (row(place, series, html! { (data(Unit::Count, tokens(&series.total).map(|_| input))) }, html! { (data(Unit::Count, tokens(&series.total).map(|_| output))) },
+                        &[(input / most * 100.0, "c0"), (output / most * 100.0, "c1")]))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors as RFC 9457 wants them.
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use monitor::CommandError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::source::CommandFailure;
+
+/// The media type of a problem.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A problem (RFC 9457): its type is `about:blank`, so its title is that of its status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    status: u16,
+    /// What the status means.
+    title: &'static str,
+    /// What is wrong with this request.
+    detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { status: status.as_u16(), title, detail: detail.into() }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        (self.status(), [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response()
+    }
+}
+
+impl From<CommandFailure> for Problem {
+    fn from(failure: CommandFailure) -> Self {
+        let refused = match failure {
+            CommandFailure::Unavailable(reason) => return Self::new(StatusCode::SERVICE_UNAVAILABLE, reason),
+            CommandFailure::Refused(refused) => refused,
+        };
+        let status = match &refused {
+            CommandError::Unknown(_) => StatusCode::NOT_FOUND,
+            CommandError::BadName => StatusCode::UNPROCESSABLE_ENTITY,
+            CommandError::Exists(_) | CommandError::TooMany | CommandError::Configured(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, refused.to_string())
+    }
+}

@@ -1,0 +1,250 @@
+//! What a page or an answer looks at: a time and a filter. They stand in its address, so that it can be passed on.
+
+use monitor::{DAY, Dimension, Filter, HOUR, MINUTE, Range, SECOND};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::params::check_text;
+use crate::problem::Problem;
+
+/// What is kept in text of an address.
+pub(crate) const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Steps of charts; a chart has the shortest with which there are at most [`MOST_STEPS`].
+const STEPS: [u64; 16] = [
+    10 * SECOND,
+    20 * SECOND,
+    30 * SECOND,
+    MINUTE,
+    2 * MINUTE,
+    5 * MINUTE,
+    10 * MINUTE,
+    15 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    2 * DAY,
+];
+/// Steps that a chart of a page has at most.
+const MOST_STEPS: u64 = 75;
+/// Steps that an answer of the API has at most.
+const MOST_STEPS_ASKED: u64 = 1_500;
+/// The shortest and the longest time that is looked at.
+const LENGTHS: std::ops::RangeInclusive<u64> = MINUTE..=31 * DAY;
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// A time that ends now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) enum Last {
+    #[serde(rename = "15m")]
+    QuarterHour,
+    #[default]
+    #[serde(rename = "1h")]
+    Hour,
+    #[serde(rename = "6h")]
+    SixHours,
+    #[serde(rename = "24h")]
+    Day,
+    #[serde(rename = "7d")]
+    Week,
+    #[serde(rename = "30d")]
+    Month,
+}
+
+impl Last {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::QuarterHour, Self::Hour, Self::SixHours, Self::Day, Self::Week, Self::Month];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::QuarterHour => "15m",
+            Self::Hour => "1h",
+            Self::SixHours => "6h",
+            Self::Day => "24h",
+            Self::Week => "7d",
+            Self::Month => "30d",
+        }
+    }
+
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::QuarterHour => "15 minutes",
+            Self::Hour => "hour",
+            Self::SixHours => "6 hours",
+            Self::Day => "24 hours",
+            Self::Week => "7 days",
+            Self::Month => "30 days",
+        }
+    }
+
+    const fn length(self) -> u64 {
+        match self {
+            Self::QuarterHour => 15 * MINUTE,
+            Self::Hour => HOUR,
+            Self::SixHours => 6 * HOUR,
+            Self::Day => DAY,
+            Self::Week => 7 * DAY,
+            Self::Month => 30 * DAY,
+        }
+    }
+}
+
+/// Which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// One that ends now.
+    Last(Last),
+    /// A certain one.
+    Between(Range),
+}
+
+/// A time, and a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) span: Span,
+    /// At most one value of each dimension.
+    pub(crate) filter: Filter,
+}
+
+/// Query parameters that say which time and which calls, and others. Without `flatten`, which would let unknown ones pass.
+macro_rules! view_params {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub(crate) struct $name {
+            /// A time that ends now: 15m, 1h, 6h, 24h, 7d or 30d. Without it and `from` the last hour.
+            #[param(inline)]
+            pub(crate) range: Option<$crate::view::Last>,
+            /// The beginning of a time, milliseconds since the Unix epoch; with `to`, and without `range`.
+            pub(crate) from: Option<u64>,
+            /// Its end: 1 minute to 31 days later.
+            pub(crate) to: Option<u64>,
+            /// Only calls of this `service.name`.
+            #[param(max_length = 256)]
+            pub(crate) service: Option<String>,
+            /// Only calls of this `deployment.environment.name`.
+            #[param(max_length = 256)]
+            pub(crate) environment: Option<String>,
+            /// Only calls to this provider.
+            #[param(max_length = 256)]
+            pub(crate) provider: Option<String>,
+            /// Only calls that this model answered.
+            #[param(max_length = 256)]
+            pub(crate) model: Option<String>,
+            /// Only calls of this operation.
+            #[param(max_length = 256)]
+            pub(crate) operation: Option<String>,
+            $($(#[$field_about])* pub(crate) $field: $kind,)*
+        }
+
+        impl $name {
+            pub(crate) fn view(&self) -> Result<$crate::view::View, $crate::problem::Problem> {
+                let Self { service, environment, provider, model, operation, .. } = self;
+                $crate::view::View::new(
+                    self.range,
+                    self.from,
+                    self.to,
+                    [service, environment, provider, model, operation].map(Option::as_deref),
+                )
+            }
+        }
+    };
+}
+pub(crate) use view_params;
+
+impl View {
+    /// `values` stand in the order of [`Dimension::ALL`].
+    pub(crate) fn new(
+        last: Option<Last>,
+        from: Option<u64>,
+        to: Option<u64>,
+        values: [Option<&str>; Dimension::ALL.len()],
+    ) -> Result<Self, Problem> {
+        let span = match (last, from, to) {
+            (last, None, None) => Span::Last(last.unwrap_or_default()),
+            (None, Some(from), Some(to)) => Span::Between(between(from, to)?),
+            (Some(_), _, _) => return Err(Problem::bad_request("range stands beside from or to: give either")),
+            _ => return Err(Problem::bad_request("from and to are given together")),
+        };
+        let mut accepted = Vec::new();
+        for (dimension, value) in Dimension::ALL.into_iter().zip(values) {
+            let Some(value) = value else { continue };
+            check_text(dimension.name(), value)?;
+            accepted.push((dimension, value.to_owned()));
+        }
+        Ok(Self { span, filter: Filter { accepted } })
+    }
+
+    /// The time, if it is `now`.
+    pub(crate) fn range(&self, now: u64) -> Range {
+        match self.span {
+            Span::Last(last) => Range { from: now.saturating_sub(last.length()), to: now.saturating_add(1) },
+            Span::Between(range) => range,
+        }
+    }
+
+    pub(crate) fn value(&self, dimension: Dimension) -> Option<&str> {
+        self.filter.accepted.iter().find(|(of, _)| *of == dimension).map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn with(&self, span: Span) -> Self {
+        Self { span, filter: self.filter.clone() }
+    }
+
+    /// The query string, without `?`.
+    pub(crate) fn query(&self) -> String {
+        let mut query = match self.span {
+            Span::Last(last) => format!("range={}", last.name()),
+            Span::Between(Range { from, to }) => format!("from={}&to={}", millis(from), millis(to)),
+        };
+        for (dimension, value) in &self.filter.accepted {
+            query.push_str(&format!("&{}={}", dimension.name(), encoded(value)));
+        }
+        query
+    }
+}
+
+fn between(from: u64, to: u64) -> Result<Range, Problem> {
+    let [from, to] = [from, to].map(|millis| millis.saturating_mul(NANOS_PER_MILLI));
+    let range = Range { from, to };
+    match LENGTHS.contains(&range.length()) && to < u64::MAX / 2 {
+        true => Ok(range),
+        false => Err(Problem::bad_request("to is not 1 minute to 31 days after from")),
+    }
+}
+
+/// The step of a chart of a time.
+pub(crate) fn step(range: Range) -> u64 {
+    let fits = |step: &u64| range.length().div_ceil(*step) <= MOST_STEPS;
+    STEPS.into_iter().find(fits).unwrap_or(2 * DAY)
+}
+
+/// The step that is asked for, in seconds, or that of a chart.
+pub(crate) fn step_asked(range: Range, seconds: Option<u32>) -> Result<u64, Problem> {
+    let Some(seconds) = seconds else { return Ok(step(range)) };
+    let asked = u64::from(seconds) * SECOND;
+    if !(10 * SECOND..=31 * DAY).contains(&asked) {
+        return Err(Problem::bad_request("step is not 10 seconds to 31 days"));
+    }
+    match range.length().div_ceil(asked) <= MOST_STEPS_ASKED {
+        true => Ok(asked),
+        false => Err(Problem::bad_request(format!("the time has more than {MOST_STEPS_ASKED} such steps"))),
+    }
+}
+
+/// Milliseconds of nanoseconds.
+pub(crate) const fn millis(nanos: u64) -> u64 {
+    nanos / NANOS_PER_MILLI
+}
+
+/// A text as it may stand in a query or a path.
+pub(crate) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}

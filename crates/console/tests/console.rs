@@ -1,0 +1,483 @@
+//! Page and API over known calls.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use genai::ErrorClass;
+use http_body_util::BodyExt;
+use monitor::{HOUR, MINUTE, RELATIVE_ERROR, SECOND};
+use serde_json::{Value, json};
+use source::{Fed, START, Told, config, traffic};
+use spanmill_console::{Console, Settings};
+use tower::ServiceExt;
+
+/// The newest time told: in the midst of a step.
+const END: u64 = START + 3 * HOUR + 17 * SECOND;
+const PAGES: [&str; 7] = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health"];
+
+struct Fixture {
+    router: Router,
+    fed: Fed,
+    told: Vec<Told>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (fed, told) = (Fed::new(&config()), traffic(END, 2 * HOUR, 20));
+        told.iter().for_each(|call| fed.feed(call));
+        fed.advance(END);
+        let settings = Settings { trace_link: Some("https://signoz.example/trace/{trace_id}?spanId={span_id}".into()) };
+        Self { router: Console::new(fed.clone(), settings).router(), fed, told }
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, HeaderMap, String) {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn page(&self, path: &str) -> String {
+        let (status, _, page) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {page}");
+        page
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.page(path).await).unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, String) {
+        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string()));
+        let (status, _, body) = self.send(request.unwrap()).await;
+        (status, body)
+    }
+
+    /// The calls that were counted from a time on and that are wanted.
+    fn since(&self, from: u64, is_wanted: impl Fn(&Told) -> bool) -> Vec<&Told> {
+        self.told.iter().filter(|call| call.at >= from && is_wanted(call)).collect()
+    }
+}
+
+fn input(call: &Told) -> u64 {
+    call.tokens.map_or(0, |tokens| tokens.input_uncached + tokens.cache_read + tokens.cache_write)
+}
+
+fn output(call: &Told) -> u64 {
+    call.tokens.map_or(0, |tokens| tokens.output_visible + tokens.reasoning)
+}
+
+fn dollars(calls: &[&Told]) -> f64 {
+    calls.iter().filter_map(|call| call.cost).sum::<genai::Money>().dollars()
+}
+
+/// The nearest rank of sorted values, in seconds.
+fn quantile(mut nanos: Vec<u64>, share: f64) -> f64 {
+    nanos.sort_unstable();
+    nanos[((share * nanos.len() as f64).ceil() as usize).max(1) - 1] as f64 / SECOND as f64
+}
+
+fn assert_near(told: f64, exact: f64, what: &str) {
+    assert!((told - exact).abs() <= exact.abs() * (RELATIVE_ERROR + 1e-9), "{what}: {told} for {exact}");
+}
+
+/// The first number that stands in an element with an id.
+fn value_of(page: &str, id: &str) -> f64 {
+    let behind = page.split_once(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}")).1;
+    let value = behind.split_once("<data value=\"").unwrap().1.split_once('"').unwrap().0;
+    value.parse().unwrap()
+}
+
+/// The rows of the table of a chart: what stands in their cells, the time left out.
+fn table_of(page: &str, id: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let behind = page.split_once(&format!("id=\"{id}\"")).unwrap().1;
+    let table = behind.split_once("<table>").unwrap().1.split_once("</table>").unwrap().0;
+    let cells = |row: &str, tag: &str| -> Vec<String> {
+        let tag = format!("<{tag}");
+        row.split(&tag)
+            .skip(1)
+            .map(|cell| cell.split_once('>').unwrap().1.split_once('<').unwrap().0.to_owned())
+            .collect()
+    };
+    let (head, body) = table.split_once("<tbody>").unwrap();
+    let names = cells(head, "th ").into_iter().skip(1).collect();
+    (names, body.split("<tr>").skip(1).map(|row| cells(row, "td")).collect())
+}
+
+// Every number of the overview, of API and page, is that of the calls themselves, for every time and filter.
+#[tokio::test]
+async fn the_overview_is_that_of_the_calls() {
+    let fixture = Fixture::new();
+    for (query, accepts) in [
+        ("range=15m", (|_| true) as fn(&Told) -> bool),
+        ("range=1h", |_| true),
+        ("range=6h", |_| true),
+        ("range=1h&service=search", |call| call.service == "search"),
+        ("range=1h&provider=openai&model=gpt-4o", |call| call.model == "gpt-4o"),
+        ("range=1h&environment=staging", |call| call.service == "batch"),
+        ("range=1h&model=%3Cscript%3Ealert(1)%3C%2Fscript%3E", |call| call.model.starts_with('<')),
+    ] {
+        let told = fixture.json(&format!("/api/v1/overview?{query}")).await;
+        let calls = fixture.since(told["from"].as_u64().unwrap() * 1_000_000, accepts);
+        assert!(calls.len() > 5, "{query}");
+        let totals = &told["totals"];
+        let failed = calls.iter().filter(|call| call.error.is_some()).count();
+        assert_eq!(
+            (totals["requests"].as_u64(), totals["failed"].as_u64()),
+            (Some(calls.len() as u64), Some(failed as u64)),
+            "{query}"
+        );
+        let figure = |name: &str| totals["figures"][name].as_f64().unwrap_or_else(|| panic!("{query}: no {name}"));
+        assert_eq!(figure("input_tokens"), calls.iter().map(|call| input(call)).sum::<u64>() as f64);
+        assert_eq!(figure("output_tokens"), calls.iter().map(|call| output(call)).sum::<u64>() as f64);
+        assert_eq!(figure("error_rate"), failed as f64 / calls.len() as f64);
+        let durations = || calls.iter().map(|call| call.duration).collect::<Vec<_>>();
+        assert_near(figure("latency_p95"), quantile(durations(), 0.95), "p95");
+        let waits: Vec<u64> = calls.iter().filter_map(|call| call.first_token).collect();
+        assert_near(figure("time_to_first_token_p50"), quantile(waits, 0.5), "ttft");
+        let seconds = (END as f64 - told["from"].as_f64().unwrap() * 1e6) / 1e9;
+        assert!((figure("request_rate") - calls.len() as f64 / seconds).abs() < 1e-9);
+        if calls.iter().any(|call| call.cost.is_some()) {
+            assert!((figure("cost") - dollars(&calls)).abs() < 1e-9);
+        } else {
+            assert_eq!(totals["figures"]["cost"], Value::Null, "unknown is not zero");
+        }
+        for class in ErrorClass::ALL {
+            let count = calls.iter().filter(|call| call.error.is_some_and(|(of, _)| of == class)).count() as u64;
+            assert_eq!(totals["failed_by_class"][class.name()].as_u64().unwrap_or_default(), count);
+        }
+        for (list, name_of) in [("services", (|call| call.service) as fn(&Told) -> &str), ("models", |call| call.model)]
+        {
+            let mut expected = BTreeMap::<&str, u64>::new();
+            calls.iter().for_each(|call| *expected.entry(name_of(call)).or_default() += 1);
+            let listed = told[list].as_array().unwrap().iter();
+            let listed: BTreeMap<&str, u64> = listed
+                .map(|one| (one["name"].as_str().unwrap(), one["totals"]["requests"].as_u64().unwrap()))
+                .collect();
+            assert_eq!(listed, expected, "{query} {list}");
+        }
+        let step = told["step_seconds"].as_u64().unwrap() * SECOND;
+        for one in told["steps"].as_array().unwrap() {
+            let begin = one["at"].as_u64().unwrap() * 1_000_000;
+            let count = calls.iter().filter(|call| (begin..begin + step).contains(&call.at)).count();
+            assert_eq!(one["figures"]["total_requests"].as_f64(), Some(count as f64));
+        }
+
+        let page = fixture.page(&format!("/?{query}")).await;
+        assert_eq!(value_of(&page, "total-requests"), calls.len() as f64);
+        assert_eq!(value_of(&page, "error-rate"), figure("error_rate"));
+        assert_eq!(value_of(&page, "total-tokens"), figure("tokens"));
+        assert_eq!(value_of(&page, "latency-p95"), figure("latency_p95"));
+        let (names, rows) = table_of(&page, "requests");
+        for (number, name) in names.iter().enumerate() {
+            let cells = rows.iter().filter_map(|row| row[number].parse::<usize>().ok());
+            let expected = calls.iter().filter(|call| name == "all" || call.service == name).count();
+            assert_eq!(cells.sum::<usize>(), expected, "{query}: {name}");
+        }
+    }
+}
+
+// A series has the field of each step, by the dimension that was asked for.
+#[tokio::test]
+async fn series_are_those_of_the_calls() {
+    let fixture = Fixture::new();
+    let told = fixture.json("/api/v1/series?range=1h&field=tokens&group_by=model&step=300").await;
+    assert_eq!((told["step_seconds"].as_u64(), told["unit"].as_str()), (Some(300), Some("{token}")));
+    let series = told["series"].as_array().unwrap();
+    assert_eq!(series.len(), 6);
+    for one in series {
+        for point in one["points"].as_array().unwrap() {
+            let begin = point[0].as_u64().unwrap() * 1_000_000;
+            let is_in = |call: &&Told| (begin..begin + 5 * MINUTE).contains(&call.at) && one["name"] == call.model;
+            let tokens: u64 = fixture.told.iter().filter(is_in).map(|call| input(call) + output(call)).sum();
+            assert_eq!(point[1].as_f64().unwrap_or_default(), tokens as f64);
+        }
+    }
+}
+
+// Groups and records of errors are those of the failed calls that are wanted, and each record leads to its trace.
+#[tokio::test]
+async fn errors_are_those_of_the_calls() {
+    let fixture = Fixture::new();
+    let told = fixture.json("/api/v1/errors?provider=openai&class=rate_limited&limit=1000").await;
+    let is_wanted = |call: &&Told| {
+        call.provider == "openai" && call.error.is_some_and(|(class, _)| class == ErrorClass::RateLimited)
+    };
+    let wanted: Vec<&Told> = fixture.told.iter().filter(is_wanted).collect();
+    let records = told["records"].as_array().unwrap();
+    assert_eq!(records.len(), wanted.len());
+    assert_eq!(told["groups"][0]["wanted"].as_u64(), Some(wanted.len() as u64));
+    for (record, call) in records.iter().zip(wanted.iter().rev()) {
+        let id = format!("{:032x}", u128::from_be_bytes(call.trace_id()));
+        assert_eq!((record["trace_id"].as_str(), record["at"].as_u64()), (Some(&*id), Some(call.at / 1_000_000)));
+    }
+    let newest = wanted.last().unwrap();
+    let page = fixture.page("/errors?range=6h&class=rate_limited&provider=openai").await;
+    let id = format!("{:032x}", u128::from_be_bytes(newest.trace_id()));
+    assert!(page.contains(&format!("href=\"https://signoz.example/trace/{id}?spanId={:016x}\"", newest.number)));
+    assert!(page.contains(&format!(" of {}", wanted.len())));
+}
+
+// The incident that was fed is seen: the alert fired while it was, and recovered.
+#[tokio::test]
+async fn the_incident_is_told() {
+    let fixture = Fixture::new();
+    let told = fixture.json("/api/v1/alerts?monitor=gpt-4o").await;
+    let incident = told["incidents"].as_array().unwrap().iter().find(|one| one["alert"] == "gpt-4o fails").unwrap();
+    let fired = incident["fired"].as_u64().unwrap() * 1_000_000;
+    assert!((END - 40 * MINUTE..END - 30 * MINUTE).contains(&fired));
+    assert_eq!((incident["resolution"].as_str(), incident["severity"].as_str()), (Some("recovered"), Some("critical")));
+    assert!(fixture.page("/alerts").await.contains("gpt-4o fails"));
+    let slos = fixture.json("/api/v1/slos").await;
+    let is_of = |call: &&Told| call.model.starts_with("gpt-4o");
+    assert_eq!(slos[0]["total"].as_u64(), Some(fixture.told.iter().filter(is_of).count() as u64));
+    let canary = fixture.json("/api/v1/monitors/gpt-4o/canaries").await;
+    let of_version =
+        |version: &str| fixture.told.iter().filter(is_of).filter(|call| call.version == version).count() as u64;
+    assert_eq!(canary[0]["baseline_requests"].as_u64(), Some(of_version("1.0")));
+    assert_eq!(canary[0]["canary_requests"].as_u64(), Some(of_version("2.0")));
+}
+
+// What clients say does no harm, and pages load and run nothing but what comes from here.
+#[tokio::test]
+async fn pages_are_safe() {
+    let fixture = Fixture::new();
+    for path in PAGES.into_iter().chain(["/?service=%22%3E%3Cimg%20src%3Dx%3E", "/nope%3Cb%3E", "/monitors/%3Cb%3E"]) {
+        let (_, headers, page) = fixture.get(path).await;
+        if page.is_empty() {
+            continue;
+        }
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{path}");
+        assert!(headers["x-content-type-options"] == "nosniff" && headers["x-frame-options"] == "DENY");
+        for bad in [
+            "<script>alert",
+            "<img src=x",
+            "<b>",
+            " style=",
+            "<style",
+            "onclick=",
+            "javascript:",
+            "src=\"http",
+            "url(http",
+        ] {
+            let is_allowed = bad == "<b>" && path == "/"; // the tooltip of a zoom is in bold
+            assert!(is_allowed || !page.contains(bad), "{path} has {bad}");
+        }
+        assert_eq!(page.matches("<script").count(), 1, "{path}");
+    }
+    assert!(fixture.page("/").await.contains("&lt;script&gt;alert(1)"));
+}
+
+// A page with all that it loads stays under 100 KB, also of a busy day: compressed by far, as it is but for charts of all kinds.
+// What it loads is kept by browsers.
+#[tokio::test]
+async fn pages_are_light() {
+    let fixture = Fixture::new();
+    let sent = async |path: &str| {
+        let request = Request::get(path).header("accept-encoding", "br, gzip").body(Body::empty()).unwrap();
+        let answer = fixture.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["content-encoding"]),
+            (StatusCode::OK, &"gzip".parse().unwrap())
+        );
+        answer.into_body().collect().await.unwrap().to_bytes().len()
+    };
+    let (mut plain, mut packed) = (0, 0);
+    let page = fixture.page("/").await;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        let (_, headers, asset) = fixture.get(path).await;
+        assert!(page.contains(&format!("{path}?v=")), "the page loads {path}");
+        plain += asset.len();
+        packed += sent(path).await;
+        let request = Request::get(path).header("if-none-match", &headers["etag"]).body(Body::empty()).unwrap();
+        assert_eq!(fixture.send(request).await.0, StatusCode::NOT_MODIFIED);
+    }
+    for path in PAGES.into_iter().chain(["/?range=24h", "/?range=15m", "/errors?range=30d"]) {
+        let sizes = (fixture.page(path).await.len() + plain, sent(path).await + packed);
+        println!("{path}: {} bytes, {} compressed", sizes.0, sizes.1);
+        assert!(sizes.0 < 130_000 && sizes.1 < 40_000, "{path}: {sizes:?}");
+    }
+}
+
+// What is wrong is refused with a status that fits and a problem that says what it is.
+#[tokio::test]
+async fn wrong_requests_are_problems() {
+    let fixture = Fixture::new();
+    let long = "x".repeat(300);
+    let post = |path: &str, kind: &str, body: &str| {
+        Request::post(path).header("content-type", kind).body(Body::from(body.to_owned())).unwrap()
+    };
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let json = "application/json";
+    let monitors = "/api/v1/monitors";
+    for (request, expected) in [
+        (get("/api/v1/overview?what=1"), 400),
+        (get("/api/v1/overview?range=2h"), 400),
+        (get("/api/v1/overview?range=1h&range=6h"), 400),
+        (get("/api/v1/overview?from=1"), 400),
+        (get("/api/v1/overview?from=5&to=1"), 400),
+        (get("/api/v1/overview?from=0&to=18446744073709551615"), 400),
+        (get("/api/v1/overview?step=0"), 400),
+        (get("/api/v1/overview?range=30d&step=10"), 400),
+        (get(&format!("/api/v1/overview?service={long}")), 400),
+        (get(&format!("/api/v1/overview?service={}", "x".repeat(9_000))), 414),
+        (get("/api/v1/series"), 400),
+        (get("/api/v1/series?field=nothing"), 400),
+        (get("/api/v1/series?field=cost&group_by=trace"), 400),
+        (get("/api/v1/series?field=cost&limit=0"), 400),
+        (get("/api/v1/errors?group=xyz"), 400),
+        (get("/api/v1/errors?group=%2B1"), 400),
+        (get("/api/v1/errors?class=bad"), 400),
+        (get("/api/v1/errors?limit=1001"), 400),
+        (get("/api/v1/alerts?limit=0"), 400),
+        (get("/api/v1/monitors?x=1"), 400),
+        (get("/api/v1/monitors/nope"), 404),
+        (get("/api/v1/monitors/nope/drift"), 404),
+        (get("/api/v1/nope"), 404),
+        (Request::delete(monitors).body(Body::empty()).unwrap(), 405),
+        (post(monitors, "text/plain", "{\"name\":\"a\"}"), 415),
+        (post(monitors, json, "{"), 422),
+        (post(monitors, json, "{\"name\":\"\"}"), 422),
+        (post(monitors, json, "{\"name\":\"a\",\"window\":\"2m\"}"), 422),
+        (post(monitors, json, "{\"name\":\"a\",\"preset\":\"x\"}"), 422),
+        (post(monitors, json, "{\"name\":\"a\",\"colour\":1}"), 422),
+        (post(monitors, json, "{\"name\":\"a\",\"thresholds\":[{\"field\":\"x\",\"warning\":1,\"critical\":2}]}"), 422),
+        (post(monitors, json, &json!({ "name": "gpt-4o" }).to_string()), 409),
+        (post(monitors, json, &json!({ "name": "a", "selector": { "model": long } }).to_string()), 400),
+        (post(monitors, json, &" ".repeat(70_000)), 413),
+        (post("/api/v1/monitors/nope/pause", json, "{}"), 404),
+        (post("/api/v1/monitors/gpt-4o/remove", json, "{}"), 409),
+        (post("/api/v1/monitors/gpt-4o/mute", json, "{\"minutes\":44641}"), 422),
+    ] {
+        let what = format!("{} {}", request.method(), request.uri());
+        let (status, headers, body) = fixture.send(request).await;
+        assert_eq!(status.as_u16(), expected, "{what}: {body}");
+        assert_eq!(headers["content-type"], "application/problem+json", "{what}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["status"], expected);
+        assert!(!problem["detail"].as_str().unwrap().is_empty() && !problem["title"].as_str().unwrap().is_empty());
+    }
+}
+
+// Only this origin can do something, and only with JSON.
+#[tokio::test]
+async fn other_origins_are_refused() {
+    let fixture = Fixture::new();
+    for (name, value) in
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")]
+    {
+        let request = Request::post("/api/v1/monitors/gpt-4o/pause").header("host", "here").header(name, value);
+        let request = request.header("content-type", "application/json").body(Body::from("{}")).unwrap();
+        assert_eq!(fixture.send(request).await.0, StatusCode::FORBIDDEN, "{name}: {value}");
+    }
+    assert_eq!(fixture.json("/api/v1/monitors/gpt-4o").await["monitor"]["state"], "active");
+}
+
+// A monitor is created, paused, watched again, muted, archived and removed, and every page shows it at once.
+#[tokio::test]
+async fn monitors_are_worked_with() {
+    let fixture = Fixture::new();
+    let new = json!({ "name": "new / one", "selector": { "model": "claude*" }, "window": "1h", "preset": "llm" });
+    let before = fixture.page("/monitors").await;
+    let (status, created) = fixture.post("/api/v1/monitors", &new).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    let created: Value = serde_json::from_str(&created).unwrap();
+    assert_eq!(
+        (&created["window"], &created["configured"], &created["state"]),
+        (&json!("1h"), &json!(false), &json!("active"))
+    );
+    assert!(!before.contains("new / one") && fixture.page("/monitors").await.contains("new / one"));
+    let path = "/api/v1/monitors/new%20%2F%20one";
+    for (deed, body, field, expected) in [
+        ("pause", json!({}), "state", json!("paused")),
+        ("activate", json!({}), "state", json!("active")),
+        ("mute", json!({ "minutes": 5 }), "muted_until", json!((END + 5 * MINUTE) / 1_000_000)),
+        ("mute", json!({ "minutes": 0 }), "muted_until", Value::Null),
+        ("archive", json!({}), "state", json!("archived")),
+    ] {
+        let (status, body) = fixture.post(&format!("{path}/{deed}"), &body).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{deed}: {body}");
+        assert_eq!(fixture.json(path).await["monitor"][field], expected, "{deed}");
+    }
+    assert!(!fixture.page("/monitors").await.contains("new / one"), "archived monitors are hidden");
+    assert!(fixture.page("/monitors?archived=1").await.contains("new / one"));
+    assert!(fixture.page("/monitors/new%20%2F%20one").await.contains("Restore"));
+    assert_eq!(fixture.post(&format!("{path}/remove"), &json!({})).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(fixture.get(path).await.0, StatusCode::NOT_FOUND);
+}
+
+// A series is left out of a chart by its legend, and nothing else changes.
+#[tokio::test]
+async fn series_are_hidden() {
+    let fixture = Fixture::new();
+    let (all, _) = table_of(&fixture.page("/").await, "requests");
+    let page = fixture.page("/?hide=requests.search").await;
+    let (shown, rows) = table_of(&page, "requests");
+    let expected: Vec<String> = all.iter().filter(|name| *name != "search").cloned().collect();
+    assert_eq!(shown, expected);
+    let count = fixture.since(END - HOUR - END % MINUTE, |call| call.service == shown[0]).len();
+    assert_eq!(rows.iter().filter_map(|row| row[0].parse::<usize>().ok()).sum::<usize>(), count);
+    assert_eq!(table_of(&page, "tokens").0, table_of(&fixture.page("/").await, "tokens").0);
+}
+
+// Every resource that the description names is there.
+#[tokio::test]
+async fn what_is_described_is_there() {
+    let fixture = Fixture::new();
+    let description = fixture.json("/api/v1/openapi.json").await;
+    assert_eq!(description, serde_json::from_str::<Value>(&spanmill_console::openapi()).unwrap());
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let path = path.replace("{name}", "gpt-4o");
+        for method in methods.as_object().unwrap().keys().filter(|_| path != "/api/v1/events") {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = Request::builder().method(method).uri(&path).body(Body::empty()).unwrap();
+            let (status, _, body) = fixture.send(request).await;
+            assert!(!matches!(status.as_u16(), 404 | 405 | 500), "{path}: {status} {body}");
+        }
+    }
+}
+
+// Open pages are told of every evaluation step, so many of them and no more, and until the server stops.
+#[tokio::test]
+async fn pages_are_told_of_what_is_new() {
+    let fixture = Fixture::new();
+    let open = || fixture.router.clone().oneshot(Request::get("/api/v1/events").body(Body::empty()).unwrap());
+    let mut first = open().await.unwrap().into_body();
+    let mut others = Vec::new();
+    for _ in 1..100 {
+        let answer = open().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        others.push(answer);
+    }
+    assert_eq!(open().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(others);
+    assert_eq!(open().await.unwrap().status(), StatusCode::OK, "who leaves makes room");
+    let wait = Duration::from_secs(20);
+    let mut next = async || match tokio::time::timeout(wait, first.frame()).await.unwrap() {
+        Some(frame) => String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap(),
+        None => String::new(),
+    };
+    let begin = loop {
+        let event = next().await;
+        if !event.contains("data: 0") {
+            break event;
+        }
+    };
+    assert!(begin.starts_with("event: evaluated"), "{begin}");
+    fixture.fed.advance(END + 10 * SECOND);
+    let event = next().await;
+    assert!(event.starts_with("event: evaluated") && event != begin);
+    fixture.fed.stop();
+    assert_eq!(next().await, "", "the stream ends");
+}

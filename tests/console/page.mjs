@@ -1,0 +1,247 @@
+// Drives the page as people do. `node page.mjs <address> <directory for pictures>`; playwright-core and axe-core stand in the
+// directory that NODE_PACKAGES names, Chromium is what CHROMIUM names. The server's trace links are `/trace/{trace_id}`.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const [address, pictures] = process.argv.slice(2);
+const require = createRequire(join(process.env.NODE_PACKAGES, "package.json"));
+const { chromium } = require("playwright-core");
+const axe = require.resolve("axe-core/axe.min.js");
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+const context = await browser.newContext({ viewport: { width: 1440, height: 1160 }, bypassCSP: false, colorScheme: "light" });
+const page = await context.newPage();
+page.setDefaultTimeout(20_000);
+
+const wrong = [];
+context.on("request", (request) => {
+  if (!request.url().startsWith(address)) wrong.push(`asks ${request.url()}`);
+});
+page.on("console", (message) => message.type() === "error" && !/status of 4\d\d/.test(message.text()) && wrong.push(message.text()));
+page.on("pageerror", (error) => wrong.push(String(error)));
+
+const open = (path) => page.goto(address + path, { waitUntil: "load" });
+const api = async (path) => (await fetch(`${address}/api/v1${path}`)).json();
+const number = (id) => page.locator(`#${id} data`).first().getAttribute("value").then(Number);
+const query = () => new URL(page.url()).searchParams;
+const cells = (id) => page.locator(`#${id} table thead th`).allTextContents();
+/// What the page shows and what the API says at one evaluation step: both are asked until no step lies between them.
+async function agree(path, id, figure) {
+  for (let tries = 0; tries < 5; tries += 1) {
+    const shown = await number(id);
+    const told = (await api(`/overview?${path}`)).totals.figures[figure];
+    if (shown === told) return shown;
+    await page.reload();
+  }
+  assert.fail(`${id} is not ${figure} of ${path}`);
+}
+
+async function step(name, act) {
+  try {
+    await act();
+    assert.deepEqual(wrong, [], "the browser complains");
+  } catch (error) {
+    await page.screenshot({ path: join(pictures, "failed.png") });
+    console.error(`FAILED: ${name}: ${error.stack}`);
+    process.exit(1);
+  }
+  console.log(`ok: ${name}`);
+}
+
+await step("the overview shows what the API says", async () => {
+  await open("/");
+  await agree("", "total-requests", "total_requests");
+  await agree("", "error-rate", "error_rate");
+  await agree("", "latency-p95", "latency_p95");
+});
+
+await step("a range is chosen", async () => {
+  await page.getByLabel("Last 6 hours").click();
+  await page.waitForURL(/range=6h/);
+  await page.locator(".range a[aria-current]", { hasText: "6h" }).waitFor();
+  const hours = await agree("range=6h", "total-requests", "total_requests");
+  await page.goBack();
+  await page.locator(".range a[aria-current]", { hasText: "1h" }).waitFor();
+  assert.ok((await number("total-requests")) < hours);
+});
+
+await step("a filter is chosen, and stands in the address", async () => {
+  await page.getByLabel("Service", { exact: true }).selectOption("search");
+  await page.waitForURL(/service=search/);
+  await page.locator("select.on").waitFor();
+  await agree("service=search", "total-requests", "total_requests");
+  assert.deepEqual(await cells("requests"), ["UTC", "search"]);
+  await page.getByLabel("Service", { exact: true }).selectOption("");
+  await page.waitForURL((url) => !url.searchParams.has("service"));
+  await page.locator("#models li a").first().click();
+  await page.waitForURL(/model=/);
+});
+
+await step("the crosshair tells the numbers of its step on all charts", async () => {
+  await open("/?range=1h");
+  const area = page.locator("#requests .area");
+  const box = await area.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+  await page.locator(".tip").waitFor();
+  const steps = Number(await page.locator("#requests .chart").getAttribute("data-steps"));
+  const row = page.locator("#requests tbody tr").nth(Math.floor(0.4 * steps));
+  // Asked for at once: a refresh may come between two questions.
+  const [told, expected, crosses] = await row.evaluate((row) => [
+    [...document.querySelectorAll(".tip em")].map((value) => value.textContent),
+    [...row.cells].slice(1).map((cell) => cell.textContent).filter((text) => text),
+    document.querySelectorAll(".cross").length,
+  ]);
+  assert.deepEqual(told, expected);
+  assert.ok(crosses > 3, "the others show the same step");
+  await page.mouse.move(5, 5);
+  await page.locator(".tip").waitFor({ state: "hidden" });
+});
+
+await step("a drag zooms, and there is a way back", async () => {
+  const box = await page.locator("#duration .area").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 50);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+  await page.locator(".band").waitFor();
+  await page.mouse.up();
+  await page.waitForURL(/from=\d+&to=\d+/);
+  const [from, to] = ["from", "to"].map((name) => Number(query().get(name)));
+  const zoomed = await page.locator(".zoomed").waitFor().then(() => number("total-requests"));
+  assert.ok(to - from > 10 * 60_000 && to - from < 25 * 60_000, `${to - from} ms`);
+  assert.equal(zoomed, (await api(`/overview?from=${from}&to=${to}`)).totals.requests);
+  await page.getByText("Zoom out").click();
+  await page.waitForURL((url) => Number(url.searchParams.get("from")) < from);
+  await page.getByText("Back to now").click();
+  await page.waitForURL(/range=1h/);
+});
+
+await step("the keyboard reads values and zooms", async () => {
+  const chart = page.locator("#tokens .chart");
+  await chart.focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("ArrowRight");
+  const second = await page.locator("#tokens tbody tr").nth(1).locator("td").last().textContent();
+  const spoken = await page.locator("body > .sr[role=status]").textContent();
+  assert.ok(spoken.includes(second), `${spoken} has ${second}`);
+  for (let times = 0; times < 10; times += 1) await page.keyboard.press("Shift+ArrowRight");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/from=\d+&to=\d+/);
+});
+
+await step("the legend takes a series out and puts it back", async () => {
+  await open("/?range=1h");
+  const before = await cells("requests");
+  const name = before[1];
+  await page.locator("#requests .legend a", { hasText: name }).click();
+  await page.waitForURL(/hide=requests/);
+  await page.locator("#requests .legend a[aria-checked=false]").waitFor();
+  assert.ok(!(await cells("requests")).includes(name));
+  assert.ok((await cells("tokens")).includes(name), "the other chart keeps it");
+  await page.locator("#requests .legend a[aria-checked=false]").press("Space");
+  await page.waitForURL((url) => !url.searchParams.has("hide"));
+  await page.locator("#requests .legend a[aria-checked=false]").waitFor({ state: "detached" });
+  assert.deepEqual((await cells("requests")).sort(), before.sort());
+});
+
+await step("what is new is shown without a reload", async () => {
+  await page.evaluate(() => (window.isSame = true));
+  await page.locator("#live.on").waitFor();
+  const before = await page.locator("main").getAttribute("data-now");
+  await page.waitForFunction((known) => document.querySelector("main").dataset.now !== known, before);
+  assert.ok(await page.evaluate(() => window.isSame));
+});
+
+await step("dark and light", async () => {
+  const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await back();
+  await page.getByLabel("Dark or light").click();
+  const dark = await back();
+  assert.notEqual(light, dark);
+  await page.reload();
+  assert.equal(await back(), dark, "it is remembered");
+  await page.getByLabel("Dark or light").click();
+  assert.equal(await back(), light);
+});
+
+await step("an error leads to its trace", async () => {
+  await open("/errors?range=6h");
+  await page.locator(".chips a", { hasText: "rate_limited" }).click();
+  await page.waitForURL(/class=rate_limited/);
+  await page.locator("#groups td.wide a").first().click();
+  await page.waitForURL(/group=[0-9a-f]{16}/);
+  const link = page.locator("#records a.trace").first();
+  await link.waitFor();
+  const [trace] = await Promise.all([context.waitForEvent("page"), link.click()]);
+  await trace.waitForURL(/\/trace\/[0-9a-f]{32}$/);
+  assert.equal(trace.url(), address + (await link.getAttribute("href")));
+  const known = await api("/errors?class=rate_limited&limit=1000");
+  assert.ok(known.records.some((record) => trace.url().endsWith(record.trace_id)));
+  await trace.close();
+});
+
+await step("a monitor is created, paused, watched again and archived", async () => {
+  await open("/monitors");
+  await page.locator("#new summary").click();
+  await page.getByLabel("Name").fill("gpt-4o");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.locator("#new .problem", { hasText: "already" }).waitFor();
+  await page.getByLabel("Name").fill("made <here>");
+  await page.locator("#new").getByLabel("Model").fill("claude*");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("link", { name: "made <here>" }).click();
+  await page.waitForURL(/monitors\/made%20%3Chere%3E/);
+  for (const [deed, state] of [["Pause", "paused"], ["Resume", "active"], ["Archive", "archived"]]) {
+    await page.getByRole("button", { name: deed }).click();
+    await page.locator(".badge-state", { hasText: state }).waitFor();
+    const told = await api("/monitors/made%20%3Chere%3E");
+    assert.equal(told.monitor.state, state);
+  }
+  await open("/monitors");
+  assert.equal(await page.getByRole("link", { name: "made <here>" }).count(), 0);
+  await page.getByText(/Show archived/).click();
+  await page.getByRole("link", { name: "made <here>" }).waitFor();
+});
+
+const PAGES = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health", "/monitors/nope", "/?service=nobody"];
+await step("pages fit a phone", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const path of PAGES) {
+    await open(path);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `${path} is ${over} px too wide`);
+  }
+  await open("/");
+  await page.screenshot({ path: join(pictures, "phone.png"), fullPage: true });
+  await page.setViewportSize({ width: 1440, height: 1160 });
+});
+
+await step("axe finds nothing serious", async () => {
+  // axe is run from outside of the page, so its policy stays as it is.
+  const session = await context.newCDPSession(page);
+  const source = (await import("node:fs")).readFileSync(axe, "utf8");
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await open("/");
+    await page.evaluate(() => { localStorage.clear(); delete document.documentElement.dataset.theme; });
+    // All themes are the same variables: in the dark the pages with most colours are enough.
+    for (const path of scheme === "light" ? PAGES : ["/", "/monitors/gpt-4o", "/alerts"]) {
+      await open(path);
+      await session.send("Runtime.evaluate", { expression: source });
+      const { violations } = await page.evaluate(() => window.axe.run(document));
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
+      assert.deepEqual(told, [], `${path}, ${scheme}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+});
+
+await step("pictures", async () => {
+  await open("/?range=1h");
+  await page.locator("#live.on").waitFor();
+  await page.screenshot({ path: join(pictures, "overview.png") });
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.screenshot({ path: join(pictures, "dark.png") });
+});
+await browser.close();
