@@ -1,6 +1,7 @@
 //! A destination: a real OTLP server that keeps what it receives.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
@@ -105,6 +106,28 @@ impl Backend {
             .route("/v1/traces", post(traces))
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&inbox));
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("an HTTP server") });
+        Self { address, inbox }
+    }
+
+    /// As [`Backend::http`], but every second request for metrics is answered with 503, half of those after they were kept: who sent
+    /// them cannot know.
+    pub async fn failing() -> Self {
+        let (listener, address) = listener("127.0.0.1:0").await;
+        let inbox = Inbox::default();
+        let (kept, count) = (Arc::clone(&inbox), Arc::new(AtomicU64::new(0)));
+        let fails = move |State(()): State<()>, headers: HeaderMap, body: Bytes| {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            let kept = Arc::clone(&kept);
+            async move {
+                if number % 4 == 1 {
+                    return StatusCode::SERVICE_UNAVAILABLE;
+                }
+                kept.lock().expect("no test panics in here").metrics.push(decode(&headers, &body));
+                if number % 4 == 3 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+            }
+        };
+        let router = Router::new().route("/v1/metrics", post(fails)).layer(DefaultBodyLimit::disable());
         tokio::spawn(async move { axum::serve(listener, router).await.expect("an HTTP server") });
         Self { address, inbox }
     }

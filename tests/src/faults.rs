@@ -16,6 +16,8 @@ pub enum Fault {
     Sync,
     /// pwrite fails with EIO.
     Write,
+    /// fdatasync takes a while.
+    Slow,
     /// The wall clock is off.
     Clock,
 }
@@ -43,6 +45,7 @@ impl Switch {
         let name = match self.fault {
             Fault::Sync => "FAULT_FDATASYNC",
             Fault::Write => "FAULT_PWRITE",
+            Fault::Slow => "FAULT_SLOW",
             Fault::Clock => "FAULT_CLOCK",
         };
         vec![("LD_PRELOAD", self.library.display().to_string()), (name, self.path().display().to_string())]
@@ -50,14 +53,14 @@ impl Switch {
 
     /// From now on the disk fails.
     pub fn on(&self) {
-        self.step(0);
+        self.set(0);
     }
 
-    /// From now on the wall clock is off by so many seconds.
-    pub fn step(&self, seconds: i64) {
+    /// From now on the wall clock is off by so many seconds, or fdatasync takes as many milliseconds.
+    pub fn set(&self, number: i64) {
         // As a whole or not at all: the process may read it at any time.
         let next = self.directory.path().join("next");
-        std::fs::write(&next, seconds.to_string()).expect("a writable directory");
+        std::fs::write(&next, number.to_string()).expect("a writable directory");
         std::fs::rename(next, self.path()).expect("a writable directory");
     }
 

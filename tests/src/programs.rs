@@ -1,4 +1,4 @@
-//! Programs of others, as their users run them: Prometheus, Alertmanager, VictoriaMetrics. What is not there is skipped, with the
+//! Programs of others, as their users run them: Prometheus, Alertmanager, VictoriaMetrics, an OpenTelemetry Collector. What is not there is skipped, with the
 //! reason printed.
 
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use http::Method;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 
 use crate::spanmill::Process;
 use crate::{PromQl, eventually, raw, target_directory};
@@ -45,14 +46,15 @@ struct Listening {
 }
 
 impl Listening {
-    /// Starts it in a directory of its own, and waits until it answers on `ready`.
-    async fn start(command: Command, address: SocketAddr, directory: TempDir, ready: &str) -> Self {
+    /// Starts it in a directory of its own, and waits until it answers on the path `ready`, or just listens.
+    async fn start(command: Command, address: SocketAddr, directory: TempDir, ready: Option<&str>) -> Self {
         let mut command = command;
         let log = std::fs::File::create(directory.path().join("log")).expect("a writable directory");
         command.current_dir(directory.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let process = Process::of(command.spawn().expect("it starts"));
         eventually(&format!("{command:?} is ready"), async || {
-            let answer = raw::request(address, Method::GET, ready, &[], Default::default(), false).await;
+            let Some(path) = ready else { return TcpStream::connect(address).await.is_ok().then_some(()) };
+            let answer = raw::request(address, Method::GET, path, &[], Default::default(), false).await;
             answer.is_ok_and(|answer| answer.status.is_success()).then_some(())
         })
         .await;
@@ -75,7 +77,7 @@ impl Prometheus {
         let program = program("prometheus", APT)?;
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut config = format!(
-            "global: {{ scrape_interval: 4s, scrape_timeout: 4s, evaluation_interval: 4s }}
+            "global: {{ scrape_interval: 5s, scrape_timeout: 5s, evaluation_interval: 5s }}
 rule_files: [rules.yaml]
 scrape_configs: [{{ job_name: spanmill, static_configs: [{{ targets: [\"{page}\"] }}] }}]
 "
@@ -94,7 +96,7 @@ scrape_configs: [{{ job_name: spanmill, static_configs: [{{ targets: [\"{page}\"
         command
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--enable-feature=exemplar-storage"])
             .arg(format!("--web.listen-address={address}"));
-        Some(Self(Listening::start(command, address, directory, "/-/ready").await))
+        Some(Self(Listening::start(command, address, directory, Some("/-/ready")).await))
     }
 
     /// Its answers.
@@ -119,7 +121,7 @@ impl Alertmanager {
         command
             .args(["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="])
             .arg(format!("--web.listen-address={address}"));
-        Some(Self(Listening::start(command, address, directory, "/-/ready").await))
+        Some(Self(Listening::start(command, address, directory, Some("/-/ready")).await))
     }
 
     /// The names of the alerts that it has got.
@@ -153,7 +155,7 @@ impl VictoriaMetrics {
         command
             .args(["-storageDataPath=data", "-search.latencyOffset=1ms", flag])
             .arg(format!("-httpListenAddr={address}"));
-        Some(Self(Listening::start(command, address, directory, "/health").await))
+        Some(Self(Listening::start(command, address, directory, Some("/health")).await))
     }
 
     /// Where OTLP/HTTP goes.
@@ -164,5 +166,37 @@ impl VictoriaMetrics {
     /// Its answers.
     pub fn promql(&self) -> PromQl {
         PromQl::new(self.0.address)
+    }
+}
+
+/// A running OpenTelemetry Collector.
+#[derive(Debug)]
+pub struct Collector(Listening);
+
+impl Collector {
+    /// Takes all signals over gRPC, and sends them on, in batches. `None` where it was not built.
+    pub async fn start(destination: SocketAddr) -> Option<Self> {
+        let program = program("otelcol", "tests/tools/collector.sh builds one")?;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let address = free_address();
+        let pipeline = "{ receivers: [otlp], processors: [batch], exporters: [otlp] }";
+        let config = format!(
+            "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: \"{address}\" }} }} }} }}
+processors: {{ batch: {{}} }}
+exporters: {{ otlp: {{ endpoint: \"{destination}\", tls: {{ insecure: true }} }} }}
+service:
+  telemetry: {{ metrics: {{ level: none }} }}
+  pipelines: {{ traces: {pipeline}, metrics: {pipeline}, logs: {pipeline} }}
+"
+        );
+        std::fs::write(directory.path().join("collector.yaml"), config).expect("a writable directory");
+        let mut command = Command::new(program);
+        command.arg("--config=collector.yaml");
+        Some(Self(Listening::start(command, address, directory, None).await))
+    }
+
+    /// Where it takes OTLP/gRPC.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
     }
 }

@@ -135,7 +135,7 @@ exporters:
         );
         for (number, destination) in self.destinations.iter().enumerate() {
             let Destination { address, protocol, temporality, compression, signals, more } = destination;
-            let endpoint = match more.contains("tls:") {
+            let endpoint = match more.contains("tls: ") {
                 true => format!("https://localhost:{}", address.port()),
                 false => format!("http://{address}"),
             };

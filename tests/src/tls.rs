@@ -93,8 +93,8 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// Shows this certificate, and wants one of this authority from its clients.
-    pub async fn start(server: SocketAddr, certificate: &Certificate, clients: &Authority) -> Self {
+    /// Shows this certificate, and wants one of this authority from its clients, if any.
+    pub async fn start(server: SocketAddr, certificate: &Certificate, clients: Option<&Authority>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (config, current) = watch::channel(server_config(certificate, clients));
@@ -119,22 +119,25 @@ impl TlsFront {
     }
 
     /// Shows another certificate from now on; open connections are cut.
-    pub fn replace(&self, certificate: &Certificate, clients: &Authority) {
+    pub fn replace(&self, certificate: &Certificate, clients: Option<&Authority>) {
         self.config.send_replace(server_config(certificate, clients));
     }
 }
 
-fn server_config(certificate: &Certificate, clients: &Authority) -> Arc<ServerConfig> {
+fn server_config(certificate: &Certificate, clients: Option<&Authority>) -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = Arc::new(clients.roots());
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-    let (cert, key) = certificate.der();
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_client_cert_verifier(verifier.expect("a verifier"))
-        .with_single_cert(vec![cert], key)
-        .expect("a certificate");
+        .expect("versions");
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(clients.roots()), provider).build();
+            builder.with_client_cert_verifier(verifier.expect("a verifier"))
+        }
+    };
+    let (cert, key) = certificate.der();
+    let mut config = builder.with_single_cert(vec![cert], key).expect("a certificate");
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Arc::new(config)
 }

@@ -15,7 +15,7 @@
 //! | [`prometheus`] | the HTTP server that answers `GET /metrics` |
 //!
 //! Files, in the order of the flow: `destination` (settings, checked), `profile` (what a kind of backend needs), `queue` (what waits),
-//! `outbox` (the same on disk), `merge` (delta intervals made one), `items`, `split` (requests in the size a destination takes), `client` (gRPC,
+//! `outbox` (the same on disk), `merge` (delta intervals made one), `items`, `split`, `shorten` (requests in the size a destination takes), `client` (gRPC,
 //! HTTP), `tls` (whom to trust), `outcome` (what an answer means), `retry` (when to try again), `courier` (one delivery), `exporter` (the
 //! task), `forwarder`, `stats` (what became of each item); `names`, `families`, `openmetrics`, `prometheus` for scraping.
 
@@ -35,6 +35,7 @@ mod profile;
 pub mod prometheus;
 mod queue;
 mod retry;
+mod shorten;
 mod split;
 mod stats;
 mod tls;

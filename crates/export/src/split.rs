@@ -18,18 +18,26 @@ use prost::Message;
 
 use crate::courier::Piece;
 use crate::items::Items;
+use crate::shorten::shortened;
 use crate::stats::Signal;
 
-/// An encoded request in pieces, in order, of at most so many bytes; as it is if it is small enough.
+/// An encoded request in pieces, in order, of at most so many bytes; as it is if it is small enough. Of a single item that is larger the
+/// longest texts are cut.
 pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
     if body.len() <= max_bytes {
         return Ok(VecDeque::from([Piece { body, items }]));
     }
-    match signal {
+    let mut pieces = match signal {
         Signal::Traces => pieces_of::<ExportTraceServiceRequest>(body, max_bytes),
         Signal::Metrics => pieces_of::<ExportMetricsServiceRequest>(body, max_bytes),
         Signal::Logs => pieces_of::<ExportLogsServiceRequest>(body, max_bytes),
+    }?;
+    for piece in pieces.iter_mut().filter(|piece| piece.body.len() > max_bytes) {
+        if let Some(shorter) = shortened(signal, &piece.body, max_bytes) {
+            piece.body = shorter;
+        }
     }
+    Ok(pieces)
 }
 
 /// An encoded request in two, unless it has but one item.

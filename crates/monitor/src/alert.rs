@@ -3,6 +3,9 @@
 //! An alert is inactive, pending while its condition holds but did not hold for long enough, or firing. A time of firing is an
 //! [`Incident`]; each time that somebody is to be told of it is a [`Notification`](crate::Notification).
 
+#[cfg(test)]
+mod tests;
+
 use crate::canary::Verdict;
 use crate::chart::ChartRule;
 use crate::drift::Tokens;

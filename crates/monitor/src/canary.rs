@@ -261,3 +261,42 @@ fn judge(difference: f64, limit: f64, test: Test) -> Verdict {
         _ => Verdict::Pass,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A figure fails if it is worse by more than the limit and significantly so; what is less clear is marginal; what is better, or
+    // may be chance, passes.
+    #[test]
+    fn figures_are_judged_by_size_and_significance() {
+        for (difference, z, p, expected) in [
+            (1.1, 3.0, 0.002, Verdict::Fail),
+            (1.1, 2.2, 0.03, Verdict::Marginal),
+            (1.1, 1.0, 0.3, Verdict::Pass),
+            (0.9, 3.0, 0.002, Verdict::Marginal),
+            (0.9, 2.2, 0.03, Verdict::Pass),
+            (0.4, 9.0, 1e-9, Verdict::Pass),
+            (1.1, -3.0, 0.002, Verdict::Pass),
+        ] {
+            assert_eq!(judge(difference, 1.0, Test { z, p }), expected, "{difference} {z} {p}");
+        }
+    }
+
+    // The worst figure decides; costs are judged by their ratio; with too few calls of either nothing is said.
+    #[test]
+    fn the_worst_figure_decides() {
+        let calls = |count: u64, cost: i128, is_priced: bool| {
+            let mut stats = Stats::default();
+            let cost = is_priced.then(|| genai::Money::from_pico(cost));
+            (0..count).for_each(|number| stats.record(&Call { cost, duration: Some(number), ..Call::default() }));
+            stats
+        };
+        let verdict = |canary: &Stats| compare(&calls(200, 1_000, true), canary, &CanaryLimits::default()).verdict;
+        assert_eq!(verdict(&calls(200, 1_040, true)), Verdict::Pass);
+        assert_eq!(verdict(&calls(200, 1_060, true)), Verdict::Marginal);
+        assert_eq!(verdict(&calls(200, 1_110, true)), Verdict::Fail);
+        assert_eq!(verdict(&calls(200, 1_110, false)), Verdict::Pass);
+        assert_eq!(verdict(&calls(99, 9_000, true)), Verdict::TooLittleData);
+    }
+}

@@ -185,12 +185,16 @@ fn a_changed_configuration_goes_on() {
         told.filter(|told| told.incident.alert == "rule 0").count()
     };
     assert_eq!(withdrawn(&after), 1);
+    let over = after.incidents().find(|incident| incident.alert == "rule 0").and_then(|incident| incident.resolved);
+    assert_eq!(over, Some((after.now(), Resolution::Withdrawn)));
     assert_eq!(withdrawn(&Monitoring::restore(&changed, &after.checkpoint()).unwrap()), 1);
     assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
     assert_eq!(after.monitor("checkout").unwrap().window_stats(), before.monitor("checkout").unwrap().window_stats());
+    let mut changed = config();
     changed.monitors[0].selector.service = Some("search".into());
     let after = Monitoring::restore(&changed, &before.checkpoint()).unwrap();
     assert_eq!(after.monitor("checkout").unwrap().last_call(), None);
+    assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
     assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
 }
 

@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tokio_rustls::Accept;
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// After a failed accept (mostly: no file descriptor left) trying again at once would only spin.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -74,7 +73,6 @@ enum Stream {
 /// bytes neither hyper's header timeout nor HTTP/2's keepalive runs.
 pub(crate) struct Connection {
     stream: Stream,
-    info: TcpConnectInfo,
     _slot: OwnedSemaphorePermit,
     greeting: Option<Pin<Box<Sleep>>>,
     received: usize,
@@ -82,13 +80,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn new(stream: TcpStream, tls: Option<&Tls>, slot: OwnedSemaphorePermit, greeting_timeout: Duration) -> Self {
-        let info = stream.connect_info();
         let stream = match tls {
             Some(tls) => Stream::Handshake(Box::new(tls.accept(stream))),
             None => Stream::Open(Box::new(stream)),
         };
         let greeting = Some(Box::pin(tokio::time::sleep(greeting_timeout)));
-        Connection { stream, info, _slot: slot, greeting, received: 0 }
+        Connection { stream, _slot: slot, greeting, received: 0 }
     }
 
     /// The stream, once TLS is agreed upon.
@@ -157,14 +154,6 @@ impl AsyncWrite for Connection {
             // nothing was said, so nothing has to be said at the end
             Stream::Handshake(_) | Stream::Failed => Poll::Ready(Ok(())),
         }
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.info.clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bytes of all requests held at once, over all connections and both servers.
 use crate::Refusal;
 use crate::server::http2;
+use crate::windows::Windows;
 use bytes::Bytes;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a request waits for room: most of what is held is gone by then, and a client that waits for its answer is slowed
 /// down without sending everything twice.
 const ROOM_WITHIN: Duration = Duration::from_secs(1);
-/// Those who wait keep bytes of their own outside of the budget, as much as HTTP/2 takes of a stream that is not read. All of
-/// them together may keep a quarter of it.
+/// Those who wait may keep as much as HTTP/2 takes of a stream that is not read; no more of them wait than could keep a quarter of the
+/// budget.
 const WAITING_SHARE: usize = 4;
+
+/// The part of the budget that there is beside it for the windows of connections.
+const WINDOWS_SHARE: usize = 8;
 
 /// A bound on the request bytes held at once: as received, as inflated, and until the last reference to an accepted body
 /// is dropped. Who finds it spent waits a moment before the body is read or inflated, then is refused as busy. (Half read
@@ -30,6 +34,7 @@ struct Counter {
     used: AtomicUsize,
     released: Notify,
     waiting: Semaphore,
+    windows: Windows,
 }
 
 impl Budget {
@@ -37,7 +42,8 @@ impl Budget {
     pub fn new(limit: usize) -> Self {
         let waiting = (limit / WAITING_SHARE / http2::STREAM_WINDOW as usize).max(1);
         let (released, waiting) = (Notify::new(), Semaphore::new(waiting));
-        Budget(Arc::new(Counter { limit, used: AtomicUsize::new(0), released, waiting }))
+        let windows = Windows::new(limit / WINDOWS_SHARE);
+        Budget(Arc::new(Counter { limit, used: AtomicUsize::new(0), released, waiting, windows }))
     }
 
     /// The bytes held now.
@@ -48,6 +54,12 @@ impl Budget {
     /// The bytes that may be held.
     pub fn limit(&self) -> usize {
         self.0.limit
+    }
+
+    /// What clients may send before it is read, and so before it is counted here: an eighth of the budget beside it, and 64 KiB a
+    /// connection.
+    pub(crate) fn windows(&self) -> Windows {
+        self.0.windows.clone()
     }
 
     /// The share of one request, still empty.
@@ -66,7 +78,7 @@ pub(crate) struct Hold {
 impl Hold {
     /// Waits a moment until there is room for `bytes` more, unless there can never be or too many wait. Takes nothing.
     pub(crate) async fn wait_for_room(&self, bytes: usize) {
-        let Counter { limit, used, released, waiting } = &*self.budget.0;
+        let Counter { limit, used, released, waiting, .. } = &*self.budget.0;
         let has_room = || used.load(Ordering::Relaxed).saturating_add(bytes) <= *limit;
         if has_room() || self.bytes.saturating_add(bytes) > *limit {
             return;

@@ -32,6 +32,7 @@ mod replay;
 mod request;
 mod server;
 mod tls;
+mod windows;
 
 pub use budget::Budget;
 pub use credentials::Credentials;

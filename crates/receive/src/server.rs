@@ -1,9 +1,9 @@
 //! The two servers: settings, connections, shutdown.
 use crate::accept::{Acceptor, Connection};
 use crate::grpc::GrpcService;
+use crate::windows::{Window, Windows};
 use crate::{Ingest, Intake, Signal, Tls, http};
 use ::http::{Request, Response};
-use futures_util::stream;
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -11,23 +11,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::error::Error;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-/// HTTP/2 settings of both servers. Windows and frames are for speed (16 KiB frames cost twice as much); the others close
-/// what tonic leaves open by passing hyper "no limit".
+/// HTTP/2 settings of both servers. Windows (the largest there are) and frames are for speed (16 KiB frames cost twice as much); the
+/// others are limits.
 pub(crate) mod http2 {
     use std::time::Duration;
     pub(crate) const STREAM_WINDOW: u32 = 4 << 20;
-    pub(super) const CONNECTION_WINDOW: u32 = 16 << 20;
     pub(super) const MAX_FRAME_SIZE: u32 = 1 << 20;
     pub(super) const MAX_HEADER_LIST_SIZE: u32 = 16 << 10;
     pub(super) const MAX_CONCURRENT_STREAMS: u32 = 128;
@@ -68,9 +66,6 @@ impl Default for Limits {
 /// Why a server ended other than by finishing what it had begun.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// tonic's server failed.
-    #[error("gRPC server failed: {0}")]
-    Grpc(#[from] tonic::transport::Error),
     /// Connections were still busy when the time for shutdown was over.
     #[error("requests were still in flight {} s after shutdown began", .0.as_secs_f32())]
     Deadline(Duration),
@@ -138,41 +133,18 @@ impl<I: Ingest> GrpcServer<I> {
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
         let GrpcServer { listener, intake, limits, tls, health } = self;
         let health_server = HealthServer::new(HealthService::from_health_reporter(health.0.clone()));
+        let windows = intake.budget.windows();
         let service = GrpcService::new(intake, limits, health_server);
-        let acceptor = Acceptor::new(listener, tls, limits);
-        let incoming = stream::unfold(acceptor, |acceptor| async {
-            let connection = acceptor.accept().await;
-            Some((Ok::<_, io::Error>(connection), acceptor))
+        let service = service_fn(move |request: Request<Incoming>| {
+            tower::Service::call(&mut service.clone(), request.map(tonic::body::Body::new))
         });
-        let (stopping, mut stopped) = oneshot::channel();
         let stop = async {
             shutdown.await;
             health.stop().await;
-            let _ = stopping.send(());
         };
-        let mut serving = pin!(grpc_settings().serve_with_incoming_shutdown(service, incoming, stop));
-        tokio::select! {
-            result = &mut serving => return result.map_err(ServeError::from),
-            _ = &mut stopped => {}
-        }
-        match tokio::time::timeout(grace, serving).await {
-            Ok(result) => result.map_err(ServeError::from),
-            Err(_) => Err(ServeError::Deadline(grace)),
-        }
+        let settings = http_settings(limits).http2_only();
+        serve_connections(Acceptor::new(listener, tls, limits), settings, windows, service, stop, grace).await
     }
-}
-
-fn grpc_settings() -> tonic::transport::Server {
-    tonic::transport::Server::builder()
-        .initial_stream_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
-        .max_frame_size(http2::MAX_FRAME_SIZE)
-        .http2_max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
-        .max_concurrent_streams(http2::MAX_CONCURRENT_STREAMS)
-        .http2_max_local_error_reset_streams(Some(http2::MAX_LOCAL_ERROR_RESET_STREAMS))
-        .http2_max_pending_accept_reset_streams(Some(http2::MAX_PENDING_ACCEPT_RESET_STREAMS))
-        .http2_keepalive_interval(Some(http2::KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(http2::KEEPALIVE_TIMEOUT))
 }
 
 /// The OTLP/HTTP server on a bound listener: HTTP/1.1 and, for clients with prior knowledge, HTTP/2.
@@ -201,17 +173,26 @@ impl<I: Ingest> HttpServer<I> {
     /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left is cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
         let HttpServer { listener, intake, limits, tls } = self;
+        let windows = intake.budget.windows();
         let intake = Arc::new(intake);
         let service = service_fn(move |request| {
             let intake = Arc::clone(&intake);
             async move { Ok::<_, Infallible>(http::answer(&intake, limits, request).await) }
         });
-        serve_http(listener, tls, limits, service, shutdown, grace).await
+        serve_connections(
+            Acceptor::new(listener, tls, limits),
+            http_settings(limits),
+            windows,
+            service,
+            shutdown,
+            grace,
+        )
+        .await
     }
 }
 
-/// Serves any HTTP service under the limits of a connection, until `shutdown` resolves; then accepts nothing more and
-/// finishes the requests in flight.
+/// Serves any HTTP service of small requests under the limits of a connection, until `shutdown` resolves; then accepts nothing more
+/// and finishes the requests in flight.
 ///
 /// # Errors
 /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left is cut off.
@@ -227,15 +208,30 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    let settings = http_settings(limits);
     let acceptor = Acceptor::new(listener, tls, limits);
+    serve_connections(acceptor, http_settings(limits), Windows::new(0), service, shutdown, grace).await
+}
+
+async fn serve_connections<S, B>(
+    acceptor: Acceptor,
+    settings: auto::Builder<TokioExecutor>,
+    windows: Windows,
+    service: S,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
+) -> Result<(), ServeError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             connection = acceptor.accept() => {
-                connections.spawn(serve_connection(settings.clone(), connection, service.clone(), stopping.clone()));
+                let (settings, window) = (settings.clone(), windows.take());
+                connections.spawn(serve_connection(settings, window, connection, service.clone(), stopping.clone()));
             }
             Some(_) = connections.join_next() => {}
             () = &mut shutdown => break,
@@ -249,7 +245,8 @@ where
 }
 
 async fn serve_connection<S, B>(
-    settings: auto::Builder<TokioExecutor>,
+    mut settings: auto::Builder<TokioExecutor>,
+    window: Window,
     connection: Connection,
     service: S,
     mut stopping: watch::Receiver<()>,
@@ -257,6 +254,10 @@ async fn serve_connection<S, B>(
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
+    settings
+        .http2()
+        .initial_stream_window_size(window.bytes().min(http2::STREAM_WINDOW))
+        .initial_connection_window_size(window.bytes());
     let mut serving = pin!(settings.serve_connection(TokioIo::new(connection), service));
     let result = tokio::select! {
         result = serving.as_mut() => result,
@@ -280,8 +281,6 @@ fn http_settings(limits: Limits) -> auto::Builder<TokioExecutor> {
     settings
         .http2()
         .timer(TokioTimer::new())
-        .initial_stream_window_size(http2::STREAM_WINDOW)
-        .initial_connection_window_size(http2::CONNECTION_WINDOW)
         .max_frame_size(http2::MAX_FRAME_SIZE)
         .max_header_list_size(http2::MAX_HEADER_LIST_SIZE)
         .max_concurrent_streams(http2::MAX_CONCURRENT_STREAMS)

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, RecordBatch, make_array};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::schema::types::SchemaDescriptor;
 use walkdir::WalkDir;
 
 use super::{ModelTotals, Tokens, Totals};
@@ -63,16 +65,35 @@ fn collect_texts(array: &dyn Array, texts: &mut Vec<String>) {
     }
 }
 
-fn batches(archive: &Path) -> impl Iterator<Item = RecordBatch> {
-    let entries = WalkDir::new(archive).sort_by_file_name().into_iter().map(|entry| entry.expect("a readable archive"));
-    entries.filter(|entry| entry.file_type().is_file()).flat_map(|file| batches_of(file.path()))
+/// The span ids of all rows of an archive, which may be a large one.
+///
+/// # Panics
+/// As [`rows`].
+pub fn archived_ids(archive: &Path) -> Vec<String> {
+    let columns = |schema: &SchemaDescriptor| ProjectionMask::columns(schema, ["span_id"]);
+    let ids = |batch: RecordBatch| {
+        let ids = batch.column(0).as_string::<i32>();
+        ids.iter().map(|id| id.expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    files(archive).flat_map(|file| batches_of(&file, columns)).flat_map(ids).collect()
 }
 
-fn batches_of(path: &Path) -> Vec<RecordBatch> {
+fn batches(archive: &Path) -> impl Iterator<Item = RecordBatch> {
+    files(archive).flat_map(|file| batches_of(&file, |_| ProjectionMask::all()))
+}
+
+fn files(archive: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = WalkDir::new(archive).sort_by_file_name().into_iter().map(|entry| entry.expect("a readable archive"));
+    entries.filter(|entry| entry.file_type().is_file()).map(|file| file.into_path())
+}
+
+fn batches_of(path: &Path, columns: impl Fn(&SchemaDescriptor) -> ProjectionMask) -> Vec<RecordBatch> {
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
     assert!(name.ends_with(".parquet") && !name.starts_with('.'), "no finished file: {}", path.display());
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).expect("a readable file"));
-    let batches = reader.expect("a Parquet file").build().expect("a Parquet file");
+    let reader = reader.expect("a Parquet file");
+    let columns = columns(reader.parquet_schema());
+    let batches = reader.with_projection(columns).build().expect("a Parquet file");
     batches.map(|batch| batch.expect("a sound batch")).collect()
 }
 

@@ -21,7 +21,7 @@ async fn certificates_change_on_both_sides() {
     let (server, other_server, clients, strangers) =
         (Authority::new(), Authority::new(), Authority::new(), Authority::new());
     for (protocol, backend) in [("grpc", Backend::grpc().await), ("http/protobuf", Backend::http().await)] {
-        let front = TlsFront::start(backend.address, &server.issue(), &clients).await;
+        let front = TlsFront::start(backend.address, &server.issue(), Some(&clients)).await;
         let directory = tempfile::tempdir().unwrap();
         let ca_file = directory.path().join("ca.pem");
         std::fs::write(&ca_file, server.pem()).unwrap();
@@ -57,7 +57,7 @@ async fn certificates_change_on_both_sides() {
         clients.issue().write(spanmill.directory());
         arrived(1).await;
 
-        front.replace(&other_server.issue(), &clients);
+        front.replace(&other_server.issue(), Some(&clients));
         client.send(&payload(vec![call(2, "gpt-4o")])).await.unwrap();
         refused(before).await;
         assert_eq!(backend.received().totals().requests, 1, "nothing is told to a stranger");
@@ -68,6 +68,34 @@ async fn certificates_change_on_both_sides() {
         spanmill.stop();
         assert_eq!(backend.received().totals().requests, 3);
     }
+}
+
+// Without a key about it, a destination is trusted as the operating system trusts it, and not because it speaks TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_says_whom_to_trust() {
+    let authority = Authority::new();
+    let (backend, stranger) = (Backend::grpc().await, Backend::grpc().await);
+    let front = TlsFront::start(backend.address, &authority.issue(), None).await;
+    let strange_front = TlsFront::start(stranger.address, &Authority::new().issue(), None).await;
+    let destination = |address| Destination { address, more: "tls: null", ..Destination::grpc(&backend) };
+    let setup = Setup {
+        destinations: vec![destination(front.address), destination(strange_front.address)],
+        interval: "1s",
+        settle_wait: "100ms",
+        environment: vec![("SSL_CERT_FILE", "system.pem".to_owned()), ("SSL_CERT_DIR", String::new())],
+        ..Setup::default()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("system.pem"), authority.pem()).unwrap();
+    let spanmill = Spanmill::start_in(directory, &setup);
+    Client::grpc(spanmill.addresses).send(&payload(vec![call(1, "gpt-4o")])).await.unwrap();
+    eventually("a call at the destination", async || {
+        (backend.received().totals().requests == 1 && outcomes(&spanmill, 1).await.retries > 0).then_some(())
+    })
+    .await;
+    assert_eq!(stranger.received().metrics.len(), 0);
+    let log = spanmill.stop().log;
+    assert!(log.contains("invalid peer certificate"), "{log}");
 }
 
 /// One point of a counter as a destination sees it.

@@ -229,7 +229,7 @@ async fn a_clock_that_steps_back() {
     let mut spanmill = Spanmill::start(&setup);
     let mut sent = 0;
     for hours in [0, 1, 2] {
-        switch.step(-3_600 * hours);
+        switch.set(-3_600 * hours);
         if hours == 2 {
             spanmill = Spanmill::start_in(spanmill.stop().directory, &setup);
         }

@@ -104,6 +104,8 @@ async fn resets_that_the_server_is_made_to_send() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_clients() {
     let mut target = Target::start(&Setup::default());
+    target.still_works().await;
+    let before = target.spanmill.memory("VmRSS");
     let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n";
     let mut slow = Vec::new();
     for number in 0..300 {
@@ -123,6 +125,8 @@ async fn slow_clients() {
         connection.write_all(b"x").await.unwrap();
     }
     target.still_works().await;
+    let grown = target.spanmill.memory("VmRSS").saturating_sub(before);
+    assert!(grown < 32 << 20, "{} MiB", grown >> 20);
     drop(slow);
     target.still_works().await;
     target.spanmill.stop();

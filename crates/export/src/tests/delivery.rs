@@ -67,6 +67,21 @@ async fn refusals_are_final() {
     }
 }
 
+// An answer that is too long to be read is the answer of a destination that has the request: it is not sent again.
+#[tokio::test]
+async fn long_answers_are_answers() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Novel]);
+        let exporter = start(destination(&server.endpoint, protocol), impatient());
+        exporter.offer(0, logs(1, 5));
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+        assert_eq!(server.received().len(), 1);
+        assert_eq!(stats.counts(Signal::Logs), Counts { sent: 5, ..Counts::default() }, "{protocol:?}");
+    }
+}
+
 // Large requests arrive in pieces within the limit that together hold every item once, in order.
 #[tokio::test]
 async fn large_requests_are_split() {

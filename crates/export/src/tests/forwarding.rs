@@ -1,6 +1,7 @@
 //! What applications sent is handed on as it is.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 
 use super::*;
@@ -53,6 +54,31 @@ async fn large_requests_are_split() {
     let decoded = received.iter().map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
     let spans = decoded.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
     assert!(spans.flat_map(|scope| scope.spans).map(|span| span.name).eq(names));
+}
+
+// A span that alone is larger than the destination takes loses the end of its texts, and its batch nothing.
+#[tokio::test]
+async fn large_spans_are_shortened() {
+    let server = Server::start(Protocol::Grpc).await;
+    let to = Destination { max_request_size: 500, ..destination(&server.endpoint, Protocol::Grpc) };
+    let exporter = start(to, impatient());
+    let mut request = traces(&["one", "two", "three"]);
+    let value = Some(AnyValue { value: Some(any_value::Value::StringValue("x".repeat(5_000))) });
+    let attribute = KeyValue { key: "input.value".to_owned(), value, ..Default::default() };
+    request.resource_spans[0].scope_spans[0].spans[1].attributes.push(attribute);
+    let body = request.encode_to_vec().into();
+    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, body, 3, || false).await;
+    assert_eq!((forwarded, counts(&exporter, Signal::Traces).sent), (Forwarded::Answered, 3));
+    let received = server.received();
+    assert!(received.iter().all(|request| request.body.len() <= 500));
+    let decoded = received.iter().map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
+    let spans = decoded.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
+    let spans: Vec<Span> = spans.flat_map(|scope| scope.spans).collect();
+    assert!(spans.iter().map(|span| &*span.name).eq(["one", "two", "three"]));
+    let Some(any_value::Value::StringValue(text)) = spans[1].attributes[0].value.clone().unwrap().value else {
+        panic!()
+    };
+    assert!(text.starts_with("xxxx") && text.contains("5000 bytes, xxh3"), "{text}");
 }
 
 // A destination that gets derived metrics does not get those of the same names from applications, others untouched.

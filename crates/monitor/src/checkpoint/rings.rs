@@ -64,3 +64,24 @@ fn read(rest: &mut &[u8], last: u32, newest: u64) -> Option<Packed> {
     *rest = behind;
     Some(Packed { number: u32::try_from(number).ok()?, bytes: bytes.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slo::Budget;
+    use crate::time::DAY;
+
+    // Steps come back, open and closed; none is taken that begins after the newest time told.
+    #[test]
+    fn steps_of_the_future_are_refused() {
+        let (mut rings, mut packer) = (Rings::<Budget>::default(), Packer::default());
+        for number in 0..100 {
+            rings.at((20 + number) * DAY / 20, &mut packer).total += number;
+        }
+        let message = message(&rings);
+        let now = 119 * DAY / 20;
+        let back = restored::<Budget>(&message, now).map(|rings| rings.window(now + 1, DAY).total);
+        assert_eq!(back, Ok(rings.window(now + 1, DAY).total));
+        assert!(restored::<Budget>(&message, now - DAY).is_err());
+    }
+}

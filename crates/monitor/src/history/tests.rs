@@ -91,11 +91,12 @@ proptest! {
         all in proptest::collection::vec(told(), 1..120),
         back in prop_oneof![0..HOUR, 0..DAY, 0..30 * DAY],
         step in prop_oneof![Just(1), Just(MINUTE), Just(HOUR)],
+        ahead in prop_oneof![Just(0), (0..360u64).prop_map(|steps| steps * 10 * SECOND)],
         by_model in any::<bool>(),
     ) {
         let all = timed(&all);
         let history = history(&all, HistoryConfig::default());
-        let range = Range::before(history.now + 1, back);
+        let range = Range::before(history.now + 1 - ahead, back);
         let by = if by_model { vec![Dimension::Model] } else { vec![] };
         let query = Query { range, step, filter: Filter::default(), group_by: by.clone(), limit: 10 };
         let answer = history.query(&query);
@@ -106,11 +107,11 @@ proptest! {
                 let expected = naive(&all, |at, call| floor(at, answer.step) == point.begin && belongs(&series.names, call));
                 prop_assert_eq!(&point.stats, &expected);
             }
-            let expected = naive(&all, |at, call| at >= answer.range.from && belongs(&series.names, call));
+            let expected = naive(&all, |at, call| answer.range.contains(at) && belongs(&series.names, call));
             prop_assert_eq!(&series.total, &expected);
         }
         let told: u64 = answer.series.iter().map(|series| series.total.requests).sum();
-        prop_assert_eq!(told, naive(&all, |at, _| at >= answer.range.from).requests);
+        prop_assert_eq!(told, naive(&all, |at, _| answer.range.contains(at)).requests);
     }
 
     // A filter and the order of the top groups are those of the calls themselves; what is over the limit of series is one series.
@@ -136,11 +137,14 @@ proptest! {
     #[test]
     fn limits_lose_no_call(all in proptest::collection::vec(told(), 1..120)) {
         let all = timed(&all);
-        let small = history(&all, HistoryConfig { groups: 2, memory: 12_000 });
-        prop_assert!(small.group_count() <= 2 && small.memory() <= 12_000);
-        let from = small.reaches_back_to(15 * MINUTE).next_multiple_of(15 * MINUTE);
-        let kept = naive(&all, |at, _| at >= from);
-        prop_assert_eq!(small.totals(Range { from, to: u64::MAX }, &Filter::default()), kept);
+        let small = history(&all, HistoryConfig { groups: 2, memory: 6_000 });
+        prop_assert!(small.group_count() <= 2 && small.memory() <= 6_000);
+        let reached = small.reaches_back_to(15 * MINUTE).next_multiple_of(15 * MINUTE);
+        for back in [0, 30 * MINUTE, 5 * HOUR, 30 * DAY] {
+            let from = reached.max(floor(small.now - back, 15 * MINUTE));
+            let kept = naive(&all, |at, _| at >= from);
+            prop_assert_eq!(small.totals(Range { from, to: u64::MAX }, &Filter::default()), kept);
+        }
     }
 }
 

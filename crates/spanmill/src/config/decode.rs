@@ -154,6 +154,11 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         deserialize_u64 visit_u64 u64;
     }
 
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let number = self.text("a number")?.parse().ok().filter(|number: &f64| number.is_finite());
+        visitor.visit_f64(number.ok_or_else(|| Fault::value("expected a number"))?)
+    }
+
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_borrowed_str(self.text("a text")?)
     }
@@ -207,7 +212,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
     }
 
     serde::forward_to_deserialize_any! {
-        f32 f64 i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+        f32 i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
     }
 }
 

@@ -25,6 +25,7 @@ mod tests;
 pub mod units;
 mod unsupported;
 mod validate;
+pub mod watched;
 
 use std::path::Path;
 
@@ -65,6 +66,12 @@ pub struct Config {
     pub archive: Option<Archive>,
     /// Health checks and the API.
     pub admin: Admin,
+    /// Calls that are watched together.
+    pub monitors: Vec<watched::Monitor>,
+    /// When somebody is told.
+    pub alerts: Vec<watched::Alert>,
+    /// What is promised.
+    pub slos: Vec<watched::Slo>,
 }
 
 impl Default for Config {
@@ -78,6 +85,9 @@ impl Default for Config {
             forward: Forward::default(),
             archive: Some(Archive::default()),
             admin: Admin::default(),
+            monitors: Vec::new(),
+            alerts: Vec::new(),
+            slos: Vec::new(),
         }
     }
 }
@@ -143,7 +153,15 @@ impl Config {
 
     /// What is watched.
     pub(crate) fn watched(&self) -> monitor::Config {
-        monitor::Config::default()
+        monitor::Config {
+            history: monitor::HistoryConfig::default(),
+            monitors: self.monitors.iter().map(watched::Monitor::definition).collect(),
+            alerts: self.alerts.iter().filter_map(watched::Alert::rule).collect(),
+            slos: self.slos.iter().filter_map(watched::Slo::definition).collect(),
+            charts: self.monitors.iter().flat_map(watched::Monitor::chart_definitions).collect(),
+            drifts: self.monitors.iter().filter_map(watched::Monitor::drift_definition).collect(),
+            canaries: self.monitors.iter().flat_map(watched::Monitor::canary_definitions).collect(),
+        }
     }
 
     /// Everything Spanmill listens on.

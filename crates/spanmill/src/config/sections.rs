@@ -42,7 +42,7 @@ pub struct Wal {
 
 impl Default for Wal {
     fn default() -> Self {
-        Self { enabled: false, max_size: ByteSize::mebibytes(4096) }
+        Self { enabled: true, max_size: ByteSize::mebibytes(4096) }
     }
 }
 

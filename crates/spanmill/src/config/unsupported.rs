@@ -12,9 +12,6 @@ const LATER: &[(&str, &str)] = &[
     ("metrics.semconv", "1.41"),
     ("exporters.otlp/NAME.histograms", "explicit"),
     ("forward.enrich", "false"),
-    ("monitors", "null"),
-    ("alerts", "null"),
-    ("slos", "null"),
     ("notifiers", "null"),
 ];
 

@@ -9,6 +9,7 @@ use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::report::Report;
 use super::sections::Content;
 use super::units::{ByteSize, format_duration};
+use super::watched::{Canary, Good};
 use super::{Config, Listener};
 
 /// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
@@ -22,8 +23,47 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
     limits(config, report);
     names(config, report);
+    watched(config, report);
     for (name, exporter) in &config.exporters.otlp {
         otlp_exporter(config, name, exporter, report);
+    }
+}
+
+/// What is watched fits together, and can be told apart by what is kept of calls.
+fn watched(config: &Config, report: &mut Report<'_>) {
+    let kept = |attribute: &str| {
+        let is_it = |kept: &String| kept == attribute;
+        config.derive.dimensions.iter().any(is_it) || config.metrics.resource_attributes.iter().any(is_it)
+    };
+    for (index, monitor) in config.monitors.iter().enumerate() {
+        let path = KeyPath::of(&["monitors"]).join(&format!("[{index}]"));
+        let select = &monitor.select;
+        let by_version = |canary: &Canary| canary.versions.0 == monitor::Versions::ServiceVersion;
+        for (is_used, attribute) in [
+            (select.service.is_some(), "service.name"),
+            (select.environment.is_some(), "deployment.environment.name"),
+            (select.service_version.is_some() || monitor.canaries.iter().any(by_version), "service.version"),
+            (select.server_address.is_some(), "server.address"),
+        ] {
+            if is_used && !kept(attribute) {
+                let wanted =
+                    format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
+                report.refuse(&path, format!("\"{path}\": {wanted}"));
+            }
+        }
+    }
+    for (index, slo) in config.slos.iter().enumerate().filter(|(_, slo)| slo.meaning().is_none()) {
+        let path = KeyPath::of(&["slos"]).join(&format!("[{index}]"));
+        let wanted = match slo.objective {
+            Good::Availability => "availability has no \"within\"",
+            Good::Latency | Good::TimeToFirstToken => "\"within\" is missing",
+        };
+        report.refuse(&path, format!("\"{path}\": {wanted}"));
+    }
+    if let Err(error) = config.watched().check() {
+        let path = KeyPath::of(&[error.section]);
+        let path = if report.is_in_file(&path) { path } else { KeyPath::of(&["monitors"]) };
+        report.refuse(&path, error.to_string());
     }
 }
 

@@ -6,6 +6,7 @@ mod prices;
 mod round_trip;
 mod substitution;
 mod supported;
+mod watched;
 
 use std::time::Duration;
 

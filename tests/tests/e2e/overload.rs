@@ -1,0 +1,144 @@
+//! Far more than the server can take, and half of that for a long time: it stays within its memory, and loses nothing.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use spanmill_tests::{Backend, Destination, Fault, PATIENCE, Setup, Spanmill, Switch, get};
+
+use crate::load::Load;
+use crate::spans::{call, payload, text};
+
+/// As many seconds as a variable of the environment says, if it does.
+fn seconds(variable: &str) -> Option<Duration> {
+    std::env::var(variable).ok().and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs)
+}
+
+/// Makes requests of calls fast: encodes one, and writes the ids into copies of it.
+fn bodies(batch: u64) -> impl Fn(Range<u64>) -> Bytes + Send + Sync + 'static {
+    // Ids that are nothing else in the body.
+    const FIRST: u64 = 0xfeed_f00d_0000_0000;
+    let span = |id| {
+        let mut span = call(id, "gpt-4o");
+        // As long as most are.
+        span.attributes.push(text("note", &"x".repeat(600)));
+        span
+    };
+    let template = payload((FIRST..FIRST + batch).map(span).collect()).body;
+    let places: Vec<(usize, u64)> = template
+        .windows(8)
+        .enumerate()
+        .filter_map(|(at, window)| Some((at, u64::from_be_bytes(window.try_into().ok()?).checked_sub(FIRST)?)))
+        .filter(|(_, number)| *number < batch)
+        .collect();
+    assert_eq!(places.len() as u64, 2 * batch, "a trace id and a span id each");
+    move |ids| {
+        let mut body = template.to_vec();
+        for (at, number) in &places {
+            body[*at..at + 8].copy_from_slice(&(ids.start + number).to_be_bytes());
+        }
+        body.into()
+    }
+}
+
+// With ten times the load that it can take, because its disk is slow, and for as long as it lasts, a server stays within its memory and refuses with nothing but "come
+// again"; it lives and answers, and everything that it acknowledged is counted and archived once.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_times_the_load() {
+    const BATCH: u64 = 512;
+    let Some(slow) = Switch::of(Fault::Slow) else { return };
+    slow.set(8_000);
+    let setup = Setup {
+        environment: slow.environment(),
+        receiver: "memory_budget: 128MiB",
+        wal: "enabled: true, max_size: 512MiB",
+        archive_age: "2s",
+        settle_wait: "1s",
+        ..Setup::default()
+    };
+    let spanmill = Spanmill::start(&setup);
+    let load = Load::of_bodies(BATCH, bodies(BATCH));
+    let clients = load.start(spanmill.addresses, 512);
+    let least = seconds("SPANMILL_OVERLOAD_SECONDS").unwrap_or(Duration::from_secs(8));
+    let begin = Instant::now();
+    // A busy machine needs longer to become overloaded.
+    let is_ten_times = || load.refused() > 9 * load.served();
+    while begin.elapsed() < least || (!is_ten_times() && begin.elapsed() < least + 2 * PATIENCE) {
+        assert_eq!(get(spanmill.addresses.admin, "/livez").await.status, 200);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let (served, refused, took) = (load.served(), load.refused(), begin.elapsed().as_secs());
+    load.end();
+    slow.off();
+    clients.join_all().await;
+    load.give_up_refused(spanmill.addresses).await;
+    let peak = spanmill.memory("VmHWM") / 1_000_000;
+    println!("{took} s: {served} requests served, {refused} refused, {peak} MB at most");
+    assert!(served > 0 && refused > 9 * served, "{served} served, {refused} refused: no overload");
+    assert!(peak < 400, "{peak} MB");
+    load.is_exact(spanmill).await;
+}
+
+// At half of the load that it can take, with a destination that fails every second time, a server takes no more memory after a long time
+// than after a short one, refuses nothing, and its totals are exact everywhere: `SPANMILL_SOAK_SECONDS` says how long.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; SPANMILL_SOAK_SECONDS says how many seconds"]
+async fn soak() {
+    const CLIENTS: u32 = 8;
+    const BATCH: u64 = 500;
+    let backend = Backend::failing().await;
+    let destination = Destination {
+        address: backend.address,
+        protocol: "http/protobuf",
+        temporality: "cumulative",
+        compression: "gzip",
+    };
+    let setup = Setup {
+        receiver: "memory_budget: 128MiB",
+        wal: "enabled: true, max_size: 512MiB",
+        // So small that they are full before memory is measured for the first time.
+        derive: "duplicate_max_entries: 200000, settle_memory: 16MiB",
+        settle_wait: "1s",
+        interval: "2s",
+        archive_age: "5s",
+        destinations: vec![destination],
+        ..Setup::default()
+    };
+    let spanmill = Spanmill::start(&setup);
+    let load = Load::of_bodies(BATCH, bodies(BATCH));
+
+    let measured = Duration::from_secs(10);
+    let clients = load.start(spanmill.addresses, CLIENTS as usize);
+    tokio::time::sleep(measured).await;
+    load.end();
+    clients.join_all().await;
+    let every = measured * 2 * CLIENTS / u32::try_from(load.served()).unwrap();
+    println!("it takes {} spans/s", load.acknowledged() / measured.as_secs());
+
+    let (refused, acknowledged) = (load.refused(), load.acknowledged());
+    let clients = load.start_paced(spanmill.addresses, CLIENTS as usize, every);
+    let duration = seconds("SPANMILL_SOAK_SECONDS").unwrap_or(Duration::from_secs(600));
+    let mut highest = [0; 4];
+    for quarter in &mut highest {
+        let end = Instant::now() + duration / 4;
+        while Instant::now() < end {
+            *quarter = spanmill.memory("VmRSS").max(*quarter);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    load.end();
+    clients.join_all().await;
+    let rate = (load.acknowledged() - acknowledged) / duration.as_secs().max(1);
+    println!(
+        "{rate} spans/s for {} s, MB at most by quarter: {:?}",
+        duration.as_secs(),
+        highest.map(|most| most / 1_000_000)
+    );
+    assert_eq!(load.refused(), refused, "at half load");
+    assert!(highest[3] < highest[1] + highest[1] / 10, "{highest:?}");
+
+    let stopped = load.is_exact(spanmill).await;
+    let received = backend.received();
+    assert_eq!(received.totals().requests, load.acknowledged());
+    println!("{} requests at the destination\n{}", received.metrics.len(), stopped.log.lines().count());
+}
