@@ -135,7 +135,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What README.md documents.
+/// What docs/notifiers.md documents.
 #[derive(Serialize)]
 struct Body<'a> {
     version: &'static str,

@@ -128,12 +128,6 @@ impl Notifiers {
         queue.is_some_and(|(_, queue, _)| queue.try_send(message).is_ok())
     }
 
-    /// Whether a notifier would take something now.
-    pub fn has_room(&self, notifier: &str) -> bool {
-        let queue = self.queues.iter().find(|(name, ..)| name == notifier);
-        queue.is_some_and(|(_, queue, _)| queue.capacity() > 0)
-    }
-
     /// Says which incidents last that somebody was told of: Alertmanager wants to hear of them again and again. It is to be said before
     /// what is told of their end is [offered](Self::offer).
     pub fn set_firing(&self, incidents: Vec<Incident>) {
