@@ -124,6 +124,17 @@ impl Alertmanager {
         Some(Self(Listening::start(command, address, directory, Some("/-/ready")).await))
     }
 
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    /// How many alerts it was sent with a status: `firing` or `resolved`.
+    pub async fn received(&self, status: &str) -> u64 {
+        let page = raw::get(self.0.address, "/metrics").await.text();
+        crate::totals::sample(&page, "alertmanager_alerts_received_total", &[("status", status)])
+    }
+
     /// The names of the alerts that it has got.
     pub async fn alerts(&self) -> Vec<String> {
         let alerts = raw::get(self.0.address, "/api/v2/alerts").await.json();

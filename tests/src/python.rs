@@ -1,5 +1,5 @@
 //! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow, genai-prices, Grafana's SDK and
-//! what parses PromQL and JSON Schema.
+//! what parses PromQL and JSON Schema, and a mail server.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ const PACKAGES: &[&str] = &[
     "jsonschema==4.26.0",
     "grafana-foundation-sdk==1769699379!11.6.0",
     "promql-parser==0.12.0",
+    "aiosmtpd==1.4.6",
 ];
 
 /// A virtual environment in cargo's target directory, made once.
@@ -42,15 +43,20 @@ impl Python {
 
     /// Runs a script of tests/python.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
+        self.command(script).args(arguments).output().expect("Python runs")
+    }
+
+    /// The command that runs a script of tests/python.
+    pub(crate) fn command(&self, script: &str) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
         let mut command = Command::new(&self.interpreter);
-        command.arg(script).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(script).env("PYTHONDONTWRITEBYTECODE", "1");
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("OTEL_")) {
                 command.env_remove(name);
             }
         }
-        command.output().expect("Python runs")
+        command
     }
 }
 

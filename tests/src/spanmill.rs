@@ -41,6 +41,8 @@ pub struct Setup {
     pub admin: &'static str,
     /// `forward`, as in a flow mapping.
     pub forward: &'static str,
+    /// More sections.
+    pub sections: String,
     /// `RUST_LOG`.
     pub log: &'static str,
     /// More of the environment.
@@ -58,6 +60,7 @@ impl Default for Setup {
             derive: "",
             admin: "",
             forward: "",
+            sections: String::new(),
             log: "info",
             environment: Vec::new(),
             data: None,
@@ -150,6 +153,7 @@ exporters:
             );
         }
         self.exporters.lines().for_each(|key| yaml.push_str(&format!("  {}\n", key.trim())));
+        yaml.push_str(&self.sections);
         yaml
     }
 }
@@ -261,6 +265,11 @@ impl Spanmill {
     /// Kills it, as the kernel would. Gives back what it left.
     pub fn kill(self) -> TempDir {
         self.launched.kill()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.launched.stderr.text()
     }
 
     /// The directory of the archive.

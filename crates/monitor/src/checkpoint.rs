@@ -105,8 +105,8 @@ impl Monitoring {
         for incident in &self.incidents {
             element(tag::INCIDENT, &alerts::incident_message(incident), &mut bytes);
         }
-        for notification in &self.outbox {
-            element(tag::NOTIFICATION, &alerts::notification_message(notification), &mut bytes);
+        for waiting in &self.outbox {
+            element(tag::NOTIFICATION, &alerts::waiting_message(waiting), &mut bytes);
         }
         let hash = rapidhash_v3(&bytes);
         encoding::fixed64::encode(tag::HASH, &hash, &mut bytes);
@@ -210,7 +210,7 @@ impl Restoring<'_> {
                 alerts::restore_alert(&mut self.monitoring.alerts, message(tag, bytes)?, now, &mut self.withdrawn)?;
             }
             tag::INCIDENT => self.monitoring.incidents.push_back(alerts::incident(message(tag, bytes)?, now)?),
-            tag::NOTIFICATION => self.monitoring.outbox.push_back(alerts::notification(message(tag, bytes)?, now)?),
+            tag::NOTIFICATION => self.monitoring.outbox.push_back(alerts::waiting(message(tag, bytes)?, now)?),
             _ => check(false, tag::name(tag), "not an element of this version")?,
         }
         Ok(())

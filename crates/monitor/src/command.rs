@@ -1,11 +1,11 @@
-//! What a user does to monitors while they run.
+//! What happens to monitors and notifications beside the calls: what a user does, and what was delivered.
 
 use crate::definition::MonitorDefinition;
 
 /// How many monitors there may be.
 pub const MOST_MONITORS: usize = 100;
 
-/// Something that is done to a monitor.
+/// Something that is done to a monitor, or became of a notification.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// A new monitor.
@@ -20,6 +20,15 @@ pub enum Command {
     Remove(String),
     /// Nobody is told of its alerts until a time; zero ends that.
     Mute(String, u64),
+    /// A notifier is through with a notification: it was delivered, or given up.
+    Delivered {
+        /// The id of the notification. One that waits no more is passed over.
+        notification: String,
+        /// The notifier.
+        notifier: String,
+    },
+    /// All notifiers are through with the notification with this id. One that waits no more is passed over.
+    Acknowledge(String),
 }
 
 /// Why a command is refused.

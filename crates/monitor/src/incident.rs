@@ -105,6 +105,14 @@ pub struct Notification {
     pub value: Option<f64>,
 }
 
+/// A notification that waits until all notifiers are through with it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Waiting {
+    pub(crate) notification: Notification,
+    /// The notifiers that are.
+    pub(crate) through: Vec<String>,
+}
+
 /// What came of a step of all alerts.
 #[derive(Debug, Default)]
 pub(crate) struct Told {

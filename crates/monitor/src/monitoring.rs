@@ -12,7 +12,7 @@ use crate::command::{Command, CommandError, MOST_MONITORS};
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
 use crate::history::{History, Packer, dimensions};
-use crate::incident::{Incident, Notification, Resolution, Told};
+use crate::incident::{Incident, Notification, Resolution, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
@@ -38,7 +38,7 @@ pub struct Monitoring {
     /// Incidents that are over, oldest first.
     pub(crate) incidents: VecDeque<Incident>,
     /// What is to be delivered, oldest first.
-    pub(crate) outbox: VecDeque<Notification>,
+    pub(crate) outbox: VecDeque<Waiting>,
     /// Notifications that were given up because too many waited.
     pub(crate) dropped: u64,
     /// The newest time told.
@@ -177,14 +177,15 @@ impl Monitoring {
 
     pub(crate) fn keep(&mut self, told: Told) {
         self.incidents.extend(told.over);
-        self.outbox.extend(told.notifications);
+        let waiting = |notification| Waiting { notification, through: Vec::new() };
+        self.outbox.extend(told.notifications.into_iter().map(waiting));
         self.incidents.drain(..self.incidents.len().saturating_sub(KEPT));
         let too_many = self.outbox.len().saturating_sub(KEPT);
         self.outbox.drain(..too_many);
         self.dropped += too_many as u64;
     }
 
-    /// Does something to a monitor, at a time that is not before any other told.
+    /// Does what a command says, at a time that is not before any other told.
     ///
     /// # Errors
     /// There is no such monitor, or it cannot be done to it.
@@ -199,6 +200,14 @@ impl Monitoring {
             }
             Command::Activate(name) | Command::Pause(name) | Command::Archive(name) | Command::Remove(name) => name,
             Command::Mute(name, _) => name,
+            Command::Delivered { notification, notifier } => {
+                self.deliver(notification, notifier);
+                return Ok(());
+            }
+            Command::Acknowledge(id) => {
+                self.outbox.retain(|waiting| waiting.notification.id != *id);
+                return Ok(());
+            }
         };
         let place = self.monitors.iter().position(|monitor| monitor.name() == name);
         let place = place.ok_or_else(|| CommandError::Unknown(name.clone()))?;
@@ -209,7 +218,7 @@ impl Monitoring {
             Command::Pause(_) => monitor.state = MonitorState::Paused,
             Command::Archive(_) => monitor.state = MonitorState::Archived,
             Command::Remove(_) if monitor.is_configured() => return Err(CommandError::Configured(name.clone())),
-            Command::Create(_) | Command::Remove(_) => {}
+            Command::Create(_) | Command::Remove(_) | Command::Delivered { .. } | Command::Acknowledge(_) => {}
         }
         let is_muted = monitor.muted_until() > self.now;
         let mut told = Told::default();
@@ -228,6 +237,13 @@ impl Monitoring {
         self.keep(told);
         self.streams.clear();
         Ok(())
+    }
+
+    fn deliver(&mut self, id: &str, notifier: &str) {
+        let waiting = self.outbox.iter_mut().find(|waiting| waiting.notification.id == id);
+        if let Some(waiting) = waiting.filter(|waiting| !waiting.through.iter().any(|name| name == notifier)) {
+            waiting.through.push(notifier.to_owned());
+        }
     }
 
     fn check_new(&self, name: &str) -> Result<(), CommandError> {
@@ -299,14 +315,14 @@ impl Monitoring {
         Some(drift::report(&self.monitor(monitor)?.rings, definition, now))
     }
 
-    /// What is to be delivered, oldest first, until it is [acknowledged](Self::acknowledge).
+    /// What is to be delivered, oldest first, until it is [acknowledged](Command::Acknowledge).
     pub fn notifications(&self) -> impl Iterator<Item = &Notification> {
-        self.outbox.iter()
+        self.outbox.iter().map(|waiting| &waiting.notification)
     }
 
-    /// A notification was delivered, or given up.
-    pub fn acknowledge(&mut self, id: &str) {
-        self.outbox.retain(|notification| notification.id != id);
+    /// The same, and the notifiers that are [through](Command::Delivered) with each.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&Notification, &[String])> {
+        self.outbox.iter().map(|waiting| (&waiting.notification, &*waiting.through))
     }
 
     /// How many notifications were dropped because more than 1,000 waited.

@@ -197,3 +197,38 @@ fn a_changed_configuration_goes_on() {
     assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
     assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
 }
+
+// Whom a notification was delivered to outlives a restart, and what all have is delivered to nobody again: also where the records of
+// the log are applied once more to an older checkpoint.
+#[test]
+fn deliveries_outlive_a_restart() {
+    let mut one = Monitoring::new(&config()).unwrap();
+    fail(&mut one);
+    let older = one.checkpoint();
+    let ids: Vec<String> = one.notifications().map(|told| told.id.clone()).collect();
+    let [first, second, ..] = &*ids else { panic!("{ids:?}") };
+    let delivered = |notification: &String| Command::Delivered {
+        notification: notification.clone(),
+        notifier: "webhook/one".to_owned(),
+    };
+    let commands = [delivered(first), delivered(first), delivered(second), Command::Acknowledge(second.clone())];
+    let deliver = |monitoring: &mut Monitoring| {
+        for command in &commands {
+            monitoring.apply(monitoring.now(), command.clone()).unwrap();
+        }
+    };
+    let deliveries = |monitoring: &Monitoring| -> Vec<(String, usize)> {
+        monitoring.deliveries().map(|(told, through)| (told.id.clone(), through.len())).collect()
+    };
+    deliver(&mut one);
+    let mut expected: Vec<(String, usize)> = ids.iter().map(|id| (id.clone(), 0)).collect();
+    expected[0].1 = 1;
+    expected.remove(1);
+    assert_eq!(deliveries(&one), expected);
+    assert_eq!(deliveries(&Monitoring::restore(&config(), &one.checkpoint()).unwrap()), expected);
+    let mut again = Monitoring::restore(&config(), &older).unwrap();
+    deliver(&mut again);
+    assert_eq!(deliveries(&again), expected);
+    deliver(&mut again);
+    assert_eq!(deliveries(&again), expected);
+}

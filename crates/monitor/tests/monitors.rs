@@ -77,7 +77,7 @@ fn mute_is_not_forgetting() {
     assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing)]);
     assert_eq!(monitoring.notifications().next().unwrap().at, START + 30 * MINUTE);
     let id = monitoring.notifications().next().unwrap().id.clone();
-    monitoring.acknowledge(&id);
+    monitoring.apply(monitoring.now(), Command::Acknowledge(id)).unwrap();
     assert!(kinds(&monitoring).is_empty());
 }
 

@@ -32,6 +32,14 @@ pub(crate) enum Failure {
     /// A destination is configured wrongly.
     #[error("{0}")]
     Export(#[from] export::ExportError),
+    /// A notifier is configured wrongly.
+    #[error("notifiers.{notifier}: {source}")]
+    Notifier {
+        /// Its name.
+        notifier: String,
+        /// What is wrong.
+        source: notify::NotifyError,
+    },
     /// The archive failed.
     #[error("archive: {0}")]
     Archive(#[from] archive::ArchiveError),
@@ -98,7 +106,7 @@ impl Failure {
     /// own, 71 and 74 for the system.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) => 64,
+            Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) | Self::Notifier { .. } => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } => 65,
             Self::Broken(_) | Self::Dashboards(_) => 70,

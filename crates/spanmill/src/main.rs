@@ -12,6 +12,7 @@ mod forward;
 mod gauges;
 mod ingest;
 mod listeners;
+mod notifying;
 mod receiving;
 mod recorder;
 mod server;

@@ -23,6 +23,7 @@ use crate::forward::{self, Forwarding};
 use crate::gauges::Observed;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
+use crate::notifying::Notifying;
 use crate::receiving::Receiving;
 use crate::recorder::{LogRecord, Recorder};
 use crate::storage::{Home, Storage};
@@ -51,6 +52,7 @@ pub(crate) struct Server {
     receiving: Receiving,
     answering: Answering,
     tickers: JoinSet<()>,
+    notifying: Notifying,
     /// Whether what is acknowledged outlives the process.
     outlives: bool,
 }
@@ -92,7 +94,7 @@ impl Server {
         let archives_all = config.archive.as_ref().is_some_and(|archive| archive.include == sections::Include::All);
         let recorder = Recorder::new(archives_all);
         let target = Telemetry::target(&instance_id);
-        let settings = settings(config, &exporters, instance_id)?;
+        let settings = settings(config, &exporters, instance_id.clone())?;
         let places = home.place(config, "forwarded");
         let Storage { pipeline, monitoring, log, reader, keeper, applied } =
             open(home, config, settings, &recorder).await?;
@@ -129,6 +131,9 @@ impl Server {
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
+        let notifiers = config.notifiers.meant();
+        let notifying = Notifying::start(&notifiers, instance_id, pipeline.clone(), log.clone(), &meter)
+            .map_err(|(notifier, source)| Failure::Notifier { notifier, source })?;
 
         readiness.enter(Phase::Serving(Running {
             pipeline: pipeline.clone(),
@@ -148,6 +153,7 @@ impl Server {
             receiving,
             answering,
             tickers,
+            notifying,
             outlives: config.storage.wal.enabled,
         })
     }
@@ -204,6 +210,7 @@ impl Server {
         self.readiness.stop();
         let mut result = self.receiving.end().await;
         self.tickers.abort_all();
+        self.notifying.end().await;
         // The applier must not wait for a destination any more: what is behind it has to be applied.
         self.exporters.iter().for_each(Exporter::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
@@ -299,11 +306,15 @@ async fn tell_time(log: Log<LogRecord>, pipeline: SharedPipeline, wait: Duration
     }
 }
 
-/// Waits for room in the log.
 async fn append(log: &Log<LogRecord>, record: Record) -> Result<Lsn, AppendError> {
+    append_record(log, || LogRecord::Counted(record.clone())).await
+}
+
+/// Waits for room in the log, and appends.
+pub(crate) async fn append_record(log: &Log<LogRecord>, record: impl Fn() -> LogRecord) -> Result<Lsn, AppendError> {
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
-        match log.append(LogRecord::Counted(record.clone())).await {
+        match log.append(record()).await {
             Err(AppendError::Full) => tokio::time::sleep(PAUSE).await,
             result => return result,
         }

@@ -25,7 +25,10 @@ async fn the_page_shows_what_the_corpus_comes_to() {
     let totals = &told["totals"];
     assert_eq!(totals["failed"], truth.errors);
     let figure = |name: &str| totals["figures"][name].as_f64().unwrap();
-    assert_eq!((figure("input_tokens"), figure("output_tokens")), (truth.tokens.input as f64, truth.tokens.output as f64));
+    assert_eq!(
+        (figure("input_tokens"), figure("output_tokens")),
+        (truth.tokens.input as f64, truth.tokens.output as f64)
+    );
     for model in told["models"].as_array().unwrap().iter().filter(|model| model["name"] != "_OTHER") {
         let expected = &truth.by_model[model["name"].as_str().unwrap()];
         assert_eq!(model["totals"]["requests"], expected.requests, "{}", model["name"]);

@@ -17,6 +17,7 @@ mod forwarding;
 mod hostile;
 mod limits;
 mod load;
+mod notifiers;
 mod overload;
 mod prices;
 mod python;

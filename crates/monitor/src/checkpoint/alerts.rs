@@ -3,7 +3,7 @@
 use super::subjects::subject;
 use super::{RestoreError, check, code, messages, required};
 use crate::alert::{Alert, Phase, Severity};
-use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told};
+use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told, Waiting};
 
 fn alert_subject(alert: &Alert) -> messages::Subject {
     let rule = alert.rule();
@@ -94,22 +94,25 @@ pub(super) fn incident(told: messages::Incident, now: u64) -> Result<Incident, R
     })
 }
 
-pub(super) fn notification_message(notification: &Notification) -> messages::Notification {
+pub(super) fn waiting_message(waiting: &Waiting) -> messages::Notification {
+    let Waiting { notification, through } = waiting;
     messages::Notification {
         id: notification.id.clone(),
         kind: code(&NotificationKind::ALL, notification.kind),
         at: notification.at,
         incident: incident_message(&notification.incident),
         value: notification.value,
+        through: through.clone(),
     }
 }
 
-pub(super) fn notification(told: messages::Notification, now: u64) -> Result<Notification, RestoreError> {
-    Ok(Notification {
+pub(super) fn waiting(told: messages::Notification, now: u64) -> Result<Waiting, RestoreError> {
+    let notification = Notification {
         id: told.id,
         kind: required(&NotificationKind::ALL, told.kind, "kind")?,
         at: told.at,
         incident: incident(told.incident, now)?,
         value: told.value,
-    })
+    };
+    Ok(Waiting { notification, through: told.through })
 }

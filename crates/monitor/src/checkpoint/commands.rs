@@ -8,7 +8,7 @@ use crate::command::Command;
 /// A command as it stands in the log.
 #[derive(Clone, PartialEq, Message)]
 struct Stored {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     kind: Option<Kind>,
 }
 
@@ -26,6 +26,10 @@ enum Kind {
     Remove(String),
     #[prost(message, tag = "6")]
     Mute(Mute),
+    #[prost(message, tag = "7")]
+    Delivered(Delivered),
+    #[prost(string, tag = "8")]
+    Acknowledge(String),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -34,6 +38,14 @@ struct Mute {
     monitor: String,
     #[prost(fixed64, tag = "2")]
     until: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Delivered {
+    #[prost(string, tag = "1")]
+    notification: String,
+    #[prost(string, tag = "2")]
+    notifier: String,
 }
 
 impl Command {
@@ -46,6 +58,10 @@ impl Command {
             Self::Archive(monitor) => Kind::Archive(monitor.clone()),
             Self::Remove(monitor) => Kind::Remove(monitor.clone()),
             Self::Mute(monitor, until) => Kind::Mute(Mute { monitor: monitor.clone(), until: *until }),
+            Self::Delivered { notification, notifier } => {
+                Kind::Delivered(Delivered { notification: notification.clone(), notifier: notifier.clone() })
+            }
+            Self::Acknowledge(notification) => Kind::Acknowledge(notification.clone()),
         };
         Stored { kind: Some(kind) }.encode_to_vec()
     }
@@ -64,6 +80,8 @@ impl Command {
             Kind::Archive(monitor) => Self::Archive(monitor),
             Kind::Remove(monitor) => Self::Remove(monitor),
             Kind::Mute(Mute { monitor, until }) => Self::Mute(monitor, until),
+            Kind::Delivered(Delivered { notification, notifier }) => Self::Delivered { notification, notifier },
+            Kind::Acknowledge(notification) => Self::Acknowledge(notification),
         })
     }
 }
@@ -92,6 +110,8 @@ mod tests {
             Command::Archive(name()),
             Command::Remove(name()),
             Command::Mute(name(), 12),
+            Command::Delivered { notification: "slow@12#0".to_owned(), notifier: "webhook/chat".to_owned() },
+            Command::Acknowledge("slow@12#0".to_owned()),
         ] {
             assert_eq!(Command::decode(&command.encode()), Ok(command));
         }

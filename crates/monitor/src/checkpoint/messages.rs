@@ -330,4 +330,6 @@ pub(super) struct Notification {
     pub(super) incident: Incident,
     #[prost(double, optional, tag = "5")]
     pub(super) value: Option<f64>,
+    #[prost(string, repeated, tag = "6")]
+    pub(super) through: Vec<String>,
 }

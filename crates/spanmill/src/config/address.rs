@@ -23,6 +23,16 @@ impl Address {
         Self { host: "127.0.0.1".to_owned(), port }
     }
 
+    /// The host name or IP address, which has no brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether only this machine reaches it. A host name other than localhost may mean anything, so it does not count.
     pub fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {

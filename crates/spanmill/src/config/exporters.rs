@@ -268,7 +268,7 @@ impl<'de> Deserialize<'de> for ExporterKey {
 }
 
 /// Names of destinations become labels of metrics and parts of messages.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     !text.is_empty() && text.chars().all(allowed)
 }

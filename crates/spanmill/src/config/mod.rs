@@ -14,6 +14,7 @@ mod document;
 mod environment;
 pub mod error;
 pub mod exporters;
+pub mod notifiers;
 pub mod prices;
 pub mod receivers;
 mod report;
@@ -35,6 +36,7 @@ use access::{Auth, Tls};
 use address::Address;
 use error::{ConfigError, Problem};
 use exporters::{Exporters, OtlpExporter};
+use notifiers::Notifiers;
 use receivers::Receivers;
 use sections::{Admin, Archive, Derive, Forward, Metrics, Storage};
 
@@ -72,6 +74,8 @@ pub struct Config {
     pub alerts: Vec<watched::Alert>,
     /// What is promised.
     pub slos: Vec<watched::Slo>,
+    /// Who is told of alerts.
+    pub notifiers: Notifiers,
 }
 
 impl Default for Config {
@@ -88,6 +92,7 @@ impl Default for Config {
             monitors: Vec::new(),
             alerts: Vec::new(),
             slos: Vec::new(),
+            notifiers: Notifiers::default(),
         }
     }
 }

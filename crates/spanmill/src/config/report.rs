@@ -69,7 +69,7 @@ impl<'a> Report<'a> {
 
 /// Whether what stands there is not for everybody to read, even if it is written in the wrong place.
 fn may_be_secret(path: &KeyPath) -> bool {
-    path.0.iter().any(|key| matches!(key.as_str(), "auth" | "headers" | "content_hash_key"))
+    path.0.iter().any(|key| matches!(key.as_str(), "auth" | "headers" | "content_hash_key" | "secret" | "password"))
 }
 
 /// The known key that a misspelt one most likely means.

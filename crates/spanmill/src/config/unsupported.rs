@@ -12,7 +12,6 @@ const LATER: &[(&str, &str)] = &[
     ("metrics.semconv", "1.41"),
     ("exporters.otlp/NAME.histograms", "explicit"),
     ("forward.enrich", "false"),
-    ("notifiers", "null"),
 ];
 
 /// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.

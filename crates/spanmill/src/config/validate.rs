@@ -1,12 +1,14 @@
 //! What types alone do not say: ranges, and values that must fit each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::access::{Auth, Tls};
 use super::document::KeyPath;
 use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
+use super::notifiers::{MailTls, Notifiers, Retry};
 use super::report::Report;
+use super::secret::Secret;
 use super::sections::Content;
 use super::units::{ByteSize, format_duration};
 use super::watched::{Canary, Good};
@@ -24,8 +26,78 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     limits(config, report);
     names(config, report);
     watched(config, report);
+    notifiers(config, report);
     for (name, exporter) in &config.exporters.otlp {
         otlp_exporter(config, name, exporter, report);
+    }
+}
+
+/// Notifiers that can tell somebody.
+fn notifiers(config: &Config, report: &mut Report<'_>) {
+    let section = KeyPath::of(&["notifiers"]);
+    let Notifiers { webhook, alertmanager, email } = &config.notifiers;
+    for (name, it) in webhook {
+        let path = section.join(&format!("webhook/{name}"));
+        headers(&it.headers, &path, report);
+        if it.secret.as_ref().is_some_and(|secret| secret.expose().is_empty()) {
+            report.refuse_value(&path.join("secret"), "expected a key to sign with");
+        }
+        attempts(it.timeout, &it.retry_on_failure, &path, report);
+    }
+    for (name, it) in alertmanager {
+        let path = section.join(&format!("alertmanager/{name}"));
+        headers(&it.headers, &path, report);
+        if it.resend_interval < Duration::from_secs(1) {
+            report.refuse_value(&path.join("resend_interval"), "expected at least 1s");
+        }
+        attempts(it.timeout, &it.retry_on_failure, &path, report);
+    }
+    for (name, it) in email {
+        let path = section.join(&format!("email/{name}"));
+        if it.tls == MailTls::None && !it.server.is_loopback() {
+            report
+                .refuse_value(&path.join("tls"), "mail to other machines is encrypted: expected starttls or implicit");
+        }
+        if it.username.is_some() != it.password.is_some() {
+            let (there, missing) =
+                if it.username.is_some() { ("username", "password") } else { ("password", "username") };
+            report.refuse(&path.join(there), format!("\"{path}.{there}\": \"{missing}\" is missing"));
+        }
+        if !notify::Email::is_mailbox(&it.from) {
+            report.refuse_value(&path.join("from"), "expected an address such as spanmill@example.com");
+        }
+        if it.to.is_empty() || !it.to.iter().all(|to| notify::Email::is_mailbox(to)) {
+            report.refuse_value(&path.join("to"), "expected addresses such as oncall@example.com");
+        }
+        attempts(it.timeout, &it.retry_on_failure, &path, report);
+    }
+}
+
+fn attempts(timeout: Duration, retry: &Retry, path: &KeyPath, report: &mut Report<'_>) {
+    if timeout.is_zero() {
+        report.refuse_value(&path.join("timeout"), "expected at least 1ms");
+    }
+    pauses(retry.initial_interval, retry.max_interval, &path.join("retry_on_failure"), report);
+}
+
+/// Pauses that begin, and grow.
+fn pauses(initial_interval: Duration, max_interval: Duration, retry: &KeyPath, report: &mut Report<'_>) {
+    if initial_interval.is_zero() {
+        report.refuse_value(&retry.join("initial_interval"), "expected at least 1ms");
+    }
+    if max_interval < initial_interval {
+        let least = format_duration(initial_interval);
+        report.refuse_value(&retry.join("max_interval"), &format!("expected at least initial_interval, {least}"));
+    }
+}
+
+/// Headers that can be sent.
+fn headers(headers: &BTreeMap<String, Secret>, path: &KeyPath, report: &mut Report<'_>) {
+    for (header, value) in headers {
+        if let Err(message) = check_header(header, value.expose()) {
+            // What was found is not said: it may be a secret.
+            report.refuse(&path.join("headers").join(header), format!("\"{path}.headers.{header}\": {message}"));
+        }
     }
 }
 
@@ -243,19 +315,8 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     }
     let retry = path.join("retry_on_failure");
     let RetryOnFailure { initial_interval, max_interval, .. } = exporter.retry_on_failure;
-    if initial_interval.is_zero() {
-        report.refuse_value(&retry.join("initial_interval"), "expected at least 1ms");
-    }
-    if max_interval < initial_interval {
-        let least = format_duration(initial_interval);
-        report.refuse_value(&retry.join("max_interval"), &format!("expected at least initial_interval, {least}"));
-    }
-    for (header, value) in &exporter.headers {
-        if let Err(message) = check_header(header, value.expose()) {
-            // What was found is not said: it may be a secret.
-            report.refuse(&path.join("headers").join(header), format!("\"{path}.headers.{header}\": {message}"));
-        }
-    }
+    pauses(initial_interval, max_interval, &retry, report);
+    headers(&exporter.headers, &path, report);
 }
 
 /// Files that have a name and belong together, for a connection that is encrypted.

@@ -2,6 +2,7 @@
 
 mod environment;
 mod mistakes;
+mod notifiers;
 mod prices;
 mod round_trip;
 mod substitution;

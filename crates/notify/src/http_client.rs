@@ -1,0 +1,57 @@
+//! POSTs JSON.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::outcome::Failure;
+use crate::tls::Connector;
+
+const AGENT: &str = concat!("spanmill/", env!("CARGO_PKG_VERSION"));
+/// Answers are read as far as this, bytes.
+const MAX_ANSWER: usize = 64 * 1024;
+/// So much of an answer is shown, characters.
+const SHOWN: usize = 200;
+
+/// Speaks to one server. Redirects are not followed: what is told, and how it is signed, is for one receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpClient(Client<Connector, Full<Bytes>>);
+
+impl HttpClient {
+    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        Self(builder.pool_timer(TokioTimer::new()).build(Connector::new(ca_file)))
+    }
+
+    /// Any 2xx is a success.
+    pub(crate) async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<(), Failure> {
+        let secrets: Vec<_> = headers.values().filter(|value| value.is_sensitive()).cloned().collect();
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let answer = self.0.request(request).await.map_err(|error| Failure::no_answer(&error))?;
+        let (head, body) = answer.into_parts();
+        // The status line decides. A body that is too long or breaks off only costs its explanation.
+        let body = Limited::new(body, MAX_ANSWER).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        if head.status.is_success() {
+            return Ok(());
+        }
+        // Some servers answer with what they were sent.
+        let mask = |text: String, secret: &HeaderValue| match secret.to_str() {
+            Ok(secret) if !secret.is_empty() => text.replace(secret, "***"),
+            _ => text,
+        };
+        let explanation = secrets.iter().fold(String::from_utf8_lossy(&body).into_owned(), mask);
+        let explanation: String = explanation.chars().take(SHOWN).collect();
+        Err(Failure::http(head.status, &head.headers, &explanation, SystemTime::now()))
+    }
+}

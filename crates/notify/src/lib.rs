@@ -1,0 +1,36 @@
+//! Tells people of incidents: what [`monitor`] wants told goes to webhooks, to Alertmanager and to mailboxes.
+//!
+//! - [`Notifiers`] runs one task for each [`Notifier`]. Each delivers in order, one at a time, and tries again what may yet succeed
+//!   ([`Retry`]), so that one that hangs or is down holds up nobody else.
+//! - [`Settled`] comes out for each notification that a notifier is through with: it was delivered, or given up. Whoever keeps that in a
+//!   log tells nobody twice after a restart, unless the process dies between the delivery and that record; then the key of the
+//!   notification is the same ([`Message::key`]).
+//! - [`Status`] is what a page shows of a notifier.
+//!
+//! It never decides what is told, keeps nothing on disk, and shows no secret in logs, errors or `Debug`.
+
+mod alertmanager;
+mod email;
+mod http_client;
+mod message;
+mod notifier;
+mod outcome;
+mod retry;
+mod secret;
+mod status;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod webhook;
+mod worker;
+
+pub use alertmanager::Alertmanager;
+pub use email::{Email, Encryption};
+pub use message::{Message, SIGNATURE_HEADER, signature};
+pub use notifier::{Channel, Notifier, Notifiers, NotifyError, Settled};
+pub use retry::Retry;
+pub use secret::Secret;
+pub use status::{Counts, Status};
+pub use webhook::Webhook;
