@@ -92,6 +92,8 @@ async fn soak() {
         protocol: "http/protobuf",
         temporality: "cumulative",
         compression: "gzip",
+        signals: "metrics, logs",
+        more: "",
     };
     let setup = Setup {
         receiver: "memory_budget: 128MiB",
