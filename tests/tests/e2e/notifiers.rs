@@ -58,7 +58,8 @@ notifiers:
         email(mail.implicit, "implicit"),
     );
     let log = "info,spanmill=debug";
-    let setup = Setup { sections, log, wal: "enabled: true, max_size: 64MiB", settle_wait: "100ms", ..Setup::default() };
+    let setup =
+        Setup { sections, log, wal: "enabled: true, max_size: 64MiB", settle_wait: "100ms", ..Setup::default() };
 
     let spanmill = Spanmill::start(&setup);
     send(&spanmill, 1..5, true).await;
