@@ -11,6 +11,7 @@ import json
 import socket
 import ssl
 import sys
+import threading
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
@@ -18,6 +19,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 certificate, key, password = sys.argv[1:]
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
+printing = threading.Lock()
 
 
 class Handler:
@@ -36,7 +38,9 @@ class Handler:
             "subject": message["Subject"],
             "text": message.get_content(),
         }
-        print(json.dumps(taken), flush=True)
+        # both servers have threads of their own
+        with printing:
+            print(json.dumps(taken), flush=True)
         return "250 taken"
 
 

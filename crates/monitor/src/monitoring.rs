@@ -205,7 +205,7 @@ impl Monitoring {
                 return Ok(());
             }
             Command::Acknowledge(id) => {
-                self.outbox.retain(|waiting| waiting.notification.id != *id);
+                self.acknowledge(id);
                 return Ok(());
             }
         };
@@ -323,6 +323,11 @@ impl Monitoring {
     /// The same, and the notifiers that are [through](Command::Delivered) with each.
     pub fn deliveries(&self) -> impl Iterator<Item = (&Notification, &[String])> {
         self.outbox.iter().map(|waiting| (&waiting.notification, &*waiting.through))
+    }
+
+    /// All who are to be told are through with a notification.
+    pub fn acknowledge(&mut self, id: &str) {
+        self.outbox.retain(|waiting| waiting.notification.id != id);
     }
 
     /// How many notifications were dropped because more than 1,000 waited.

@@ -53,16 +53,16 @@ fn mistakes_are_named() {
         ),
         (
             email("server: \"mail:25\", tls: none"),
-            r#"2:61: "notifiers.email/a.tls": mail to other machines is encrypted: expected starttls or implicit, found "none""#,
+            r#"2:59: "notifiers.email/a.tls": mail to other machines is encrypted: expected starttls or implicit, found "none""#,
         ),
-        (email("server: \"mail:25\", username: b"), r#"2:61: "notifiers.email/a.username": "password" is missing"#),
+        (email("server: \"mail:25\", username: b"), r#"2:59: "notifiers.email/a.username": "password" is missing"#),
         (
             email("server: \"mail:25\"").replace("[a@b.c]", "[]"),
-            r#"2:28: "notifiers.email/a.to": expected addresses such as oncall@example.com, found a list"#,
+            r#"2:27: "notifiers.email/a.to": expected addresses such as oncall@example.com, found a list"#,
         ),
-        (webhook("secret: \"\""), r#"2:32: "notifiers.webhook/a.secret": expected a key to sign with"#),
-        (webhook("secret: [hush]"), r#"2:32: "notifiers.webhook/a.secret": expected a text"#),
-        (webhook("timeout: 0s"), r#"2:32: "notifiers.webhook/a.timeout": expected at least 1ms, found "0s""#),
+        (webhook("secret: \"\""), r#"2:33: "notifiers.webhook/a.secret": expected a key to sign with"#),
+        (webhook("secret: [hush]"), r#"2:33: "notifiers.webhook/a.secret": expected a text"#),
+        (webhook("timeout: 0s"), r#"2:33: "notifiers.webhook/a.timeout": expected at least 1ms, found "0s""#),
     ] {
         assert_eq!(load(&source).unwrap_err(), format!("spanmill.yaml:{expected}"), "{source}");
     }
