@@ -45,7 +45,10 @@ impl Worker {
             Client::Alertmanager(client) => Some(client.resend),
             Client::Webhook(_) | Client::Email(_) => None,
         };
-        let mut resends = tokio::time::interval(resend.unwrap_or(Duration::MAX / 4).max(Duration::from_millis(1)));
+        // Not at the start: what an earlier run told lasts for longer than this.
+        const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+        let every = resend.unwrap_or(NEVER).clamp(Duration::from_millis(1), NEVER);
+        let mut resends = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         resends.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = self.stop.clone();
         loop {
