@@ -196,6 +196,10 @@ impl Queue {
         while is_bounded && blocks && state.is_full_for(&entry, self.capacity) && !(state.ending || state.closed) {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        if state.closed && entry.is_stored() {
+            // The next process finds it.
+            return displaced;
+        }
         if state.closed || (is_bounded && drops && entry.bytes > self.capacity.bytes) {
             displaced.dropped.push(entry);
             return displaced;

@@ -20,8 +20,8 @@ use tokio::net::TcpListener;
 use wal::{Fill, Level, Log, Lsn};
 
 use crate::applier::{Progress, SharedPipeline};
+use crate::console::Watched;
 use crate::recorder::LogRecord;
-use crate::watched::Watched;
 
 /// Per cent of the log from which on it is said that it fills up.
 const NEARLY_FULL: u64 = 80;

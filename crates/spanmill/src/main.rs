@@ -7,6 +7,7 @@ mod applier;
 mod clock;
 mod commands;
 mod config;
+mod console;
 mod failure;
 mod forward;
 mod gauges;
@@ -19,7 +20,6 @@ mod server;
 mod storage;
 mod table;
 mod telemetry;
-mod watched;
 mod watching;
 
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::metrics::v1::{Histogram, HistogramDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::{Gauge, Histogram, HistogramDataPoint};
 use proptest::prelude::*;
 
 use super::*;
@@ -113,4 +113,30 @@ proptest! {
         prop_assert_eq!(&totals(std::slice::from_ref(&merged)), &expected);
         prop_assert_eq!(points(&merged), expected.len());
     }
+}
+
+/// A gauge and an up-and-down counter, as Spanmill tells of itself.
+fn levels(value: i64) -> ExportMetricsServiceRequest {
+    let point = || NumberDataPoint { value: Some(number_data_point::Value::AsInt(value)), ..Default::default() };
+    let gauge = metric::Data::Gauge(Gauge { data_points: vec![point()] });
+    let sum = metric::Data::Sum(Sum {
+        data_points: vec![point()],
+        aggregation_temporality: AggregationTemporality::Cumulative as i32,
+        is_monotonic: false,
+    });
+    let metrics = [("gauge", gauge), ("up and down", sum)].map(|(name, data)| Metric {
+        name: name.to_owned(),
+        data: Some(data),
+        ..Default::default()
+    });
+    let scope_metrics = vec![ScopeMetrics { metrics: metrics.into(), ..Default::default() }];
+    ExportMetricsServiceRequest { resource_metrics: vec![ResourceMetrics { scope_metrics, ..Default::default() }] }
+}
+
+// Of what is no delta the latest point stays, however many intervals are merged.
+#[test]
+fn levels_do_not_pile_up() {
+    let mut merged = levels(1);
+    (2..=5).for_each(|value| merge_delta(&mut merged, &levels(value)));
+    assert_eq!(merged, levels(5));
 }
