@@ -32,6 +32,7 @@ mod pipeline;
 mod pricing;
 mod record;
 mod report;
+mod ring;
 mod series;
 mod settle;
 mod tally;
