@@ -38,6 +38,7 @@ mod ms_agent_framework;
 mod openinference;
 mod openlit;
 mod openllmetry;
+mod openrouter;
 mod otel;
 mod pipecat;
 mod pydantic_ai;
@@ -84,6 +85,7 @@ const DIALECTS: &[&Dialect] = &[
     &laminar::DIALECT,
     &braintrust::DIALECT,
     &flue::DIALECT,
+    &openrouter::DIALECT,
     &weave::DIALECT,
     &voltagent::DIALECT,
     &claude_code::DIALECT,
