@@ -116,6 +116,8 @@ pub struct Dialect {
     pub raw_spans: &'static [&'static str],
     /// Whether usage on its spans that are no calls goes on from earlier ones.
     pub has_running_totals: bool,
+    /// Whether a span of it that names an agent, and no operation, is one.
+    pub agents_only_named: bool,
     /// Whether its span names say `{operation} {model}` where attributes do not.
     pub is_named_by_call: bool,
     /// Whether its spans are those of a model server.
@@ -141,6 +143,7 @@ pub(crate) const PLAIN: Dialect = Dialect {
     completion_is_chat: false,
     raw_spans: &[],
     has_running_totals: false,
+    agents_only_named: false,
     is_named_by_call: false,
     is_server: false,
     first_chunk_unit: Unit::Seconds,

@@ -298,6 +298,8 @@ fn agents_of_pydantic_ai() {
         format!("pydantic_ai agent invoke_agent openai gpt-4o-> {told}")
     );
     assert!(facts("pydantic-ai", "x", &usage).starts_with("pydantic_ai llm chat "));
+    let own_span = [&usage[1..], &[("gen_ai.request.model", "gpt-4o"), ("agent.name", "a1")]].concat();
+    assert!(plain(&own_span).starts_with("otel_genai llm chat "), "an application's own span");
 }
 
 // Spring AI calls everything but calls a framework's operation: its own kind says which of them are tools.

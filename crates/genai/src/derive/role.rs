@@ -66,8 +66,7 @@ impl Derivation<'_> {
                 return (role, label);
             }
         }
-        // Pydantic AI's agents, until they named their operation.
-        if self.found.has(Plain::AgentName) {
+        if dialect.agents_only_named && self.found.has(Plain::AgentName) {
             return (Role::Agent, operation::of_role(Role::Agent));
         }
         if self.looks_like_call(facts, has_model) {
