@@ -46,6 +46,7 @@ mod semantic_kernel;
 mod spring_ai;
 mod strands;
 mod table;
+mod tanstack;
 mod vercel;
 mod vllm;
 mod voltagent;
@@ -86,6 +87,7 @@ const DIALECTS: &[&Dialect] = &[
     &braintrust::DIALECT,
     &flue::DIALECT,
     &openrouter::DIALECT,
+    &tanstack::DIALECT,
     &weave::DIALECT,
     &voltagent::DIALECT,
     &claude_code::DIALECT,

@@ -337,6 +337,16 @@ fn types_of_braintrust() {
     assert!(plain(&[("braintrust.span_attributes.type", "llm")]).starts_with("braintrust llm "));
 }
 
+// TanStack AI calls its loop over calls a chat, too, but counts the rounds there.
+#[test]
+fn tanstack() {
+    let call = [("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o")];
+    assert!(plain(&call).starts_with("otel_genai llm chat "));
+    assert!(
+        plain(&[&call[..], &[("tanstack.ai.iterations", "2")]].concat()).starts_with("tanstack agent invoke_agent ")
+    );
+}
+
 // OpenRouter and Sentry write parts of usage behind a further dot.
 #[test]
 fn openrouter() {
