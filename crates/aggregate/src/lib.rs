@@ -43,6 +43,7 @@ pub use collect::{Interval, METRIC_NAMES};
 pub use contents::Contents;
 pub use duplicates::DuplicateSettings;
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
+pub use evaluated::Evaluated;
 pub use index::SeriesIndex;
 pub use key::Layout;
 pub use outcome::{Merged, Outcome, SpanOutcome};

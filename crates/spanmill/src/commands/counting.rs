@@ -8,7 +8,7 @@ use aggregate::{
 };
 use bytes::Bytes;
 use genai::price::Prices;
-use genai::{DeriveError, Redactor};
+use genai::{DeriveError, Evaluation, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
@@ -19,6 +19,19 @@ use crate::recorder::Recorder;
 
 /// Memory for calls whose spans are gathered: some four million.
 const MEMORY: usize = 1 << 30;
+
+/// What came of a request.
+pub(super) enum Told {
+    /// Its spans have their outcomes.
+    Spans(Applied),
+    /// It tells evaluations.
+    Evaluations {
+        /// The protobuf body.
+        body: Bytes,
+        /// At least one.
+        evaluations: Vec<Evaluation>,
+    },
+}
 
 /// The same pipeline that serves, driven by files: one receive time for all, then a drain.
 pub(super) struct Counting {
@@ -66,25 +79,30 @@ impl Counting {
         Arc::clone(&self.prices)
     }
 
-    /// Counts what stands in the files, and gives what it comes to. `applied` gets every request with the outcomes of its spans, in
-    /// their order, if they were asked for.
-    pub(super) fn count(mut self, paths: &[PathBuf], mut applied: impl FnMut(Applied)) -> Result<Report, Failure> {
+    /// Counts what stands in the files, and gives what it comes to. `tell` gets every request with the outcomes of its spans, in their
+    /// order, if they were asked for, and what is evaluated, as it is counted.
+    pub(super) fn count(mut self, paths: &[PathBuf], mut tell: impl FnMut(Told)) -> Result<Report, Failure> {
         let mut replay = Replay::open(paths)?;
         let progress = progress_bar(replay.total_bytes());
         while let Some(entry) = replay.next() {
             let entry = entry?;
-            self.entry(entry, &mut applied)?;
+            self.entry(entry, &mut tell)?;
             progress.set_position(replay.position());
         }
         progress.finish_and_clear();
-        self.apply(Record::Drain, &mut applied);
+        self.apply(Record::Drain, &mut tell);
         Ok(self.pipeline.report())
     }
 
-    fn entry(&mut self, entry: receive::Entry, applied: &mut impl FnMut(Applied)) -> Result<(), Failure> {
+    fn entry(&mut self, entry: receive::Entry, tell: &mut impl FnMut(Told)) -> Result<(), Failure> {
         let record = self.record(entry.request).map_err(|source| Failure::Malformed { place: entry.place, source })?;
         if let Some(record) = record {
-            self.apply(record, applied);
+            if let Record::Traces { body, evaluations, .. } | Record::Logs { body, evaluations } = &record
+                && !evaluations.is_empty()
+            {
+                tell(Told::Evaluations { body: body.clone(), evaluations: evaluations.clone() });
+            }
+            self.apply(record, tell);
         }
         Ok(())
     }
@@ -99,11 +117,11 @@ impl Counting {
         })
     }
 
-    fn apply(&mut self, record: Record, applied: &mut impl FnMut(Applied)) {
+    fn apply(&mut self, record: Record, tell: &mut impl FnMut(Told)) {
         self.lsn += 1;
         self.pipeline.apply(Logged { lsn: self.lsn, receive_time: self.receive_time, record }, |effect| {
             if let Effect::Applied(request) = effect {
-                applied(request);
+                tell(Told::Spans(request));
             }
         });
     }
