@@ -2,15 +2,17 @@
 
 pub(crate) mod alerts;
 pub(crate) mod changes;
+mod definitions;
 pub(crate) mod errors;
 mod figures;
 mod monitors;
+mod named;
 mod service;
 pub(crate) mod traffic;
 
 use axum::Json;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use utoipa::OpenApi;
 
 use crate::console::Console;
@@ -61,7 +63,16 @@ resources! {
     get "/monitors/{name}/canaries" changes::canaries,
     get "/monitors/{name}/drift" changes::drift,
     get "/alerts" alerts::alerts,
+    post "/alerts" definitions::create_alert,
+    get "/alerts/{name}" alerts::alert,
+    put "/alerts/{name}" definitions::replace_alert,
+    delete "/alerts/{name}" definitions::remove_alert,
     get "/slos" alerts::slos,
+    post "/slos" definitions::create_slo,
+    get "/slos/{name}" alerts::slo,
+    put "/slos/{name}" definitions::replace_slo,
+    delete "/slos/{name}" definitions::remove_slo,
+    get "/notifiers" alerts::notifiers,
     get "/prices" service::prices,
     get "/health" service::health,
 }
