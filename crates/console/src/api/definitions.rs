@@ -121,14 +121,13 @@ fn within(field: &'static str, number: u64, range: std::ops::RangeInclusive<u64>
 impl AlertDefinition {
     /// How an alert would be written; `None` if it belongs to an objective.
     pub(super) fn of(rule: &AlertRule) -> Option<Self> {
-        let named = |side: Side| Named(side);
         let when = match &rule.condition {
             Condition::Field { field, side, threshold: AlertThreshold::Fixed(threshold) } => {
-                When::Field { field: Named(*field), side: named(*side), threshold: *threshold }
+                When::Field { field: Named(*field), side: Named(*side), threshold: *threshold }
             }
             Condition::Field { field, side, threshold: AlertThreshold::Baseline { factor, length } } => {
                 let length_seconds = length / SECOND;
-                When::Baseline { field: Named(*field), side: named(*side), factor: *factor, length_seconds }
+                When::Baseline { field: Named(*field), side: Named(*side), factor: *factor, length_seconds }
             }
             Condition::NoData => When::NoData {},
             Condition::OutOfControl { chart, rules } => {

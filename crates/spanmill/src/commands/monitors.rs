@@ -254,8 +254,7 @@ fn show(admin: &Admin, name: &str, format: Format) -> Result<(), Failure> {
             samples.iter().map(|sample| {
                 let Sample { kind, at, trace_id, span_id, error, duration_seconds } = sample;
                 let error = error.clone().unwrap_or_else(|| "-".to_owned());
-                let ids = [trace_id, span_id].map(Clone::clone);
-                let [trace_id, span_id] = ids;
+                let [trace_id, span_id] = [trace_id, span_id].map(Clone::clone);
                 [kind.clone(), time_of_millis(*at), trace_id, span_id, error, number(*duration_seconds)]
             }),
         ));
