@@ -4,8 +4,9 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 
@@ -69,15 +70,48 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let body = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(too_long)?;
         let unprocessable =
             |error: &serde_json::Error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
-        let mut json = serde_json::Deserializer::from_slice(&body);
-        let read = serde_path_to_error::deserialize(&mut json);
+        let body: Value = serde_json::from_slice(&body).map_err(|error| unprocessable(&error))?;
+        // What is read as an object could also be written as the list of its values: it is not described so.
+        if !body.is_object() {
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the body is no object"));
+        }
+        let read = serde_path_to_error::deserialize(with_whole_numbers(body));
         let read = read.map_err(|error| match error.path().to_string() {
             whole if whole == "." => unprocessable(error.inner()),
             field => unprocessable(error.inner()).of_field(field),
         })?;
-        json.end().map_err(|error| unprocessable(&error))?;
         Ok(Self(read))
     }
+}
+
+/// The same with `2` for `2.0`: JSON does not tell them apart.
+fn with_whole_numbers(value: Value) -> Value {
+    /// From here on floats do not tell whole numbers apart.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < MOST => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(values) => values.into_iter().map(with_whole_numbers).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, with_whole_numbers(value))).collect(),
+        other => other,
+    }
+}
+
+/// An object in a field of a body, and no list of its values.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let map = Map::<String, Value>::deserialize(deserializer)?;
+    T::deserialize(Value::Object(map)).map_err(D::Error::custom)
+}
+
+/// The same of several, or of none.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let Some(maps) = Option::<Vec<Map<String, Value>>>::deserialize(deserializer)? else { return Ok(None) };
+    let read = maps.into_iter().map(|map| T::deserialize(Value::Object(map)).map_err(D::Error::custom));
+    read.collect::<Result<_, _>>().map(Some)
 }
 
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {

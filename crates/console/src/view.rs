@@ -171,13 +171,16 @@ impl View {
         to: Option<u64>,
         values: [Option<&str>; Dimension::ALL.len()],
     ) -> Result<Self, Problem> {
+        if [from, to].into_iter().flatten().any(|millis| millis > MOST_MILLIS) {
+            return Err(Problem::bad_request(format!("from or to is above {MOST_MILLIS}")));
+        }
         let last = last.unwrap_or_default();
         let length = last.length() / NANOS_PER_MILLI;
         let span = match (from, to) {
             (None, None) => Span::Last(last),
-            (Some(from), Some(to)) => between(from, to)?,
-            (Some(from), None) => between(from, from.saturating_add(length))?,
-            (None, Some(to)) => between(to.saturating_sub(length), to)?,
+            (Some(from), Some(to)) => between(from, to),
+            (Some(from), None) => between(from, from + length),
+            (None, Some(to)) => between(to.saturating_sub(length), to),
         };
         let mut accepted = Vec::new();
         for (dimension, value) in Dimension::ALL.into_iter().zip(values) {
@@ -226,14 +229,11 @@ impl View {
 }
 
 /// A time within the lengths that are looked at: of a longer one the end, a shorter one longer.
-fn between(from: u64, to: u64) -> Result<Span, Problem> {
-    if from.max(to) > MOST_MILLIS + Last::Month.length() / NANOS_PER_MILLI {
-        return Err(Problem::bad_request(format!("from or to is above {MOST_MILLIS}")));
-    }
+fn between(from: u64, to: u64) -> Span {
     let [from, to] = [from, to].map(|millis| millis * NANOS_PER_MILLI);
     let (least, most) = (*LENGTHS.start(), *LENGTHS.end());
     let to = to.max(from + least);
-    Ok(Span::Between(Range { from: from.max(to.saturating_sub(most)), to }))
+    Span::Between(Range { from: from.max(to.saturating_sub(most)), to })
 }
 
 /// The step of a chart of a time.

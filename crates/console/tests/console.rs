@@ -480,7 +480,9 @@ async fn alerts_and_objectives_are_defined() {
         ("/api/v1/alerts", &alert, "severity", json!("bad"), "severity"),
         ("/api/v1/alerts", &alert, "repeat_seconds", json!(0), "repeat_seconds"),
         ("/api/v1/alerts", &alert, "when", json!({ "kind": "chart", "chart": "x", "rules": ["trend"] }), "when.chart"),
-        ("/api/v1/alerts", &alert, "when", json!({ "kind": "no such" }), "when.kind"),
+        ("/api/v1/alerts", &alert, "when", json!({ "kind": "no such" }), "when"),
+        ("/api/v1/alerts", &alert, "when", json!(["no_data"]), "when"),
+        ("/api/v1/slos", &slo, "burn_alerts", json!([[2.0, 3600]]), "burn_alerts"),
         ("/api/v1/slos", &slo, "target", json!(1), "target"),
         ("/api/v1/slos", &slo, "monitor", json!("x"), "monitor"),
         (

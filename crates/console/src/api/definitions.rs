@@ -16,7 +16,7 @@ use super::monitors::command;
 use super::named::{Named, schema};
 use crate::console::Console;
 use crate::events::NoParams;
-use crate::params::{Body, Name, Params, Path, check_name};
+use crate::params::{Body, Name, Params, Path, check_name, object, objects};
 use crate::problem::Problem;
 
 /// Longest time that an alert waits, or that lies between two times that somebody is told of it, in seconds.
@@ -35,6 +35,7 @@ pub(super) struct AlertDefinition {
     /// The monitor whose snapshots it reads.
     #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     monitor: String,
+    #[serde(deserialize_with = "object")]
     when: When,
     /// For how long that must hold before it fires; at once if it is not said.
     #[serde(default)]
@@ -198,6 +199,7 @@ pub(super) struct SloDefinitionBody {
     /// The monitor whose calls count.
     #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     monitor: String,
+    #[serde(deserialize_with = "object")]
     objective: Good,
     /// What share of calls is to be good.
     #[schema(exclusive_minimum = 0.0, exclusive_maximum = 1.0)]
@@ -207,7 +209,7 @@ pub(super) struct SloDefinitionBody {
     #[schema(schema_with = schema::<Period>)]
     period: Named<Period>,
     /// When somebody is told that the budget is used up too fast; 14.4, 6 and 1 over 1 h, 6 h and 3 d if it is not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 10)]
     burn_alerts: Option<Vec<Burn>>,
     /// With fewer calls in its long window a burn alert is not raised; 10 if it is not said.

@@ -16,7 +16,7 @@ use super::named::{Named, Preset, schema};
 use crate::console::Console;
 use crate::events::NoParams;
 use crate::page::hex;
-use crate::params::{Body, Name, Params, Path, check_field, check_name};
+use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects};
 use crate::problem::Problem;
 use crate::view::millis;
 
@@ -256,7 +256,7 @@ pub(super) struct NewMonitor {
     #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     name: String,
     /// Which calls it watches; all of them if it is not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     selector: SelectorBody,
     /// How far back it looks: 5m (if it is not said), 15m, 1h, 6h or 1d.
     #[serde(default)]
@@ -265,8 +265,9 @@ pub(super) struct NewMonitor {
     /// `service` for models that answer at once (if it is not said), `llm` for those that answer in seconds.
     #[serde(default)]
     #[schema(schema_with = schema::<Preset>)]
-    preset: Option<Named<Preset>>,
+    preset: Named<Preset>,
     /// Its own thresholds, instead of those of the preset.
+    #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 20)]
     thresholds: Option<Vec<ThresholdBody>>,
     /// With fewer calls in the window its health is not judged; 10 if it is not said.
@@ -279,10 +280,10 @@ impl NewMonitor {
         check_name("name", &self.name)?;
         let mut definition = MonitorDefinition::new(&self.name, self.selector.selector()?);
         definition.window = self.window.0;
-        match self.preset {
-            Some(Named(Preset::Llm)) => definition.health = HealthRules::llm(),
-            Some(Named(Preset::Service)) | None => {}
-        }
+        definition.health = match self.preset {
+            Named(Preset::Service) => HealthRules::service(),
+            Named(Preset::Llm) => HealthRules::llm(),
+        };
         if let Some(thresholds) = &self.thresholds {
             if thresholds.len() > MOST_THRESHOLDS {
                 let detail = format!("there are more than {MOST_THRESHOLDS} thresholds");

@@ -33,8 +33,9 @@ macro_rules! kinds {
 kinds!(ChartRule, Dimension, ErrorClass, Field, Period, Preset, Severity, Side, Tokens, Verdict, Window);
 
 /// By what a new monitor is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Preset {
+    #[default]
     Service,
     Llm,
 }

@@ -140,7 +140,7 @@ view_params! {
     /// Which series.
     SeriesParams {
         /// What is told of each step.
-        #[param(schema_with = schema::<Field>)]
+        #[param(schema_with = schema::<Field>, required = true)]
         field: super::named::Named<Field>,
         /// One series for each value of this; without it one of everything.
         #[param(schema_with = schema::<Dimension>)]
