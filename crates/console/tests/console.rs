@@ -116,7 +116,7 @@ fn table_of(page: &str, id: &str) -> (Vec<String>, Vec<Vec<String>>) {
         let tag = format!("<{tag}");
         row.split(&tag)
             .skip(1)
-            .map(|cell| cell.split_once('>').unwrap().1.split_once('<').unwrap().0.to_owned())
+            .map(|cell| cell.split_once('>').unwrap().1.split('<').next().unwrap().to_owned())
             .collect()
     };
     let (head, body) = table.split_once("<tbody>").unwrap();
@@ -360,7 +360,6 @@ async fn wrong_requests_are_problems() {
         (get("/api/v1/overview?step=0"), 400),
         (get(&format!("/api/v1/overview?service={long}")), 400),
         (get(&format!("/api/v1/overview?service={}", "x".repeat(9_000))), 414),
-        (get("/api/v1/series"), 400),
         (get("/api/v1/series?field=nothing"), 400),
         (get("/api/v1/series?field=cost&group_by=trace"), 400),
         (get("/api/v1/series?field=cost&limit=0"), 400),
@@ -482,7 +481,7 @@ async fn alerts_and_objectives_are_defined() {
         ("/api/v1/alerts", &alert, "when", json!({ "kind": "chart", "chart": "x", "rules": ["trend"] }), "when.chart"),
         ("/api/v1/alerts", &alert, "when", json!({ "kind": "no such" }), "when"),
         ("/api/v1/alerts", &alert, "when", json!(["no_data"]), "when"),
-        ("/api/v1/slos", &slo, "burn_alerts", json!([[2.0, 3600]]), "burn_alerts"),
+        ("/api/v1/slos", &slo, "burn_alerts", json!([[2.0, 3600]]), "burn_alerts[0]"),
         ("/api/v1/slos", &slo, "target", json!(1), "target"),
         ("/api/v1/slos", &slo, "monitor", json!("x"), "monitor"),
         (

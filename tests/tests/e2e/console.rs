@@ -196,8 +196,8 @@ slos: [{ name: good, monitor: chat, target: 0.9 }]
     let admin = spanmill.addresses.admin;
     let mut schemathesis = python.tool("st");
     schemathesis.current_dir(spanmill.directory()).args(["run", &format!("http://{admin}/api/v1/openapi.json")]);
-    schemathesis.args(["--checks", "all", "--exclude-path", "/api/v1/events", "--phases", "coverage,fuzzing"]);
-    schemathesis.args(["--max-examples", "10", "--seed", "1", "--no-color", "--continue-on-failure"]);
+    schemathesis.args(["--checks", "all", "--exclude-path", "/api/v1/events", "--phases", "fuzzing"]);
+    schemathesis.args(["--max-examples", "5", "--seed", "1", "--no-color", "--continue-on-failure"]);
     let output = tokio::task::spawn_blocking(move || schemathesis.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("passed"), "{said}");

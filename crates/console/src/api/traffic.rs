@@ -139,9 +139,9 @@ pub(crate) fn length(answer: &Counted, now: u64) -> u64 {
 view_params! {
     /// Which series.
     SeriesParams {
-        /// What is told of each step.
-        #[param(schema_with = schema::<Field>, required = true)]
-        field: super::named::Named<Field>,
+        /// What is told of each step: total_requests if it is not said.
+        #[param(schema_with = schema::<Field>)]
+        field: Option<super::named::Named<Field>>,
         /// One series for each value of this; without it one of everything.
         #[param(schema_with = schema::<Dimension>)]
         group_by: Option<super::named::Named<Dimension>>,
@@ -187,7 +187,7 @@ struct OneSeries {
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
-    let (view, field) = (params.view()?, params.field.0);
+    let (view, field) = (params.view()?, params.field.map_or(Field::TotalRequests, |field| field.0));
     let group_by: Vec<Dimension> = params.group_by.iter().map(|dimension| dimension.0).collect();
     let limit = params.limit.map_or(LISTED, |limit| limit as usize);
     if !(1..=MOST_SERIES).contains(&limit) {
