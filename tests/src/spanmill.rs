@@ -305,6 +305,16 @@ impl Spanmill {
         crate::totals::sample(&self.metrics().await, name, labels)
     }
 
+    /// The processor time that it has taken: in user and kernel mode, of all its threads.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.launched.process.0.id())).expect("a process");
+        let behind_name = stat.rsplit_once(')').expect("a name").1;
+        let ticks: u64 =
+            behind_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // USER_HZ, which is 100 on every Linux.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// A line of `/proc/PID/status` in bytes: `VmRSS` is its memory, `VmHWM` the most it ever had.
     pub fn memory(&self, line: &str) -> u64 {
         let status =

@@ -3,6 +3,7 @@
 mod calls;
 mod evaluations;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -15,6 +16,7 @@ use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
 use crate::index::SeriesIndex;
 use crate::key::Layout;
+use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
@@ -177,6 +179,27 @@ impl Pipeline {
     /// What a checkpoint tells is taken to be right.
     pub fn unaccounted(&self) -> i64 {
         self.received.wrapping_sub(self.accounted()).cast_signed()
+    }
+
+    /// Spans that were received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Spans that wait for their outcome.
+    pub fn waiting(&self) -> u64 {
+        self.settle.waiting() as u64
+    }
+
+    /// How many spans have each outcome, those that none has left out.
+    pub fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        let mut outcomes = BTreeMap::new();
+        for (what, count) in self.tally.sorted().into_iter().chain(self.open_tally.sorted()) {
+            if let Counted::Span(outcome, _) = what {
+                *outcomes.entry(outcome).or_default() += count;
+            }
+        }
+        outcomes
     }
 
     /// Spans that have an outcome or wait for one.

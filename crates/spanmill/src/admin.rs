@@ -59,6 +59,7 @@ pub(crate) struct Running {
     pub(crate) archive: Option<archive::Health>,
     /// How far the archive is; `None` if nothing is archived.
     pub(crate) archived: Option<archive::Position>,
+    pub(crate) notifiers: notify::Statuses,
 }
 
 impl Readiness {

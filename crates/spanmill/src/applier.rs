@@ -1,9 +1,10 @@
 //! The one thread that applies the log, and what hangs on it: the archive and the exporters.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use aggregate::{Effect, Interval, Logged, Pipeline};
+use aggregate::{Effect, Interval, Logged, Pipeline, Record};
 use archive::{Archive, ArchiveError, Position};
 use export::{Exporter, Outgoing, Temporality};
 use monitor::{Command, Monitoring};
@@ -21,13 +22,15 @@ use crate::watching::{self, Outcomes};
 pub(crate) struct SharedPipeline {
     pipeline: Arc<Mutex<Pipeline>>,
     monitoring: Arc<Mutex<Monitoring>>,
+    /// Whether the applier waits for what is watched.
+    is_waited_for: Arc<AtomicBool>,
     commands: Arc<Mutex<Outcomes>>,
 }
 
 impl SharedPipeline {
     pub(crate) fn new(pipeline: Pipeline, monitoring: Monitoring) -> Self {
         let (pipeline, monitoring) = (Arc::new(Mutex::new(pipeline)), Arc::new(Mutex::new(monitoring)));
-        Self { pipeline, monitoring, commands: Arc::default() }
+        Self { pipeline, monitoring, is_waited_for: Arc::default(), commands: Arc::default() }
     }
 
     /// The pipeline between two records. Whoever holds it holds up the applier. Who holds both has taken it first.
@@ -38,6 +41,23 @@ impl SharedPipeline {
     /// What is watched, between two records. Whoever holds it holds up the applier.
     pub(crate) fn monitoring(&self) -> MutexGuard<'_, Monitoring> {
         self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for a question that is one of many: the applier goes first. A mutex alone would be taken again by whoever has just
+    /// given it back.
+    pub(crate) fn question(&self) -> MutexGuard<'_, Monitoring> {
+        while self.is_waited_for.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        self.monitoring()
+    }
+
+    /// What is watched, for the applier.
+    fn watched(&self) -> MutexGuard<'_, Monitoring> {
+        self.is_waited_for.store(true, Ordering::Relaxed);
+        let monitoring = self.monitoring();
+        self.is_waited_for.store(false, Ordering::Relaxed);
+        monitoring
     }
 
     /// What is waited for, and the newest time told; `None` while the applier is at work, which tells the time by itself.
@@ -55,8 +75,11 @@ impl SharedPipeline {
     fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
         let (lsn, receive_time) = (logged.lsn, logged.receive_time);
         let mut pipeline = self.lock();
+        if let Record::Traces { body, facts, .. } = &logged.record {
+            watching::see(receive_time, body, facts, &mut self.watched());
+        }
         pipeline.apply(logged, emit);
-        let mut monitoring = self.monitoring();
+        let mut monitoring = self.watched();
         watching::watch(receive_time, &pipeline, &mut monitoring);
         if let Some(command) = command {
             self.commands().note(lsn, monitoring.apply(receive_time, command));

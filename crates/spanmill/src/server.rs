@@ -26,6 +26,7 @@ use crate::listeners::{Addresses, Listeners};
 use crate::notifying::Notifying;
 use crate::receiving::Receiving;
 use crate::recorder::{LogRecord, Recorder};
+use crate::statistics::Statistics;
 use crate::storage::{Home, Storage};
 use crate::telemetry::Telemetry;
 
@@ -114,6 +115,7 @@ impl Server {
         readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
         Observed { log: log.clone(), pipeline: pipeline.clone(), progress: applier.progress(), archived }
             .register(&meter);
+        Statistics::new(pipeline.clone(), config.metrics.statistics_interval).register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
 
@@ -141,6 +143,7 @@ impl Server {
             progress: applier.progress(),
             archive: archive_health,
             archived: archived_position,
+            notifiers: notifying.statuses(),
         }));
         Ok(Self {
             addresses,

@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod notifiers;
 mod overload;
+mod pages;
 mod prices;
 mod python;
 mod redaction;

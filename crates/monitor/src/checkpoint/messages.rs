@@ -4,7 +4,7 @@
 //! What a later version must still be able to read: numbers of fields are never used for anything else, and neither are the
 //! places of what has a name in the list of its kind.
 
-use prost::Message;
+use prost::{Message, Oneof};
 
 /// The fields of a checkpoint, in the order in which they are written.
 pub(super) mod tag {
@@ -17,6 +17,7 @@ pub(super) mod tag {
     pub(in crate::checkpoint) const ALERT: u32 = 7;
     pub(in crate::checkpoint) const INCIDENT: u32 = 8;
     pub(in crate::checkpoint) const NOTIFICATION: u32 = 9;
+    pub(in crate::checkpoint) const SEEN: u32 = 10;
     /// `fixed64`: the hash of all that stands before it. It ends the checkpoint.
     pub(in crate::checkpoint) const HASH: u32 = 15;
 
@@ -32,6 +33,7 @@ pub(super) mod tag {
             ALERT => "alert",
             INCIDENT => "incident",
             NOTIFICATION => "notification",
+            SEEN => "seen",
             HASH => "hash",
             _ => "unknown field",
         }
@@ -52,6 +54,19 @@ pub(super) struct Head {
     /// Of the history, by length of steps.
     #[prost(fixed64, repeated, tag = "5")]
     pub(super) forgotten: Vec<u64>,
+}
+
+/// What was seen of a kind.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Seen {
+    #[prost(uint32, tag = "1")]
+    pub(super) kind: u32,
+    /// In their order.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub(super) hashes: Vec<u64>,
+    /// When each was seen last.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub(super) times: Vec<u64>,
 }
 
 /// Steps: of each length one run of bytes, in which each step has its number less that of the one before it, the number of its
@@ -121,6 +136,116 @@ pub(super) struct MonitorDefinition {
     pub(super) idle: u64,
     #[prost(double, tag = "7")]
     pub(super) factor: f64,
+}
+
+/// An alert as the API defined it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AlertRule {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) monitor: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) lasts: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) minimum_requests: u64,
+    #[prost(uint32, tag = "5")]
+    pub(super) severity: u32,
+    #[prost(uint64, optional, tag = "6")]
+    pub(super) repeat: Option<u64>,
+    #[prost(oneof = "Condition", tags = "7, 8, 9, 10, 11")]
+    pub(super) condition: Option<Condition>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Condition {
+    #[prost(message, tag = "7")]
+    Field(FieldCondition),
+    #[prost(bool, tag = "8")]
+    NoData(bool),
+    #[prost(message, tag = "9")]
+    Chart(ChartCondition),
+    #[prost(message, tag = "10")]
+    Drift(DriftCondition),
+    #[prost(message, tag = "11")]
+    Canary(CanaryCondition),
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct FieldCondition {
+    #[prost(uint32, tag = "1")]
+    pub(super) field: u32,
+    #[prost(uint32, tag = "2")]
+    pub(super) side: u32,
+    /// The threshold, or, with a length, the factor of the baseline.
+    #[prost(double, tag = "3")]
+    pub(super) number: f64,
+    /// The length of the baseline.
+    #[prost(uint64, optional, tag = "4")]
+    pub(super) length: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ChartCondition {
+    #[prost(string, tag = "1")]
+    pub(super) chart: String,
+    #[prost(uint32, repeated, tag = "2")]
+    pub(super) rules: Vec<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct DriftCondition {
+    #[prost(uint32, tag = "1")]
+    pub(super) tokens: u32,
+    #[prost(double, tag = "2")]
+    pub(super) above: f64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct CanaryCondition {
+    #[prost(string, tag = "1")]
+    pub(super) canary: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) verdict: u32,
+}
+
+/// An objective as the API defined it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SloDefinition {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) monitor: String,
+    #[prost(oneof = "Objective", tags = "3, 4, 5")]
+    pub(super) objective: Option<Objective>,
+    #[prost(double, tag = "6")]
+    pub(super) target: f64,
+    #[prost(uint32, tag = "7")]
+    pub(super) period: u32,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) burn_alerts: Vec<BurnAlert>,
+    #[prost(uint64, tag = "9")]
+    pub(super) minimum_requests: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Oneof)]
+pub(super) enum Objective {
+    #[prost(bool, tag = "3")]
+    Availability(bool),
+    #[prost(uint64, tag = "4")]
+    Latency(u64),
+    #[prost(uint64, tag = "5")]
+    TimeToFirstToken(u64),
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct BurnAlert {
+    #[prost(double, tag = "1")]
+    pub(super) factor: f64,
+    #[prost(uint64, tag = "2")]
+    pub(super) window: u64,
+    #[prost(uint32, tag = "3")]
+    pub(super) severity: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -220,6 +345,9 @@ pub(super) struct Slo {
     pub(super) subject: Subject,
     #[prost(message, required, tag = "2")]
     pub(super) rings: Rings,
+    /// If the API made it.
+    #[prost(message, optional, tag = "3")]
+    pub(super) made: Option<SloDefinition>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -273,6 +401,9 @@ pub(super) struct Alert {
     pub(super) recovered: u64,
     #[prost(uint64, tag = "7")]
     pub(super) recovery_time: u64,
+    /// If the API made it. Those of objectives stand with them.
+    #[prost(message, optional, tag = "8")]
+    pub(super) made: Option<AlertRule>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

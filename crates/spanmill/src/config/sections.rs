@@ -149,6 +149,9 @@ pub struct Metrics {
     /// How often an interval is closed and sent.
     #[serde(with = "duration")]
     pub interval: Duration,
+    /// How old statistics of what is watched may be.
+    #[serde(with = "duration")]
+    pub statistics_interval: Duration,
     /// Resource attributes of spans that are kept on metrics.
     pub resource_attributes: Vec<String>,
     /// Series groups held at once; what comes beyond goes to the overflow group.
@@ -161,6 +164,7 @@ impl Default for Metrics {
         Self {
             semconv: Semconv::default(),
             interval: Duration::from_secs(30),
+            statistics_interval: Duration::from_secs(10),
             resource_attributes: kept.map(str::to_owned).to_vec(),
             aggregation_cardinality_limit: 10_000,
         }

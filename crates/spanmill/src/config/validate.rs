@@ -231,6 +231,7 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     let settle_memory = ["derive", "settle_memory"];
     at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");
     at_least(config.metrics.interval >= second, &["metrics", "interval"], "1s");
+    at_least(config.metrics.statistics_interval >= second, &["metrics", "statistics_interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];
     at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");
     if let Some(archive) = &config.archive {
