@@ -1,4 +1,5 @@
-//! Pass-through: what applications sent is read from the log once more and handed on, by one thread for each destination.
+//! Pass-through: what applications sent is read from the log once more and handed on, by one thread for each destination. With
+//! `forward.enrich`, spans get written on them what they mean and what became of them, and wait until that is known.
 //!
 //! Each destination has a cursor of its own: one that is slow or down holds up nobody but the log, which keeps what it has not got.
 //! With a log on disk the cursor's place outlives the process; what was on its way when it ended is sent again.
@@ -16,7 +17,8 @@ use wal::{Cursor, Log, Lsn, RawReader, RawRecord, ReadError};
 
 use crate::config::Config;
 use crate::ingest::HandedOn;
-use crate::recorder::{LogRecord, kind};
+use crate::outcomes::{self, Found, Outcomes};
+use crate::recorder::{LogRecord, Recorder, kind};
 
 /// How often a place is written down while it moves.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
@@ -53,6 +55,7 @@ pub(crate) struct Forwarding {
     reader: RawReader<LogRecord>,
     cursor: Cursor<LogRecord>,
     place: Place,
+    enrichment: Option<Enrichment>,
     /// Read, but not part of the batch before.
     ahead: Option<RawRecord>,
 }
@@ -93,8 +96,14 @@ impl Batch {
 }
 
 impl Forwarding {
-    /// Where the destination stands in the log: at its place in the directory, or, without one, at what is appended from now on.
-    pub(crate) fn new(exporter: &Exporter, log: &Log<LogRecord>, directory: Option<PathBuf>) -> io::Result<Self> {
+    /// Where the destination stands in the log: at its place in the directory, or, without one, at what is appended from now on. With
+    /// outcomes, they are written on its spans.
+    pub(crate) fn new(
+        exporter: &Exporter,
+        log: &Log<LogRecord>,
+        directory: Option<PathBuf>,
+        outcomes: Option<&Outcomes>,
+    ) -> io::Result<Self> {
         let destination = exporter.destination();
         let name = destination.name.clone();
         let mut place = Place::new(directory.map(|directory| file(&directory, &name)));
@@ -115,8 +124,10 @@ impl Forwarding {
         place.reached = passed;
         place.write()?;
         let wanted = Wanted { traces: destination.traces, metrics: destination.metrics, logs: destination.logs };
+        let enrichment = outcomes.filter(|_| wanted.traces).map(|outcomes| Enrichment::new(outcomes.reader(passed)));
         Ok(Self {
             wanted,
+            enrichment,
             when_full: destination.when_full,
             forwarder: exporter.forwarder().map_err(io::Error::other)?,
             reader: log.read_from(passed).with_payloads_of(move |kind| wanted.signal(kind).is_some()),
@@ -167,6 +178,9 @@ impl Forwarding {
     fn pass(&mut self, through: Lsn) {
         self.cursor.advance(through);
         self.place.move_to(through);
+        if let Some(enrichment) = &self.enrichment {
+            enrichment.outcomes.pass(self.place.durable());
+        }
     }
 
     /// What comes next, as much of it as the destination takes at once and is there by now; waits until something is. `None` when the log
@@ -176,7 +190,7 @@ impl Forwarding {
         let (mut signal, mut bytes, mut through) = (None, 0, None);
         let mut unwanted = 0;
         loop {
-            let record = match self.ahead.take() {
+            let mut record = match self.ahead.take() {
                 Some(record) => record,
                 None => match self.read(bodies.is_empty(), through) {
                     Some(record) => record,
@@ -191,6 +205,21 @@ impl Forwarding {
                 }
                 continue;
             };
+            if its == Signal::Traces && self.enrichment.is_some() {
+                let is_first = bodies.is_empty();
+                if let Some(passed) = through.filter(|_| is_first) {
+                    self.pass(passed);
+                }
+                match self.enriched(&record, is_first) {
+                    Some(payload) => record.payload = payload,
+                    // It ends; what a log on disk holds is handed on by the next process.
+                    None if is_first => return None,
+                    None => {
+                        self.ahead = Some(record);
+                        break;
+                    }
+                }
+            }
             let fits = bytes + record.payload.len() <= self.forwarder.max_request_size();
             if signal.is_some_and(|signal| signal != its || !fits) {
                 self.ahead = Some(record);
@@ -204,6 +233,24 @@ impl Forwarding {
             bodies.push((record.payload, items));
         }
         Some(Batch { signal: signal?, bodies, through: through? })
+    }
+
+    /// The spans of a record with what is to be written on them; `None` if that is not known yet and not waited for, or never will be
+    /// in this process.
+    fn enriched(&mut self, record: &RawRecord, waits: bool) -> Option<Bytes> {
+        let enrichment = self.enrichment.as_mut()?;
+        loop {
+            match enrichment.outcomes.get(record.lsn, record.receive_time, waits) {
+                Ok(Found::Kept(outcomes)) => return Some(enrichment.write(&self.name, record, Some(&outcomes))),
+                Ok(Found::Missing) => return Some(enrichment.write(&self.name, record, None)),
+                Ok(Found::NotYet | Found::Ended) => return None,
+                Err(error) => tracing::error!(destination = %self.name, %error, "what became of spans cannot be read"),
+            }
+            if self.log.is_closed() || !waits {
+                return None;
+            }
+            std::thread::sleep(READ_AGAIN);
+        }
     }
 
     /// The next record; waits for one only if nothing else is to do, and then lets the log know how far it has come.
@@ -237,6 +284,38 @@ impl Forwarding {
     }
 }
 
+/// What is written on spans before they are handed on.
+#[derive(Debug)]
+struct Enrichment {
+    recorder: Recorder,
+    outcomes: outcomes::Reader,
+    /// Whether what became of the newest spans is not known.
+    lacks_outcomes: bool,
+}
+
+impl Enrichment {
+    fn new(outcomes: outcomes::Reader) -> Self {
+        Self { recorder: Recorder::default(), outcomes, lacks_outcomes: false }
+    }
+
+    /// The spans of a record as they are handed on.
+    fn write(&mut self, destination: &str, record: &RawRecord, outcomes: Option<&[u8]>) -> Bytes {
+        let outcomes = outcomes.and_then(|bytes| {
+            let decoded = aggregate::Outcomes::decode(bytes);
+            decoded.inspect_err(|error| tracing::error!(%destination, %error, "what became of spans")).ok()
+        });
+        if outcomes.is_none() && !self.lacks_outcomes {
+            let lsn = record.lsn;
+            tracing::warn!(%destination, lsn, "spans were counted before they were to be enriched: they go without outcome and cost");
+        }
+        self.lacks_outcomes = outcomes.is_none();
+        let facts = self.recorder.facts(record.kind, &record.payload).unwrap_or_default();
+        // What cannot be read goes as it is, as it would without.
+        let written = aggregate::enriched(&record.payload, &facts, outcomes.as_ref());
+        written.ok().flatten().map_or_else(|| record.payload.clone(), Bytes::from)
+    }
+}
+
 /// How far a destination has come, in a file if it shall outlive the process.
 #[derive(Debug)]
 struct Place {
@@ -265,6 +344,11 @@ impl Place {
         if self.noted_at.elapsed() >= NOTE_EVERY {
             self.note();
         }
+    }
+
+    /// How far the next process will know that the destination has come; in this one, if none follows.
+    fn durable(&self) -> Lsn {
+        self.path.as_ref().map_or(self.reached, |_| self.noted.unwrap_or_default())
     }
 
     /// Writes it down if it can; if not, more is handed on twice after a crash.

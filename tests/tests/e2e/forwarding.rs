@@ -1,5 +1,7 @@
 //! Between application and backend, or between two Collectors: what comes in goes out as it is, beside what is derived from it.
 
+mod enriched;
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
