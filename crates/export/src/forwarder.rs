@@ -60,6 +60,11 @@ impl Forwarder {
         count(&self.stats.of(signal).dropped, items);
     }
 
+    /// Counts requests that cannot be delivered because they cannot be read.
+    pub fn count_unreadable(&self, requests: u64) {
+        self.stats.count_unreadable(requests);
+    }
+
     /// Bytes of a request that the destination takes at once.
     pub fn max_request_size(&self) -> usize {
         self.max_request_size

@@ -4,6 +4,7 @@
 //! Each destination has a cursor of its own: one that is slow or down holds up nobody but the log, which keeps what it has not got.
 //! With a log on disk the cursor's place outlives the process; what was on its way when it ended is sent again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ use crate::recorder::{LogRecord, Recorder, kind};
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How many records that nobody wants are passed before the log is told.
 const PASS_AT_ONCE: u64 = 16;
+/// Ends the name of a place that is not whole yet.
+const TEMPORARY: &str = ".new";
 /// How long the log is left alone when it could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
@@ -37,6 +40,27 @@ pub(crate) fn handed_on(exporters: &[Exporter]) -> HandedOn {
 pub(crate) fn owed_from(directory: Option<&Path>, config: &Config) -> Option<Lsn> {
     let noted = |name: &String| Place::read(&file(directory?, &format!("otlp/{name}"))).ok().flatten();
     config.exporters.otlp.keys().filter_map(noted).min()
+}
+
+/// Tells of what an earlier run left for destinations that are not configured any more: they may have got another name.
+pub(crate) fn warn_of_unknown(config: &Config, places: Option<&Path>, outboxes: Option<&Path>) -> io::Result<()> {
+    let known = config.exporters.otlp.keys().map(|name| format!("otlp-{name}"));
+    let known: BTreeSet<String> = known.collect();
+    for directory in [places, outboxes].into_iter().flatten().filter(|directory| directory.exists()) {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if known.contains(&name) || name.ends_with(TEMPORARY) {
+                continue;
+            }
+            let path = entry.path();
+            tracing::warn!(
+                destination = %name.replacen('-', "/", 1), path = %path.display(),
+                "this destination is not configured, and what waits for it is not sent: give it its name back, or remove this path"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Where the place of a destination is noted.
@@ -109,7 +133,14 @@ impl Forwarding {
         let mut place = Place::new(directory.map(|directory| file(&directory, &name)));
         let first = log.first();
         let mut passed = match place.path.as_deref().map(Place::read).transpose() {
-            Ok(noted) => noted.flatten().unwrap_or_else(|| log.last()).min(log.last()),
+            Ok(noted) => match noted.flatten() {
+                Some(noted) => noted.min(log.last()),
+                None if exporter.is_new() => log.last(),
+                None => {
+                    tracing::warn!(destination = %name, "its place in the log is lost: it gets all that is there");
+                    first.saturating_sub(1)
+                }
+            },
             Err(error) => {
                 tracing::warn!(destination = %name, %error, "its place in the log cannot be read: it gets all that is there");
                 first.saturating_sub(1)
@@ -271,6 +302,11 @@ impl Forwarding {
                 Err(error) => error,
             };
             tracing::error!(destination = %self.name, %error, "what is to be handed on cannot be read");
+            if let ReadError::Damaged { lsn, .. } = error
+                && self.skip_damaged(lsn)
+            {
+                continue;
+            }
             if self.log.is_closed() || !waits {
                 return None;
             }
@@ -281,6 +317,16 @@ impl Forwarding {
             }
             std::thread::sleep(READ_AGAIN);
         }
+    }
+
+    /// Gives up what is damaged: waiting for it would keep the rest from the destination for ever, and the log from being used again.
+    /// Tells whether anything behind it can be read by now.
+    fn skip_damaged(&mut self, from: Lsn) -> bool {
+        let Ok(Some(next)) = self.reader.skip_damaged() else { return false };
+        let records = next.saturating_sub(from);
+        tracing::error!(destination = %self.name, from, records, "records are damaged, and are not handed on");
+        self.forwarder.count_unreadable(records);
+        true
     }
 }
 
@@ -365,7 +411,7 @@ impl Place {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
         let mut temporary = path.clone().into_os_string();
-        temporary.push(".new");
+        temporary.push(TEMPORARY);
         let mut file = File::create(&temporary)?;
         file.write_all(self.reached.to_string().as_bytes())?;
         file.sync_all()?;

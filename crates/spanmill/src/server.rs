@@ -98,6 +98,8 @@ impl Server {
         let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id.clone())?;
         let places = home.place(config, "forwarded");
+        forward::warn_of_unknown(config, places.as_deref(), home.place(config, "outbox").as_deref())
+            .map_err(Failure::io("looking for what waits for destinations"))?;
         let kept_outcomes = home.place(config, "outcomes");
         let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
