@@ -95,9 +95,9 @@ impl Forwarder {
         }
         let together = Piece::together(parts);
         let items = together.items;
-        let pieces = match together.body.len() <= self.max_request_size {
+        let pieces = match together.size() <= self.max_request_size {
             true => Ok(VecDeque::from([together])),
-            false => pieces(signal, together.body, together.items, self.max_request_size),
+            false => pieces(signal, together.body(), together.items, self.max_request_size),
         };
         let pieces = match pieces {
             Ok(pieces) => pieces,
