@@ -221,7 +221,7 @@ impl Forwarding {
         let (mut signal, mut bytes, mut through) = (None, 0, None);
         let mut unwanted = 0;
         loop {
-            let mut record = match self.ahead.take() {
+            let record = match self.ahead.take() {
                 Some(record) => record,
                 None => match self.read(bodies.is_empty(), through) {
                     Some(record) => record,
@@ -236,13 +236,14 @@ impl Forwarding {
                 }
                 continue;
             };
+            let mut payload = record.payload.clone();
             if its == Signal::Traces && self.enrichment.is_some() {
                 let is_first = bodies.is_empty();
                 if let Some(passed) = through.filter(|_| is_first) {
                     self.pass(passed);
                 }
                 match self.enriched(&record, is_first) {
-                    Some(payload) => record.payload = payload,
+                    Some(written) => payload = written,
                     // It ends; what a log on disk holds is handed on by the next process.
                     None if is_first => return None,
                     None => {
@@ -251,17 +252,17 @@ impl Forwarding {
                     }
                 }
             }
-            let fits = bytes + record.payload.len() <= self.forwarder.max_request_size();
+            let fits = bytes + payload.len() <= self.forwarder.max_request_size();
             if signal.is_some_and(|signal| signal != its || !fits) {
                 self.ahead = Some(record);
                 break;
             }
             signal = Some(its);
-            bytes += record.payload.len();
+            bytes += payload.len();
             // data points are counted by the forwarder, which reads them anyway
-            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&record.payload) };
+            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&payload) };
             through = Some(record.lsn);
-            bodies.push((record.payload, items));
+            bodies.push((payload, items));
         }
         Some(Batch { signal: signal?, bodies, through: through? })
     }

@@ -18,6 +18,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use wal::Lsn;
 
+#[cfg(test)]
+mod tests;
+
 /// A file is ended when it is larger.
 const FILE_SIZE: u64 = 4 << 20;
 const EXTENSION: &str = "outcomes";
@@ -97,6 +100,8 @@ struct State {
     has_ended: bool,
     /// Nobody waits for the disk any more.
     is_ending: bool,
+    /// Something was not kept, so nothing behind it is: the next process would take it for known.
+    refuses: bool,
     /// The disk has failed once: what was written before may be lost, whatever it says later.
     has_failed: bool,
 }
@@ -180,8 +185,8 @@ impl Writer {
     pub(crate) fn keep(&self, kept: Kept) -> bool {
         let shared = &*self.0.0;
         let mut state = shared.lock();
-        if kept.lsn <= state.known {
-            return true;
+        if kept.lsn <= state.known || state.refuses {
+            return !state.refuses;
         }
         let lsn = kept.lsn;
         match &shared.directory {
@@ -194,6 +199,7 @@ impl Writer {
                     let waited = shared.room.wait_timeout_while(state, STORE_AGAIN, waits);
                     (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
                     if state.is_ending {
+                        state.refuses = true;
                         return false;
                     }
                 }
@@ -313,7 +319,7 @@ pub(crate) struct Reader {
     number: usize,
     /// The file that it reads, and where in it.
     at: Option<(Segment, u64)>,
-    /// Read, of a request that was not asked for yet.
+    /// The last that was read.
     ahead: Option<Kept>,
 }
 
@@ -338,12 +344,12 @@ impl Reader {
         }
         drop(state);
         while let Some(kept) = self.next()? {
-            if kept.lsn == lsn && kept.receive_time == receive_time {
-                return Ok(Found::Kept(kept.outcomes));
-            }
-            if kept.lsn > lsn {
+            if kept.lsn >= lsn {
+                // It may be asked for again.
+                let is_it = kept.lsn == lsn && kept.receive_time == receive_time;
+                let found = if is_it { Found::Kept(kept.outcomes.clone()) } else { Found::Missing };
                 self.ahead = Some(kept);
-                break;
+                return Ok(found);
             }
         }
         Ok(Found::Missing)
@@ -359,7 +365,8 @@ impl Reader {
             let next = {
                 let state = self.outcomes.0.lock();
                 let is_current = |file: &&Segment| self.at.as_ref().is_some_and(|(at, _)| at.path == file.path);
-                let is_later = |file: &&Segment| self.at.as_ref().is_none_or(|(at, _)| at.path < file.path);
+                let is_later =
+                    |file: &&Segment| file.size > 0 && self.at.as_ref().is_none_or(|(at, _)| at.path < file.path);
                 match (&self.at, state.files.iter().find(is_current)) {
                     (Some((_, offset)), Some(current)) if *offset < current.size => Some((current.clone(), *offset)),
                     _ => state.files.iter().find(is_later).map(|file| (file.clone(), 0)),

@@ -102,7 +102,7 @@ async fn what_is_owed_is_kept_over_checkpoints() {
     let (address, setup) = absent().await;
     let mut directory = tempfile::tempdir().unwrap();
     // Each run fills more than a segment of 4 MiB, and ends with a checkpoint.
-    for run in 0..3_u64 {
+    for run in 0..2_u64 {
         let spanmill = Spanmill::start_in(directory, &setup);
         let client = Client::grpc(spanmill.addresses);
         for id in run * 5 + 1..=run * 5 + 5 {
@@ -113,7 +113,7 @@ async fn what_is_owed_is_kept_over_checkpoints() {
     }
     let spanmill = Spanmill::start_in(directory, &setup);
     let backend = Backend::grpc_at(address).await;
-    arrives(&backend, 1..=15).await;
+    arrives(&backend, 1..=10).await;
     let log = spanmill.stop().log;
     assert!(!log.contains("no longer in the log"), "{log}");
 }

@@ -122,7 +122,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
     assert_eq!(exporter.signals, [Signal::Logs, Signal::Traces]);
     assert_eq!(exporter.when_full, WhenFull::DropOldest);
-    assert!(config.forward.keep_client_metrics && config.forward.enrich && config.enriches());
+    assert!(config.forward.keep_client_metrics && config.forward.enrich);
     assert_eq!(exporter.headers["X-Key"].expose(), "5");
     let files = [Some("ca.pem".into()), Some("c.pem".into()), Some("c.key".into())];
     let [ca_file, cert_file, key_file] = files;
