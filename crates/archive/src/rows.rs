@@ -42,25 +42,19 @@ pub(crate) struct Row<'a> {
 /// counted.
 impl<'a> Row<'a> {
     pub(crate) fn usage(&self) -> Usage {
-        match &self.outcome.merged {
-            Some(merged) => merged.usage.unwrap_or_default(),
-            None => self.facts.usage,
-        }
+        self.outcome.usage(self.facts)
     }
 
     pub(crate) fn provider(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.provider.as_deref());
-        merged.unwrap_or_else(|| self.facts.provider.bytes(self.body))
+        self.outcome.provider(self.facts, self.body)
     }
 
     pub(crate) fn request_model(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.request_model.as_deref());
-        merged.unwrap_or_else(|| self.facts.request_model.bytes(self.body))
+        self.outcome.request_model(self.facts, self.body)
     }
 
     pub(crate) fn response_model(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.response_model.as_deref());
-        merged.unwrap_or_else(|| self.facts.response_model.bytes(self.body))
+        self.outcome.response_model(self.facts, self.body)
     }
 
     pub(crate) fn error_class(&self) -> &'a [u8] {

@@ -12,8 +12,9 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
 
+use crate::outcomes::{self, Kept};
 use crate::recorder::LogRecord;
-use crate::storage::{Keeper, Progressed};
+use crate::storage::{Keeper, Progressed, Safe};
 use crate::telemetry::Telemetry;
 use crate::watching::{self, Outcomes};
 
@@ -108,6 +109,8 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Sinks {
     pub(crate) archive: Option<Archive>,
+    /// Where outcomes are kept for those who write them on spans.
+    pub(crate) outcomes: Option<outcomes::Writer>,
     pub(crate) exporters: Arc<Vec<Exporter>>,
     pub(crate) telemetry: Telemetry,
 }
@@ -155,13 +158,14 @@ impl Applier {
                 if !is_safe {
                     keeper.stop();
                 }
-                let archived = position.as_ref().map(Position::get);
-                if keeper.applied(progressed, &pipeline, archived) {
+                let safe = Safe { archived: position.as_ref().map(Position::get), outcomes: sinks.outcomes.as_ref() };
+                if keeper.applied(progressed, &pipeline, safe) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }
                 newest.send_replace(lsn);
             }
-            Applied { archive: sinks.archive.take(), keeper, progressed: newest_progress }
+            let Sinks { archive, outcomes, .. } = sinks;
+            Applied { archive, outcomes, keeper, progressed: newest_progress }
         })?;
         Ok(Self { thread, applied })
     }
@@ -181,6 +185,7 @@ impl Applier {
 #[derive(Debug)]
 pub(crate) struct Applied {
     archive: Option<Archive>,
+    outcomes: Option<outcomes::Writer>,
     keeper: Keeper,
     /// The last record, if there was any.
     progressed: Option<Progressed>,
@@ -192,7 +197,7 @@ impl Applied {
         if let Some(archive) = self.archive {
             archive.finish()?;
         }
-        self.keeper.finish(self.progressed, pipeline);
+        self.keeper.finish(self.progressed, pipeline, self.outcomes.as_ref());
         Ok(())
     }
 }
@@ -223,10 +228,19 @@ impl Sinks {
     /// Hands on what the record at `lsn` brought about; whether the sinks have it as safe as they can make it.
     fn take(&mut self, lsn: Lsn, effect: Effect) -> bool {
         match effect {
-            Effect::Applied(applied) => self.archive(applied),
-            Effect::Interval(interval) => return self.export(lsn, interval),
+            Effect::Applied(applied) => {
+                let is_safe = self.keep_outcomes(&applied);
+                self.archive(applied);
+                is_safe
+            }
+            Effect::Interval(interval) => self.export(lsn, interval),
         }
-        true
+    }
+
+    fn keep_outcomes(&self, applied: &aggregate::Applied) -> bool {
+        let Some(outcomes) = &self.outcomes else { return true };
+        let (lsn, receive_time) = (applied.lsn, applied.receive_time);
+        outcomes.keep(Kept { lsn, receive_time, outcomes: aggregate::Outcomes::encode(applied).into() })
     }
 
     fn archive(&self, applied: aggregate::Applied) {

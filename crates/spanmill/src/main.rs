@@ -14,6 +14,7 @@ mod gauges;
 mod ingest;
 mod listeners;
 mod notifying;
+mod outcomes;
 mod receiving;
 mod recorder;
 mod server;

@@ -24,6 +24,7 @@ use crate::gauges::Observed;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
 use crate::notifying::Notifying;
+use crate::outcomes::Outcomes;
 use crate::receiving::Receiving;
 use crate::recorder::{LogRecord, Recorder};
 use crate::statistics::Statistics;
@@ -49,6 +50,7 @@ pub(crate) struct Server {
     applier: Applier,
     exporters: Arc<Vec<Exporter>>,
     forwarders: Vec<std::thread::JoinHandle<()>>,
+    outcomes: Option<Outcomes>,
     readiness: Readiness,
     receiving: Receiving,
     answering: Answering,
@@ -97,17 +99,30 @@ impl Server {
         let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id.clone())?;
         let places = home.place(config, "forwarded");
-        let Storage { pipeline, monitoring, log, reader, keeper, applied } =
+        forward::warn_of_unknown(config, places.as_deref(), home.place(config, "outbox").as_deref())
+            .map_err(Failure::io("looking for what waits for destinations"))?;
+        let kept_outcomes = home.place(config, "outcomes");
+        let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
         exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
+        let outcomes = match config.enriches() {
+            true => Outcomes::open(kept_outcomes, handed_on, log.last()).map(Some),
+            false => Outcomes::forget(kept_outcomes).map(|()| None),
+        };
+        let outcomes = outcomes.map_err(Failure::io("opening what became of spans"))?;
         let forwardings = exporters
             .iter()
-            .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
+            .map(|exporter| Forwarding::new(exporter, &log, places.clone(), outcomes.as_ref()))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(Failure::io("reading how far destinations have come"))?;
         let index = pipeline.index();
         let pipeline = SharedPipeline::new(pipeline, monitoring);
-        let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
+        let sinks = Sinks {
+            archive,
+            outcomes: outcomes.as_ref().map(Outcomes::writer),
+            exporters: Arc::clone(&exporters),
+            telemetry: telemetry.clone(),
+        };
         // Before anything is appended, what was found is applied: counters begin where they ended.
         let found = log.last();
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
@@ -152,6 +167,7 @@ impl Server {
             applier,
             exporters,
             forwarders,
+            outcomes,
             readiness,
             receiving,
             answering,
@@ -216,6 +232,7 @@ impl Server {
         self.notifying.end().await;
         // The applier must not wait for a destination any more: what is behind it has to be applied.
         self.exporters.iter().for_each(Exporter::stop_waiting);
+        self.outcomes.iter().for_each(Outcomes::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
         for record in drain.into_iter().chain([Record::ExportInterval]) {
@@ -348,7 +365,8 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         duplicates: config.derive.duplicates(),
         settle: config.derive.settle(),
         // Requests that wait for outcomes must leave the receivers room for those that come.
-        pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
+        pending: (config.archive.is_some() || config.enriches())
+            .then(|| config.receivers.otlp.memory_budget.as_usize() / 4),
         pricing: config.derive.prices.pricing()?,
         watched: true,
     })

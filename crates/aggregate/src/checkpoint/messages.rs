@@ -211,6 +211,16 @@ pub(super) struct Request {
     pub(super) decided: Vec<Decided>,
 }
 
+/// What became of the spans of a request, kept beside the log until whoever writes it on them is done.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Outcomes {
+    /// Of spans that have something to do with GenAI.
+    #[prost(message, repeated, tag = "1")]
+    pub(super) decided: Vec<Decided>,
+    #[prost(string, tag = "2")]
+    pub(super) price_version: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Decided {
     #[prost(uint32, tag = "1")]

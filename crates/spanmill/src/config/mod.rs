@@ -169,6 +169,12 @@ impl Config {
         }
     }
 
+    /// Whether anything is written on spans that are handed on.
+    pub(crate) fn enriches(&self) -> bool {
+        let wants_traces = |exporter: &OtlpExporter| exporter.signals.contains(&exporters::Signal::Traces);
+        self.forward.enrich && self.exporters.otlp.values().any(wants_traces)
+    }
+
     /// Everything Spanmill listens on.
     fn listeners(&self) -> Vec<Listener<'_>> {
         let otlp = &self.receivers.otlp;

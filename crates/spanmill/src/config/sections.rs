@@ -50,6 +50,8 @@ impl Default for Wal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Forward {
+    /// Whether what spans mean, and what became of them, is written on those that are handed on.
+    pub enrich: bool,
     /// Whether metrics of applications are handed on although a destination gets derived ones of the same names.
     pub keep_client_metrics: bool,
 }

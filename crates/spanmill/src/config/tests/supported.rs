@@ -81,7 +81,7 @@ exporters:
     timeout: 1500ms
     retry_on_failure: { initial_interval: 2s, max_interval: 3s, max_elapsed_time: 4s }
     when_full: drop_oldest
-forward: { enrich: false, keep_client_metrics: true }
+forward: { enrich: true, keep_client_metrics: true }
 archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
 admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
 "#,
@@ -122,7 +122,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
     assert_eq!(exporter.signals, [Signal::Logs, Signal::Traces]);
     assert_eq!(exporter.when_full, WhenFull::DropOldest);
-    assert!(config.forward.keep_client_metrics);
+    assert!(config.forward.keep_client_metrics && config.forward.enrich);
     assert_eq!(exporter.headers["X-Key"].expose(), "5");
     let files = [Some("ca.pem".into()), Some("c.pem".into()), Some("c.key".into())];
     let [ca_file, cert_file, key_file] = files;
