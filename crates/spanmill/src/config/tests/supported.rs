@@ -76,7 +76,7 @@ exporters:
     compression: none
     profile: prometheus
     temporality: delta
-    histograms: explicit
+    histograms: exponential
     max_request_size: 1MiB
     timeout: 1500ms
     retry_on_failure: { initial_interval: 2s, max_interval: 3s, max_elapsed_time: 4s }
@@ -129,6 +129,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(exporter.tls, Some(ClientTls { ca_file, cert_file, key_file }));
     assert_eq!(exporter.compression, Compression::None);
     assert_eq!((exporter.profile, exporter.temporality), (Profile::Prometheus, Some(Temporality::Delta)));
+    assert_eq!(exporter.histograms, Histograms::Exponential);
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
     assert_eq!(exporter.timeout, Duration::from_millis(1500));
     let [initial_interval, max_interval, max_elapsed_time] = [2, 3, 4].map(Duration::from_secs);
