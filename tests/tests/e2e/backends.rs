@@ -271,10 +271,12 @@ async fn phoenix_stores_every_span() {
     send_corpus(spanmill.addresses).await;
     let spans = corpus().into_iter().flat_map(|client| client.payloads).flat_map(|payload| payload.spans());
     let sent: BTreeSet<StoredSpan> = spans.map(|span| (hex(&span.trace_id), hex(&span.span_id))).collect();
-    let stored = eventually("as many spans are stored as were sent", async || {
-        Some(phoenix.spans().await).filter(|stored| stored.len() >= sent.len())
-    })
-    .await;
+    let mut stored = Vec::new();
+    // it takes its time after it has answered
+    while stored.len() < sent.len() {
+        let more = async || Some(phoenix.spans().await).filter(|spans| spans.len() > stored.len());
+        stored = eventually("more spans are stored", more).await;
+    }
     let page = spanmill.metrics().await;
     spanmill.stop();
     assert_eq!(stored.len(), sent.len());
