@@ -63,7 +63,7 @@ impl Distribution {
 }
 
 /// The metrics that Spanmill derived, with the service that each tells of.
-fn metrics<'a>(requests: &'a [ExportMetricsServiceRequest]) -> impl Iterator<Item = (String, &'a Metric)> {
+fn metrics(requests: &[ExportMetricsServiceRequest]) -> impl Iterator<Item = (String, &Metric)> {
     let resources = requests.iter().flat_map(|request| &request.resource_metrics).filter_map(|resource| {
         let attributes = labels_of(&resource.resource.as_ref()?.attributes);
         // those of applications have none

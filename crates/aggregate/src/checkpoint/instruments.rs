@@ -167,6 +167,7 @@ fn histogram(
     check(told.counts.len() == bounds.len() + 1, field, "not as many buckets as there are")?;
     let are_finite = [told.sum, told.min, told.max].iter().all(|value| value.is_finite());
     check(are_finite, field, "not a number")?;
+    check(told.min <= told.max, field, "the least is above the greatest")?;
     check(told.exemplars.len() <= told.counts.len(), field, "more exemplars than buckets")?;
     told.counts.iter().try_for_each(|told| count(*told, field).map(drop))?;
     let count = told.counts.iter().sum();
@@ -191,4 +192,35 @@ fn exemplar(told: &messages::Exemplar, bounds: &[f64], field: &'static str) -> R
     let Some(bucket) = bucket else { return Err(RestoreError::invalid(field, "an exemplar without its bucket")) };
     let trace_id = trace_id([told.trace_high, told.trace_low]);
     Ok((bucket, Exemplar { trace_id, span_id: told.span.to_be_bytes(), time: told.time, value: told.value }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A histogram is refused whose least and greatest, or whose exponential buckets, contradict the rest.
+    #[test]
+    fn contradictions_are_refused() {
+        let sound = messages::Histogram {
+            counts: [0; 17].into_iter().chain([2]).collect(),
+            sum: 1700.0,
+            min: 700.0,
+            max: 1000.0,
+            exemplars: Vec::new(),
+            exponential: Some(messages::Exponential { scale: 0, zeros: 0, offset: 9, counts: vec![2] }),
+        };
+        let restored = |change: fn(&mut messages::Histogram)| {
+            let mut told = sound.clone();
+            change(&mut told);
+            let restored = histogram(Some(told), Buckets { bounds: SECONDS, exponential: true }, "durations");
+            restored.map(|histogram| histogram.count).map_err(|error| error.to_string())
+        };
+        assert_eq!(restored(|_| {}), Ok(2));
+        let refused = |problem: &str| Err(format!("checkpoint: durations: {problem}"));
+        assert_eq!(restored(|told| told.min = 1000.5), refused("the least is above the greatest"));
+        let not_as_many = || refused("not as many in exponential buckets as in the others");
+        assert_eq!(restored(|told| told.exponential.as_mut().unwrap().counts = vec![1]), not_as_many());
+        assert_eq!(restored(|told| told.exponential.as_mut().unwrap().zeros = u64::MAX), not_as_many());
+        assert_eq!(restored(|told| told.exponential.as_mut().unwrap().scale = 9), refused("no exponential buckets"));
+    }
 }
