@@ -195,6 +195,11 @@ fn authentication() {
     assert_eq!(refused.matches("listening beyond loopback without auth is refused").count(), 2, "{refused}");
     let admin = load("admin: { endpoint: 0.0.0.0:1, auth: { bearer_tokens_file: tokens } }\n").unwrap();
     assert_eq!(admin.config.admin.auth, Auth::BearerTokensFile("tokens".into()));
+    let scraped = |auth: &str| load(&format!("exporters: {{ prometheus: {{ endpoint: 0.0.0.0:1, auth: {auth} }} }}\n"));
+    let prometheus = scraped("{ basic_file: htpasswd }").unwrap().config.exporters.prometheus.unwrap();
+    assert_eq!(prometheus.auth, Auth::BasicFile("htpasswd".into()));
+    assert!(scraped("none").unwrap_err().contains("listening beyond loopback without auth is refused"));
+    assert!(scraped("{ bearer_tokens: [] }").unwrap_err().contains("expected at least one token"));
 }
 
 // Guarantees that a certificate counts as credentials where clients must show one, and only there.
