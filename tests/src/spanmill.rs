@@ -39,6 +39,8 @@ pub struct Setup {
     pub derive: &'static str,
     /// More of `admin`, as in a flow mapping.
     pub admin: &'static str,
+    /// More of `exporters.prometheus`, as in a flow mapping.
+    pub prometheus: &'static str,
     /// `forward`, as in a flow mapping.
     pub forward: &'static str,
     /// More sections.
@@ -59,6 +61,7 @@ impl Default for Setup {
             receiver: "",
             derive: "",
             admin: "",
+            prometheus: "",
             forward: "",
             sections: String::new(),
             log: "info",
@@ -119,6 +122,7 @@ impl Setup {
         let (directory, data) = (directory.display(), data.display());
         let Self { interval, max_request_size: limit, derive, admin, forward, wal, settle_wait, archive_age, .. } =
             self;
+        let prometheus = self.prometheus;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
             "receivers:
@@ -133,7 +137,7 @@ metrics: {{ interval: {interval} }}
 forward: {{ {forward} }}
 derive: {{ settle_wait: {settle_wait}, {derive} }}
 exporters:
-  prometheus: {{ endpoint: 127.0.0.1:0 }}
+  prometheus: {{ endpoint: 127.0.0.1:0, {prometheus} }}
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use aggregate::{Contents, DuplicateSettings, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
+use aggregate::{
+    Contents, DuplicateSettings, Forms, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings,
+};
 use bytes::Bytes;
 use clap::Parser;
 use genai::price::{Catalogue, Overrides, Prices};
@@ -90,8 +92,8 @@ fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
         cardinality_limit: 10_000,
         error_records: 100_000,
         instance_id: "bench".to_owned(),
-        delta: false,
-        cumulative: true,
+        delta: Forms::default(),
+        cumulative: Forms { explicit: true, exponential: false },
         error_logs: false,
         duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory, merge_unlinked: false },

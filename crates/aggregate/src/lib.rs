@@ -7,7 +7,7 @@
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
 //! - [`enriched`] writes what spans mean, and what became of them, on the spans themselves.
 //! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
-//! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
+//! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities and both kinds of histograms ([`Forms`]).
 //! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.
 //!
 //! Pure: no I/O, no async, no clock, no logging. Time comes in as the log's receive time, so the state is a function of
@@ -41,7 +41,7 @@ mod tally;
 mod watched;
 
 pub use checkpoint::RestoreError;
-pub use collect::{Interval, METRIC_NAMES};
+pub use collect::{Forms, Histograms, Interval, METRIC_NAMES};
 pub use contents::Contents;
 pub use duplicates::DuplicateSettings;
 pub use enriched::{Outcomes, enriched};

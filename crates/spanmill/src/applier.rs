@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use aggregate::{Effect, Interval, Logged, Pipeline, Record};
+use aggregate::{Effect, Forms, Interval, Logged, Pipeline, Record};
 use archive::{Archive, ArchiveError, Position};
-use export::{Exporter, Outgoing, Temporality};
+use export::{Destination, Exporter, Histograms, Outgoing, Temporality};
 use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
@@ -250,27 +250,42 @@ impl Sinks {
     }
 
     fn export(&self, lsn: Lsn, interval: Interval) -> bool {
-        let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
-        let is_wanted = self.exporters.iter().any(wants_cumulative);
-        let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
-        let delta = match self.telemetry.delta() {
-            Some(own) => Some(behind(interval.delta, own)),
-            None => interval.delta,
+        let (own_delta, own_cumulative) = (self.telemetry.delta(), self.telemetry.cumulative());
+        let own_delta = own_delta.unwrap_or_default();
+        let with = |temporality, derived: Forms<Option<Arc<_>>>, own: &ExportMetricsServiceRequest| {
+            derived.map(|form, derived| wants(&self.exporters, temporality, form).then(|| behind(derived, own.clone())))
         };
+        let delta = with(Temporality::Delta, interval.delta, &own_delta);
+        let cumulative = with(Temporality::Cumulative, interval.cumulative, &own_cumulative);
         let mut is_safe = true;
         for exporter in self.exporters.iter() {
-            let metrics = match exporter.destination().temporality {
-                Temporality::Delta => delta.clone(),
-                Temporality::Cumulative => cumulative.clone(),
+            let destination = exporter.destination();
+            let metrics = match destination.temporality {
+                Temporality::Delta => &delta,
+                Temporality::Cumulative => &cumulative,
             };
-            if let Some(metrics) = metrics {
-                is_safe &= exporter.offer(lsn, Outgoing::Metrics(metrics));
+            if let Some(metrics) = metrics.of(form(destination)) {
+                is_safe &= exporter.offer(lsn, Outgoing::Metrics(Arc::clone(metrics)));
             }
             if let Some(errors) = &interval.errors {
                 is_safe &= exporter.offer(lsn, Outgoing::Logs(Arc::clone(errors)));
             }
         }
         is_safe
+    }
+}
+
+/// Whether any destination takes metrics of that kind.
+pub(crate) fn wants(exporters: &[Exporter], temporality: Temporality, wanted: aggregate::Histograms) -> bool {
+    let destinations = exporters.iter().map(Exporter::destination);
+    destinations.filter(|to| to.metrics).any(|to| to.temporality == temporality && form(to) == wanted)
+}
+
+/// How a destination gets distributions.
+fn form(destination: &Destination) -> aggregate::Histograms {
+    match destination.histograms {
+        Histograms::Explicit => aggregate::Histograms::Explicit,
+        Histograms::Exponential => aggregate::Histograms::Exponential,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aggregate::{Layout, METRIC_NAMES, Record, Settings};
+use aggregate::{Forms, Layout, METRIC_NAMES, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Profile, Protocol, Temporality, WhenFull};
+use export::{Compression, Destination, Exporter, Histograms, Profile, Protocol, Temporality, WhenFull};
 use monitor::EVALUATION_STEP;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use wal::{AppendError, Log, Lsn};
 
 use crate::admin::{Phase, Readiness, Running};
 use crate::answering::Answering;
-use crate::applier::{Applier, Progress, SharedPipeline, Sinks, with_own};
+use crate::applier::{self, Applier, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
@@ -144,7 +144,9 @@ impl Server {
         let redactor = config.derive.redactor();
         let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
-        answering.prometheus(prometheus, target, &pipeline, &telemetry);
+        if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
+            answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
+        }
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
@@ -347,9 +349,7 @@ pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
 }
 
 fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
-    let metrics = |temporality: Temporality| {
-        exporters.iter().map(Exporter::destination).any(|to| to.metrics && to.temporality == temporality)
-    };
+    let wants = |temporality| Forms::default().map(|form, ()| applier::wants(exporters, temporality, form));
     Ok(Settings {
         layout: Layout {
             resource_attributes: config.metrics.resource_attributes.clone(),
@@ -359,8 +359,8 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         cardinality_limit: config.metrics.aggregation_cardinality_limit,
         error_records: ERROR_RECORDS,
         instance_id,
-        delta: metrics(Temporality::Delta),
-        cumulative: metrics(Temporality::Cumulative),
+        delta: wants(Temporality::Delta),
+        cumulative: wants(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
         duplicates: config.derive.duplicates(),
         settle: config.derive.settle(),
@@ -393,6 +393,10 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
         temporality: match exporter.temporality() {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,
+        },
+        histograms: match exporter.histograms {
+            exporters::Histograms::Explicit => Histograms::Explicit,
+            exporters::Histograms::Exponential => Histograms::Exponential,
         },
         profile: match exporter.profile {
             exporters::Profile::Default => Profile::Default,

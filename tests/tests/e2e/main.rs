@@ -14,6 +14,7 @@ mod durability;
 mod evaluations;
 mod faults;
 mod forwarding;
+mod histograms;
 mod hostile;
 mod limits;
 mod load;

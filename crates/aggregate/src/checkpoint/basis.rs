@@ -16,7 +16,7 @@ impl Settings {
     /// who gets what is not among them.
     pub fn fingerprint(&self) -> u64 {
         let pricing = (self.pricing.prices.version(), self.pricing.honour_supplied);
-        let settings = (&self.layout, self.cardinality_limit, self.settle, self.duplicates);
+        let settings = (&self.layout, self.cardinality_limit, self.settle, self.duplicates, self.has_exponential());
         let basis = (env!("CARGO_PKG_VERSION"), *DIALECTS, pricing, settings);
         hash(&basis)
     }
@@ -33,6 +33,7 @@ mod tests {
 
     use genai::price::{Catalogue, Overrides, Prices};
 
+    use crate::collect::Forms;
     use crate::duplicates::DuplicateSettings;
     use crate::key::Layout;
     use crate::pipeline::Settings;
@@ -51,8 +52,8 @@ mod tests {
             cardinality_limit: 1,
             error_records: 1,
             instance_id: String::new(),
-            delta: true,
-            cumulative: true,
+            delta: Forms { explicit: true, exponential: false },
+            cumulative: Forms { explicit: true, exponential: false },
             error_logs: true,
             duplicates: DuplicateSettings { window: 1, max_entries: 1 },
             settle: SettleSettings { wait: 1, memory: 1, merge_unlinked: false },
@@ -81,6 +82,8 @@ mod tests {
             |settings| settings.duplicates.max_entries = 2,
             |settings| settings.settle.memory = 2,
             |settings| settings.settle.merge_unlinked = true,
+            |settings| settings.delta.exponential = true,
+            |settings| settings.cumulative.exponential = true,
             |settings| settings.pricing.honour_supplied = false,
             |settings| settings.pricing.prices = prices(r#"[{"match": "x", "input": "1"}]"#),
         ] {
@@ -89,7 +92,7 @@ mod tests {
         let same = with(|settings| {
             settings.error_records = 2;
             settings.instance_id = "x".to_owned();
-            (settings.delta, settings.pending) = (false, Some(1));
+            (settings.delta.explicit, settings.pending) = (false, Some(1));
         });
         assert_eq!(same, fingerprint);
     }

@@ -156,6 +156,21 @@ pub(super) struct Histogram {
     pub(super) max: f64,
     #[prost(message, repeated, tag = "5")]
     pub(super) exemplars: Vec<Exemplar>,
+    #[prost(message, optional, tag = "6")]
+    pub(super) exponential: Option<Exponential>,
+}
+
+/// The same measurements in exponential buckets.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Exponential {
+    #[prost(sint32, tag = "1")]
+    pub(super) scale: i32,
+    #[prost(uint64, tag = "2")]
+    pub(super) zeros: u64,
+    #[prost(sint32, tag = "3")]
+    pub(super) offset: i32,
+    #[prost(uint64, repeated, tag = "4")]
+    pub(super) counts: Vec<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]

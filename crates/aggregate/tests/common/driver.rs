@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Applied, Contents, DuplicateSettings, Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings,
+    Applied, Contents, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings,
     SettleSettings, SpanOutcome, Totals,
 };
 use bytes::Bytes;
@@ -28,8 +28,8 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         cardinality_limit,
         error_records: 1_000,
         instance_id: "test".to_owned(),
-        delta: true,
-        cumulative: true,
+        delta: Forms { explicit: true, exponential: true },
+        cumulative: Forms { explicit: true, exponential: true },
         error_logs: true,
         duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregate::{
-    Applied, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+    Applied, DuplicateSettings, Effect, Forms, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
 };
 use bytes::Bytes;
 use genai::price::Prices;
@@ -59,8 +59,8 @@ impl Counting {
             cardinality_limit: usize::MAX,
             error_records: 1,
             instance_id: String::new(),
-            delta: false,
-            cumulative: false,
+            delta: Forms::default(),
+            cumulative: Forms::default(),
             error_logs: false,
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
             duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates() },

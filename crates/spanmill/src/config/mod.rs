@@ -185,7 +185,7 @@ impl Config {
         ];
         if let Some(prometheus) = &self.exporters.prometheus {
             let path = &["exporters", "prometheus", "endpoint"];
-            listeners.push(Listener::new(path, &prometheus.endpoint, None, &Auth::None));
+            listeners.push(Listener::new(path, &prometheus.endpoint, prometheus.tls.as_ref(), &prometheus.auth));
         }
         let Admin { endpoint, tls, auth, .. } = &self.admin;
         listeners.push(Listener::new(&["admin", "endpoint"], endpoint, tls.as_ref(), auth));

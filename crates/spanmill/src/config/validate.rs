@@ -23,6 +23,9 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     let otlp = &config.receivers.otlp;
     access(otlp.tls.as_ref(), &otlp.auth, &["receivers", "otlp"], report);
     access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
+    if let Some(prometheus) = &config.exporters.prometheus {
+        access(prometheus.tls.as_ref(), &prometheus.auth, &["exporters", "prometheus"], report);
+    }
     limits(config, report);
     names(config, report);
     watched(config, report);
