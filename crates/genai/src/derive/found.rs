@@ -36,8 +36,6 @@ struct Slot {
 
 impl Slot {
     /// Whether it is taken in place of another one: the better key, unless only the other one says something.
-    #[cold]
-    #[inline(never)]
     fn goes_before(&self, other: &Self, body: &[u8]) -> bool {
         let says_nothing = [self, other].map(|slot| coerce::says_nothing(slot.value, body));
         match says_nothing {
@@ -191,13 +189,21 @@ impl Found {
     #[inline(always)]
     pub(super) fn keep(&mut self, plain: Plain, rank: u16, value: Value, body: &[u8]) {
         let bit = 1 << plain as u32;
-        let slot = &mut self.slots[plain as usize];
-        let told = Slot { value, rank };
-        if self.present & bit != 0 && !told.goes_before(slot, body) {
-            return;
+        if self.present & bit != 0 {
+            return self.keep_better(plain, Slot { value, rank }, body);
         }
         self.present |= bit;
-        *slot = told;
+        self.slots[plain as usize] = Slot { value, rank };
+    }
+
+    /// Takes what a second key tells, if it goes before the first.
+    #[cold]
+    #[inline(never)]
+    fn keep_better(&mut self, plain: Plain, told: Slot, body: &[u8]) {
+        let slot = &mut self.slots[plain as usize];
+        if told.goes_before(slot, body) {
+            *slot = told;
+        }
     }
 
     /// Takes the role that a value tells, if it tells one, and the better key told none.
