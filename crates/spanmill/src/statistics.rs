@@ -15,8 +15,11 @@ use crate::applier::SharedPipeline;
 pub(crate) struct Statistics {
     pipeline: SharedPipeline,
     interval: Duration,
-    newest: Arc<Mutex<Option<(Instant, Arc<Figures>)>>>,
+    newest: Arc<Mutex<Option<Newest>>>,
 }
+
+/// When they were looked up, and what they were then.
+type Newest = (Instant, Arc<Figures>);
 
 /// What they are at a time.
 #[derive(Debug, PartialEq)]

@@ -36,7 +36,7 @@ enum Action {
         name: String,
     },
     /// Create a monitor of the calls that all given patterns accept, in which * stands for any text.
-    Create(New),
+    Create(Box<New>),
     /// Let a monitor stand still: no snapshots, no alerts.
     Pause {
         /// Its name.
@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Fa
         Action::List => list(&admin, arguments.format),
         Action::Show { name } => show(&admin, name, arguments.format),
         Action::Create(new) => {
-            admin_client::post(&admin, "/api/v1/monitors", new)?;
+            admin_client::post(&admin, "/api/v1/monitors", new.as_ref())?;
             print(&format!("{} is created\n", shown(&new.name)))
         }
         Action::Pause { name } => what_is_done(name, "pause", "paused"),
