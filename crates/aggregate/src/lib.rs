@@ -5,7 +5,7 @@
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Pipeline::counted`]: the calls that the last record made count, for monitors.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
-//! - [`enriched`] writes what spans mean, and what became of them, on the spans themselves.
+//! - [`enriched()`] writes what spans mean, and what became of them, on the spans themselves.
 //! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
 //! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities and both kinds of histograms ([`Forms`]).
 //! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.

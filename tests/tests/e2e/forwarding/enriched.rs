@@ -173,10 +173,12 @@ async fn outcomes_wait_for_the_destination() {
     for kill in 1..=3_u64 {
         let client = Client::grpc(spanmill.addresses);
         client.send(&calls(kill * 100 + 1..=kill * 100 + 10)).await.unwrap();
-        spanmill.counted(kill * 20 - 10 + 10).await;
+        spanmill.counted(kill * 20).await;
         // These are not counted yet when the process is killed.
         client.send(&calls(kill * 100 + 51..=kill * 100 + 60)).await.unwrap();
-        spanmill = Spanmill::start_in(spanmill.kill(), &setup);
+        // A stop leaves a checkpoint behind what the destination has not got: outcomes up to it are not made again.
+        let directory = if kill == 2 { spanmill.stop().directory } else { spanmill.kill() };
+        spanmill = Spanmill::start_in(directory, &setup);
     }
     spanmill.counted(70).await;
     let late = Backend::grpc_at(absent).await;
