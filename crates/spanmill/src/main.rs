@@ -18,6 +18,7 @@ mod receiving;
 mod recorder;
 mod server;
 mod storage;
+mod stored;
 mod table;
 mod telemetry;
 mod watching;

@@ -347,6 +347,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
         pricing: config.derive.prices.pricing()?,
+        redactor: config.derive.redactor(),
         watched: true,
     })
 }
