@@ -42,10 +42,7 @@ pub(crate) struct Row<'a> {
 /// counted.
 impl<'a> Row<'a> {
     pub(crate) fn usage(&self) -> Usage {
-        match &self.outcome.merged {
-            Some(merged) => merged.usage.unwrap_or_default(),
-            None => self.facts.usage,
-        }
+        usage(self.facts, self.outcome)
     }
 
     pub(crate) fn provider(&self) -> &'a [u8] {
@@ -69,6 +66,14 @@ impl<'a> Row<'a> {
             None => self.facts.error.map(|error| error.class),
         };
         class.map_or(b"", |class| class.name().as_bytes())
+    }
+}
+
+/// See [`Row`].
+pub(crate) fn usage(facts: &SpanFacts, outcome: &SpanOutcome) -> Usage {
+    match &outcome.merged {
+        Some(merged) => merged.usage.unwrap_or_default(),
+        None => facts.usage,
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) struct Server {
     pipeline: SharedPipeline,
     log: Log<LogRecord>,
     applier: Applier,
+    archive: Option<archive::Health>,
     exporters: Arc<Vec<Exporter>>,
     forwarders: Vec<std::thread::JoinHandle<()>>,
     readiness: Readiness,
@@ -112,8 +113,14 @@ impl Server {
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
             .map_err(Failure::io("starting the applier"))?;
         readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
-        Observed { log: log.clone(), pipeline: pipeline.clone(), progress: applier.progress(), archived }
-            .register(&meter);
+        Observed {
+            log: log.clone(),
+            pipeline: pipeline.clone(),
+            progress: applier.progress(),
+            archived,
+            forwarded: forwardings.iter().map(Forwarding::position).collect(),
+        }
+        .register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
 
@@ -139,7 +146,7 @@ impl Server {
             pipeline: pipeline.clone(),
             log: log.clone(),
             progress: applier.progress(),
-            archive: archive_health,
+            archive: archive_health.clone(),
             archived: archived_position,
         }));
         Ok(Self {
@@ -147,6 +154,7 @@ impl Server {
             pipeline,
             log,
             applier,
+            archive: archive_health,
             exporters,
             forwarders,
             readiness,
@@ -211,8 +219,9 @@ impl Server {
         let mut result = self.receiving.end().await;
         self.tickers.abort_all();
         self.notifying.end().await;
-        // The applier must not wait for a destination any more: what is behind it has to be applied.
+        // The applier must not wait for a destination or a disk any more: what is behind it has to be applied.
         self.exporters.iter().for_each(Exporter::stop_waiting);
+        self.archive.iter().for_each(archive::Health::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
         for record in drain.into_iter().chain([Record::ExportInterval]) {
