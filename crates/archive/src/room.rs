@@ -128,6 +128,7 @@ mod tests {
             move || room.wait_for(|| Err::<(), _>(full()))
         });
         while !room.is_awaited() {
+            assert!(!waiting.is_finished(), "it does not wait");
             thread::yield_now();
         }
         room.give_up();
