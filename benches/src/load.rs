@@ -62,6 +62,20 @@ pub struct Counts {
     pub refusals: BTreeMap<String, u64>,
     /// From the first send to the last answer.
     pub seconds: f64,
+    /// From send to answer, of every acknowledged request.
+    #[serde(skip)]
+    pub latencies: Vec<Duration>,
+}
+
+/// How long clients waited for acknowledgements.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+pub struct Latency {
+    /// Half of them no longer than this, milliseconds; as the others.
+    pub p50: f64,
+    /// 99 of 100.
+    pub p99: f64,
+    /// All of them.
+    pub max: f64,
 }
 
 /// Why a run ended early.
@@ -144,11 +158,22 @@ impl Load {
 }
 
 impl Counts {
+    /// Percentiles of what was waited for, exact; zero if nothing was acknowledged.
+    pub fn latency(&mut self) -> Latency {
+        self.latencies.sort_unstable();
+        let at = |percent: usize| {
+            let rank = (self.latencies.len() * percent).div_ceil(100);
+            self.latencies.get(rank.saturating_sub(1)).map_or(0.0, |waited| waited.as_secs_f64() * 1e3)
+        };
+        Latency { p50: at(50), p99: at(99), max: at(100) }
+    }
+
     fn add(&mut self, other: Self) {
         self.acknowledged += other.acknowledged;
         self.refused += other.refused;
         self.requests += other.requests;
         self.bytes += other.bytes;
+        self.latencies.extend(other.latencies);
         for (reason, requests) in other.refusals {
             *self.refusals.entry(reason).or_default() += requests;
         }
@@ -216,23 +241,27 @@ impl Worker {
                 if let Some(body) = prepared.framed.get_mut(room..) {
                     prepared.payload.renew(body, &mut self.ids, unix_nanoseconds());
                 }
-                let answer = match self.gzip {
-                    Some(level) => self.client.export(compressed(&prepared.framed, self.protocol, level)?).await?,
+                let bytes = match self.gzip {
+                    Some(level) => compressed(&prepared.framed, self.protocol, level)?,
                     None => {
                         frame(&mut prepared.framed, self.protocol, Compression::None);
-                        let bytes = std::mem::take(&mut prepared.framed).freeze();
-                        let answer = self.client.export(bytes.clone()).await?;
-                        // The connection has let go of it by now, so this is the same memory again, not a copy.
-                        prepared.framed = bytes.try_into_mut().unwrap_or_else(|held| BytesMut::from(&held[..]));
-                        answer
+                        std::mem::take(&mut prepared.framed).freeze()
                     }
                 };
+                let sent = Instant::now();
+                let answer = self.client.export(bytes.clone()).await?;
+                let waited = sent.elapsed();
+                if self.gzip.is_none() {
+                    // The connection has let go of it by now, so this is the same memory again, not a copy.
+                    prepared.framed = bytes.try_into_mut().unwrap_or_else(|held| BytesMut::from(&held[..]));
+                }
                 counts.requests += 1;
                 match answer {
                     Answer::Acknowledged { rejected } => {
                         counts.acknowledged += spans.saturating_sub(rejected);
                         counts.refused += rejected.min(spans);
                         counts.bytes += prepared.payload.body().len() as u64;
+                        counts.latencies.push(waited);
                     }
                     Answer::Refused(reason) => {
                         counts.refused += spans;

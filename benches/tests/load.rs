@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -16,7 +17,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message;
 use spanmill_benches::client::{Compression, Protocol};
-use spanmill_benches::load::{Load, LoadError, Plan, Until};
+use spanmill_benches::load::{Counts, Latency, Load, LoadError, Plan, Until};
 use spanmill_benches::payload::Shape;
 use tokio::net::TcpListener;
 use tonic::codec::CompressionEncoding;
@@ -144,10 +145,20 @@ async fn acknowledged_spans_are_those_the_server_received() {
             let first = load.run(Until::Spans(4_000)).await.unwrap();
             let second = load.run(Until::Spans(1_010)).await.unwrap();
             assert_eq!((first.acknowledged, first.refused, first.requests), (4_000, 0, 80));
+            assert_eq!(first.latencies.len(), 80);
             assert_eq!((second.acknowledged, second.requests), (1_050, 21), "rounded up to whole requests");
             recorder.assert_received(5_050);
         }
     }
+}
+
+/// Percentiles are those of all that was waited for, in whatever order it came.
+#[test]
+fn percentiles_are_exact() {
+    let latencies = (1..=200).map(|number| Duration::from_millis(number * 7 % 200 + 1)).collect();
+    let latency = Counts { latencies, ..Counts::default() }.latency();
+    assert_eq!(latency, Latency { p50: 100.0, p99: 198.0, max: 200.0 });
+    assert_eq!(Counts::default().latency(), Latency::default());
 }
 
 /// Refusals, whole or in part, are never reported as acknowledged, and their reason is told.
@@ -162,6 +173,7 @@ async fn refused_spans_are_not_acknowledged() {
     let plan_refused = plan(serve_grpc(&recorder), Protocol::Grpc, Compression::None);
     let counts = Load::prepare(&plan_refused).await.unwrap().run(Until::Spans(500)).await.unwrap();
     assert_eq!((counts.acknowledged, counts.refused), (0, 500));
+    assert!(counts.latencies.is_empty());
     assert_eq!(counts.refusals.into_iter().collect::<Vec<_>>(), [("grpc status 14 full".to_owned(), 10)]);
 
     let plan_refused = plan(serve_http(&recorder).await, Protocol::Http, Compression::None);

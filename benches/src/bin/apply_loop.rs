@@ -102,6 +102,7 @@ fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
             prices: Arc::new(Prices::new(Catalogue::builtin()?, Overrides::default())),
             honour_supplied: true,
         },
+        redactor: genai::Redactor::Keep,
         watched: true,
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use spanmill_benches::client::{Compression, Protocol};
-use spanmill_benches::load::{Counts, Load, Plan, Until};
+use spanmill_benches::load::{Counts, Latency, Load, Plan, Until};
 use spanmill_benches::payload::Shape;
 use spanmill_benches::process::{CpuTime, peak_memory};
 
@@ -72,6 +72,7 @@ struct Report {
     counts: Counts,
     spans_per_second: f64,
     bytes_per_span: f64,
+    latency_milliseconds: Latency,
     server: Option<ServerReport>,
 }
 
@@ -129,7 +130,7 @@ async fn measure(arguments: &Arguments) -> Result<Report, Box<dyn std::error::Er
     load.run(Until::Elapsed(seconds(arguments.warm_up)?)).await?;
     tokio::time::sleep(settle).await;
     let before = arguments.pid.map(CpuTime::read).transpose()?;
-    let counts = load.run(until).await?;
+    let mut counts = load.run(until).await?;
     tokio::time::sleep(settle).await;
 
     let spans = counts.acknowledged.max(1) as f64;
@@ -143,7 +144,8 @@ async fn measure(arguments: &Arguments) -> Result<Report, Box<dyn std::error::Er
     };
     let spans_per_second = counts.acknowledged as f64 / counts.seconds;
     let bytes_per_span = counts.bytes as f64 / spans;
-    Ok(Report { plan, counts, spans_per_second, bytes_per_span, server })
+    let latency_milliseconds = counts.latency();
+    Ok(Report { plan, counts, spans_per_second, bytes_per_span, latency_milliseconds, server })
 }
 
 fn seconds(number: f64) -> Result<Duration, std::time::TryFromFloatSecsError> {
@@ -158,6 +160,8 @@ fn print(report: &Report) {
         println!("                {requests} requests: {reason}");
     }
     println!("wall            {:.2} s, {:.0} spans/s", counts.seconds, report.spans_per_second);
+    let Latency { p50, p99, max } = report.latency_milliseconds;
+    println!("acknowledgement {p50:.2} ms p50, {p99:.2} ms p99, {max:.2} ms at most");
     println!("body            {:.0} bytes a span before compression", report.bytes_per_span);
     let Some(server) = &report.server else { return };
     println!(

@@ -52,7 +52,9 @@ pub enum RestoreError {
         problem: String,
     },
     /// Another version wrote it.
-    #[error("checkpoint: format {found}, and this version reads format {FORMAT} only")]
+    #[error(
+        "checkpoint: format {found}, and this version reads format {FORMAT} only: start the version that wrote it, or a newer one"
+    )]
     Format {
         /// The format that it has.
         found: u32,

@@ -120,11 +120,16 @@ const SETTLED_EARLY: Description = Description {
     unit: "{call}",
     description: "Calls and agents decided on before all of their spans can have come, for want of memory",
 };
+const ID_CONFLICTS: Description = Description {
+    name: "spanmill.spans.id_conflict",
+    unit: "{span}",
+    description: "Call spans that have the ids of another one but not its content: both are kept",
+};
 const SPANS: Description =
     Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
 
 /// The names of all metrics that a pipeline yields.
-pub const METRIC_NAMES: [&str; 15] = [
+pub const METRIC_NAMES: [&str; 16] = [
     TOKEN_USAGE.name,
     OPERATION_DURATION.name,
     TIME_TO_FIRST_CHUNK.name,
@@ -139,6 +144,7 @@ pub const METRIC_NAMES: [&str; 15] = [
     EVALUATION_SCORE.name,
     INCONSISTENT.name,
     SETTLED_EARLY.name,
+    ID_CONFLICTS.name,
     SPANS.name,
 ];
 
@@ -178,6 +184,7 @@ struct Points {
     spans: Vec<NumberDataPoint>,
     inconsistent: Vec<NumberDataPoint>,
     settled_early: Vec<NumberDataPoint>,
+    id_conflicts: Vec<NumberDataPoint>,
 }
 
 /// The points of one histogram, each in the form in which it is told.
@@ -226,6 +233,7 @@ impl<'a> Collector<'a> {
                     points.inconsistent.push(shape(vec![text("reason", reason.name())]).number(count, None));
                 }
                 Counted::SettledEarly => points.settled_early.push(shape(Vec::new()).number(count, None)),
+                Counted::IdConflict => points.id_conflicts.push(shape(Vec::new()).number(count, None)),
             }
         }
     }
@@ -365,6 +373,7 @@ impl Points {
             (SPANS, self.spans),
             (INCONSISTENT, self.inconsistent),
             (SETTLED_EARLY, self.settled_early),
+            (ID_CONFLICTS, self.id_conflicts),
         ];
         let histograms =
             histograms.into_iter().flat_map(|(description, points)| points.metrics(description, temporality));

@@ -6,6 +6,7 @@ mod evaluations;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use genai::Redactor;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use otlp::metrics::AggregationTemporality;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub pending: Option<usize>,
     /// What calls cost.
     pub pricing: Pricing,
+    /// What the requests have passed before they came: what is told in content alone is counted only where content is kept.
+    pub redactor: Redactor,
     /// Whether anybody wants [`Pipeline::counted`].
     pub watched: bool,
 }

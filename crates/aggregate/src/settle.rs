@@ -24,6 +24,7 @@ use lineage::Lineage;
 pub(crate) use lineage::{Agent, DecidedAgent, Node};
 pub(crate) use merge::Merged;
 pub(crate) use same_call::Relation;
+pub(crate) use window::Offered;
 use window::Window;
 
 /// How the stage holds.
@@ -114,13 +115,11 @@ impl Settle {
         None
     }
 
-    /// Takes a call span; there must be room. If it repeats one that is known, that one is given, and it is not held.
-    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
-        if let Some(known) = self.window.offer(body, facts, context) {
-            return Some(known);
-        }
-        self.waiting += 1;
-        None
+    /// Takes a call span, unless it repeats one that is known; there must be room.
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Offered {
+        let offered = self.window.offer(body, facts, context);
+        self.waiting += usize::from(!matches!(offered, Offered::Repeats(_)));
+        offered
     }
 
     /// Takes a span that is no call: it may stand between an agent and its calls. An agent that tells its usage comes with what

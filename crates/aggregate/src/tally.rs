@@ -13,6 +13,8 @@ pub(crate) enum Counted {
     Inconsistent(Inconsistency),
     /// A call that was counted before its time.
     SettledEarly,
+    /// A call span that has the ids of another one and other content: both are kept.
+    IdConflict,
 }
 
 /// How often each was counted.

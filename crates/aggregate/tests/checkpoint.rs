@@ -373,7 +373,10 @@ fn errors_name_the_field() {
     // The head: its key, its length, then the format.
     let mut other_format = checkpoint.clone();
     other_format[3] = 2;
-    assert_eq!(error(&other_format, true), "checkpoint: format 2, and this version reads format 1 only");
+    assert_eq!(
+        error(&other_format, true),
+        "checkpoint: format 2, and this version reads format 1 only: start the version that wrote it, or a newer one"
+    );
     // In a key, the length of a value is written in two bytes before it.
     let key = checkpoint.windows(8).position(|bytes| bytes == b"\x06\0gpt-4o").unwrap();
     let mut other_key = checkpoint.clone();

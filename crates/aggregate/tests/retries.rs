@@ -10,6 +10,8 @@ use common::driver::{Driver, SECOND, settings};
 use common::spans::{call, request};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use prost::Message;
 use spanmill_aggregate as aggregate;
 
@@ -106,4 +108,36 @@ fn a_repetition_waits_with_its_original() {
     let counted = driver.outcomes.iter().filter(|outcome| outcome.outcome == Outcome::Counted).count();
     let repeated = driver.outcomes.iter().filter(|outcome| outcome.is_repeated()).count();
     assert_eq!((counted, repeated), (4, 1));
+}
+
+/// How many spans had the ids of another one, as the cumulative metrics tell it.
+fn id_conflicts(pipeline: &aggregate::Pipeline) -> u64 {
+    let resources = pipeline.snapshot().unwrap().resource_metrics;
+    let mut metrics = resources.into_iter().flat_map(|resource| resource.scope_metrics).flat_map(|scope| scope.metrics);
+    let Some(conflicts) = metrics.find(|metric| metric.name == "spanmill.spans.id_conflict") else { return 0 };
+    let Some(Data::Sum(sum)) = conflicts.data else { panic!("not a sum") };
+    match sum.data_points[0].value {
+        Some(Value::AsInt(count)) => count as u64,
+        other => panic!("{other:?}"),
+    }
+}
+
+// Spans of the same ids and other content are calls of their own, in a small trace and in one that is looked up by ids, each told as a
+// conflict; what is sent again is none. A restart does not forget it.
+#[test]
+fn same_ids_with_other_content_are_kept_and_told() {
+    for others in [0, 40] {
+        let mut driver = Driver::new(settings(100));
+        (0..others).for_each(|n| driver.traces(&request(&[call(100 + n, "sdk").using(1, 1)])));
+        for input in [10, 20, 30] {
+            driver.traces(&request(&[call(1, "sdk").using(input, 1)]));
+        }
+        driver.traces(&request(&[call(2, "sdk").using(10, 1)]));
+        assert_eq!(id_conflicts(&driver.pipeline), 2, "among {others}");
+        driver.traces(&request(&[call(1, "sdk").using(20, 1)]));
+        driver.drain();
+        assert_eq!(driver.pipeline.report().totals.requests, u64::from(others) + 4);
+        let restored = aggregate::Pipeline::restore(settings(100), &driver.pipeline.checkpoint(), |_| None).unwrap();
+        assert_eq!(id_conflicts(&restored), 2);
+    }
 }

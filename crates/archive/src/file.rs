@@ -14,6 +14,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::ArchiveError;
 use crate::path;
+use crate::room::{PatientFile, Room};
+use crate::row_hash::RowHash;
 use crate::schema::{self, BLOOM_FILTER, COLUMNS, SORTED_BY, Storage};
 
 /// Rows of a row group: what a reader skips or reads as one. A quarter of it is a tenth larger and no faster to write. Lean
@@ -89,31 +91,38 @@ pub(crate) struct Footer<'a> {
     pub(crate) lsn_from: Lsn,
     pub(crate) lsn_to: Lsn,
     pub(crate) rows: usize,
+    pub(crate) hash: RowHash,
 }
 
 /// A file that is being written. Dropped without being published, it is removed.
 #[derive(Debug)]
 pub(crate) struct HiddenFile {
     path: PathBuf,
-    writer: Option<ArrowWriter<File>>,
+    writer: Option<ArrowWriter<PatientFile>>,
+    room: Room,
 }
 
 impl HiddenFile {
-    /// Begins a file in `directory`, which is made if it is missing.
+    /// Begins a file in `directory`, which is made if it is missing. While the disk is full, it waits for room, as all that is done with
+    /// the file.
     pub(crate) fn create(
         directory: &Path,
         instance: &str,
         lsn_from: Lsn,
         options: &FileOptions,
+        room: &Room,
     ) -> Result<Self, ArchiveError> {
-        create_directory(directory)?;
         let path = directory.join(path::hidden(instance, lsn_from));
-        let file = File::create_new(&path).map_err(ArchiveError::io("create file", &path))?;
-        let mut hidden = Self { path, writer: None };
+        let file = room.wait_for(|| {
+            create_directory(directory)?;
+            File::create_new(&path).map_err(ArchiveError::io("create file", &path))
+        })?;
+        let mut hidden = Self { path, writer: None, room: room.clone() };
         // Tells a file that a running server writes from a leftover. Where there are no locks, leftovers stay.
         let _ = file.try_lock();
         let arrow_options =
             ArrowWriterOptions::new().with_properties(options.properties.clone()).with_skip_arrow_metadata(true);
+        let file = PatientFile { file, room: room.clone() };
         let writer = ArrowWriter::try_new_with_options(file, schema::schema(), arrow_options)
             .map_err(ArchiveError::parquet(&hidden.path))?;
         hidden.writer = Some(writer);
@@ -146,15 +155,17 @@ impl HiddenFile {
             ("lsn_from", footer.lsn_from.to_string()),
             ("lsn_to", footer.lsn_to.to_string()),
             ("rows", footer.rows.to_string()),
+            ("rows_xxh3", footer.hash.to_string()),
             ("schema_version", schema::SCHEMA_VERSION.to_string()),
         ] {
             writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         }
         writer.finish().map_err(ArchiveError::parquet(&self.path))?;
-        writer.inner().sync_all().map_err(ArchiveError::io("sync file", &self.path))?;
+        writer.inner().file.sync_all().map_err(ArchiveError::io("sync file", &self.path))?;
         let size = writer.bytes_written() as u64;
         let published = self.path.with_file_name(path::published(footer.instance, footer.lsn_from, footer.lsn_to));
-        fs::rename(&self.path, &published).map_err(ArchiveError::io("rename file to", &published))?;
+        self.room
+            .wait_for(|| fs::rename(&self.path, &published).map_err(ArchiveError::io("rename file to", &published)))?;
         sync_parent(&published)?;
         Ok(size)
     }

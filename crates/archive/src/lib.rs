@@ -3,7 +3,9 @@
 //! - [`Archive`] has a thread of its own behind a bounded channel: [`Archive::send`] waits when the thread can't keep up.
 //! - The table of columns is data: `schema.rs`. Names, field ids and types are a contract with whoever queries the files.
 //! - A file is complete or not there: written under a hidden name, fsynced, renamed, its directory fsynced. A request is
-//!   never split between two files, so the LSN ranges in the names of one instance's files don't overlap.
+//!   never split between two files, so the LSN ranges in the names of one instance's files don't overlap. While the disk is full, the
+//!   archive waits: a file goes on where it stopped.
+//! - The footer of a file tells its range, the number of its rows and their hash (`row_hash.rs` says of what).
 //!
 //! Layout: `<directory>/spans/date=YYYY-MM-DD/hour=HH/<instance>-<lsn_from>-<lsn_to>.parquet` by receive time in UTC, LSNs
 //! as 16 hexadecimal digits. Hidden names begin with a dot, which Spark, Hive, Trino and DuckDB's globs pass over.
@@ -19,6 +21,8 @@ mod nested;
 mod path;
 mod pending;
 mod promoted;
+mod room;
+mod row_hash;
 mod rows;
 mod schema;
 mod span;

@@ -66,6 +66,14 @@ impl<'a> Row<'a> {
     }
 }
 
+/// See [`Row`].
+pub(crate) fn usage(facts: &SpanFacts, outcome: &SpanOutcome) -> Usage {
+    match &outcome.merged {
+        Some(merged) => merged.usage.unwrap_or_default(),
+        None => facts.usage,
+    }
+}
+
 /// Makes record batches of spans.
 #[derive(Debug)]
 pub(crate) struct RowBuilder {

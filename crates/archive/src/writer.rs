@@ -15,6 +15,8 @@ use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GR
 use crate::metrics::Metrics;
 use crate::path::{self, Hour};
 use crate::pending::Pending;
+use crate::room::Room;
+use crate::row_hash::RowHash;
 use crate::rows::RowBuilder;
 
 /// Which spans are archived.
@@ -62,13 +64,26 @@ pub struct Totals {
 const QUEUE_REQUESTS: usize = 32;
 
 /// Whether an archive still works.
-#[derive(Debug, Clone)]
-pub struct Health(Arc<AtomicBool>);
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    has_failed: Arc<AtomicBool>,
+    room: Room,
+}
 
 impl Health {
     /// Whether a failure has stopped the archive. What comes after it is not archived.
     pub fn has_failed(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.has_failed.load(Ordering::Acquire)
+    }
+
+    /// Whether its disk is full. It goes on when there is room, and meanwhile takes nothing more.
+    pub fn is_disk_full(&self) -> bool {
+        self.room.is_awaited()
+    }
+
+    /// From now on a full disk is a failure like any other: nobody has the time to wait for room.
+    pub fn stop_waiting(&self) {
+        self.room.give_up();
     }
 }
 
@@ -95,7 +110,7 @@ impl Position {
 pub struct Archive {
     queue: SyncSender<Handed>,
     thread: JoinHandle<Result<Totals, ArchiveError>>,
-    has_failed: Arc<AtomicBool>,
+    health: Health,
     position: Position,
     /// Everything up to here was archived by an earlier run.
     archived_before: Lsn,
@@ -119,32 +134,36 @@ impl Archive {
             tracing::info!(files = removed, "removed incomplete archive files of an earlier run");
         }
         // Better refused now than after the first spans were acknowledged. Dropped, it is gone.
-        drop(HiddenFile::create(&table, &config.instance, 0, &options)?);
+        let no_wait = Room::default();
+        no_wait.give_up();
+        drop(HiddenFile::create(&table, &config.instance, 0, &options, &no_wait)?);
 
         let position = Position(Arc::new(AtomicU64::new(archived_before)));
         let metrics = Metrics::new(meter);
-        let has_failed = Arc::new(AtomicBool::new(false));
+        let health = Health::default();
         let (queue, inbox) = mpsc::sync_channel(QUEUE_REQUESTS);
         let writer = Writer {
             table,
             config,
             options,
             metrics: metrics.clone(),
+            room: health.room.clone(),
             open: None,
             rows: RowBuilder::default(),
             totals: Totals::default(),
             received: archived_before,
             position: position.clone(),
         };
-        let failed = Arc::clone(&has_failed);
+        let failed = Arc::clone(&health.has_failed);
         let thread =
             thread::Builder::new().name("archive".to_owned()).spawn(move || run(writer, inbox, &failed)).map_err(
                 |source| ArchiveError::Io { action: "start the thread for", path: PathBuf::from(path::TABLE), source },
             )?;
-        Ok(Self { queue, thread, has_failed, position, archived_before, metrics })
+        Ok(Self { queue, thread, health, position, archived_before, metrics })
     }
 
-    /// Hands a request over. Waits while the queue is full: the archive is no faster than its disk, and nothing is dropped.
+    /// Hands a request over. Waits while the queue is full: the archive is no faster than its disk, and nothing is dropped while that
+    /// is full either.
     /// After a failure it returns at once, and the request is counted as dropped. What an earlier run has archived is passed over:
     /// the log gives it again if the server died.
     pub fn send(&self, request: Arc<Applied>) {
@@ -170,9 +189,9 @@ impl Archive {
         self.position.clone()
     }
 
-    /// A handle that tells whether a failure has stopped the archive; [`Archive::finish`] tells which.
+    /// A handle that tells whether the archive works; [`Archive::finish`] tells which.
     pub fn health(&self) -> Health {
-        Health(Arc::clone(&self.has_failed))
+        self.health.clone()
     }
 
     /// Archives what was sent, completes the file, and ends the thread.
@@ -202,6 +221,7 @@ struct Writer {
     config: ArchiveConfig,
     options: FileOptions,
     metrics: Metrics,
+    room: Room,
     open: Option<OpenFile>,
     rows: RowBuilder,
     totals: Totals,
@@ -220,6 +240,8 @@ struct OpenFile {
     lsn_from: Lsn,
     lsn_to: Lsn,
     rows: usize,
+    /// Of those that are written.
+    hash: RowHash,
     pending: Pending,
     file: Option<HiddenFile>,
 }
@@ -234,6 +256,7 @@ impl OpenFile {
             lsn_from: first.lsn,
             lsn_to: first.lsn,
             rows: 0,
+            hash: RowHash::default(),
             pending: Pending::default(),
             file: None,
         }
@@ -312,11 +335,18 @@ impl Writer {
             Some(file) => file,
             none => {
                 let directory = self.table.join(open.hour.partition());
-                none.insert(HiddenFile::create(&directory, &self.config.instance, open.lsn_from, &self.options)?)
+                none.insert(HiddenFile::create(
+                    &directory,
+                    &self.config.instance,
+                    open.lsn_from,
+                    &self.options,
+                    &self.room,
+                )?)
             }
         };
         let mut pending = std::mem::take(&mut open.pending);
-        let mut spans = pending.sorted();
+        let hash = &mut open.hash;
+        let mut spans = pending.sorted().inspect(|(request, position)| hash.add(request, *position));
         while let Some(batch) = self.rows.next_batch(&mut spans)? {
             file.write(&batch)?;
         }
@@ -326,12 +356,12 @@ impl Writer {
     /// Completes the file, if there is one.
     fn close(&mut self) -> Result<(), ArchiveError> {
         self.write_row_group()?;
-        let Some(OpenFile { file: Some(file), lsn_from, lsn_to, rows, .. }) = self.open.take() else {
+        let Some(OpenFile { file: Some(file), lsn_from, lsn_to, rows, hash, .. }) = self.open.take() else {
             return Ok(());
         };
         // Everything that was handed over is in it or before it.
         let done = self.received.max(lsn_to);
-        let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows })?;
+        let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows, hash })?;
         self.position.0.store(done, Ordering::Release);
         self.totals.files += 1;
         self.totals.rows += rows as u64;

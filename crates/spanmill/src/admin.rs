@@ -92,6 +92,12 @@ impl Running {
         if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
             return Some("the archive has failed: what comes now is counted but not archived".to_owned());
         }
+        if self.archive.as_ref().is_some_and(archive::Health::is_disk_full) {
+            return Some(
+                "the disk of the archive is full: what comes is kept in the log and counted when there is room"
+                    .to_owned(),
+            );
+        }
         if let Some(failure) = self.log.failure() {
             return Some(format!("{failure}: nothing is acknowledged any more"));
         }

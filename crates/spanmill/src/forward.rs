@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -84,6 +86,21 @@ pub(crate) struct Forwarding {
     ahead: Option<RawRecord>,
 }
 
+/// How far a destination has come in the log. Clones are the same one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Position(Arc<AtomicU64>);
+
+impl Position {
+    /// All records up to here were handed on, or are not wanted.
+    pub(crate) fn get(&self) -> Lsn {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, lsn: Lsn) {
+        self.0.store(lsn, Ordering::Release);
+    }
+}
+
 /// The signals of a destination.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -152,7 +169,7 @@ impl Forwarding {
             passed = first - 1;
         }
         // From here on it is owed what comes, whenever the process ends.
-        place.reached = passed;
+        place.reached.set(passed);
         place.write()?;
         let wanted = Wanted { traces: destination.traces, metrics: destination.metrics, logs: destination.logs };
         let enrichment = outcomes.filter(|_| wanted.traces).map(|outcomes| Enrichment::new(outcomes.reader(passed)));
@@ -168,6 +185,11 @@ impl Forwarding {
             ahead: None,
             name,
         })
+    }
+
+    /// How far it has come, by the name of the destination.
+    pub(crate) fn position(&self) -> (String, Position) {
+        (self.name.clone(), self.place.reached.clone())
     }
 
     /// Starts the thread. It ends when the log has ended and all was handed on, or when the exporter ends.
@@ -367,14 +389,14 @@ impl Enrichment {
 #[derive(Debug)]
 struct Place {
     path: Option<PathBuf>,
-    reached: Lsn,
+    reached: Position,
     noted: Option<Lsn>,
     noted_at: Instant,
 }
 
 impl Place {
     fn new(path: Option<PathBuf>) -> Self {
-        Self { path, reached: 0, noted: None, noted_at: Instant::now() }
+        Self { path, reached: Position::default(), noted: None, noted_at: Instant::now() }
     }
 
     /// What is noted; `None` if nothing was yet.
@@ -387,7 +409,7 @@ impl Place {
     }
 
     fn move_to(&mut self, lsn: Lsn) {
-        self.reached = lsn;
+        self.reached.set(lsn);
         if self.noted_at.elapsed() >= NOTE_EVERY {
             self.note();
         }
@@ -408,17 +430,18 @@ impl Place {
     /// Writes it down; when this returns, it outlives the machine: without it nobody would know what is owed.
     fn write(&mut self) -> io::Result<()> {
         self.noted_at = Instant::now();
-        let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(self.reached)) else { return Ok(()) };
+        let reached = self.reached.get();
+        let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(reached)) else { return Ok(()) };
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
         let mut temporary = path.clone().into_os_string();
         temporary.push(TEMPORARY);
         let mut file = File::create(&temporary)?;
-        file.write_all(self.reached.to_string().as_bytes())?;
+        file.write_all(reached.to_string().as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         File::open(directory)?.sync_all()?;
-        self.noted = Some(self.reached);
+        self.noted = Some(reached);
         Ok(())
     }
 }

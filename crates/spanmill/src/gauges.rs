@@ -7,6 +7,7 @@ use opentelemetry::metrics::Meter;
 use wal::{Level, Log};
 
 use crate::applier::{Progress, SharedPipeline};
+use crate::forward;
 use crate::recorder::LogRecord;
 
 /// From 50 µs, which a good disk takes, to 10 s, which a broken one does; seconds.
@@ -21,12 +22,14 @@ pub(crate) struct Observed {
     pub(crate) progress: Progress,
     /// `None` if nothing is archived.
     pub(crate) archived: Option<Position>,
+    /// Destinations of what applications sent, by their names.
+    pub(crate) forwarded: Vec<(String, forward::Position)>,
 }
 
 impl Observed {
     /// Registers all instruments.
     pub(crate) fn register(self, meter: &Meter) {
-        let Self { log, pipeline, progress, archived } = self;
+        let Self { log, pipeline, progress, archived, forwarded } = self;
         let level = |name, description, value: fn(Level) -> u64| {
             let log = log.clone();
             meter
@@ -59,13 +62,17 @@ impl Observed {
 
         meter
             .u64_observable_gauge("spanmill.wal.lsn")
-            .with_description("The last record of the log that is safe, applied, or archived with all before it")
+            .with_description("The last record of the log that is safe, applied, archived, or handed on to a destination, with all before it")
             .with_unit("{record}")
             .with_callback(move |observer| {
                 let observe = |lsn, cursor| observer.observe(lsn, &[KeyValue::new("cursor", cursor)]);
                 // The slowest first, so that none is seen ahead of one that it follows.
                 if let Some(archived) = &archived {
                     observe(archived.get(), "archived");
+                }
+                for (destination, position) in &forwarded {
+                    let destination = KeyValue::new("destination", destination.clone());
+                    observer.observe(position.get(), &[KeyValue::new("cursor", "forwarded"), destination]);
                 }
                 observe(progress.applied(), "applied");
                 observe(log.last(), "safe");

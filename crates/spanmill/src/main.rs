@@ -20,6 +20,7 @@ mod recorder;
 mod server;
 mod statistics;
 mod storage;
+mod stored;
 mod table;
 mod telemetry;
 mod watching;

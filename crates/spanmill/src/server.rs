@@ -48,6 +48,7 @@ pub(crate) struct Server {
     pipeline: SharedPipeline,
     log: Log<LogRecord>,
     applier: Applier,
+    archive: Option<archive::Health>,
     exporters: Arc<Vec<Exporter>>,
     forwarders: Vec<std::thread::JoinHandle<()>>,
     outcomes: Option<Outcomes>,
@@ -128,8 +129,14 @@ impl Server {
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
             .map_err(Failure::io("starting the applier"))?;
         readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
-        Observed { log: log.clone(), pipeline: pipeline.clone(), progress: applier.progress(), archived }
-            .register(&meter);
+        Observed {
+            log: log.clone(),
+            pipeline: pipeline.clone(),
+            progress: applier.progress(),
+            archived,
+            forwarded: forwardings.iter().map(Forwarding::position).collect(),
+        }
+        .register(&meter);
         Statistics::new(pipeline.clone(), config.metrics.statistics_interval).register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
@@ -158,7 +165,7 @@ impl Server {
             pipeline: pipeline.clone(),
             log: log.clone(),
             progress: applier.progress(),
-            archive: archive_health,
+            archive: archive_health.clone(),
             archived: archived_position,
             notifiers: notifying.statuses(),
         }));
@@ -167,6 +174,7 @@ impl Server {
             pipeline,
             log,
             applier,
+            archive: archive_health,
             exporters,
             forwarders,
             outcomes,
@@ -232,9 +240,10 @@ impl Server {
         let mut result = self.receiving.end().await;
         self.tickers.abort_all();
         self.notifying.end().await;
-        // The applier must not wait for a destination any more: what is behind it has to be applied.
+        // The applier must not wait for a destination or a disk any more: what is behind it has to be applied.
         self.exporters.iter().for_each(Exporter::stop_waiting);
         self.outcomes.iter().for_each(Outcomes::stop_waiting);
+        self.archive.iter().for_each(archive::Health::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
         for record in drain.into_iter().chain([Record::ExportInterval]) {
@@ -368,6 +377,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         pending: (config.archive.is_some() || config.enriches())
             .then(|| config.receivers.otlp.memory_budget.as_usize() / 4),
         pricing: config.derive.prices.pricing()?,
+        redactor: config.derive.redactor(),
         watched: true,
     })
 }

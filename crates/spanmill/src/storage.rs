@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::forward;
 use crate::outcomes;
 use crate::recorder::{LogRecord, Recorder};
+use crate::stored::Stored;
 use crate::watching;
 
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
@@ -129,32 +130,6 @@ impl Storage {
         };
         let keeper = Keeper { cursor, checkpointer: Some(checkpointer), is_stopped: false };
         Ok(Self { pipeline, monitoring, log, reader, keeper, applied, handed_on })
-    }
-}
-
-/// A checkpoint as it is stored.
-struct Stored<'a> {
-    lsn: Lsn,
-    /// All requests up to here had their outcomes and were handed on.
-    handed_on: Lsn,
-    pipeline: &'a [u8],
-    monitoring: &'a [u8],
-}
-
-impl<'a> Stored<'a> {
-    fn decode(lsn: Lsn, bytes: &'a [u8]) -> Result<Self, Failure> {
-        let parts = || {
-            let (handed_on, rest) = bytes.split_first_chunk()?;
-            let (length, rest) = rest.split_first_chunk()?;
-            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-            let (pipeline, monitoring) = rest.split_at_checked(length)?;
-            Some(Self { lsn, handed_on: Lsn::from_le_bytes(*handed_on), pipeline, monitoring })
-        };
-        parts().ok_or_else(|| Failure::Checkpoint { lsn, reason: "it is too short".to_owned() })
-    }
-
-    fn encode(handed_on: Lsn, pipeline: &[u8], monitoring: &[u8]) -> Vec<u8> {
-        [&handed_on.to_le_bytes(), &(pipeline.len() as u64).to_le_bytes(), pipeline, monitoring].concat()
     }
 }
 

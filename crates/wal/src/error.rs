@@ -55,7 +55,10 @@ pub enum OpenError {
         needed: Lsn,
     },
     /// Written by a version that this one does not know.
-    #[error("{path} has format version {version}, which this version cannot read; it reads {known}", path = path.display())]
+    #[error(
+        "{path} has format version {version}, and this version reads {known}: start the version that wrote it, or a newer one",
+        path = path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,

@@ -26,6 +26,7 @@ pub fn settings(pending: Option<usize>) -> Settings {
         settle: SettleSettings { wait: 10_000_000_000, memory: 64 << 20, merge_unlinked: false },
         pending,
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
+        redactor: spanmill_genai::Redactor::Keep,
         watched: true,
     }
 }

@@ -124,6 +124,62 @@ async fn a_full_disk() {
     load.is_exact(spanmill).await;
 }
 
+/// What is done while a disk is full.
+#[derive(Clone, Copy)]
+enum Then {
+    Nothing,
+    Kill,
+    Stop,
+}
+
+// While the archive's disk is full, readiness says so and what comes is acknowledged all the same, as the log has room; when there is
+// room again the archive goes on by itself, and whatever is done meanwhile - nothing, a kill, a stop - every span is archived once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_of_the_archive() {
+    let setup = Setup { archive_age: "1s", settle_wait: "100ms", ..durable() };
+    for then in [Then::Nothing, Then::Kill, Then::Stop] {
+        let Some(disk) = Disk::of(4) else { return };
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(disk.path(), directory.path().join("archive")).unwrap();
+        let spanmill = Spanmill::start_in(directory, &setup);
+        let load = Load::new(100, gpt);
+        let clients = load.start(spanmill.addresses, 2);
+        eventually("something is archived", async || {
+            (spanmill.sample("spanmill_archive_files", &[]).await > 0).then_some(())
+        })
+        .await;
+        disk.fill();
+        eventually("readiness says so", async || {
+            let answer = get(spanmill.addresses.admin, "/readyz").await;
+            (answer.status == 503 && answer.text().contains("the disk of the archive is full")).then_some(())
+        })
+        .await;
+        let acknowledged = load.acknowledged();
+        eventually("clients are served", async || (load.acknowledged() > acknowledged + 1_000).then_some(())).await;
+        load.end();
+        clients.join_all().await;
+        let left = match then {
+            Then::Nothing => Err(spanmill),
+            Then::Kill => Ok(spanmill.kill()),
+            Then::Stop => {
+                spanmill.terminate();
+                let stopped = spanmill.failed();
+                assert_eq!(stopped.status.code(), Some(74), "{}", stopped.log);
+                assert!(stopped.log.contains("No space left on device"), "{}", stopped.log);
+                Ok(stopped.directory)
+            }
+        };
+        disk.make_room();
+        let spanmill = left.map_or_else(|running| running, |directory| Spanmill::start_in(directory, &setup));
+        load.finish(spanmill.addresses).await;
+        eventually("the server is ready", async || {
+            (get(spanmill.addresses.admin, "/readyz").await.status == 200).then_some(())
+        })
+        .await;
+        load.is_exact(spanmill).await;
+    }
+}
+
 // A disk that fails ends the server: nothing more is acknowledged, and it says what happened. All that was acknowledged is there at the
 // next start, once; what was not is sent again.
 #[tokio::test(flavor = "multi_thread")]

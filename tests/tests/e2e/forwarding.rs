@@ -65,6 +65,12 @@ async fn what_a_destination_missed_waits_in_the_log() {
         }
         let has_all = async || (ids(&present) == sent).then_some(());
         eventually("everything at the one that is there", has_all).await;
+        let reached = async |destination| {
+            spanmill.sample("spanmill_wal_lsn", &[("cursor", "forwarded"), ("destination", destination)]).await
+        };
+        let safe = spanmill.sample("spanmill_wal_lsn", &[("cursor", "safe")]).await;
+        eventually("its cursor is told", async || (reached("otlp/backend1").await >= safe).then_some(())).await;
+        assert!(reached("otlp/backend0").await + 20 * (kill + 1) <= safe, "the other one has none of it");
         spanmill = Spanmill::start_in(spanmill.kill(), &setup);
     }
     let late = Backend::grpc_at(absent).await;

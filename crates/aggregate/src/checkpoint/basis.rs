@@ -12,11 +12,13 @@ static DIALECTS: LazyLock<u64> = LazyLock::new(|| hash(&genai::dialects::all().c
 
 impl Settings {
     /// Tells whether the same records come to the same state: a hash of the version of this crate, the dialect table, the
-    /// version of the prices, and of the settings that decide what is counted and as what. How much is kept of errors and
-    /// who gets what is not among them.
+    /// version of the prices, and of the settings that decide what is counted and as what. How much is kept of errors, who
+    /// gets what, how often, and the key with which content is hashed are not among them.
     pub fn fingerprint(&self) -> u64 {
         let pricing = (self.pricing.prices.version(), self.pricing.honour_supplied);
-        let settings = (&self.layout, self.cardinality_limit, self.settle, self.duplicates, self.has_exponential());
+        let recognised = (self.settle, self.duplicates);
+        let settings =
+            (&self.layout, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
         let basis = (env!("CARGO_PKG_VERSION"), *DIALECTS, pricing, settings);
         hash(&basis)
     }
@@ -31,6 +33,7 @@ fn hash(basis: &impl Debug) -> u64 {
 mod tests {
     use std::sync::Arc;
 
+    use genai::Redactor;
     use genai::price::{Catalogue, Overrides, Prices};
 
     use crate::collect::Forms;
@@ -59,6 +62,7 @@ mod tests {
             settle: SettleSettings { wait: 1, memory: 1, merge_unlinked: false },
             pending: None,
             pricing: Pricing { prices: prices("[]"), honour_supplied: true },
+            redactor: Redactor::Keep,
             watched: false,
         }
     }
@@ -85,6 +89,8 @@ mod tests {
             |settings| settings.delta.exponential = true,
             |settings| settings.cumulative.exponential = true,
             |settings| settings.pricing.honour_supplied = false,
+            |settings| settings.redactor = Redactor::Drop,
+            |settings| settings.redactor = Redactor::hash(b"key"),
             |settings| settings.pricing.prices = prices(r#"[{"match": "x", "input": "1"}]"#),
         ] {
             assert_ne!(with(change), fingerprint);

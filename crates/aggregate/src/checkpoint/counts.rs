@@ -24,6 +24,7 @@ fn message(what: Counted) -> messages::Count {
         }
         Counted::Inconsistent(inconsistency) => message.inconsistency = code(INCONSISTENCIES, inconsistency),
         Counted::SettledEarly => {}
+        Counted::IdConflict => message.is_id_conflict = true,
     }
     message
 }
@@ -35,6 +36,7 @@ impl Restoring<'_> {
         let what = match (outcome, named(INCONSISTENCIES, told.inconsistency, "inconsistency")?) {
             (Some(outcome), _) => Counted::Span(outcome, reason),
             (None, Some(inconsistency)) => Counted::Inconsistent(inconsistency),
+            (None, None) if told.is_id_conflict => Counted::IdConflict,
             (None, None) => Counted::SettledEarly,
         };
         let count = plain::count(told.count, "count")?;

@@ -472,8 +472,7 @@ pub(super) struct Told {
     pub(super) is_older: bool,
 }
 
-/// How often something was counted of the work itself. A call that was counted early is told by neither an outcome nor an
-/// inconsistency.
+/// How often something was counted of the work itself. A call that was counted early is told by none of the fields that say what.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub(super) struct Count {
     #[prost(uint32, tag = "1")]
@@ -487,6 +486,8 @@ pub(super) struct Count {
     /// Whether it was counted in the open interval.
     #[prost(bool, tag = "5")]
     pub(super) is_open: bool,
+    #[prost(bool, tag = "6")]
+    pub(super) is_id_conflict: bool,
 }
 
 /// What was received at one time: requests and spans, by hashes of their content.

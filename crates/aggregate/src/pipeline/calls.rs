@@ -11,7 +11,7 @@ use crate::key::Kind;
 use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Place, Relation, Seq, State};
+use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
 impl Pipeline {
@@ -78,7 +78,11 @@ impl Pipeline {
         }
         let series = self.series.number(body, facts).unwrap_or_default();
         let context = self.context(body, facts, receive_time, place, series);
-        let Some(repeated) = self.settle.offer(body, facts, &context) else {
+        let offered = self.settle.offer(body, facts, &context);
+        let Offered::Repeats(repeated) = offered else {
+            if offered == Offered::SameIds {
+                self.open_tally.add(Counted::IdConflict, 1);
+            }
             if let Some(inconsistency) = facts.inconsistency {
                 self.open_tally.add(Counted::Inconsistent(inconsistency), 1);
             }

@@ -52,6 +52,17 @@ pub(crate) struct Window {
     hasher: RandomState,
 }
 
+/// What a span is to those that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// Another one.
+    New,
+    /// Another one, although it has the ids of one.
+    SameIds,
+    /// The same as this one.
+    Repeats(Seq),
+}
+
 /// From a key to the newest span that has it.
 type Index = HashTable<Seq>;
 
@@ -137,27 +148,35 @@ impl Window {
         Seq(self.first.0.wrapping_add(self.spans.len() as u32))
     }
 
-    /// Adds a span. There must be room. If it repeats one that is known, that one is given, and it is not added.
-    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Seq> {
+    /// Adds a span, unless it repeats one that is known. There must be room.
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Offered {
         let seq = self.end();
         let trace_before = self.newest_of_trace(facts.trace_id);
         // Written where it stays: a copy of what was just written in parts costs more than all of this.
         self.spans.push_back(Held::BLANK);
-        let span = self.spans.back_mut()?;
-        span.fill(body, facts, context);
-        if let Some(known) = trace_before.and_then(|newest| self.repeated_by(seq, newest)) {
-            self.spans.drop_back();
-            return Some(known);
+        if let Some(span) = self.spans.back_mut() {
+            span.fill(body, facts, context);
         }
-        self.link(seq, trace_before);
-        None
+        let offered = trace_before.map_or(Offered::New, |newest| self.compare(seq, newest));
+        if let Offered::Repeats(_) = offered {
+            self.spans.drop_back();
+        } else {
+            self.link(seq, trace_before);
+        }
+        offered
     }
 
-    /// The span that one repeats, if any does. `newest` is of its trace.
-    fn repeated_by(&self, seq: Seq, newest: Seq) -> Option<Seq> {
-        let span = self.get(seq)?;
-        let mut same = self.with_id(newest, span.trace_id, span.span_id);
-        same.find(|known| self.get(*known).is_some_and(|known| known.repeats(span)))
+    /// Compares a span with those that have its ids. `newest` is of its trace.
+    fn compare(&self, seq: Seq, newest: Seq) -> Offered {
+        let Some(span) = self.get(seq) else { return Offered::New };
+        let mut offered = Offered::New;
+        for known in self.with_id(newest, span.trace_id, span.span_id) {
+            if self.get(known).is_some_and(|known| known.repeats(span)) {
+                return Offered::Repeats(known);
+            }
+            offered = Offered::SameIds;
+        }
+        offered
     }
 
     /// Links the newest span with its neighbours.

@@ -35,6 +35,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
         pending: Some(usize::MAX),
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
+        redactor: genai::Redactor::Keep,
         watched: true,
     }
 }

@@ -1,9 +1,12 @@
 //! Properties of the files that readers rely on.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 
 use arrow_array::{Array, RecordBatch};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, LogicalType, TimeUnit};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData, SortingColumn};
@@ -11,8 +14,10 @@ use parquet::schema::printer::print_schema;
 use tempfile::TempDir;
 
 use super::support::{
-    RECEIVED, applied, archived, call, calls, column, config, encoded, integer, metadata, of_service, read, text,
+    RECEIVED, any, applied, archived, attribute, call, calls, column, config, encoded, integer, metadata, of_service,
+    read, text,
 };
+use crate::ArchiveConfig;
 
 fn one_file() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -86,7 +91,71 @@ fn the_footer_tells_the_origin() {
     assert_eq!(told("rows"), "20");
     assert_eq!(told("instance"), "test-1");
     assert_eq!(told("schema_version"), "1");
+    assert_eq!(told("rows_xxh3"), rows_hash(&read(&file)));
     assert!(footer.created_by().unwrap().starts_with("spanmill version "));
+}
+
+/// The hash of rows, as whoever reads a file computes it from the columns.
+fn rows_hash(rows: &RecordBatch) -> String {
+    let id = |name, row, length| {
+        let digits = text(rows, name, row).map_or_else(|| "00".repeat(length), str::to_owned);
+        (0..length)
+            .map(move |byte| u8::from_str_radix(&digits[2 * byte..2 * byte + 2], 16).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let number = |name, row, null: i64| integer(rows, name, row).unwrap_or(null).to_le_bytes().to_vec();
+    let hash = (0..rows.num_rows()).fold(0_u128, |hash, row| {
+        let bytes = [
+            hash.to_le_bytes().to_vec(),
+            number("lsn", row, 0),
+            id("trace_id", row, 16),
+            id("span_id", row, 8),
+            id("counted_span_id", row, 8),
+            number("start_time_unix_nano", row, 0),
+            number("gen_ai_usage_input_tokens", row, -1),
+            number("gen_ai_usage_output_tokens", row, -1),
+        ];
+        twox_hash::XxHash3_128::oneshot(&bytes.concat())
+    });
+    format!("{hash:032x}")
+}
+
+// The hash in the footer is that of the rows, in their order, whatever they lack, over several row groups; the same rows have the same
+// hash, and another row, outcome, usage or order another one.
+#[test]
+fn the_footer_tells_the_hash_of_the_rows() {
+    let rows_of = |change: fn(&mut Span), lsn| {
+        let spans = (0..6).map(|number| {
+            let mut span = call(number, 10 - number);
+            if number == 3 {
+                change(&mut span);
+            }
+            span
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let config = ArchiveConfig { max_pending: 1, ..config(directory.path()) };
+        let requests =
+            spans.map(|span| encoded(vec![of_service("shop", vec![span])])).collect::<Vec<_>>().into_iter().zip(lsn..);
+        let files = archived(config, requests.map(|(body, lsn)| applied(lsn, RECEIVED, body)));
+        let reader = metadata(&files[0]);
+        assert_eq!(reader.metadata().num_row_groups(), 6);
+        let pairs = reader.metadata().file_metadata().key_value_metadata().unwrap();
+        let told = pairs.iter().find(|pair| pair.key == "rows_xxh3").unwrap().value.clone().unwrap();
+        assert_eq!(told, rows_hash(&read(&files[0])));
+        told
+    };
+    let hashes: BTreeSet<String> = [
+        rows_of(|_| {}, 1),
+        rows_of(|_| {}, 1),
+        rows_of(|_| {}, 2),
+        rows_of(|span| span.trace_id = vec![0; 16], 1),
+        rows_of(|span| span.span_id[0] ^= 1, 1),
+        rows_of(|span| span.start_time_unix_nano = 0, 1),
+        rows_of(|span| span.attributes.push(attribute("gen_ai.usage.input_tokens", any(Value::IntValue(7)))), 1),
+        rows_of(|span| span.attributes.push(attribute("gen_ai.usage.output_tokens", any(Value::IntValue(7)))), 1),
+    ]
+    .into();
+    assert_eq!(hashes.len(), 7);
 }
 
 // Compression everywhere, dictionaries only where values repeat, a bloom filter for the trace id, an index of pages.
@@ -147,7 +216,7 @@ fn the_bloom_filter_tells_trace_ids() {
 #[test]
 fn row_groups_are_sorted() {
     let directory = tempfile::tempdir().unwrap();
-    let untimed = opentelemetry_proto::tonic::trace::v1::Span { start_time_unix_nano: 0, ..call(9, 0) };
+    let untimed = Span { start_time_unix_nano: 0, ..call(9, 0) };
     let requests = [
         vec![
             of_service("b", vec![call(1, 30), untimed, call(2, 10)]),

@@ -67,6 +67,7 @@ impl Counting {
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,
+            redactor: config.derive.redactor(),
             watched: false,
         };
         let pipeline = Pipeline::new(settings);
