@@ -11,6 +11,7 @@
 //! It never changes, merges or deletes a published file, and never reads one.
 
 mod attributes;
+mod column;
 mod error;
 mod file;
 mod hex;
@@ -22,7 +23,6 @@ mod promoted;
 mod rows;
 mod schema;
 mod span;
-mod text;
 mod writer;
 
 #[cfg(test)]
