@@ -18,6 +18,9 @@ use parquet::schema::types::ColumnDescPtr;
 use super::levels::Levels;
 use super::values::{Bound, Range, Values};
 
+/// Memory for a page that is kept for the next one. A larger page is an exception.
+const KEPT: usize = 4 << 20;
+
 /// Compresses pages, one after the other in the same memory.
 pub(crate) struct Press {
     level: ZstdLevel,
@@ -34,11 +37,20 @@ impl Press {
         Ok(Self { level, compressor, page: Vec::new(), compressed: Vec::new() })
     }
 
+    /// The page, compressed.
     fn compress(&mut self) -> io::Result<Bytes> {
-        self.compressed.clear();
         self.compressed.reserve(zstd::zstd_safe::compress_bound(self.page.len()));
         self.compressor.compress_to_buffer(&self.page, &mut self.compressed)?;
-        Ok(Bytes::copy_from_slice(&self.compressed))
+        let compressed = Bytes::copy_from_slice(&self.compressed);
+        self.compressed.clear();
+        self.compressed.shrink_to(KEPT);
+        Ok(compressed)
+    }
+
+    /// Empties the page.
+    fn clear(&mut self) {
+        self.page.clear();
+        self.page.shrink_to(KEPT);
     }
 }
 
@@ -120,7 +132,7 @@ impl Chunk {
             0 => (rows, 0),
             max => (definition.len(), definition.len() - definition.count(max)),
         };
-        press.page.clear();
+        press.clear();
         repetition.encode(self.max_repetition, &mut press.page);
         definition.encode(self.max_definition, &mut press.page);
         let encoded = values.encode(&mut press.page, self.has_ranges);
@@ -164,7 +176,7 @@ impl Chunk {
         let mut dictionary = TrackedWrite::new(Vec::new());
         let mut uncompressed = self.uncompressed;
         if has_dictionary && let Some((texts, count)) = values.dictionary() {
-            press.page.clear();
+            press.clear();
             press.page.extend_from_slice(texts);
             let buf = press.compress()?;
             let page =

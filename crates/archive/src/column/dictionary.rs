@@ -58,7 +58,7 @@ impl Dictionary {
     pub(crate) fn number(&mut self, wanted: &[u8]) -> u32 {
         if let Some(last) = self.entries.get(self.last as usize)
             && let Some(next) = self.entries.get(last.next as usize)
-            && text(&self.page, *next) == wanted
+            && same(text(&self.page, *next), wanted)
         {
             self.last = last.next;
             return self.last;
@@ -71,7 +71,7 @@ impl Dictionary {
         let slot = Self::slot(wanted);
         let lately = self.lately.get(slot).copied().unwrap_or_default();
         let number = match self.entries.get(lately as usize) {
-            Some(entry) if text(&self.page, *entry) == wanted => lately,
+            Some(entry) if same(text(&self.page, *entry), wanted) => lately,
             _ => {
                 let number = self.look_up(wanted);
                 self.lately.resize(SLOTS, 0);
@@ -126,6 +126,21 @@ impl Dictionary {
         numbers.insert_unique(hash, number, hash_of);
         number
     }
+}
+
+/// Whether two texts are the same. Most are short, and a call takes longer than it takes to compare them.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
+    }
+    a.len() == b.len()
+        && match a.len() {
+            4..8 => ends::<4>(a, b),
+            8..16 => ends::<8>(a, b),
+            16..=32 => ends::<16>(a, b),
+            _ => a == b,
+        }
 }
 
 #[inline]

@@ -5,8 +5,10 @@ use super::hybrid;
 /// Levels of the values of a page. Most stand in long runs.
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
+    /// Runs that have ended.
     runs: Vec<(u32, usize)>,
-    len: usize,
+    /// The run that goes on.
+    last: (u32, usize),
 }
 
 impl Levels {
@@ -19,27 +21,36 @@ impl Levels {
     /// Adds a level `count` times.
     #[inline]
     pub(crate) fn push_many(&mut self, level: u32, count: usize) {
-        self.len += count;
-        match self.runs.last_mut() {
-            Some((last, length)) if *last == level => *length += count,
-            _ if count > 0 => self.runs.push((level, count)),
-            _ => {}
+        if self.last.0 != level {
+            self.end_run(level);
         }
+        self.last.1 += count;
+    }
+
+    fn end_run(&mut self, next: u32) {
+        if self.last.1 > 0 {
+            self.runs.push(self.last);
+        }
+        self.last = (next, 0);
+    }
+
+    fn all(&self) -> impl Iterator<Item = (u32, usize)> {
+        self.runs.iter().copied().chain([self.last])
     }
 
     /// Number of levels.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.all().map(|(_, count)| count).sum()
     }
 
     /// How many of them are `level`.
     pub(crate) fn count(&self, level: u32) -> usize {
-        self.runs.iter().filter(|(value, _)| *value == level).map(|(_, count)| count).sum()
+        self.all().filter(|(value, _)| *value == level).map(|(_, count)| count).sum()
     }
 
     pub(crate) fn clear(&mut self) {
         self.runs.clear();
-        self.len = 0;
+        self.last = (0, 0);
     }
 
     /// Appends them to a page as the format wants levels up to `max`: nothing if there is only one.
@@ -50,13 +61,13 @@ impl Levels {
         let start = page.len();
         page.extend_from_slice(&[0; 4]);
         let width = hybrid::width_of(max);
-        match self.runs.as_slice() {
-            [(level, count)] => hybrid::run(*level, *count, width, page),
-            runs => {
-                let mut levels = Vec::with_capacity(self.len);
-                runs.iter().for_each(|(level, count)| levels.extend(std::iter::repeat_n(*level, *count)));
-                hybrid::encode(&levels, width, page);
-            }
+        if self.runs.is_empty() {
+            let (level, count) = self.last;
+            hybrid::run(level, count, width, page);
+        } else {
+            let mut levels = Vec::with_capacity(self.len());
+            self.all().for_each(|(level, count)| levels.extend(std::iter::repeat_n(level, count)));
+            hybrid::encode(&levels, width, page);
         }
         let length = (page.len() - start - 4) as u32;
         page[start..start + 4].copy_from_slice(&length.to_le_bytes());

@@ -167,7 +167,9 @@ impl Texts {
 
 impl Values for Texts {
     fn size(&self) -> usize {
-        self.bytes.len() + size_of_val(self.lengths.as_slice()) + size_of_val(self.numbers.as_slice())
+        // A dictionary that becomes too large ends with its page.
+        let dictionary = if self.style == Style::Dictionary { self.dictionary.size() } else { 0 };
+        dictionary + self.bytes.len() + size_of_val(self.lengths.as_slice()) + size_of_val(self.numbers.as_slice())
     }
 
     fn encode(&mut self, page: &mut Vec<u8>, wants_range: bool) -> Encoded {

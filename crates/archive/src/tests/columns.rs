@@ -50,7 +50,10 @@ fn values_become_text() {
         (Some(any(Value::DoubleValue(f64::NEG_INFINITY))), Some("-Infinity")),
         (Some(any(Value::BytesValue(vec![0xff, 0x00]))), Some("/wA=")),
         (Some(any(array(vec![string("stop"), string("tool calls")]))), Some(r#"["stop","tool calls"]"#)),
-        (Some(any(array(vec![string("stop"), string("\u{fc}"), string("a\\b")]))), Some("[\"stop\",\"\u{fc}\",\"a\\\\b\"]")),
+        (
+            Some(any(array(vec![string("stop"), string("\u{fc}"), string("a\\b")]))),
+            Some("[\"stop\",\"\u{fc}\",\"a\\\\b\"]"),
+        ),
         (Some(any(array(vec![string("stop"), any(Value::IntValue(1))]))), Some(r#"["stop",1]"#)),
         (Some(any(Value::DoubleValue(0.7))), Some("0.7")),
         (Some(any(Value::DoubleValue(-0.0))), Some("-0.0")),
