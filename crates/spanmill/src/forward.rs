@@ -417,7 +417,7 @@ impl Place {
 
     /// How far the next process will know that the destination has come; in this one, if none follows.
     fn durable(&self) -> Lsn {
-        self.path.as_ref().map_or(self.reached, |_| self.noted.unwrap_or_default())
+        self.path.as_ref().map_or(self.reached.get(), |_| self.noted.unwrap_or_default())
     }
 
     /// Writes it down if it can; if not, more is handed on twice after a crash.

@@ -17,8 +17,7 @@ impl Settings {
     pub fn fingerprint(&self) -> u64 {
         let pricing = (self.pricing.prices.version(), self.pricing.honour_supplied);
         let recognised = (self.settle, self.duplicates);
-        let settings =
-            (&self.layout, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
+        let settings = (&self.layout, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
         let basis = (env!("CARGO_PKG_VERSION"), *DIALECTS, pricing, settings);
         hash(&basis)
     }
