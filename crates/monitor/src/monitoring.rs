@@ -266,12 +266,12 @@ impl Monitoring {
         Some(drift::report(&self.monitor(monitor)?.rings, definition, now))
     }
 
-    /// What is to be delivered, oldest first, until it is [acknowledged](Command::Acknowledge).
+    /// What is to be delivered, oldest first, until it is [acknowledged](crate::Command::Acknowledge).
     pub fn notifications(&self) -> impl Iterator<Item = &Notification> {
         self.outbox.iter().map(|waiting| &waiting.notification)
     }
 
-    /// The same, and the notifiers that are [through](Command::Delivered) with each.
+    /// The same, and the notifiers that are [through](crate::Command::Delivered) with each.
     pub fn deliveries(&self) -> impl Iterator<Item = (&Notification, &[String])> {
         self.outbox.iter().map(|waiting| (&waiting.notification, &*waiting.through))
     }
