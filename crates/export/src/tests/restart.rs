@@ -100,25 +100,29 @@ async fn a_shutdown_keeps_what_is_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_takes_nothing_is_waited_for() {
     let temporary = tempfile::tempdir().unwrap();
-    let directory = temporary.path().join("outbox");
     let address = server::unused_address();
-    let exporter = start_in(&directory, destination(&format!("http://{address}"), Protocol::Grpc));
-    let exporter = Arc::new(exporter);
-    let offer = |lsn: u64| {
-        let exporter = Arc::clone(&exporter);
-        std::thread::spawn(move || exporter.offer(lsn, logs(lsn, 3)))
+    // One each: what was stored before its directory went is lost, and may be counted so.
+    let start = |name: &str| {
+        let directory = temporary.path().join(name);
+        let exporter = start_in(&directory, destination(&format!("http://{address}"), Protocol::Grpc));
+        std::fs::remove_dir_all(&directory).unwrap();
+        (directory, Arc::new(exporter))
     };
-    std::fs::remove_dir_all(&directory).unwrap();
-    let offering = offer(1);
+    let offer = |exporter: &Arc<Exporter>| {
+        let exporter = Arc::clone(exporter);
+        std::thread::spawn(move || exporter.offer(1, logs(1, 3)))
+    };
+    let (directory, exporter) = start("for-a-while");
+    let offering = offer(&exporter);
     std::fs::create_dir_all(&directory).unwrap();
     assert!(offering.join().unwrap());
 
-    std::fs::remove_dir_all(&directory).unwrap();
-    let offering = offer(2);
+    let (directory, exporter) = start("to-the-end");
+    let offering = offer(&exporter);
     exporter.stop_waiting();
     assert!(!offering.join().unwrap());
     std::fs::create_dir_all(&directory).unwrap();
-    assert!(!exporter.offer(3, logs(4, 1)), "what is behind it would hide it from the next process");
+    assert!(!exporter.offer(2, logs(4, 1)), "what is behind it would hide it from the next process");
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
     assert_eq!(counts(&exporter, Signal::Logs).dropped, 0);
 }
