@@ -357,9 +357,10 @@ macro_rules! definitions {
             _: Params<NoParams>,
             Body(new): Body<$body>,
         ) -> Result<Json<$answer>, Problem> {
-            // The name of the address goes first: there nobody can be asked to change it.
-            let new = $body { name: name.clone(), ..new };
-            command(&console, Command::$redefine(Box::new(new.$meaning()?))).await?;
+            // The name of the address goes first. It need not be a good one: what there is has one, or it is not found.
+            let mut new = new.$meaning()?;
+            new.name.clone_from(&name);
+            command(&console, Command::$redefine(Box::new(new))).await?;
             $find(console, name).await
         }
 
