@@ -1,11 +1,11 @@
 #!/bin/sh
-# Instructions per span, counted by callgrind, of every way to read a request and of counting what was derived. A difference of two
-# runs, so that start and payload building cancel. Usage: benches/callgrind.sh [BATCH]
+# Instructions per span, counted by callgrind, of every way to read a request, of counting what was derived and of archiving it. A
+# difference of two runs, so that start and payload building cancel. Usage: benches/callgrind.sh [BATCH]
 set -eu
 cd "$(dirname "$0")/.."
 batch=${1:-500}
 target=${CARGO_TARGET_DIR:-target}
-cargo build --quiet --release -p spanmill-benches --bin derive_loop --bin apply_loop
+cargo build --quiet --release -p spanmill-benches --bin derive_loop --bin apply_loop --bin archive_loop
 
 instructions() { # PROGRAM ARGUMENTS...
     program=$1
@@ -35,3 +35,6 @@ row 'count, hold on' lean $(((more - few - more_derived + few_derived) / 100 / b
 few=$(instructions apply_loop --requests 1000 --rate 500000 --watch)
 more=$(instructions apply_loop --requests 1100 --rate 500000 --watch)
 row 'count, hold and history on' lean $(((more - few - more_derived + few_derived) / 100 / batch))
+archived=$(instructions archive_loop --requests 130)
+prepared=$(instructions archive_loop --requests 130 --prepare-only)
+row 'archive' lean $(((archived - prepared) / 130 / batch))

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Server CPU of Spanmill beside the baseline server, measured in turns in one run.
 
-Every case starts fresh servers (baseline, Spanmill without archive, Spanmill with archive). All of them stay up while the
-load generator drives them one after the other, window by window, so that a busy machine disturbs all alike. Ratios are
-medians over the rounds, each of a Spanmill window to the baseline window just before it.
+Every case starts fresh servers (baseline, Spanmill without archive, Spanmill with archive; with --forward in place of the last one
+Spanmill that hands all spans on to one gRPC destination, another baseline server). All of them stay up while the load generator drives
+them one after the other, window by window, so that a busy machine disturbs all alike. Ratios are medians over the rounds, each of a
+Spanmill window to the baseline window just before it; what handing on adds is the median of the differences to Spanmill without it.
 
 Build first:  cargo build --release -p spanmill -p spanmill-benches --bins
-Then:         benches/compare.py [--rounds 5] [--seconds 4] [--only lean/1000] [--markdown]
+Then:         benches/compare.py [--rounds 5] [--seconds 4] [--only lean/1000] [--forward] [--markdown]
 """
 import argparse
 import json
@@ -27,15 +28,15 @@ CASES = {  # name: (payload, spans in a request)
     "heavy/100": ("heavy", 100),
     "heavy/1000": ("heavy", 1000),
 }
-BASELINE, PLAIN, ARCHIVE = "baseline", "spanmill", "spanmill + archive"
+BASELINE, PLAIN, ARCHIVE, FORWARD = "baseline", "spanmill", "spanmill + archive", "spanmill + destination"
 # A file is closed every second, so that its cost falls into the window that caused it: after the load, the generator waits
 # longer than this before it reads the CPU time. A million rows a file are the default and stay out of reach here.
-ARCHIVE_AGE, SETTLE = "1s", {BASELINE: 0.2, PLAIN: 0.2, ARCHIVE: 2.5}
+ARCHIVE_AGE, SETTLE = "1s", {BASELINE: 0.2, PLAIN: 0.2, ARCHIVE: 2.5, FORWARD: 0.5}
 
 CONFIG = """\
 receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: "{grpc}" }}, http: {{ endpoint: "{http}" }} }} }} }}
-storage: {{ directory: "{directory}/data", wal: {{ enabled: false }} }}
-exporters: {{ prometheus: {{ endpoint: "{prometheus}" }} }}
+storage: {{ directory: "{directory}/data", wal: {{ enabled: {wal} }} }}
+exporters: {{ prometheus: {{ endpoint: "{prometheus}" }}{destination} }}
 archive: {archive}
 admin: {{ endpoint: "{admin}" }}
 """
@@ -80,22 +81,25 @@ class Server:
             self.process.wait()
 
 
-def start_baseline(options, directory):
+def start_baseline(options, directory, name=BASELINE):
     [address] = free_addresses(1)
     command = [options.baseline, "--listen", address]
-    return Server(BASELINE, command, address, directory / "baseline.log")
+    return Server(name, command, address, directory / f"{name}.log")
 
 
-def start_spanmill(options, directory, with_archive):
-    own = directory / ("archive" if with_archive else "plain")
+def start_spanmill(options, directory, name, sink=None):
+    own = directory / name.replace(" ", "")
     own.mkdir()
     grpc, http, prometheus, admin = free_addresses(4)
-    archive = f'{{ directory: "{own}/parquet", max_age: {ARCHIVE_AGE} }}' if with_archive else "null"
+    archive = f'{{ directory: "{own}/parquet", max_age: {ARCHIVE_AGE} }}' if name == ARCHIVE else "null"
+    destination = f', otlp/sink: {{ endpoint: "http://{sink.address}", compression: none, signals: [traces] }}' if sink else ""
     config = own / "spanmill.yaml"
     config.write_text(
-        CONFIG.format(grpc=grpc, http=http, prometheus=prometheus, admin=admin, directory=own, archive=archive)
+        CONFIG.format(
+            grpc=grpc, http=http, prometheus=prometheus, admin=admin, directory=own, archive=archive, destination=destination,
+            wal=str(options.wal).lower(),
+        )
     )
-    name = ARCHIVE if with_archive else PLAIN
     address = http if options.protocol == "http" else grpc
     return Server(name, [options.server, "--config", str(config)], address, own / "log")
 
@@ -121,18 +125,22 @@ def run_case(options, payload, batch):
     """Reports by server name, one for each round, and what was written to the archive."""
     with tempfile.TemporaryDirectory(prefix="spanmill-compare-", dir=options.directory) as directory:
         directory = pathlib.Path(directory)
-        servers = []
+        servers, sinks = [], []
         reports = {}
         try:
             servers.append(start_baseline(options, directory))
             if options.server:
-                servers.append(start_spanmill(options, directory, with_archive=False))
-                servers.append(start_spanmill(options, directory, with_archive=True))
+                servers.append(start_spanmill(options, directory, PLAIN))
+            if options.server and options.forward:
+                sinks.append(start_baseline(options, directory, "destination"))
+                servers.append(start_spanmill(options, directory, FORWARD, sinks[0]))
+            elif options.server:
+                servers.append(start_spanmill(options, directory, ARCHIVE))
             for _ in range(options.rounds):
                 for server in servers:
                     reports.setdefault(server.name, []).append(measure(options, server, payload, batch))
         finally:
-            for server in servers:
+            for server in servers + sinks:
                 server.stop()
         return reports
 
@@ -148,6 +156,13 @@ def rows(case, reports):
             f"{max(r['server']['peak_memory_bytes'] for r in windows) / 1e6:.0f}",
             str(sum(r["refused"] for r in windows)),
         ]
+    if FORWARD in reports:
+        added = [
+            (cpu(forward) - cpu(plain)) / other
+            for forward, plain, other in zip(reports[FORWARD], reports[PLAIN], baseline)
+        ]
+        spread = f"{min(added):.2f}-{max(added):.2f}"
+        yield [case, "added by the destination", "", spread, f"{statistics.median(added):.2f}", "", "", ""]
 
 
 def cpu(report):
@@ -180,6 +195,8 @@ def parse_options():
     parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc", help="to Spanmill; the baseline is gRPC only")
     parser.add_argument("--compression", choices=["none", "gzip"], default="none")
     parser.add_argument("--only", choices=list(CASES), action="append", help="one case; may be repeated")
+    parser.add_argument("--forward", action="store_true", help="measure handing on in place of the archive")
+    parser.add_argument("--wal", action="store_true", help="with the log on disk")
     parser.add_argument("--directory", help="where the temporary directories with the archives go")
     parser.add_argument("--markdown", action="store_true")
     return parser.parse_args()

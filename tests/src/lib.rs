@@ -26,7 +26,7 @@ pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_dire
 pub use eventually::{PATIENCE, eventually};
 pub use faults::{Disk, Fault, Switch};
 pub use mail::MailServer;
-pub use programs::{Alertmanager, Collector, Prometheus, VictoriaMetrics, promtool};
+pub use programs::{Alertmanager, Collector, Phoenix, Prometheus, StoredSpan, VictoriaMetrics, promtool};
 pub use promql::{Element, PromQl};
 pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
@@ -35,4 +35,4 @@ pub use signoz::SigNoz;
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
 pub use totals::archive::{Row, archived_ids, archived_texts, rows};
-pub use totals::{ModelTotals, Tokens, Totals, otlp, prometheus, sample};
+pub use totals::{ModelTotals, Tokens, Totals, labels_of, otlp, prometheus, sample};

@@ -1,5 +1,5 @@
-//! Programs of others, as their users run them: Prometheus, Alertmanager, VictoriaMetrics, an OpenTelemetry Collector. What is not there is skipped, with the
-//! reason printed.
+//! Programs of others, as their users run them: Prometheus, Alertmanager, VictoriaMetrics, an OpenTelemetry Collector, Arize Phoenix. What is
+//! not there is skipped, with the reason printed.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -209,5 +209,52 @@ service:
     /// Where it takes OTLP/gRPC.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+}
+
+/// An Arize Phoenix that is running and has stored nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Phoenix {
+    /// Where it takes OTLP/HTTP, and answers.
+    pub address: SocketAddr,
+}
+
+/// Ids of a trace and a span, as hexadecimal digits.
+pub type StoredSpan = (String, String);
+
+impl Phoenix {
+    /// The one that `SPANMILL_PHOENIX` names, as `tests/tools/phoenix.sh` sets it.
+    pub fn running() -> Option<Self> {
+        let Ok(address) = std::env::var("SPANMILL_PHOENIX") else {
+            skipped("no Phoenix: tests/tools/phoenix.sh runs one");
+            return None;
+        };
+        Some(Self { address: address.parse().expect("an address") })
+    }
+
+    /// Every span that it has stored, in whichever project.
+    pub async fn spans(self) -> Vec<StoredSpan> {
+        let mut spans = Vec::new();
+        for project in self.all("/v1/projects?").await {
+            let id = project["id"].as_str().expect("an id");
+            for span in self.all(&format!("/v1/projects/{id}/spans?limit=1000&")).await {
+                let id = |name: &str| span["context"][name].as_str().expect("an id").to_owned();
+                spans.push((id("trace_id"), id("span_id")));
+            }
+        }
+        spans
+    }
+
+    /// All pages of a list.
+    async fn all(self, list: &str) -> Vec<serde_json::Value> {
+        let (mut items, mut next) = (Vec::new(), String::new());
+        loop {
+            let page = raw::get(self.address, &format!("{list}{next}")).await.json();
+            items.extend(page["data"].as_array().expect("a list").iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("cursor={cursor}"),
+                None => return items,
+            }
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow, genai-prices, Grafana's SDK and
-//! what parses PromQL and JSON Schema, and a mail server.
+//! what parses PromQL and JSON Schema, a mail server, and schemathesis.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ const PACKAGES: &[&str] = &[
     "grafana-foundation-sdk==1769699379!11.6.0",
     "promql-parser==0.12.0",
     "aiosmtpd==1.4.6",
+    "schemathesis==4.32.5",
 ];
 
 /// A virtual environment in cargo's target directory, made once.
@@ -44,6 +45,13 @@ impl Python {
     /// Runs a script of tests/python.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
         self.command(script).args(arguments).output().expect("Python runs")
+    }
+
+    /// A command that a package brings along.
+    pub fn tool(&self, name: &str) -> Command {
+        let mut command = Command::new(self.interpreter.with_file_name(name));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
     }
 
     /// The command that runs a script of tests/python.

@@ -39,6 +39,8 @@ pub struct Setup {
     pub derive: &'static str,
     /// More of `admin`, as in a flow mapping.
     pub admin: &'static str,
+    /// More of `exporters.prometheus`, as in a flow mapping.
+    pub prometheus: &'static str,
     /// `forward`, as in a flow mapping.
     pub forward: &'static str,
     /// More sections.
@@ -59,6 +61,7 @@ impl Default for Setup {
             receiver: "",
             derive: "",
             admin: "",
+            prometheus: "",
             forward: "",
             sections: String::new(),
             log: "info",
@@ -119,6 +122,7 @@ impl Setup {
         let (directory, data) = (directory.display(), data.display());
         let Self { interval, max_request_size: limit, derive, admin, forward, wal, settle_wait, archive_age, .. } =
             self;
+        let prometheus = self.prometheus;
         let receiver = self.receiver.lines().fold(String::new(), |keys, key| format!("{keys}    {}\n", key.trim()));
         let mut yaml = format!(
             "receivers:
@@ -133,7 +137,7 @@ metrics: {{ interval: {interval} }}
 forward: {{ {forward} }}
 derive: {{ settle_wait: {settle_wait}, {derive} }}
 exporters:
-  prometheus: {{ endpoint: 127.0.0.1:0 }}
+  prometheus: {{ endpoint: 127.0.0.1:0, {prometheus} }}
 "
         );
         for (number, destination) in self.destinations.iter().enumerate() {
@@ -303,6 +307,16 @@ impl Spanmill {
     /// The value of a sample of `/metrics`, given by the beginning of its name and some of its labels; 0 if absent.
     pub async fn sample(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         crate::totals::sample(&self.metrics().await, name, labels)
+    }
+
+    /// The processor time that it has taken: in user and kernel mode, of all its threads.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.launched.process.0.id())).expect("a process");
+        let behind_name = stat.rsplit_once(')').expect("a name").1;
+        let ticks: u64 =
+            behind_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // USER_HZ, which is 100 on every Linux.
+        Duration::from_millis(ticks * 10)
     }
 
     /// A line of `/proc/PID/status` in bytes: `VmRSS` is its memory, `VmHWM` the most it ever had.

@@ -160,7 +160,7 @@ fn labels(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 }
 
 /// Attributes under their own names, their values as text.
-pub(crate) fn labels_of(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+pub fn labels_of(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |attribute: &KeyValue| match attribute.value.as_ref()?.value.as_ref()? {
         any_value::Value::StringValue(text) => Some(text.clone()),
         other => Some(format!("{other:?}")),

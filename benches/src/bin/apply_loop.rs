@@ -2,16 +2,14 @@
 //! included. What comes out is one counted call a span.
 #![allow(clippy::print_stdout)]
 
-use std::sync::Arc;
-
-use aggregate::{Contents, DuplicateSettings, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings};
+use aggregate::{Contents, Logged, Pipeline, Record, Settings};
 use bytes::Bytes;
 use clap::Parser;
-use genai::price::{Catalogue, Overrides, Prices};
 use genai::{Derived, Deriver};
 use monitor::Monitoring;
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
+use spanmill_benches::settings;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let payload = Payload::build(arguments.payload, arguments.batch, 0)?;
     let mut ids = IdSource::new(1);
     let deriver = Deriver::default();
-    let mut pipeline = Pipeline::new(Settings { watched: arguments.watch, ..settings(arguments.memory << 20)? });
+    let mut pipeline =
+        Pipeline::new(Settings { watched: arguments.watch, ..settings::pipeline(arguments.memory << 20)? });
     let mut monitoring = Monitoring::new(&monitor::Config::default())?;
     let index = pipeline.index();
     let before = CpuTime::read(std::process::id())?;
@@ -77,30 +76,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (calls, early) = (pipeline.report().totals.requests, pipeline.settled_early());
     println!("{calls} calls, {early} of them counted early, {} ns of CPU a span", used.as_nanos() / spans.max(1));
     Ok(())
-}
-
-fn settings(memory: usize) -> Result<Settings, genai::price::PriceError> {
-    let kept = ["service.name", "service.namespace", "deployment.environment.name"];
-    Ok(Settings {
-        layout: Layout {
-            resource_attributes: kept.map(str::to_owned).to_vec(),
-            dimensions: Vec::new(),
-            max_label_length: 256,
-        },
-        cardinality_limit: 10_000,
-        error_records: 100_000,
-        instance_id: "bench".to_owned(),
-        delta: false,
-        cumulative: true,
-        error_logs: false,
-        duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
-        settle: SettleSettings { wait: 10 * SECOND, memory, merge_unlinked: false },
-        pending: None,
-        pricing: Pricing {
-            prices: Arc::new(Prices::new(Catalogue::builtin()?, Overrides::default())),
-            honour_supplied: true,
-        },
-        redactor: genai::Redactor::Keep,
-        watched: true,
-    })
 }

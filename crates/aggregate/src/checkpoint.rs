@@ -255,6 +255,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::collect::Forms;
     use crate::contents::Contents;
     use crate::record::{Logged, Record};
 
@@ -280,7 +281,8 @@ mod tests {
         let request = ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }],
         };
-        let mut pipeline = Pipeline::new(Settings { pending: Some(usize::MAX), ..basis::tests::settings() });
+        let delta = Forms { explicit: true, exponential: true };
+        let mut pipeline = Pipeline::new(Settings { delta, pending: Some(usize::MAX), ..basis::tests::settings() });
         for (lsn, ends) in [(1, Some(Record::Drain)), (2, None)] {
             let mut request = request.clone();
             request.resource_spans[0].scope_spans[0].spans[0].name = lsn.to_string();

@@ -10,10 +10,11 @@ use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
+use otlp::exponential::Exponential;
 use otlp::logs::Log;
 use otlp::metrics::{
-    AggregationTemporality, Description, Exemplar, HistogramDataPoint, Metric, NumberDataPoint, boolean, double,
-    exemplar, number_data_point, text,
+    AggregationTemporality, Description, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric,
+    NumberDataPoint, boolean, double, exemplar, number_data_point, text,
 };
 use prost::Message as _;
 
@@ -29,11 +30,48 @@ use crate::tally::{Counted, Tally};
 #[derive(Debug, Clone, Default)]
 pub struct Interval {
     /// What was measured in it, if any destination wants delta and there is anything.
-    pub delta: Option<Arc<ExportMetricsServiceRequest>>,
+    pub delta: Forms<Option<Arc<ExportMetricsServiceRequest>>>,
     /// All that was ever measured, if any destination wants cumulative.
-    pub cumulative: Option<Arc<ExportMetricsServiceRequest>>,
+    pub cumulative: Forms<Option<Arc<ExportMetricsServiceRequest>>>,
     /// The failures of the interval, if there were any and any destination wants them.
     pub errors: Option<Arc<ExportLogsServiceRequest>>,
+}
+
+/// How distributions are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Histograms {
+    /// With fixed bounds.
+    Explicit,
+    /// Exponential, but for scores, which always have fixed bounds.
+    Exponential,
+}
+
+/// Something for each way of telling distributions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forms<T> {
+    /// With fixed bounds.
+    pub explicit: T,
+    /// Exponential.
+    pub exponential: T,
+}
+
+impl<T> Forms<T> {
+    /// Something else made of what there is for each way.
+    pub fn map<U>(self, mut make: impl FnMut(Histograms, T) -> U) -> Forms<U> {
+        let Self { explicit, exponential } = self;
+        Forms {
+            explicit: make(Histograms::Explicit, explicit),
+            exponential: make(Histograms::Exponential, exponential),
+        }
+    }
+
+    /// What there is for one way.
+    pub fn of(&self, histograms: Histograms) -> &T {
+        match histograms {
+            Histograms::Explicit => &self.explicit,
+            Histograms::Exponential => &self.exponential,
+        }
+    }
 }
 
 const TOKEN_USAGE: Description = Description {
@@ -114,6 +152,7 @@ pub const METRIC_NAMES: [&str; 16] = [
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) temporality: AggregationTemporality,
+    pub(crate) histograms: Histograms,
     /// Start of delta points; cumulative points start when their series did.
     pub(crate) start: u64,
     pub(crate) end: u64,
@@ -130,13 +169,13 @@ pub(crate) struct Collector<'a> {
 /// The points of one resource, by metric.
 #[derive(Default)]
 struct Points {
-    token_usage: Vec<HistogramDataPoint>,
-    operation_duration: Vec<HistogramDataPoint>,
-    time_to_first_chunk: Vec<HistogramDataPoint>,
-    time_per_output_token: Vec<HistogramDataPoint>,
-    invoke_agent_duration: Vec<HistogramDataPoint>,
-    execute_tool_duration: Vec<HistogramDataPoint>,
-    evaluation_score: Vec<HistogramDataPoint>,
+    token_usage: Distributions,
+    operation_duration: Distributions,
+    time_to_first_chunk: Distributions,
+    time_per_output_token: Distributions,
+    invoke_agent_duration: Distributions,
+    execute_tool_duration: Distributions,
+    evaluation_score: Distributions,
     evaluations: Vec<NumberDataPoint>,
     requests: Vec<NumberDataPoint>,
     tokens: Vec<NumberDataPoint>,
@@ -146,6 +185,13 @@ struct Points {
     inconsistent: Vec<NumberDataPoint>,
     settled_early: Vec<NumberDataPoint>,
     id_conflicts: Vec<NumberDataPoint>,
+}
+
+/// The points of one histogram, each in the form in which it is told.
+#[derive(Default)]
+struct Distributions {
+    explicit: Vec<HistogramDataPoint>,
+    exponential: Vec<ExponentialHistogramDataPoint>,
 }
 
 impl<'a> Collector<'a> {
@@ -164,7 +210,7 @@ impl<'a> Collector<'a> {
             AggregationTemporality::Delta => self.window.start,
             _ => series.start,
         };
-        let shape = PointShape { start, end: self.window.end, attributes };
+        let shape = PointShape { start, end: self.window.end, histograms: self.window.histograms, attributes };
         self.resources.entry(resource).or_default().add(kind, &shape, measured);
     }
 
@@ -175,7 +221,8 @@ impl<'a> Collector<'a> {
         }
         let resource = vec![None; self.layout.resource_attributes.len()];
         let points = self.resources.entry(resource).or_default();
-        let shape = |attributes| PointShape { start, end: self.window.end, attributes };
+        let Window { end, histograms, .. } = self.window;
+        let shape = |attributes| PointShape { start, end, histograms, attributes };
         for (what, count) in tally.sorted() {
             match what {
                 Counted::Span(outcome, reason) => {
@@ -250,22 +297,22 @@ impl Points {
             Kind::Tool => &mut self.execute_tool_duration,
             Kind::Evaluation => {
                 self.evaluations.push(shape.number(measured.evaluations, None));
-                self.evaluation_score.extend(shape.scores(&measured.scores));
+                self.evaluation_score.explicit.extend(shape.scores(&measured.scores));
                 return;
             }
         };
         for (class, histogram) in &measured.durations {
             let failure = class.map(|class| text("error.type", class.metric_value()));
-            durations.extend(shape.histogram(histogram, duration_bounds(kind), failure));
+            durations.add(shape, histogram, duration_bounds(kind), failure);
         }
         if kind != Kind::Call {
             return;
         }
         for (token_type, histogram) in [("input", &measured.input_tokens), ("output", &measured.output_tokens)] {
-            self.token_usage.extend(shape.histogram(histogram, TOKENS, Some(text("gen_ai.token.type", token_type))));
+            self.token_usage.add(shape, histogram, TOKENS, Some(text("gen_ai.token.type", token_type)));
         }
-        self.time_to_first_chunk.extend(shape.histogram(&measured.time_to_first_chunk, SECONDS, None));
-        self.time_per_output_token.extend(shape.histogram(&measured.time_per_output_token, TOKEN_SECONDS, None));
+        self.time_to_first_chunk.add(shape, &measured.time_to_first_chunk, SECONDS, None);
+        self.time_per_output_token.add(shape, &measured.time_per_output_token, TOKEN_SECONDS, None);
         // Both outcomes are always there, so that an error rate of nothing shows as 0 and not as absent.
         for (outcome, count) in [("success", measured.succeeded), ("error", measured.failed)] {
             self.requests.push(shape.number(count, Some(text("outcome", outcome))));
@@ -328,10 +375,8 @@ impl Points {
             (SETTLED_EARLY, self.settled_early),
             (ID_CONFLICTS, self.id_conflicts),
         ];
-        let histograms = histograms
-            .into_iter()
-            .filter(|(_, points)| !points.is_empty())
-            .map(|(description, points)| description.histogram(temporality, points));
+        let histograms =
+            histograms.into_iter().flat_map(|(description, points)| points.metrics(description, temporality));
         let sums = sums
             .into_iter()
             .filter(|(_, points)| !points.is_empty())
@@ -340,10 +385,30 @@ impl Points {
     }
 }
 
+impl Distributions {
+    /// Adds a point, if anything was measured.
+    fn add(&mut self, shape: &PointShape, histogram: &Histogram, bounds: &[f64], more: Option<KeyValue>) {
+        match &histogram.exponential {
+            Some(exponential) if shape.histograms == Histograms::Exponential => {
+                self.exponential.push(shape.exponential(histogram, exponential, more));
+            }
+            _ => self.explicit.extend(shape.histogram(histogram, bounds, more)),
+        }
+    }
+
+    fn metrics(self, description: Description, temporality: AggregationTemporality) -> impl Iterator<Item = Metric> {
+        let explicit = (!self.explicit.is_empty()).then(|| description.histogram(temporality, self.explicit));
+        let exponential =
+            (!self.exponential.is_empty()).then(|| description.exponential_histogram(temporality, self.exponential));
+        explicit.into_iter().chain(exponential)
+    }
+}
+
 /// What all points of a series share.
 struct PointShape {
     start: u64,
     end: u64,
+    histograms: Histograms,
     attributes: Vec<KeyValue>,
 }
 
@@ -398,22 +463,43 @@ impl PointShape {
             sum: Some(histogram.sum),
             bucket_counts: histogram.counts.to_vec(),
             explicit_bounds: bounds.to_vec(),
-            exemplars: histogram
-                .exemplars
-                .iter()
-                .map(|(_, measured)| Exemplar {
-                    filtered_attributes: Vec::new(),
-                    time_unix_nano: measured.time,
-                    span_id: measured.span_id.to_vec(),
-                    trace_id: measured.trace_id.to_vec(),
-                    value: Some(exemplar::Value::AsDouble(measured.value)),
-                })
-                .collect(),
+            exemplars: exemplars(histogram),
             min: Some(histogram.min),
             max: Some(histogram.max),
             ..HistogramDataPoint::default()
         })
     }
+
+    fn exponential(
+        &self,
+        histogram: &Histogram,
+        exponential: &Exponential,
+        more: Option<KeyValue>,
+    ) -> ExponentialHistogramDataPoint {
+        let mut point = ExponentialHistogramDataPoint {
+            attributes: self.attributes(more),
+            start_time_unix_nano: self.start,
+            time_unix_nano: self.end,
+            sum: Some(histogram.sum),
+            exemplars: exemplars(histogram),
+            min: Some(histogram.min),
+            max: Some(histogram.max),
+            ..ExponentialHistogramDataPoint::default()
+        };
+        exponential.write(&mut point);
+        point
+    }
+}
+
+fn exemplars(histogram: &Histogram) -> Vec<Exemplar> {
+    let exemplar = |(_, measured): &(u8, crate::histogram::Exemplar)| Exemplar {
+        filtered_attributes: Vec::new(),
+        time_unix_nano: measured.time,
+        span_id: measured.span_id.to_vec(),
+        trace_id: measured.trace_id.to_vec(),
+        value: Some(exemplar::Value::AsDouble(measured.value)),
+    };
+    histogram.exemplars.iter().map(exemplar).collect()
 }
 
 /// Error records as OTLP logs that lead to their traces, each with the resource of its span.

@@ -11,6 +11,10 @@ use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
 use crate::contents::Contents;
+use crate::ring::Ring;
+
+/// Entries for which the index is made as large as it can get before there are any.
+const MOST_PREPARED: usize = 1 << 22;
 
 /// How long retries are recognised.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +30,7 @@ pub struct DuplicateSettings {
 pub(crate) struct Duplicates {
     settings: DuplicateSettings,
     /// Hashes in the order in which they came.
-    hashes: VecDeque<u128>,
+    hashes: Ring<u128>,
     /// The number of the first of them, counted from the first that ever came.
     first: u64,
     /// When they came: from which number on at which receive time.
@@ -57,10 +61,11 @@ impl Duplicates {
         let max_entries = settings.max_entries.min(u32::MAX as usize / 2);
         Self {
             settings: DuplicateSettings { max_entries, ..settings },
-            hashes: VecDeque::new(),
+            hashes: Ring::new(),
             first: 0,
             times: VecDeque::new(),
-            numbers: HashTable::new(),
+            // As large as it can get: growing it with millions of hashes in it is a pause.
+            numbers: HashTable::with_capacity(max_entries.min(MOST_PREPARED)),
             is_cut: false,
             hasher: RandomState::default(),
         }
@@ -129,11 +134,6 @@ impl Duplicates {
         if self.times.back().is_none_or(|(time, _)| *time < now) {
             self.times.push_back((now, number));
         }
-        // Reserved by hand: doubling would take twice the memory that was granted.
-        if self.hashes.len() == self.hashes.capacity() {
-            let room = (self.settings.max_entries + 1).saturating_sub(self.hashes.len());
-            self.hashes.reserve_exact(self.hashes.len().clamp(64, room.max(64)));
-        }
         self.hashes.push_back(hash);
         if self.hashes.len() > self.settings.max_entries {
             self.forget();
@@ -158,7 +158,8 @@ impl Duplicates {
 
     /// Forgets the oldest.
     fn forget(&mut self) {
-        let Some(oldest) = self.hashes.pop_front() else { return };
+        let Some(oldest) = self.hashes.front().copied() else { return };
+        self.hashes.leave_front();
         let number = self.first as u32;
         if let Ok(entry) = self.numbers.find_entry(self.hasher.hash_one(oldest), |other| *other == number) {
             entry.remove();

@@ -14,7 +14,7 @@ pub(crate) type Told = [u32; ToldBy::COUNT];
 /// The newest results, by hash. In bounded memory: when the newer half is full, it becomes the older one, and what was that is
 /// forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Evaluated {
+pub struct Evaluated {
     newer: RapidHashMap<u64, Told>,
     older: RapidHashMap<u64, Told>,
 }
@@ -23,7 +23,7 @@ impl Evaluated {
     /// Whether a result is to be counted. One that came at the same time in the same way is a repetition. One that came in another
     /// way is the same result, told again: of two ways, that which tells it more often is right. A result whose span is not known
     /// can't be told from others, so it counts.
-    pub(crate) fn is_new(&mut self, body: &[u8], evaluation: &Evaluation) -> bool {
+    pub fn is_new(&mut self, body: &[u8], evaluation: &Evaluation) -> bool {
         if !evaluation.has_valid_ids() {
             return true;
         }

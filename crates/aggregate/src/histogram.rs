@@ -1,6 +1,8 @@
-//! Explicit-bucket histograms with true minimum and maximum, and an exemplar a bucket.
+//! Explicit-bucket histograms with true minimum and maximum, and an exemplar a bucket; beside that exponential ones, if a destination
+//! asks for them.
 
 use genai::SpanFacts;
+use otlp::exponential::Exponential;
 
 /// Bounds of token counts (semconv 1.41, `gen_ai.client.token.usage`).
 pub(crate) const TOKENS: &[f64] = &[
@@ -23,6 +25,15 @@ pub(crate) const SCORES: &[f64] = &[
     -1.0, -0.5, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0, 30.0, 40.0,
     50.0, 60.0, 70.0, 80.0, 90.0, 100.0,
 ];
+
+/// What measurements are sorted into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Buckets {
+    /// Upper bounds, ascending.
+    pub(crate) bounds: &'static [f64],
+    /// Whether an exponential histogram is kept beside.
+    pub(crate) exponential: bool,
+}
 
 /// A measurement that leads to its trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +70,8 @@ pub(crate) struct Histogram {
     pub(crate) max: f64,
     /// The newest measurement of each bucket that has one, with the bucket's number.
     pub(crate) exemplars: Vec<(u8, Exemplar)>,
+    /// The same measurements, if they are kept in this way too.
+    pub(crate) exponential: Option<Box<Exponential>>,
 }
 
 impl Histogram {
@@ -67,17 +80,22 @@ impl Histogram {
     }
 
     /// Adds a measurement to the bucket whose upper bound is the first that is not below it.
-    pub(crate) fn record(&mut self, bounds: &[f64], value: f64, origin: &Origin) {
-        let bucket = self.add(bounds, value);
+    pub(crate) fn record(&mut self, buckets: Buckets, value: f64, origin: &Origin) {
+        let bucket = self.add(buckets, value);
         let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
         self.keep(bucket, exemplar);
     }
 
     /// Adds a measurement that leads to no trace; tells its bucket.
-    pub(crate) fn add(&mut self, bounds: &[f64], value: f64) -> u8 {
+    pub(crate) fn add(&mut self, buckets: Buckets, value: f64) -> u8 {
+        let Buckets { bounds, exponential } = buckets;
         if self.counts.is_empty() {
             self.counts = vec![0; bounds.len() + 1].into();
             (self.min, self.max) = (value, value);
+            self.exponential = exponential.then(Box::default);
+        }
+        if let Some(exponential) = &mut self.exponential {
+            exponential.record(value, 1);
         }
         let bucket = bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get_mut(bucket) {
@@ -116,6 +134,24 @@ impl Histogram {
         for &(bucket, exemplar) in &newer.exemplars {
             self.keep(bucket, exemplar);
         }
+        if let (Some(mine), Some(theirs)) = (&mut self.exponential, &newer.exponential) {
+            mine.merge(theirs);
+        }
+    }
+
+    /// Keeps the measurements as an exponential histogram from now on, or no more. Those that were not kept so are taken to lie on the
+    /// upper bound of their bucket, as nobody knows better.
+    pub(crate) fn keep_exponential(&mut self, buckets: Buckets) {
+        if self.exponential.is_some() != buckets.exponential {
+            self.exponential = (buckets.exponential && !self.is_empty()).then(|| {
+                let uppers = buckets.bounds.iter().copied().chain([f64::INFINITY]);
+                let mut kept = Box::<Exponential>::default();
+                for (upper, count) in uppers.zip(&self.counts) {
+                    kept.record(upper.clamp(self.min, self.max), *count);
+                }
+                kept
+            });
+        }
     }
 
     /// The value below which the share `quantile` of the measurements lies, by linear interpolation in its bucket, as
@@ -147,10 +183,12 @@ mod tests {
 
     const ORIGIN: Origin = Origin { trace_id: [1; 16], span_id: [2; 8], time: 3 };
 
+    const BUCKETS: Buckets = Buckets { bounds: SECONDS, exponential: true };
+
     fn of(values: &[f64]) -> Histogram {
         let mut histogram = Histogram::default();
         for &value in values {
-            histogram.record(SECONDS, value, &ORIGIN);
+            histogram.record(BUCKETS, value, &ORIGIN);
         }
         histogram
     }
@@ -163,6 +201,23 @@ mod tests {
         assert_eq!((histogram.min, histogram.max, histogram.count), (0.0, 1000.0, 4));
     }
 
+    // What was measured before exponential histograms were asked for counts in them, within its bucket; and nothing is kept of them when they
+    // are asked for no more.
+    #[test]
+    fn exponential_histograms_begin_with_what_there_is() {
+        let explicit = Buckets { exponential: false, ..BUCKETS };
+        let mut histogram = Histogram::default();
+        [0.0, 0.015, 0.017, 700.0].iter().for_each(|value| histogram.record(explicit, *value, &ORIGIN));
+        assert_eq!(histogram.exponential, None);
+        histogram.keep_exponential(BUCKETS);
+        assert_eq!(histogram.exponential, of(&[0.01, 0.02, 0.02, 700.0]).exponential);
+        let before = histogram.clone();
+        histogram.keep_exponential(BUCKETS);
+        assert_eq!(histogram, before);
+        histogram.keep_exponential(explicit);
+        assert_eq!(histogram.exponential, None);
+    }
+
     proptest! {
         // Merging intervals gives what one histogram of all measurements would hold, and quantiles stay within the data.
         #[test]
@@ -173,6 +228,8 @@ mod tests {
             let whole = of(&all);
             prop_assert_eq!(&merged.counts, &whole.counts);
             prop_assert_eq!((merged.count, merged.min, merged.max), (whole.count, whole.min, whole.max));
+            prop_assert_eq!(&merged.exponential, &whole.exponential);
+            prop_assert_eq!(merged.exponential.as_ref().map_or(0, |exponential| exponential.count()), merged.count);
             prop_assert!((merged.sum - whole.sum).abs() <= 1e-9 * whole.sum.abs());
             if let Some(p95) = merged.quantile(SECONDS, 0.95) {
                 prop_assert!((merged.min..=merged.max).contains(&p95));

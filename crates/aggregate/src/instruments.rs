@@ -3,13 +3,15 @@
 use genai::{ErrorClass, TokenClasses, Usage};
 
 use crate::call::{Call, seconds};
-use crate::histogram::{AGENT_SECONDS, Histogram, Origin, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
+use crate::histogram::{AGENT_SECONDS, Buckets, Histogram, Origin, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::key::Kind;
 use crate::pricing::Costs;
 
 /// What was measured.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Instruments {
+    /// Whether what is measured goes into exponential histograms too. Scores do not: they lie on scales that are short, and below zero.
+    pub(crate) exponential: bool,
     pub(crate) succeeded: u64,
     pub(crate) failed: u64,
     /// Whether any call told its usage: only then there are tokens to show, if none were used.
@@ -41,11 +43,15 @@ impl Instruments {
             self.duration(SECONDS, call.error, nanos, &call.origin);
         }
         if let Some(nanos) = call.time_to_first_chunk {
-            self.time_to_first_chunk.record(SECONDS, seconds(nanos), &call.origin);
+            self.time_to_first_chunk.record(self.buckets(SECONDS), seconds(nanos), &call.origin);
         }
         if let Some(per_token) = call.time_per_output_token() {
-            self.time_per_output_token.record(TOKEN_SECONDS, per_token, &call.origin);
+            self.time_per_output_token.record(self.buckets(TOKEN_SECONDS), per_token, &call.origin);
         }
+    }
+
+    fn buckets(&self, bounds: &'static [f64]) -> Buckets {
+        Buckets { bounds, exponential: self.exponential }
     }
 
     /// Counts the tokens of a call.
@@ -53,10 +59,10 @@ impl Instruments {
         self.usage_reported = true;
         self.tokens += usage.classes();
         if let Some(tokens) = usage.input {
-            self.input_tokens.record(TOKENS, f64::from(tokens), origin);
+            self.input_tokens.record(self.buckets(TOKENS), f64::from(tokens), origin);
         }
         if let Some(tokens) = usage.output {
-            self.output_tokens.record(TOKENS, f64::from(tokens), origin);
+            self.output_tokens.record(self.buckets(TOKENS), f64::from(tokens), origin);
         }
     }
 
@@ -69,14 +75,15 @@ impl Instruments {
     pub(crate) fn evaluate(&mut self, score: Option<f64>, evaluated: Option<&Origin>) {
         self.evaluations += 1;
         match (score, evaluated) {
-            (Some(score), Some(origin)) => self.scores.record(SCORES, score, origin),
-            (Some(score), None) => drop(self.scores.add(SCORES, score)),
+            (Some(score), Some(origin)) => self.scores.record(SCORE_BUCKETS, score, origin),
+            (Some(score), None) => drop(self.scores.add(SCORE_BUCKETS, score)),
             (None, _) => {}
         }
     }
 
-    fn duration(&mut self, bounds: &[f64], error: Option<ErrorClass>, nanos: u64, origin: &Origin) {
-        self.durations_of(error).record(bounds, seconds(nanos), origin);
+    fn duration(&mut self, bounds: &'static [f64], error: Option<ErrorClass>, nanos: u64, origin: &Origin) {
+        let buckets = self.buckets(bounds);
+        self.durations_of(error).record(buckets, seconds(nanos), origin);
     }
 
     fn durations_of(&mut self, error: Option<ErrorClass>) -> &mut Histogram {
@@ -108,6 +115,8 @@ impl Instruments {
         self.scores.merge(&newer.scores);
     }
 }
+
+pub(crate) const SCORE_BUCKETS: Buckets = Buckets { bounds: SCORES, exponential: false };
 
 /// The bounds of the durations of a kind of series.
 pub(crate) const fn duration_bounds(kind: Kind) -> &'static [f64] {

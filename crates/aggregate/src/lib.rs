@@ -5,8 +5,9 @@
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Pipeline::counted`]: the calls that the last record made count, for monitors.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.
+//! - [`enriched()`] writes what spans mean, and what became of them, on the spans themselves.
 //! - [`Pipeline::checkpoint`] and [`Pipeline::restore`]: the state as bytes, and from there on with the log.
-//! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities.
+//! - [`Interval`] is a closed metrics interval as OTLP messages, for both temporalities and both kinds of histograms ([`Forms`]).
 //! - [`ErrorIndex`] keeps error records, bounded and grouped by fingerprint; [`Report`] sums up what was counted.
 //!
 //! Pure: no I/O, no async, no clock, no logging. Time comes in as the log's receive time, so the state is a function of
@@ -17,6 +18,7 @@ mod checkpoint;
 mod collect;
 mod contents;
 mod duplicates;
+mod enriched;
 mod errors;
 mod evaluated;
 mod family;
@@ -32,16 +34,19 @@ mod pipeline;
 mod pricing;
 mod record;
 mod report;
+mod ring;
 mod series;
 mod settle;
 mod tally;
 mod watched;
 
 pub use checkpoint::RestoreError;
-pub use collect::{Interval, METRIC_NAMES};
+pub use collect::{Forms, Histograms, Interval, METRIC_NAMES};
 pub use contents::Contents;
 pub use duplicates::DuplicateSettings;
+pub use enriched::{Outcomes, enriched};
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
+pub use evaluated::Evaluated;
 pub use index::SeriesIndex;
 pub use key::Layout;
 pub use outcome::{Merged, Outcome, SpanOutcome};

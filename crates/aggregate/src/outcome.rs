@@ -136,6 +136,38 @@ impl SpanOutcome {
         (self.outcome, self.reason) == (Outcome::Duplicate, Self::REPEATED.reason)
     }
 
+    /// Whether sums over spans need this one: its call is counted under it, or its usage was added to a call that had none.
+    pub fn is_counted(&self) -> bool {
+        self.outcome == Outcome::Counted || (self.outcome, self.reason) == (Outcome::Late, ADDS_USAGE)
+    }
+
+    /// Tokens: what the span says, or what its call was counted with if several spans told of it. As all of these, so that what
+    /// counted spans say adds up to what was counted.
+    pub fn usage(&self, facts: &SpanFacts) -> Usage {
+        match &self.merged {
+            Some(merged) => merged.usage.unwrap_or_default(),
+            None => facts.usage,
+        }
+    }
+
+    /// Canonical provider.
+    pub fn provider<'a>(&'a self, facts: &'a SpanFacts, body: &'a [u8]) -> &'a [u8] {
+        let merged = self.merged.as_ref().and_then(|merged| merged.provider.as_deref());
+        merged.unwrap_or_else(|| facts.provider.bytes(body))
+    }
+
+    /// The model that was asked for.
+    pub fn request_model<'a>(&'a self, facts: &'a SpanFacts, body: &'a [u8]) -> &'a [u8] {
+        let merged = self.merged.as_ref().and_then(|merged| merged.request_model.as_deref());
+        merged.unwrap_or_else(|| facts.request_model.bytes(body))
+    }
+
+    /// The model that answered.
+    pub fn response_model<'a>(&'a self, facts: &'a SpanFacts, body: &'a [u8]) -> &'a [u8] {
+        let merged = self.merged.as_ref().and_then(|merged| merged.response_model.as_deref());
+        merged.unwrap_or_else(|| facts.response_model.bytes(body))
+    }
+
     /// Stands where the outcome of a span will stand that waits.
     pub(crate) const UNDECIDED: Self = Self::new(Outcome::Counted, "", [0; 8]);
 

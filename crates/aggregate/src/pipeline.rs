@@ -3,19 +3,21 @@
 mod calls;
 mod evaluations;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use genai::Redactor;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use otlp::metrics::AggregationTemporality;
 
-use crate::collect::{Collector, Interval, Window, error_logs};
+use crate::collect::{Collector, Forms, Histograms, Interval, Window, error_logs};
 use crate::contents::Contents;
 use crate::duplicates::{DuplicateSettings, Duplicates, Repeated};
 use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
 use crate::index::SeriesIndex;
 use crate::key::Layout;
+use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
@@ -36,10 +38,10 @@ pub struct Settings {
     pub error_records: usize,
     /// `collector.instance.id`.
     pub instance_id: String,
-    /// Whether closed intervals come as delta.
-    pub delta: bool,
-    /// Whether closed intervals come as cumulative.
-    pub cumulative: bool,
+    /// Whether closed intervals come as delta, and with which histograms.
+    pub delta: Forms<bool>,
+    /// Whether closed intervals come as cumulative, and with which histograms.
+    pub cumulative: Forms<bool>,
     /// Whether closed intervals bring the failures as logs.
     pub error_logs: bool,
     /// How long what clients send again is recognised.
@@ -55,6 +57,13 @@ pub struct Settings {
     pub redactor: Redactor,
     /// Whether anybody wants [`Pipeline::counted`].
     pub watched: bool,
+}
+
+impl Settings {
+    /// Whether anybody wants exponential histograms.
+    pub(crate) fn has_exponential(&self) -> bool {
+        self.delta.exponential || self.cumulative.exponential
+    }
 }
 
 /// What applying a record brought about.
@@ -102,7 +111,7 @@ impl Pipeline {
             duplicates: Duplicates::new(settings.duplicates),
             settle: Settle::new(settings.settle),
             pending: Pending::new(settings.pending, settings.pricing.prices.version()),
-            series: SeriesTable::new(settings.layout.clone(), settings.cardinality_limit),
+            series: SeriesTable::new(settings.layout.clone(), settings.cardinality_limit, settings.has_exponential()),
             errors: ErrorIndex::new(settings.error_records),
             evaluated: Evaluated::default(),
             tally: Tally::default(),
@@ -182,6 +191,27 @@ impl Pipeline {
         self.received.wrapping_sub(self.accounted()).cast_signed()
     }
 
+    /// Spans that were received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Spans that wait for their outcome.
+    pub fn waiting(&self) -> u64 {
+        self.settle.waiting() as u64
+    }
+
+    /// How many spans have each outcome, those that none has left out.
+    pub fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        let mut outcomes = BTreeMap::new();
+        for (what, count) in self.tally.sorted().into_iter().chain(self.open_tally.sorted()) {
+            if let Counted::Span(outcome, _) = what {
+                *outcomes.entry(outcome).or_default() += count;
+            }
+        }
+        outcomes
+    }
+
     /// Spans that have an outcome or wait for one.
     pub(crate) fn accounted(&self) -> u64 {
         self.tally.spans() + self.open_tally.spans() + self.settle.waiting() as u64
@@ -193,18 +223,22 @@ impl Pipeline {
     }
 
     fn close_interval(&mut self) -> Interval {
-        let delta = if self.settings.delta { self.delta() } else { None };
+        let delta =
+            self.settings.delta.map(|form, is_wanted| if is_wanted { self.delta(form).map(Arc::new) } else { None });
         self.series.close(self.now);
         self.tally.merge(&std::mem::take(&mut self.open_tally));
-        let cumulative = if self.settings.cumulative { self.snapshot() } else { None };
+        let cumulative = self
+            .settings
+            .cumulative
+            .map(|form, is_wanted| if is_wanted { self.cumulative(form).map(Arc::new) } else { None });
         let new_errors = self.errors.take_new();
         let errors = if self.settings.error_logs { error_logs(&new_errors, &self.settings.instance_id) } else { None };
-        Interval { delta: delta.map(Arc::new), cumulative: cumulative.map(Arc::new), errors: errors.map(Arc::new) }
+        Interval { delta, cumulative, errors: errors.map(Arc::new) }
     }
 
-    fn delta(&self) -> Option<ExportMetricsServiceRequest> {
+    fn delta(&self, histograms: Histograms) -> Option<ExportMetricsServiceRequest> {
         let start = self.series.interval_start();
-        let window = Window { temporality: AggregationTemporality::Delta, start, end: self.now };
+        let window = Window { temporality: AggregationTemporality::Delta, histograms, start, end: self.now };
         let mut collector = Collector::new(self.series.layout(), window);
         for series in self.series.iter() {
             if let Some(open) = &series.open {
@@ -215,9 +249,14 @@ impl Pipeline {
         collector.finish(&self.settings.instance_id)
     }
 
-    /// All that was ever measured, the open interval included, as cumulative metrics; `None` if nothing was.
+    /// All that was ever measured, the open interval included, as cumulative metrics with explicit histograms; `None` if nothing was.
     pub fn snapshot(&self) -> Option<ExportMetricsServiceRequest> {
-        let window = Window { temporality: AggregationTemporality::Cumulative, start: self.start, end: self.now };
+        self.cumulative(Histograms::Explicit)
+    }
+
+    fn cumulative(&self, histograms: Histograms) -> Option<ExportMetricsServiceRequest> {
+        let temporality = AggregationTemporality::Cumulative;
+        let window = Window { temporality, histograms, start: self.start, end: self.now };
         let mut collector = Collector::new(self.series.layout(), window);
         for series in self.series.iter() {
             match series.open {

@@ -47,6 +47,8 @@ pub(crate) struct SeriesTable {
     index: Arc<SeriesIndex>,
     series: Vec<Series>,
     limit: usize,
+    /// Whether what is measured goes into exponential histograms too.
+    exponential: bool,
     /// How many series hold measurements, those for the rest left out.
     measured: usize,
     builder: KeyBuilder,
@@ -59,13 +61,14 @@ pub(crate) struct SeriesTable {
 const OVERFLOW: usize = 4;
 
 impl SeriesTable {
-    pub(crate) fn new(layout: Layout, limit: usize) -> Self {
+    pub(crate) fn new(layout: Layout, limit: usize, exponential: bool) -> Self {
         let overflow = [Kind::Call, Kind::Agent, Kind::Tool, Kind::Evaluation]
             .map(|kind| Series { kind: Some(kind), ..Series::default() });
         Self {
             index: Arc::new(SeriesIndex::new(layout)),
             series: overflow.into(),
             limit,
+            exponential,
             measured: 0,
             builder: KeyBuilder::default(),
             interval_start: 0,
@@ -260,7 +263,8 @@ impl SeriesTable {
         if series.start == 0 {
             series.start = start;
         }
-        Some(series.open.get_or_insert_default())
+        let exponential = self.exponential;
+        Some(series.open.get_or_insert_with(|| Box::new(Instruments { exponential, ..Instruments::default() })))
     }
 
     /// Series in which anything was ever measured.

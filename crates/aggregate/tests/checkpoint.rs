@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Contents, DuplicateSettings, Effect, ErrorGroup, ErrorRecord, Interval, Logged, Lsn, Pipeline, Record,
+    Contents, DuplicateSettings, Effect, ErrorGroup, ErrorRecord, Forms, Interval, Logged, Lsn, Pipeline, Record,
     RestoreError, Settings, SettleSettings, SpanOutcome,
 };
 use bytes::Bytes;
@@ -75,7 +75,7 @@ fn body(log: &[Logged], lsn: Lsn) -> Option<(Bytes, Vec<SpanFacts>)> {
 #[derive(Debug, PartialEq)]
 enum Came {
     Applied(Lsn, u64, Bytes, Vec<SpanFacts>, Vec<SpanOutcome>, Arc<str>),
-    Interval(Box<[Option<Arc<ExportMetricsServiceRequest>>; 2]>, String),
+    Interval(Box<[Forms<Option<Arc<ExportMetricsServiceRequest>>>; 2]>, String),
 }
 
 fn apply(pipeline: &mut Pipeline, mut logged: Logged) -> Vec<Came> {
@@ -210,10 +210,11 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     // With one entry next to nothing is a repetition.
     let duplicates = (select(vec![20 * SECOND, 1_800 * SECOND]), select(vec![1, 30, 1_000_000]));
     let duplicates = duplicates.prop_map(|(window, max_entries)| DuplicateSettings { window, max_entries });
-    (sizes, duplicates, any::<bool>(), any::<bool>()).prop_map(
-        |((limit, error_records, memory, pending), duplicates, merge_unlinked, delta)| {
+    let forms = || any::<(bool, bool)>().prop_map(|(explicit, exponential)| Forms { explicit, exponential });
+    (sizes, duplicates, any::<bool>(), forms(), forms()).prop_map(
+        |((limit, error_records, memory, pending), duplicates, merge_unlinked, delta, cumulative)| {
             let settle = SettleSettings { memory, merge_unlinked, ..settings(limit).settle };
-            Settings { settle, duplicates, error_records, pending, delta, ..settings(limit) }
+            Settings { settle, duplicates, error_records, pending, delta, cumulative, ..settings(limit) }
         },
     )
 }

@@ -75,7 +75,7 @@ fn every_place_counts() {
     driver.apply(Record::ExportInterval);
 
     let interval = driver.intervals.pop().unwrap();
-    let (delta, cumulative) = (interval.delta.unwrap(), interval.cumulative.unwrap());
+    let (delta, cumulative) = (interval.delta.explicit.unwrap(), interval.cumulative.explicit.unwrap());
     assert_eq!(delta.resource_metrics[0].resource.as_ref().unwrap().attributes[0].key, "collector.instance.id");
     let expected = named(&[("relevance bad", 1), ("relevance good", 2), ("tone", 1)]);
     assert_eq!((counts(&delta), counts(&cumulative)), (expected.clone(), expected));

@@ -81,6 +81,15 @@ fn sums(message: &ExportMetricsServiceRequest) -> Sums {
                         *sums.entry(key).or_default() += point.count;
                     }
                 }
+                metric::Data::ExponentialHistogram(histogram) => {
+                    for point in &histogram.data_points {
+                        let buckets = &point.positive.as_ref().unwrap().bucket_counts;
+                        assert_eq!(point.count, point.zero_count + buckets.iter().sum::<u64>());
+                        assert!(0 < point.start_time_unix_nano && point.start_time_unix_nano < point.time_unix_nano);
+                        let key = format!("{} {resource} {}", metric.name, text(&point.attributes));
+                        *sums.entry(key).or_default() += point.count;
+                    }
+                }
                 other => panic!("no such metric: {other:?}"),
             }
         }
@@ -106,7 +115,8 @@ fn of_metric(sums: &Sums, name: &str) -> u64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    // However the interval is cut, the deltas add up to the cumulative state, and the outcomes to what was received.
+    // However the interval is cut, the deltas add up to the cumulative state, and the outcomes to what was received; and so they do
+    // with exponential histograms.
     #[test]
     fn deltas_add_up_to_cumulative(cuts in proptest::collection::vec(any::<bool>(), 79), limit in prop_oneof![Just(10_000_usize), 1..40_usize]) {
         let mut driven = Driven::new(limit);
@@ -114,7 +124,9 @@ proptest! {
         driven.apply(Record::ExportInterval);
         let mut deltas = Sums::new();
         let mut add = |interval: Interval| {
-            for (key, value) in interval.delta.iter().flat_map(|delta| sums(delta)) {
+            let [explicit, exponential] = [&interval.delta.explicit, &interval.delta.exponential].map(|form| form.as_deref().map(sums));
+            assert_eq!(explicit, exponential);
+            for (key, value) in interval.delta.explicit.iter().flat_map(|delta| sums(delta)) {
                 *deltas.entry(key).or_default() += value;
             }
         };
@@ -127,7 +139,12 @@ proptest! {
         driven.apply(Record::Drain);
         let before_the_close = sums(&driven.pipeline().snapshot().unwrap());
         let last = driven.apply(Record::ExportInterval).unwrap();
-        let cumulative = sums(last.cumulative.as_ref().unwrap());
+        let cumulative = sums(last.cumulative.explicit.as_ref().unwrap());
+        let exponential = last.cumulative.exponential.clone().unwrap();
+        prop_assert_eq!(&sums(&exponential), &cumulative);
+        let metrics = exponential.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics[0].metrics);
+        let explicit: Vec<_> = metrics.filter(|metric| matches!(metric.data, Some(metric::Data::Histogram(_)))).collect();
+        prop_assert!(explicit.iter().all(|metric| metric.name == "spanmill.evaluation.score"), "{:?}", explicit);
         add(last);
         prop_assert_eq!(&before_the_close, &cumulative, "a snapshot has the open interval in it");
         deltas.retain(|_, value| *value > 0);
@@ -152,7 +169,7 @@ fn an_empty_interval_is_no_news() {
     driven.apply(Record::Drain);
     let first = driven.apply(Record::ExportInterval).unwrap();
     let second = driven.apply(Record::ExportInterval).unwrap();
-    assert!(second.delta.is_none());
+    assert!(second.delta.explicit.is_none());
     assert!(second.errors.is_none());
-    assert_eq!(sums(&first.cumulative.unwrap()), sums(&second.cumulative.unwrap()));
+    assert_eq!(sums(&first.cumulative.explicit.unwrap()), sums(&second.cumulative.explicit.unwrap()));
 }

@@ -3,20 +3,22 @@
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aggregate::Lsn;
-use arrow_array::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
+use aggregate::{Applied, Lsn};
+use parquet::basic::ZstdLevel;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::TypePtr;
 
+use crate::column::Press;
 use crate::error::ArchiveError;
 use crate::path;
 use crate::room::{PatientFile, Room};
 use crate::row_hash::RowHash;
-use crate::schema::{self, BLOOM_FILTER, COLUMNS, SORTED_BY, Storage};
+use crate::rows::RowGroup;
+use crate::schema::{self, COLUMNS, SORTED_BY};
 
 /// Rows of a row group: what a reader skips or reads as one. A quarter of it is a tenth larger and no faster to write. Lean
 /// spans (1.2 KB with their facts) reach [`ROW_GROUP_BYTES`] a little earlier.
@@ -27,7 +29,9 @@ pub(crate) const ROW_GROUP_BYTES: usize = 64 << 20;
 /// How files are written, the same for each.
 #[derive(Debug, Clone)]
 pub(crate) struct FileOptions {
-    properties: WriterProperties,
+    level: ZstdLevel,
+    schema: TypePtr,
+    properties: WriterPropertiesPtr,
 }
 
 impl FileOptions {
@@ -36,44 +40,22 @@ impl FileOptions {
     pub(crate) fn new(zstd_level: i32) -> Result<Self, ArchiveError> {
         let level =
             ZstdLevel::try_new(zstd_level).map_err(|source| ArchiveError::Compression { level: zstd_level, source })?;
-        // What is set here holds for every leaf of a nested column too. Maps have no dictionaries: zstd finds whole rows of keys
-        // and values again in one step, for half of what it costs to look up each of them, and files become smaller.
-        let mut builder = WriterProperties::builder()
+        let properties = WriterProperties::builder()
             .set_created_by(concat!("spanmill version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::ZSTD(level))
-            .set_dictionary_enabled(false)
-            .set_statistics_enabled(EnabledStatistics::None)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_sorting_columns(Some(sorting_columns()));
-        for leaf in schema::leaves()?.columns() {
-            let encoding = match leaf.physical_type() {
-                // Apart from their lengths, which tell nothing, ids cost zstd less.
-                Type::BYTE_ARRAY if leaf.max_rep_level() == 0 => Encoding::DELTA_LENGTH_BYTE_ARRAY,
-                Type::INT32 | Type::INT64 => Encoding::DELTA_BINARY_PACKED,
-                _ => continue,
-            };
-            builder = builder.set_column_encoding(leaf.path().clone(), encoding);
-        }
-        for column in COLUMNS {
-            let (has_dictionary, has_ranges) = match column.storage {
-                Storage::Repeating => (true, true),
-                Storage::Everywhere => (true, false),
-                Storage::Number => (false, true),
-                Storage::Opaque => (false, false),
-            };
-            let statistics = if has_ranges { EnabledStatistics::Page } else { EnabledStatistics::None };
-            builder = builder
-                .set_column_dictionary_enabled(column.name.into(), has_dictionary)
-                .set_column_statistics_enabled(column.name.into(), statistics);
-        }
-        // A filter of a smaller row group is folded to fit it.
-        let properties = builder
-            .set_column_bloom_filter_enabled(BLOOM_FILTER.into(), true)
-            .set_column_bloom_filter_fpp(BLOOM_FILTER.into(), 0.01)
-            .set_column_bloom_filter_max_ndv(BLOOM_FILTER.into(), ROW_GROUP_ROWS as u64)
+            .set_sorting_columns(Some(sorting_columns()))
             .build();
-        Ok(Self { properties })
+        Ok(Self { level, schema: schema::leaves()?.root_schema_ptr(), properties: Arc::new(properties) })
+    }
+
+    /// What compresses the pages.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub(crate) fn press(&self) -> Result<Press, ArchiveError> {
+        Press::new(self.level).map_err(|source| ArchiveError::Compression {
+            level: self.level.compression_level(),
+            source: source.into(),
+        })
     }
 }
 
@@ -98,7 +80,7 @@ pub(crate) struct Footer<'a> {
 #[derive(Debug)]
 pub(crate) struct HiddenFile {
     path: PathBuf,
-    writer: Option<ArrowWriter<PatientFile>>,
+    writer: Option<SerializedFileWriter<PatientFile>>,
     room: Room,
 }
 
@@ -120,29 +102,32 @@ impl HiddenFile {
         let mut hidden = Self { path, writer: None, room: room.clone() };
         // Tells a file that a running server writes from a leftover. Where there are no locks, leftovers stay.
         let _ = file.try_lock();
-        let arrow_options =
-            ArrowWriterOptions::new().with_properties(options.properties.clone()).with_skip_arrow_metadata(true);
         let file = PatientFile { file, room: room.clone() };
-        let writer = ArrowWriter::try_new_with_options(file, schema::schema(), arrow_options)
+        let writer = SerializedFileWriter::new(file, options.schema.clone(), options.properties.clone())
             .map_err(ArchiveError::parquet(&hidden.path))?;
         hidden.writer = Some(writer);
         Ok(hidden)
     }
 
-    /// Appends rows to the row group that is open.
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ArchiveError> {
+    /// Writes `rows` spans as one row group, in the order in which they are given: each a request and a position in it.
+    pub(crate) fn write_row_group<'a>(
+        &mut self,
+        spans: impl Iterator<Item = (&'a Applied, usize)>,
+        rows: usize,
+        press: &mut Press,
+    ) -> Result<(), ArchiveError> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        writer.write(batch).map_err(ArchiveError::parquet(&self.path))
-    }
-
-    /// Ends the row group.
-    pub(crate) fn end_row_group(&mut self) -> Result<(), ArchiveError> {
-        let Some(writer) = &mut self.writer else {
-            return Ok(());
+        let write = || {
+            let chunks = RowGroup::of(spans, rows, press)?.finish(writer.schema_descr(), press)?;
+            let mut group = writer.next_row_group()?;
+            for chunk in chunks {
+                group.append_column(&chunk.bytes, chunk.close)?;
+            }
+            group.close().map(drop)
         };
-        writer.flush().map_err(ArchiveError::parquet(&self.path))
+        write().map_err(ArchiveError::parquet(&self.path))
     }
 
     /// Completes the file, gives it its name, and gives its size. When this returns, a power failure can't undo it.

@@ -13,6 +13,7 @@
 //! It never changes, merges or deletes a published file, and never reads one.
 
 mod attributes;
+mod column;
 mod error;
 mod file;
 mod hex;
@@ -26,7 +27,6 @@ mod row_hash;
 mod rows;
 mod schema;
 mod span;
-mod text;
 mod writer;
 
 #[cfg(test)]

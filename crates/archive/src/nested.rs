@@ -1,142 +1,180 @@
-//! The columns with structure: attributes of the span, its events, its links.
+//! The columns of lists: events and links of the span.
 
-use std::sync::Arc;
-
-use arrow_array::builder::{Int64Builder, TimestampMicrosecondBuilder};
-use arrow_array::{ArrayRef, ListArray, StructArray};
-use arrow_schema::{ArrowError, DataType, Field};
 use otlp::trace::{EVENT_ATTRIBUTES, Event, LINK_ATTRIBUTES, Link, attributes};
+use parquet::errors::Result;
 
-use crate::attributes::AttributesBuilder;
+use crate::attributes::Attributes;
+use crate::column::{Column, Completion, Integers, Leaf, Levels, Press, Style, Texts, Values};
 use crate::hex;
-use crate::schema::{UTC, list_item, micros, struct_fields, unix_nano};
-use crate::text::{TextBuilder, finish_offsets, new_offsets};
+use crate::schema::{micros, unix_nano};
 
-/// Columns that are filled while a span is read.
-#[derive(Debug)]
-pub(crate) struct SpanColumns {
-    pub(crate) attributes: AttributesBuilder,
-    pub(crate) events: EventsBuilder,
-    pub(crate) links: LinksBuilder,
+/// Levels of the members of structs in a list: of one that is null, of one that is not. An empty list has 0 in all of them.
+const NULL: u32 = 1;
+const PRESENT: u32 = 2;
+/// The level of a member that can't be null.
+const REQUIRED: u32 = 1;
+
+/// Where the structs of a list stand.
+#[derive(Debug, Default)]
+struct List {
+    repetition: Levels,
+    /// Structs in the row that is open.
+    open: u32,
 }
 
-/// Attributes that a span of real clients has, beside the promoted ones.
-const ATTRIBUTES_A_SPAN: usize = 12;
+impl List {
+    /// Adds a struct, and gives the level that it begins with.
+    fn push(&mut self) -> u32 {
+        let repetition = self.open.min(1);
+        self.open += 1;
+        self.repetition.push(repetition);
+        repetition
+    }
 
-impl SpanColumns {
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self {
-            attributes: AttributesBuilder::with_capacity(rows, rows * ATTRIBUTES_A_SPAN),
-            events: EventsBuilder::with_capacity(rows),
-            links: LinksBuilder::with_capacity(rows),
+    /// Closes the row; whether there was nothing in it.
+    fn end_row(&mut self) -> bool {
+        let is_empty = self.open == 0;
+        self.open = 0;
+        if is_empty {
+            self.repetition.push(0);
         }
-    }
-
-    /// Closes the row in every column.
-    pub(crate) fn finish_row(&mut self) {
-        self.attributes.finish_row();
-        self.events.finish_row();
-        self.links.finish_row();
+        is_empty
     }
 }
 
-/// Builds the `LIST<STRUCT>` of events.
+fn member<V: Values>(max_definition: u32, values: V) -> Leaf<V> {
+    Leaf::new(1, max_definition, false, values)
+}
+
+fn push_integer(leaf: &mut Leaf<Integers>, value: Option<i64>) {
+    leaf.definition.push(if value.is_some() { PRESENT } else { NULL });
+    value.into_iter().for_each(|value| leaf.values.push(value));
+}
+
+fn push_id(leaf: &mut Leaf<Texts>, id: &[u8]) {
+    let text = hex::text(id);
+    leaf.definition.push(if text.is_some() { PRESENT } else { NULL });
+    text.into_iter().for_each(|text| leaf.values.push(text.bytes()));
+}
+
+/// The `LIST<STRUCT>` of events.
 #[derive(Debug)]
-pub(crate) struct EventsBuilder {
-    offsets: Vec<i32>,
-    time: TimestampMicrosecondBuilder,
-    time_unix_nano: Int64Builder,
-    name: TextBuilder,
-    attributes: AttributesBuilder,
+pub(crate) struct Events {
+    list: List,
+    time: Leaf<Integers>,
+    time_unix_nano: Leaf<Integers>,
+    name: Leaf<Texts>,
+    attributes: Attributes,
 }
 
-impl EventsBuilder {
-    fn with_capacity(rows: usize) -> Self {
+impl Events {
+    pub(crate) fn new() -> Self {
         Self {
-            offsets: new_offsets(rows),
-            time: TimestampMicrosecondBuilder::new(),
-            time_unix_nano: Int64Builder::new(),
-            name: TextBuilder::with_capacity(0, 0),
-            attributes: AttributesBuilder::with_capacity(0, 0),
+            list: List::default(),
+            time: member(PRESENT, Integers::default()),
+            time_unix_nano: member(PRESENT, Integers::default()),
+            name: member(REQUIRED, Texts::new(Style::Dictionary)),
+            attributes: Attributes::new(1, Style::Plain),
         }
     }
 
     /// Adds an event to the row that is open.
     pub(crate) fn push(&mut self, body: &[u8], event: Event) {
+        let repetition = self.list.push();
         let time = unix_nano(event.time);
-        self.time.append_option(time.map(micros));
-        self.time_unix_nano.append_option(time);
-        self.name.push(event.name.bytes(body));
-        self.attributes.push_row(body, attributes(body, event.message, EVENT_ATTRIBUTES));
+        push_integer(&mut self.time, time.map(micros));
+        push_integer(&mut self.time_unix_nano, time);
+        self.name.definition.push(REQUIRED);
+        self.name.values.push(event.name.bytes(body));
+        self.attributes.push_map(body, attributes(body, event.message, EVENT_ATTRIBUTES), repetition);
     }
 
-    fn finish_row(&mut self) {
-        self.offsets.push(self.name.len() as i32);
-    }
-
-    /// The column, as an array of `list`, which is a type of the schema. The builder is empty again.
-    pub(crate) fn finish(&mut self, list: &DataType) -> Result<ArrayRef, ArrowError> {
-        let map = member(list, "attributes")?;
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.time.finish().with_timezone(UTC)),
-            Arc::new(self.time_unix_nano.finish()),
-            Arc::new(self.name.finish()),
-            self.attributes.finish(&map)?,
-        ];
-        list_of_structs(list, &mut self.offsets, columns)
+    /// Closes the row.
+    #[inline]
+    pub(crate) fn end_row(&mut self) {
+        if self.list.end_row() {
+            self.time.definition.push(0);
+            self.time_unix_nano.definition.push(0);
+            self.name.definition.push(0);
+            self.attributes.skip_row();
+        }
     }
 }
 
-/// Builds the `LIST<STRUCT>` of links.
+impl Column for Events {
+    fn size(&self) -> usize {
+        self.time.size() + self.time_unix_nano.size() + self.name.size() + self.attributes.size()
+    }
+
+    fn end_page(&mut self, rows: usize, press: &mut Press) -> Result<()> {
+        self.time.end_page_of(rows, &self.list.repetition, press)?;
+        self.time_unix_nano.end_page_of(rows, &self.list.repetition, press)?;
+        self.name.end_page_of(rows, &self.list.repetition, press)?;
+        self.list.repetition.clear();
+        self.attributes.end_page(rows, press)
+    }
+
+    fn finish(&mut self, completion: &mut Completion<'_>) -> Result<()> {
+        self.time.finish(completion)?;
+        self.time_unix_nano.finish(completion)?;
+        self.name.finish(completion)?;
+        self.attributes.finish(completion)
+    }
+}
+
+/// The `LIST<STRUCT>` of links.
 #[derive(Debug)]
-pub(crate) struct LinksBuilder {
-    offsets: Vec<i32>,
-    trace_id: TextBuilder,
-    span_id: TextBuilder,
-    attributes: AttributesBuilder,
+pub(crate) struct Links {
+    list: List,
+    trace_id: Leaf<Texts>,
+    span_id: Leaf<Texts>,
+    attributes: Attributes,
 }
 
-impl LinksBuilder {
-    fn with_capacity(rows: usize) -> Self {
+impl Links {
+    pub(crate) fn new() -> Self {
         Self {
-            offsets: new_offsets(rows),
-            trace_id: TextBuilder::with_capacity(0, 0),
-            span_id: TextBuilder::with_capacity(0, 0),
-            attributes: AttributesBuilder::with_capacity(0, 0),
+            list: List::default(),
+            trace_id: member(PRESENT, Texts::new(Style::Plain)),
+            span_id: member(PRESENT, Texts::new(Style::Plain)),
+            attributes: Attributes::new(1, Style::Plain),
         }
     }
 
     /// Adds a link to the row that is open.
     pub(crate) fn push(&mut self, body: &[u8], link: Link) {
-        hex::push(&mut self.trace_id, link.trace_id.bytes(body));
-        hex::push(&mut self.span_id, link.span_id.bytes(body));
-        self.attributes.push_row(body, attributes(body, link.message, LINK_ATTRIBUTES));
+        let repetition = self.list.push();
+        push_id(&mut self.trace_id, link.trace_id.bytes(body));
+        push_id(&mut self.span_id, link.span_id.bytes(body));
+        self.attributes.push_map(body, attributes(body, link.message, LINK_ATTRIBUTES), repetition);
     }
 
-    fn finish_row(&mut self) {
-        self.offsets.push(self.trace_id.len() as i32);
-    }
-
-    /// The column, as an array of `list`, which is a type of the schema. The builder is empty again.
-    pub(crate) fn finish(&mut self, list: &DataType) -> Result<ArrayRef, ArrowError> {
-        let map = member(list, "attributes")?;
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(self.trace_id.finish()), Arc::new(self.span_id.finish()), self.attributes.finish(&map)?];
-        list_of_structs(list, &mut self.offsets, columns)
+    /// Closes the row.
+    #[inline]
+    pub(crate) fn end_row(&mut self) {
+        if self.list.end_row() {
+            self.trace_id.definition.push(0);
+            self.span_id.definition.push(0);
+            self.attributes.skip_row();
+        }
     }
 }
 
-fn list_of_structs(list: &DataType, offsets: &mut Vec<i32>, columns: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
-    let element = list_item(list)?;
-    let structs = StructArray::try_new(struct_fields(element.data_type())?, columns, None)?;
-    Ok(Arc::new(ListArray::try_new(element, finish_offsets(offsets), Arc::new(structs), None)?))
-}
+impl Column for Links {
+    fn size(&self) -> usize {
+        self.trace_id.size() + self.span_id.size() + self.attributes.size()
+    }
 
-/// The type of a member of the structs of a list.
-fn member(list: &DataType, name: &str) -> Result<DataType, ArrowError> {
-    let fields = struct_fields(list_item(list)?.data_type())?;
-    fields
-        .find(name)
-        .map(|(_, field)| Field::data_type(field).clone())
-        .ok_or_else(|| ArrowError::SchemaError(format!("no member {name} in {list}")))
+    fn end_page(&mut self, rows: usize, press: &mut Press) -> Result<()> {
+        self.trace_id.end_page_of(rows, &self.list.repetition, press)?;
+        self.span_id.end_page_of(rows, &self.list.repetition, press)?;
+        self.list.repetition.clear();
+        self.attributes.end_page(rows, press)
+    }
+
+    fn finish(&mut self, completion: &mut Completion<'_>) -> Result<()> {
+        self.trace_id.finish(completion)?;
+        self.span_id.finish(completion)?;
+        self.attributes.finish(completion)
+    }
 }

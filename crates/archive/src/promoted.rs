@@ -1,8 +1,8 @@
 //! Which attributes stand in columns of their own, so that the maps need not repeat them.
 
 use aggregate::SpanOutcome;
-use genai::{SpanFacts, Usage};
-use otlp::{KeyValue, Text, Value};
+use genai::SpanFacts;
+use otlp::{KeyValue, Value};
 
 const OPERATION: &[u8] = b"gen_ai.operation.name";
 const PROVIDER: &[u8] = b"gen_ai.provider.name";
@@ -31,66 +31,72 @@ const COUNTS: [&[u8]; 5] = [
     b"gen_ai.usage.reasoning.output_tokens",
 ];
 
-/// The values of one span that stand in columns.
-///
-/// A key alone does not tell: a value can be replaced by a better one (tokens by canonical ones), be found meaningless, or
-/// stand on a span without GenAI meaning, whose facts are empty. An attribute is left out of the map only if its key has a
-/// column and the column holds its very value, so nothing is lost.
-#[derive(Debug)]
-pub(crate) struct Promoted<'a> {
-    operation: &'a [u8],
-    provider: &'a [u8],
-    streaming: Option<bool>,
-    /// In the order of [`TEXTS`].
-    texts: [Text; 12],
-    /// In the order of [`COUNTS`].
-    counts: [Option<i64>; 5],
+/// A column that holds the value of an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Promoted {
+    Operation,
+    Provider,
+    Stream,
+    /// Place in [`TEXTS`].
+    Text(usize),
+    /// Place in [`COUNTS`].
+    Count(usize),
 }
 
-impl<'a> Promoted<'a> {
-    pub(crate) fn of(facts: &SpanFacts, outcome: &SpanOutcome, body: &'a [u8]) -> Self {
-        // Where columns hold what several spans told together, what this one told stays in the map.
-        let is_merged = outcome.merged.is_some();
-        let usage = if is_merged { Usage::default() } else { facts.usage };
-        let counts = [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning];
-        let own = |text: Text| if is_merged { Text::default() } else { text };
-        Self {
-            operation: facts.operation.bytes(body),
-            provider: if is_merged { b"" } else { facts.provider.bytes(body) },
-            streaming: facts.streaming,
-            texts: [
-                own(facts.request_model),
-                own(facts.response_model),
-                facts.response_id,
-                facts.agent_name,
-                facts.tool_name,
-                facts.workflow_name,
-                facts.conversation_id,
-                facts.prompt_name,
-                facts.prompt_version,
-                facts.server_address,
-                facts.error.map(|error| error.kind).unwrap_or_default(),
-                facts.user_id,
-            ],
-            counts: counts.map(|count| count.map(i64::from)),
+impl Promoted {
+    /// The column of a key, if it has one.
+    pub(crate) fn of(key: &[u8]) -> Option<Self> {
+        let place = |keys: &[&[u8]]| keys.iter().position(|name| *name == key);
+        match key {
+            OPERATION => Some(Self::Operation),
+            PROVIDER => Some(Self::Provider),
+            STREAM => Some(Self::Stream),
+            _ => place(&TEXTS).map(Self::Text).or_else(|| place(&COUNTS).map(Self::Count)),
         }
     }
 
-    /// Whether an attribute stands in a column. Values are compared before keys: that costs less, and most differ.
+    /// Whether the column holds this very value of a span.
+    ///
+    /// The key alone does not tell: a value can be replaced by a better one (tokens by canonical ones), be found meaningless, or
+    /// stand on a span without GenAI meaning, whose facts are empty. An attribute is left out of the map only if the column holds its
+    /// value, so nothing is lost. Where columns hold what several spans told together, what this one told stays in the map.
     #[inline]
-    pub(crate) fn holds(&self, body: &[u8], key: &[u8], value: Value) -> bool {
-        match value {
+    pub(crate) fn holds(self, value: Value, facts: &SpanFacts, outcome: &SpanOutcome, body: &[u8]) -> bool {
+        let is_merged = outcome.merged.is_some();
+        match (self, value) {
             // Empty is null in a column.
-            Value::String(text) if text.is_empty() => false,
-            Value::String(text) => {
-                self.texts.iter().zip(TEXTS).any(|(&column, name)| column == text && name == key)
-                    || key == OPERATION && self.operation == text.bytes(body)
-                    || key == PROVIDER && self.provider == text.bytes(body)
+            (_, Value::String(text)) if text.is_empty() => false,
+            (Self::Operation, Value::String(text)) => facts.operation.bytes(body) == text.bytes(body),
+            (Self::Provider, Value::String(text)) => !is_merged && facts.provider.bytes(body) == text.bytes(body),
+            (Self::Stream, Value::Bool(flag)) => facts.streaming == Some(flag),
+            (Self::Text(place), Value::String(text)) => {
+                let column = match place {
+                    0 | 1 if is_merged => return false,
+                    0 => facts.request_model,
+                    1 => facts.response_model,
+                    2 => facts.response_id,
+                    3 => facts.agent_name,
+                    4 => facts.tool_name,
+                    5 => facts.workflow_name,
+                    6 => facts.conversation_id,
+                    7 => facts.prompt_name,
+                    8 => facts.prompt_version,
+                    9 => facts.server_address,
+                    10 => facts.error.map(|error| error.kind).unwrap_or_default(),
+                    _ => facts.user_id,
+                };
+                column == text
             }
-            Value::Int(number) => {
-                self.counts.iter().zip(COUNTS).any(|(&column, name)| column == Some(number) && name == key)
+            (Self::Count(place), Value::Int(number)) if !is_merged => {
+                let column = match place {
+                    0 => facts.usage.input,
+                    1 => facts.usage.output,
+                    2 => facts.usage.cache_read,
+                    3 => facts.usage.cache_write,
+                    _ => facts.usage.reasoning,
+                };
+                column.map(i64::from) == Some(number)
             }
-            Value::Bool(flag) => key == STREAM && self.streaming == Some(flag),
             _ => false,
         }
     }

@@ -11,7 +11,6 @@ use std::fmt;
 use aggregate::Applied;
 use twox_hash::XxHash3_128;
 
-use crate::rows;
 use crate::schema::unix_nano;
 
 /// The hash of the rows so far.
@@ -24,7 +23,7 @@ impl RowHash {
         let (Some(facts), Some(outcome)) = (request.facts.get(position), request.outcomes.get(position)) else {
             return;
         };
-        let usage = rows::usage(facts, outcome);
+        let usage = outcome.usage(facts);
         let tokens = |count: Option<u32>| count.map_or(-1, i64::from).to_le_bytes();
         let mut bytes = [0; 80];
         let (head, numbers) = bytes.split_at_mut(40);

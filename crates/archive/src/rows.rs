@@ -1,32 +1,28 @@
 //! Spans become rows: the columns of the table, filled.
 
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
 use aggregate::{Applied, SpanOutcome};
-use arrow_array::types::{ArrowPrimitiveType, Decimal128Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{ArrayRef, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
-use arrow_buffer::NullBufferBuilder;
-use arrow_schema::{ArrowError, DataType};
 use genai::{SpanFacts, Usage};
 use otlp::KeyValue;
 use otlp::trace::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Span, attributes};
+use parquet::errors::Result;
+use parquet::schema::types::SchemaDescriptor;
 use rapidhash::RapidHashMap;
 
-use crate::attributes::AttributesBuilder;
+use crate::attributes::{Attributes, Repeatable};
+use crate::column::{Amounts, Column, Completion, Finished, Flags, Integers, Leaf, Press, Style, Texts};
 use crate::hex;
-use crate::nested::SpanColumns;
 use crate::promoted;
-use crate::schema::{COLUMNS, Cells, UTC, micros, schema};
-use crate::span;
-use crate::text::TextBuilder;
+use crate::schema::{self, BLOOM_FILTER, COLUMNS, Cells, micros};
+use crate::span::{self, Told};
 
-/// Rows that become columns at once: their facts stay in the processor's cache from one column to the next.
-const BATCH_ROWS: usize = 2048;
-/// What they may be made of, so that a batch of large spans, or of small spans with a large resource, which is repeated in
-/// every row, stays small as well, and every offset into a column is far below 2^31.
-const BATCH_BYTES: usize = 8 << 20;
-
+/// Rows that become columns at once: they stay in the processor's cache from one column to the next.
+const BATCH_ROWS: usize = 256;
+/// What they may be made of: pages are ended between batches, so no page of large spans becomes much larger.
+const BATCH_BYTES: usize = 256 << 10;
+/// Rows of a page. What a reader skips or reads as one.
+const PAGE_ROWS: usize = 16_384;
+/// Bytes of a page, before they are compressed.
+const PAGE_BYTES: usize = 1 << 20;
 /// What the cells of a row are taken from.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
@@ -42,22 +38,19 @@ pub(crate) struct Row<'a> {
 /// counted.
 impl<'a> Row<'a> {
     pub(crate) fn usage(&self) -> Usage {
-        usage(self.facts, self.outcome)
+        self.outcome.usage(self.facts)
     }
 
     pub(crate) fn provider(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.provider.as_deref());
-        merged.unwrap_or_else(|| self.facts.provider.bytes(self.body))
+        self.outcome.provider(self.facts, self.body)
     }
 
     pub(crate) fn request_model(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.request_model.as_deref());
-        merged.unwrap_or_else(|| self.facts.request_model.bytes(self.body))
+        self.outcome.request_model(self.facts, self.body)
     }
 
     pub(crate) fn response_model(&self) -> &'a [u8] {
-        let merged = self.outcome.merged.as_ref().and_then(|merged| merged.response_model.as_deref());
-        merged.unwrap_or_else(|| self.facts.response_model.bytes(self.body))
+        self.outcome.response_model(self.facts, self.body)
     }
 
     pub(crate) fn error_class(&self) -> &'a [u8] {
@@ -69,46 +62,180 @@ impl<'a> Row<'a> {
     }
 }
 
-/// See [`Row`].
-pub(crate) fn usage(facts: &SpanFacts, outcome: &SpanOutcome) -> Usage {
-    match &outcome.merged {
-        Some(merged) => merged.usage.unwrap_or_default(),
-        None => facts.usage,
+/// A column of [`COLUMNS`] that is gathered.
+#[derive(Debug)]
+enum Gathered {
+    Texts(Leaf<Texts>),
+    Integers(Leaf<Integers>),
+    Flags(Leaf<Flags>),
+    Amounts(Leaf<Amounts>),
+    /// Filled while resources, scopes and spans are read.
+    Read(fn(&mut Read) -> &mut dyn Column),
+}
+
+/// The columns that are filled while resources, scopes and spans are read.
+#[derive(Debug)]
+struct Read {
+    resource: Attributes,
+    scope: Attributes,
+    known: Known,
+    span: span::Columns,
+}
+
+/// Rows that become a row group.
+#[derive(Debug)]
+pub(crate) struct RowGroup {
+    /// In the order of [`COLUMNS`].
+    columns: Vec<Gathered>,
+    read: Read,
+    /// Rows of each column since its last page.
+    waiting: Vec<usize>,
+}
+
+impl RowGroup {
+    /// The pages of `rows` rows, which are spans in their order, each a request and a position in it.
+    ///
+    /// # Errors
+    /// A page could not be compressed.
+    pub(crate) fn of<'a>(
+        mut spans: impl Iterator<Item = (&'a Applied, usize)>,
+        rows: usize,
+        press: &mut Press,
+    ) -> Result<Self> {
+        let mut group = Self {
+            columns: COLUMNS.iter().map(|column| Gathered::new(column, rows)).collect::<Result<_>>()?,
+            read: Read {
+                resource: Attributes::new(0, Style::Dictionary),
+                scope: Attributes::new(0, Style::Dictionary),
+                known: Known::default(),
+                span: span::Columns::new(),
+            },
+            waiting: vec![0; COLUMNS.len()],
+        };
+        let mut batch = Vec::with_capacity(BATCH_ROWS.min(rows));
+        loop {
+            batch.clear();
+            group.read.next_batch(&mut spans, &mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            for (column, definition) in group.columns.iter_mut().zip(COLUMNS) {
+                column.push(definition.cells, &batch);
+            }
+            group.waiting.iter_mut().for_each(|waiting| *waiting += batch.len());
+            group.end_pages(|rows, bytes| rows >= PAGE_ROWS || bytes >= PAGE_BYTES, press)?;
+        }
+        group.end_pages(|_, _| true, press)?;
+        Ok(group)
+    }
+
+    /// Ends the pages of those columns that have gathered enough, by rows and bytes.
+    fn end_pages(&mut self, is_enough: impl Fn(usize, usize) -> bool, press: &mut Press) -> Result<()> {
+        for (column, waiting) in self.columns.iter_mut().zip(&mut self.waiting) {
+            let column = column.column(&mut self.read);
+            if is_enough(*waiting, column.size()) {
+                column.end_page(std::mem::take(waiting), press)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The column chunks, in the order of the leaves of `schema`.
+    ///
+    /// # Errors
+    /// A dictionary could not be compressed.
+    pub(crate) fn finish(mut self, schema: &SchemaDescriptor, press: &mut Press) -> Result<Vec<Finished>> {
+        let mut completion = Completion { schema, press, finished: Vec::with_capacity(schema.num_columns()) };
+        for column in &mut self.columns {
+            column.column(&mut self.read).finish(&mut completion)?;
+        }
+        Ok(completion.finished)
     }
 }
 
-/// Makes record batches of spans.
-#[derive(Debug)]
-pub(crate) struct RowBuilder {
-    resource_attributes: AttributesBuilder,
-    scope_attributes: AttributesBuilder,
-    span: SpanColumns,
-}
+impl Gathered {
+    /// What is gathered for a column of `rows` rows.
+    fn new(column: &schema::Column, rows: usize) -> Result<Self> {
+        const NULLABLE: u32 = 1;
+        let has_ranges = column.storage.has_ranges();
+        let texts = || Leaf::new(0, NULLABLE, has_ranges, Texts::new(column.storage.style()));
+        let integers = |definition| Leaf::new(0, definition, has_ranges, Integers::default());
+        Ok(match column.cells {
+            Cells::Text(_) => Self::Texts(texts()),
+            Cells::Id(_) if column.name == BLOOM_FILTER => Self::Texts(texts().with_bloom_filter(rows)?),
+            Cells::Id(_) => Self::Texts(texts()),
+            Cells::Integer(_) | Cells::Time(_) => Self::Integers(integers(NULLABLE)),
+            Cells::Constant(_) => Self::Integers(integers(0)),
+            Cells::Flag(_) => Self::Flags(Leaf::new(0, NULLABLE, has_ranges, Flags::default())),
+            Cells::Money(_) => Self::Amounts(Leaf::new(0, NULLABLE, has_ranges, Amounts::default())),
+            Cells::ResourceAttributes => Self::Read(|read| &mut read.resource),
+            Cells::ScopeAttributes => Self::Read(|read| &mut read.scope),
+            Cells::SpanAttributes => Self::Read(|read| &mut read.span.attributes),
+            Cells::Events => Self::Read(|read| &mut read.span.events),
+            Cells::Links => Self::Read(|read| &mut read.span.links),
+        })
+    }
 
-/// Attributes that a resource of real clients has.
-const ATTRIBUTES_A_RESOURCE: usize = 10;
+    fn column<'a>(&'a mut self, read: &'a mut Read) -> &'a mut dyn Column {
+        match self {
+            Self::Texts(leaf) => leaf,
+            Self::Integers(leaf) => leaf,
+            Self::Flags(leaf) => leaf,
+            Self::Amounts(leaf) => leaf,
+            Self::Read(column) => column(read),
+        }
+    }
 
-impl Default for RowBuilder {
-    fn default() -> Self {
-        Self {
-            resource_attributes: AttributesBuilder::with_capacity(BATCH_ROWS, BATCH_ROWS * ATTRIBUTES_A_RESOURCE),
-            scope_attributes: AttributesBuilder::with_capacity(BATCH_ROWS, 0),
-            span: SpanColumns::with_capacity(BATCH_ROWS),
+    /// Adds the cells of `rows`.
+    fn push(&mut self, cells: Cells, rows: &[Row<'_>]) {
+        match (self, cells) {
+            (Self::Texts(leaf), Cells::Text(text)) => rows.iter().for_each(|row| match text(row) {
+                [] => leaf.definition.push(0),
+                text => {
+                    leaf.definition.push(1);
+                    leaf.values.push(text);
+                }
+            }),
+            (Self::Texts(leaf), Cells::Id(id)) => rows.iter().for_each(|row| match hex::text(id(row)) {
+                None => leaf.definition.push(0),
+                Some(id) => {
+                    leaf.definition.push(1);
+                    leaf.values.push(id.bytes());
+                    leaf.bloom_filter.iter_mut().for_each(|filter| filter.insert(id.bytes()));
+                }
+            }),
+            (Self::Integers(leaf), Cells::Integer(integer)) => {
+                push(leaf, rows, integer, Integers::push);
+            }
+            (Self::Integers(leaf), Cells::Time(time)) => {
+                push(leaf, rows, |row| time(row).map(micros), Integers::push);
+            }
+            (Self::Integers(leaf), Cells::Constant(value)) => leaf.values.push_many(value.into(), rows.len()),
+            (Self::Flags(leaf), Cells::Flag(flag)) => push(leaf, rows, flag, Flags::push),
+            (Self::Amounts(leaf), Cells::Money(amount)) => push(leaf, rows, amount, Amounts::push),
+            _ => {}
         }
     }
 }
 
-/// The first row with a resource and a scope: a request, and where they begin in it.
-type FirstRows = RapidHashMap<(*const Applied, u32, u32), usize>;
+fn push<'a, V, T>(leaf: &mut Leaf<V>, rows: &[Row<'a>], cell: impl Fn(&Row<'a>) -> Option<T>, add: impl Fn(&mut V, T)) {
+    for row in rows {
+        match cell(row) {
+            None => leaf.definition.push(0),
+            Some(value) => {
+                leaf.definition.push(1);
+                add(&mut leaf.values, value);
+            }
+        }
+    }
+}
 
-impl RowBuilder {
-    /// The next spans of `spans` as one batch, each a request and a position in it; `None` after the last one.
-    pub(crate) fn next_batch<'a>(
-        &mut self,
-        spans: &mut impl Iterator<Item = (&'a Applied, usize)>,
-    ) -> Result<Option<RecordBatch>, ArrowError> {
-        let mut rows = Vec::with_capacity(BATCH_ROWS);
-        let mut first_rows = FirstRows::default();
+/// What was read of a resource and a scope of a request, by where they begin in it; `None` if it can't be repeated.
+type Known = RapidHashMap<(*const Applied, u32, u32), Option<(Repeatable, Repeatable)>>;
+
+impl Read {
+    /// Reads the next spans.
+    fn next_batch<'a>(&mut self, spans: &mut impl Iterator<Item = (&'a Applied, usize)>, rows: &mut Vec<Row<'a>>) {
         let mut bytes = 0;
         while rows.len() < BATCH_ROWS
             && bytes < BATCH_BYTES
@@ -117,99 +244,31 @@ impl RowBuilder {
             let (Some(facts), Some(outcome)) = (request.facts.get(position), request.outcomes.get(position)) else {
                 continue;
             };
+            let body = &request.body;
             bytes += (facts.span.len() + facts.resource.len() + facts.scope.len()) as usize;
-            self.resource_and_scope(request, facts, rows.len(), &mut first_rows);
-            let header = span::read(&request.body, facts, outcome, &mut self.span);
-            rows.push(Row { request, body: &request.body, facts, outcome, header });
+            self.resource_and_scope(request, facts);
+            let header = self.span.read(Told { body, facts, outcome });
+            rows.push(Row { request, body, facts, outcome, header });
         }
-        if rows.is_empty() { Ok(None) } else { self.finish(&rows).map(Some) }
     }
 
-    /// Spans of a request share resources and scopes: what was read once in this batch is copied.
-    fn resource_and_scope(&mut self, request: &Applied, facts: &SpanFacts, row: usize, first_rows: &mut FirstRows) {
+    /// Spans of a request share resources and scopes: what was read once for this page is repeated.
+    fn resource_and_scope(&mut self, request: &Applied, facts: &SpanFacts) {
+        let Self { resource, scope, known, .. } = self;
+        let known = known.entry((request, facts.resource.start(), facts.scope.start())).or_default();
+        if let Some((of_resource, of_scope)) = known
+            && resource.can_repeat(of_resource)
+            && scope.can_repeat(of_scope)
+        {
+            resource.repeat(of_resource);
+            scope.repeat(of_scope);
+            return;
+        }
         let body = &request.body;
-        match first_rows.entry((request, facts.resource.start(), facts.scope.start())) {
-            Entry::Occupied(first) => {
-                self.resource_attributes.repeat_row(*first.get());
-                self.scope_attributes.repeat_row(*first.get());
-            }
-            Entry::Vacant(unseen) => {
-                unseen.insert(row);
-                let resource = attributes(body, facts.resource, RESOURCE_ATTRIBUTES);
-                let has_no_column = |pair: &KeyValue| !promoted::is_service(facts, body, pair);
-                self.resource_attributes.push_row(body, resource.filter(has_no_column));
-                self.scope_attributes.push_row(body, attributes(body, facts.scope, SCOPE_ATTRIBUTES));
-            }
-        }
+        let has_no_column = |pair: &KeyValue| !promoted::is_service(facts, body, pair);
+        let pairs = attributes(body, facts.resource, RESOURCE_ATTRIBUTES).filter(has_no_column);
+        let of_resource = resource.push_map(body, pairs, 0);
+        let of_scope = scope.push_map(body, attributes(body, facts.scope, SCOPE_ATTRIBUTES), 0);
+        *known = of_resource.zip(of_scope);
     }
-
-    fn finish(&mut self, rows: &[Row<'_>]) -> Result<RecordBatch, ArrowError> {
-        let schema = schema();
-        let mut columns = Vec::with_capacity(COLUMNS.len());
-        for (column, field) in COLUMNS.iter().zip(schema.fields()) {
-            columns.push(self.column(column.cells, rows, field.data_type())?);
-        }
-        RecordBatch::try_new(schema, columns)
-    }
-
-    fn column(&mut self, cells: Cells, rows: &[Row<'_>], data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-        Ok(match cells {
-            Cells::ResourceAttributes => self.resource_attributes.finish(data_type)?,
-            Cells::ScopeAttributes => self.scope_attributes.finish(data_type)?,
-            Cells::SpanAttributes => self.span.attributes.finish(data_type)?,
-            Cells::Events => self.span.events.finish(data_type)?,
-            Cells::Links => self.span.links.finish(data_type)?,
-            Cells::Text(text) => Arc::new(texts(rows, text)),
-            Cells::Id(id) => Arc::new(ids(rows, id)),
-            Cells::Integer(integer) => Arc::new(numbers::<Int64Type>(rows, integer)),
-            Cells::Time(time) => {
-                let times = numbers::<TimestampMicrosecondType>(rows, |row| time(row).map(micros));
-                Arc::new(times.with_timezone(UTC))
-            }
-            Cells::Flag(flag) => Arc::new(rows.iter().map(flag).collect::<BooleanArray>()),
-            Cells::Money(amount) => Arc::new(numbers::<Decimal128Type>(rows, amount).with_data_type(data_type.clone())),
-            Cells::Constant(value) => Arc::new(Int32Array::from_value(value, rows.len())),
-        })
-    }
-}
-
-/// A column of numbers. (Collecting options into an Arrow array costs several times as much.)
-fn numbers<'a, T: ArrowPrimitiveType>(
-    rows: &[Row<'a>],
-    number: impl Fn(&Row<'a>) -> Option<T::Native>,
-) -> PrimitiveArray<T> {
-    let mut values = Vec::with_capacity(rows.len());
-    let mut nulls = NullBufferBuilder::new(rows.len());
-    for row in rows {
-        let value = number(row);
-        nulls.append(value.is_some());
-        values.push(value.unwrap_or_default());
-    }
-    PrimitiveArray::new(values.into(), nulls.build())
-}
-
-/// Bytes of a trace id as text.
-const ID_BYTES: usize = 32;
-
-/// Bytes of other texts: a guess at what to reserve.
-const TEXT_BYTES: usize = 16;
-
-fn texts<'a>(rows: &[Row<'a>], text: for<'r> fn(&Row<'r>) -> &'r [u8]) -> StringArray {
-    if rows.iter().all(|row| text(row).is_empty()) {
-        return StringArray::new_null(rows.len());
-    }
-    let mut column = TextBuilder::with_capacity(rows.len(), rows.len() * TEXT_BYTES);
-    for row in rows {
-        match text(row) {
-            [] => column.push_null(),
-            bytes => column.push(bytes),
-        }
-    }
-    column.finish()
-}
-
-fn ids<'a>(rows: &[Row<'a>], id: for<'r> fn(&Row<'r>) -> &'r [u8]) -> StringArray {
-    let mut column = TextBuilder::with_capacity(rows.len(), rows.len() * ID_BYTES);
-    rows.iter().for_each(|row| hex::push(&mut column, id(row)));
-    column.finish()
 }

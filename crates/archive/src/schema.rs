@@ -10,10 +10,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::{ArrowSchemaConverter, PARQUET_FIELD_ID_META_KEY};
 use parquet::schema::types::SchemaDescriptor;
 
+use crate::column::Style;
 use crate::rows::Row;
 
 /// Version of the schema, in every row and in the footer of every file. It grows when the meaning of a column changes.
@@ -72,6 +73,21 @@ pub(crate) enum Storage {
     Number,
     /// Many distinct values whose range tells nothing, and columns with structure: neither.
     Opaque,
+}
+
+impl Storage {
+    /// Whether the range of values of each page is told.
+    pub(crate) const fn has_ranges(self) -> bool {
+        matches!(self, Self::Repeating | Self::Number)
+    }
+
+    /// How texts are stored. Apart from their lengths, which tell nothing, ids cost zstd less.
+    pub(crate) const fn style(self) -> Style {
+        match self {
+            Self::Repeating | Self::Everywhere => Style::Dictionary,
+            Self::Number | Self::Opaque => Style::Lengths,
+        }
+    }
 }
 
 use Cells::{
@@ -196,7 +212,7 @@ pub fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// The leaves of the schema, as Parquet stores them.
+/// The schema of the table as Parquet tells it.
 pub(crate) fn leaves() -> Result<SchemaDescriptor, ArrowError> {
     Ok(ArrowSchemaConverter::new().convert(&schema())?)
 }
@@ -271,20 +287,4 @@ fn attributes(ids: &mut Ids) -> DataType {
 fn list(ids: &mut Ids, members: impl FnOnce(&mut Ids) -> Vec<Field>) -> DataType {
     let element = ids.next();
     DataType::List(Arc::new(with_id(Field::new_struct("element", members(ids), false), element)))
-}
-
-/// The field that a list or a map holds its items under.
-pub(crate) fn list_item(data_type: &DataType) -> Result<FieldRef, ArrowError> {
-    match data_type {
-        DataType::List(item) | DataType::Map(item, _) => Ok(Arc::clone(item)),
-        other => Err(ArrowError::SchemaError(format!("{other} holds no items"))),
-    }
-}
-
-/// The members of a struct.
-pub(crate) fn struct_fields(data_type: &DataType) -> Result<Fields, ArrowError> {
-    match data_type {
-        DataType::Struct(fields) => Ok(fields.clone()),
-        other => Err(ArrowError::SchemaError(format!("{other} has no members"))),
-    }
 }

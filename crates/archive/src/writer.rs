@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aggregate::{Applied, Lsn, Outcome};
 use opentelemetry::metrics::Meter;
 
+use crate::column::Press;
 use crate::error::ArchiveError;
 use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::metrics::Metrics;
@@ -17,7 +18,6 @@ use crate::path::{self, Hour};
 use crate::pending::Pending;
 use crate::room::Room;
 use crate::row_hash::RowHash;
-use crate::rows::RowBuilder;
 
 /// Which spans are archived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -127,6 +127,7 @@ impl Archive {
             return Err(ArchiveError::Instance(config.instance));
         }
         let options = FileOptions::new(config.zstd_level)?;
+        let press = options.press()?;
         let table = config.directory.join(path::TABLE);
         file::create_directory(&table)?;
         let file::Found { removed, newest: archived_before } = file::look_through(&table, &config.instance)?;
@@ -149,7 +150,7 @@ impl Archive {
             metrics: metrics.clone(),
             room: health.room.clone(),
             open: None,
-            rows: RowBuilder::default(),
+            press,
             totals: Totals::default(),
             received: archived_before,
             position: position.clone(),
@@ -223,7 +224,7 @@ struct Writer {
     metrics: Metrics,
     room: Room,
     open: Option<OpenFile>,
-    rows: RowBuilder,
+    press: Press,
     totals: Totals,
     /// The newest request that was handed over.
     received: Lsn,
@@ -326,7 +327,7 @@ impl Writer {
         Hour::of(request.receive_time) == open.hour && age < self.config.max_age
     }
 
-    /// Writes what is pending as one row group.
+    /// Writes what is pending as one row group, or as several if one request has more rows than that may have.
     fn write_row_group(&mut self) -> Result<(), ArchiveError> {
         let Some(open) = &mut self.open else {
             return Ok(());
@@ -345,12 +346,15 @@ impl Writer {
             }
         };
         let mut pending = std::mem::take(&mut open.pending);
+        let mut left = pending.len();
         let hash = &mut open.hash;
         let mut spans = pending.sorted().inspect(|(request, position)| hash.add(request, *position));
-        while let Some(batch) = self.rows.next_batch(&mut spans)? {
-            file.write(&batch)?;
+        while left > 0 {
+            let rows = left.min(ROW_GROUP_ROWS);
+            file.write_row_group(spans.by_ref().take(rows), rows, &mut self.press)?;
+            left -= rows;
         }
-        file.end_row_group()
+        Ok(())
     }
 
     /// Completes the file, if there is one.

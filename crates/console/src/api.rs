@@ -2,16 +2,20 @@
 
 pub(crate) mod alerts;
 pub(crate) mod changes;
+mod definitions;
 pub(crate) mod errors;
 mod figures;
 mod monitors;
+mod named;
 mod service;
 pub(crate) mod traffic;
 
 use axum::Json;
 use axum::Router;
-use axum::routing::{get, post};
-use utoipa::OpenApi;
+use axum::routing::{delete, get, post, put};
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{Modify, OpenApi};
 
 use crate::console::Console;
 use crate::events::{NoParams, events};
@@ -29,6 +33,7 @@ macro_rules! resources {
             info(title = "Spanmill", description = "What Spanmill has counted, watches and tells. Times are milliseconds since \
                 the Unix epoch, as the log tells them. Figures that no call tells are null.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
             paths($($module::$handler),*, crate::events::events, description),
+            modifiers(&NothingElse),
         )]
         struct Description;
 
@@ -61,9 +66,35 @@ resources! {
     get "/monitors/{name}/canaries" changes::canaries,
     get "/monitors/{name}/drift" changes::drift,
     get "/alerts" alerts::alerts,
+    post "/alerts" definitions::create_alert,
+    get "/alerts/{name}" alerts::alert,
+    put "/alerts/{name}" definitions::replace_alert,
+    delete "/alerts/{name}" definitions::remove_alert,
     get "/slos" alerts::slos,
+    post "/slos" definitions::create_slo,
+    get "/slos/{name}" alerts::slo,
+    put "/slos/{name}" definitions::replace_slo,
+    delete "/slos/{name}" definitions::remove_slo,
+    get "/notifiers" alerts::notifiers,
     get "/prices" service::prices,
     get "/health" service::health,
+}
+
+/// Says of what is one of several objects that those have no other fields either: utoipa says so of single ones only.
+struct NothingElse;
+
+impl Modify for NothingElse {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let schemas = openapi.components.iter_mut().flat_map(|components| components.schemas.values_mut());
+        for schema in schemas {
+            let RefOr::T(Schema::OneOf(one_of)) = schema else { continue };
+            for one in &mut one_of.items {
+                if let RefOr::T(Schema::Object(object)) = one {
+                    object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+                }
+            }
+        }
+    }
 }
 
 /// The description of the API: an OpenAPI 3.1 document as JSON.

@@ -7,7 +7,7 @@ use aggregate::ErrorIndex;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use monitor::Monitoring;
+use monitor::{Answer, Dimension, Filter, Monitoring, Range, Scan, Stats};
 use tokio::sync::Semaphore;
 
 use crate::answers::Answers;
@@ -15,6 +15,9 @@ use crate::events::{Events, MOST_LISTENERS};
 use crate::problem::Problem;
 use crate::source::Source;
 use crate::{api, events, guard, page};
+
+/// Steps of the history that are read while counting waits: less than a millisecond.
+const STEPS_OF_A_PART: usize = 2_000;
 
 /// What is configured of page and API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +86,31 @@ impl Console {
         let (mut ask, mut answer) = (Some(ask), None);
         self.source.monitoring(&mut |monitoring| answer = ask.take().map(|ask| ask(monitoring)));
         answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing is watched now"))
+    }
+
+    /// What the history says of a time, with a series for each combination of the dimensions of each of the `ways`. It is asked in
+    /// parts: counting goes on in between.
+    pub(crate) fn scan<const WAYS: usize>(
+        &self,
+        range: Range,
+        step: u64,
+        filter: &Filter,
+        ways: [&[Dimension]; WAYS],
+    ) -> Result<[Answer; WAYS], Problem> {
+        let mut scan = Scan::new(range, step, filter.clone(), &ways);
+        while !self.monitoring(|monitoring| scan.advance(monitoring.history(), STEPS_OF_A_PART))? {}
+        let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made");
+        scan.answers().try_into().map_err(broken)
+    }
+
+    /// What was counted in a time, in the shortest steps that are kept of it.
+    pub(crate) fn totals(&self, range: Range, filter: &Filter) -> Result<Stats, Problem> {
+        self.scan(range, 0, filter, [&[]]).map(|[all]| all.total())
+    }
+
+    /// The newest time of the log.
+    pub(crate) fn now(&self) -> Result<u64, Problem> {
+        self.monitoring(Monitoring::now)
     }
 
     /// What `ask` says of the error records.

@@ -25,4 +25,4 @@ mod view;
 
 pub use api::openapi;
 pub use console::{Console, Settings};
-pub use source::{ArchiveState, CommandFailure, Cursor, Saved, ServiceHealth, Source};
+pub use source::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};

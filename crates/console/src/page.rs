@@ -14,6 +14,7 @@ mod prices;
 mod text;
 mod traces;
 
+use ::monitor::{EVALUATION_STEP, Monitoring};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
@@ -98,17 +99,15 @@ fn parse(uri: &Uri) -> Result<Place, Problem> {
     Place::new(uri.path(), params.0)
 }
 
-/// A page as it is at the newest evaluation step.
+/// A page as it is at the newest evaluation step, or, if it is of a long time, was not long before.
 fn newest(console: &Console, place: &Place, page: Page) -> Result<Packed, Problem> {
-    let step = console.monitoring(::monitor::Monitoring::next_evaluation)?;
-    let asked = place.href();
-    if let Some(packed) = step.and_then(|step| console.answers.get(step, &asked)) {
-        return Ok(packed);
+    let make = || {
+        let content = (page.render)(console, place)?;
+        Ok(Packed::new(layout::page(console, place, page, content)?.into_string()))
+    };
+    let lasts = if page.controls == Controls::TimeAndFilter { place.view.lasts() } else { EVALUATION_STEP };
+    match console.monitoring(Monitoring::next_evaluation)? {
+        Some(next) => console.answers.get(next / lasts, &place.href(), make),
+        None => make(),
     }
-    let content = (page.render)(console, place)?;
-    let packed = Packed::new(layout::page(console, place, page, content)?.into_string());
-    if let Some(step) = step {
-        console.answers.keep(step, asked, &packed);
-    }
-    Ok(packed)
 }

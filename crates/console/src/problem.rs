@@ -21,12 +21,20 @@ pub(crate) struct Problem {
     title: &'static str,
     /// What is wrong with this request.
     detail: String,
+    /// Which field of its body is wrong, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { status: status.as_u16(), title, detail: detail.into() }
+        Self { status: status.as_u16(), title, detail: detail.into(), field: None }
+    }
+
+    /// The same, and which field of the body is wrong.
+    pub(crate) fn of_field(self, field: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..self }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -64,10 +72,16 @@ impl From<CommandFailure> for Problem {
             CommandFailure::Refused(refused) => refused,
         };
         let status = match &refused {
-            CommandError::Unknown(_) => StatusCode::NOT_FOUND,
-            CommandError::BadName => StatusCode::UNPROCESSABLE_ENTITY,
-            CommandError::Exists(_) | CommandError::TooMany | CommandError::Configured(_) => StatusCode::CONFLICT,
+            CommandError::Unknown(..) => StatusCode::NOT_FOUND,
+            CommandError::Exists(..) | CommandError::TooMany(..) | CommandError::Configured(..) => StatusCode::CONFLICT,
+            CommandError::Invalid(error) if error.is_reference() => StatusCode::CONFLICT,
+            CommandError::BadName(_) | CommandError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::new(status, refused.to_string())
+        let problem = Self::new(status, refused.to_string());
+        match &refused {
+            CommandError::Invalid(error) => problem.of_field(error.field),
+            CommandError::BadName(_) | CommandError::Exists(..) => problem.of_field("name"),
+            _ => problem,
+        }
     }
 }

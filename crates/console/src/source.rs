@@ -20,6 +20,9 @@ pub trait Source: Send + Sync + 'static {
     /// How Spanmill itself does.
     fn health(&self) -> ServiceHealth;
 
+    /// How those do who tell of alerts.
+    fn notifiers(&self) -> Vec<NotifierState>;
+
     /// Whether the server is about to stop: then streams of events end.
     fn is_stopping(&self) -> bool;
 
@@ -84,6 +87,25 @@ pub struct Saved {
     pub spans: u64,
     /// Dollars, if that is known.
     pub cost: Option<f64>,
+}
+
+/// How a notifier does, since the process started. Times are milliseconds since the Unix epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotifierState {
+    /// Its name, such as `webhook/oncall`.
+    pub name: String,
+    /// Notifications that it delivered.
+    pub delivered: u64,
+    /// Notifications that were refused for good.
+    pub refused: u64,
+    /// Notifications that were given up because they became too old.
+    pub given_up: u64,
+    /// Attempts that failed; some were, or will be, repeated.
+    pub failed_attempts: u64,
+    /// When it last delivered one.
+    pub last_success: Option<u64>,
+    /// When an attempt last failed, and why.
+    pub last_error: Option<(u64, String)>,
 }
 
 /// How the archive does.

@@ -1,6 +1,6 @@
 //! What a page or an answer looks at: a time and a filter. They stand in its address, so that it can be passed on.
 
-use monitor::{DAY, Dimension, Filter, HOUR, MINUTE, Range, SECOND};
+use monitor::{DAY, Dimension, EVALUATION_STEP, Filter, HOUR, MINUTE, Range, SECOND};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +37,8 @@ const MOST_STEPS_ASKED: u64 = 1_500;
 /// The shortest and the longest time that is looked at.
 const LENGTHS: std::ops::RangeInclusive<u64> = MINUTE..=31 * DAY;
 const NANOS_PER_MILLI: u64 = 1_000_000;
+/// The end of the year 2500: what is beyond cannot be told in nanoseconds.
+const MOST_MILLIS: u64 = 16_725_225_599_999;
 
 /// A time that ends now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -115,31 +117,33 @@ pub(crate) struct View {
 macro_rules! view_params {
     ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$about])*
-        #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+        #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
         #[serde(deny_unknown_fields)]
         #[into_params(parameter_in = Query)]
         pub(crate) struct $name {
-            /// A time that ends now: 15m, 1h, 6h, 24h, 7d or 30d. Without it and `from` the last hour.
+            /// How long a time is: 15m, 1h (if it is not said), 6h, 24h, 7d or 30d. It ends now, unless `from` or `to` say otherwise.
             #[param(inline)]
             pub(crate) range: Option<$crate::view::Last>,
-            /// The beginning of a time, milliseconds since the Unix epoch; with `to`, and without `range`.
+            /// The beginning of the time, milliseconds since the Unix epoch. With `to`, `range` is not read.
+            #[param(maximum = 16_725_225_599_999_u64)]
             pub(crate) from: Option<u64>,
-            /// Its end: 1 minute to 31 days later.
+            /// Its end: what is further than 31 days before it is left out, and it is a minute behind the beginning at least.
+            #[param(maximum = 16_725_225_599_999_u64)]
             pub(crate) to: Option<u64>,
             /// Only calls of this `service.name`.
-            #[param(max_length = 256)]
+            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
             pub(crate) service: Option<String>,
             /// Only calls of this `deployment.environment.name`.
-            #[param(max_length = 256)]
+            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
             pub(crate) environment: Option<String>,
             /// Only calls to this provider.
-            #[param(max_length = 256)]
+            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
             pub(crate) provider: Option<String>,
             /// Only calls that this model answered.
-            #[param(max_length = 256)]
+            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
             pub(crate) model: Option<String>,
             /// Only calls of this operation.
-            #[param(max_length = 256)]
+            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
             pub(crate) operation: Option<String>,
             $($(#[$field_about])* pub(crate) $field: $kind,)*
         }
@@ -167,11 +171,16 @@ impl View {
         to: Option<u64>,
         values: [Option<&str>; Dimension::ALL.len()],
     ) -> Result<Self, Problem> {
-        let span = match (last, from, to) {
-            (last, None, None) => Span::Last(last.unwrap_or_default()),
-            (None, Some(from), Some(to)) => Span::Between(between(from, to)?),
-            (Some(_), _, _) => return Err(Problem::bad_request("range stands beside from or to: give either")),
-            _ => return Err(Problem::bad_request("from and to are given together")),
+        if [from, to].into_iter().flatten().any(|millis| millis > MOST_MILLIS) {
+            return Err(Problem::bad_request(format!("from or to is above {MOST_MILLIS}")));
+        }
+        let last = last.unwrap_or_default();
+        let length = last.length() / NANOS_PER_MILLI;
+        let span = match (from, to) {
+            (None, None) => Span::Last(last),
+            (Some(from), Some(to)) => between(from, to),
+            (Some(from), None) => between(from, from + length),
+            (None, Some(to)) => between(to.saturating_sub(length), to),
         };
         let mut accepted = Vec::new();
         for (dimension, value) in Dimension::ALL.into_iter().zip(values) {
@@ -198,6 +207,14 @@ impl View {
         Self { span, filter: self.filter.clone() }
     }
 
+    /// For how long an answer is as good as new, nanoseconds: what is a day long changes little in a minute.
+    pub(crate) fn lasts(&self) -> u64 {
+        match self.span {
+            Span::Last(Last::Day | Last::Week | Last::Month) => MINUTE,
+            Span::Last(_) | Span::Between(_) => EVALUATION_STEP,
+        }
+    }
+
     /// The query string, without `?`.
     pub(crate) fn query(&self) -> String {
         let mut query = match self.span {
@@ -211,13 +228,12 @@ impl View {
     }
 }
 
-fn between(from: u64, to: u64) -> Result<Range, Problem> {
-    let [from, to] = [from, to].map(|millis| millis.saturating_mul(NANOS_PER_MILLI));
-    let range = Range { from, to };
-    match LENGTHS.contains(&range.length()) && to < u64::MAX / 2 {
-        true => Ok(range),
-        false => Err(Problem::bad_request("to is not 1 minute to 31 days after from")),
-    }
+/// A time within the lengths that are looked at: of a longer one the end, a shorter one longer.
+fn between(from: u64, to: u64) -> Span {
+    let [from, to] = [from, to].map(|millis| millis * NANOS_PER_MILLI);
+    let (least, most) = (*LENGTHS.start(), *LENGTHS.end());
+    let to = to.max(from + least);
+    Span::Between(Range { from: from.max(to.saturating_sub(most)), to })
 }
 
 /// The step of a chart of a time.
@@ -226,17 +242,15 @@ pub(crate) fn step(range: Range) -> u64 {
     STEPS.into_iter().find(fits).unwrap_or(2 * DAY)
 }
 
-/// The step that is asked for, in seconds, or that of a chart.
+/// The step that is asked for, in seconds, or that of a chart; a longer one if that were too many.
 pub(crate) fn step_asked(range: Range, seconds: Option<u32>) -> Result<u64, Problem> {
     let Some(seconds) = seconds else { return Ok(step(range)) };
     let asked = u64::from(seconds) * SECOND;
     if !(10 * SECOND..=31 * DAY).contains(&asked) {
         return Err(Problem::bad_request("step is not 10 seconds to 31 days"));
     }
-    match range.length().div_ceil(asked) <= MOST_STEPS_ASKED {
-        true => Ok(asked),
-        false => Err(Problem::bad_request(format!("the time has more than {MOST_STEPS_ASKED} such steps"))),
-    }
+    let least = range.length().div_ceil(MOST_STEPS_ASKED).next_multiple_of(10 * SECOND);
+    Ok(asked.max(least))
 }
 
 /// Milliseconds of nanoseconds.

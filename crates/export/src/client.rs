@@ -1,11 +1,15 @@
 //! One attempt to hand an encoded request to a destination, over gRPC or HTTP.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme, Uri};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,6 +19,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
+use tower::Service;
 
 use crate::destination::{Compression, Destination, ExportError, Protocol};
 use crate::outcome::{self, Accepted, Failure};
@@ -46,8 +51,13 @@ pub(crate) struct Client {
 }
 
 enum Transport {
-    Grpc(Grpc<Channel>),
+    Grpc(Box<GrpcTransport>),
     Http(Box<HttpTransport>),
+}
+
+struct GrpcTransport {
+    grpc: Grpc<Uncopied>,
+    is_compressed: bool,
 }
 
 struct HttpTransport {
@@ -64,18 +74,18 @@ impl Client {
         let base = destination.base_uri()?;
         let connector = connector(destination, &base)?;
         let transport = match destination.protocol {
-            Protocol::Grpc => Transport::Grpc(grpc_transport(destination, base, connector)?),
+            Protocol::Grpc => Transport::Grpc(Box::new(grpc_transport(destination, base, connector)?)),
             Protocol::HttpProtobuf => Transport::Http(Box::new(http_transport(destination, &base, connector)?)),
         };
         Ok(Client { transport, headers: destination.header_map()?, timeout: destination.timeout })
     }
 
-    /// Sends an encoded export request and waits for the answer.
-    pub(crate) async fn send(&mut self, signal: Signal, body: Bytes) -> Result<Accepted, Failure> {
+    /// Sends an encoded export request, in parts that stand behind each other, and waits for the answer.
+    pub(crate) async fn send(&mut self, signal: Signal, body: &[Bytes]) -> Result<Accepted, Failure> {
         let attempt = async {
             match &mut self.transport {
                 Transport::Grpc(grpc) => send_grpc(grpc, &self.headers, self.timeout, signal, body).await,
-                Transport::Http(http) => send_http(http, &self.headers, signal, body).await,
+                Transport::Http(http) => send_http(http, &self.headers, signal, whole(body)).await,
             }
         };
         tokio::time::timeout(self.timeout, attempt)
@@ -102,35 +112,40 @@ fn connector(destination: &Destination, base: &Uri) -> Result<Connector, ExportE
     Ok(Connector::new(tcp, destination.tls.clone(), protocol))
 }
 
-fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) -> Result<Grpc<Channel>, ExportError> {
+fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) -> Result<GrpcTransport, ExportError> {
     let endpoint = Endpoint::from(base)
         .user_agent(AGENT)
         .map_err(|error| unusable(destination, &error))?
         .connect_timeout(destination.timeout)
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
-    let grpc =
-        Grpc::new(endpoint.connect_with_connector_lazy(connector)).max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES);
-    Ok(match destination.compression {
+    let channel = Uncopied(endpoint.connect_with_connector_lazy(connector));
+    let grpc = Grpc::new(channel).max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES);
+    let grpc = match destination.compression {
         Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
         Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
         Compression::None => grpc,
-    })
+    };
+    Ok(GrpcTransport { grpc, is_compressed: destination.compression != Compression::None })
 }
 
 async fn send_grpc(
-    grpc: &mut Grpc<Channel>,
+    transport: &mut GrpcTransport,
     headers: &HeaderMap,
     timeout: Duration,
     signal: Signal,
-    body: Bytes,
+    body: &[Bytes],
 ) -> Result<Accepted, Failure> {
     let method = match signal {
         Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
     };
-    let mut request = tonic::Request::new(body);
+    let GrpcTransport { grpc, is_compressed } = transport;
+    let mut request = tonic::Request::new(if *is_compressed { whole(body) } else { Bytes::new() });
+    if !*is_compressed {
+        request.extensions_mut().insert(Message::of(body)?);
+    }
     *request.metadata_mut() = MetadataMap::from_headers(headers.clone());
     request.set_timeout(timeout);
     grpc.ready().await.map_err(|error| outcome::no_answer("no connection", &error))?;
@@ -142,6 +157,66 @@ async fn send_grpc(
             Ok(Accepted { rejected: 0, message: "the answer is too long to be read".to_owned() })
         }
         Err(status) => Err(outcome::grpc_failure(&status)),
+    }
+}
+
+/// A request in one.
+pub(crate) fn whole(parts: &[Bytes]) -> Bytes {
+    match parts {
+        [only] => only.clone(),
+        parts => parts.concat().into(),
+    }
+}
+
+/// A gRPC message as it stands on the wire: whether it is compressed, its length, and the request in its parts.
+#[derive(Clone)]
+struct Message(VecDeque<Bytes>);
+
+impl Message {
+    fn of(parts: &[Bytes]) -> Result<Self, Failure> {
+        let length: usize = parts.iter().map(Bytes::len).sum();
+        let length = u32::try_from(length).map_err(|error| outcome::no_answer("message size", &error))?;
+        let head = [&[0][..], &length.to_be_bytes()].concat();
+        let parts = parts.iter().filter(|part| !part.is_empty()).cloned();
+        Ok(Self(std::iter::once(head.into()).chain(parts).collect()))
+    }
+}
+
+impl Body for Message {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(self.0.pop_front().map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|part| part.len() as u64).sum())
+    }
+}
+
+/// A channel that sends the message that goes with a request in place of what tonic has encoded, which would be another copy of it.
+#[derive(Clone)]
+struct Uncopied(Channel);
+
+impl Service<http::Request<tonic::body::Body>> for Uncopied {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = tonic::transport::Error;
+    type Future = <Channel as Service<http::Request<tonic::body::Body>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::poll_ready(&mut self.0, context)
+    }
+
+    fn call(&mut self, mut request: http::Request<tonic::body::Body>) -> Self::Future {
+        if let Some(message) = request.extensions_mut().remove::<Message>() {
+            *request.body_mut() = tonic::body::Body::new(message);
+        }
+        self.0.call(request)
     }
 }
 

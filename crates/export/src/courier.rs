@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::client::Client;
+use crate::client::{Client, whole};
 use crate::destination::{Destination, ExportError};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
@@ -26,7 +26,8 @@ pub(crate) struct Delivery {
 
 /// An encoded request in the size that the destination takes.
 pub(crate) struct Piece {
-    pub(crate) body: Bytes,
+    /// Stand behind each other: their fields are repeated messages, so requests of one signal are one together, without being copied.
+    pub(crate) bodies: Vec<Bytes>,
     pub(crate) items: u64,
     /// The requests that it is made of, if there are several: what is refused together is tried one by one.
     parts: Vec<Piece>,
@@ -35,23 +36,33 @@ pub(crate) struct Piece {
 impl Piece {
     /// One request.
     pub(crate) fn whole(body: Bytes, items: u64) -> Piece {
-        Piece { body, items, parts: Vec::new() }
+        Piece { bodies: vec![body], items, parts: Vec::new() }
     }
 
-    /// Requests of one signal as one: their fields are repeated messages, so their bytes stand behind each other.
+    /// Requests of one signal as one.
     pub(crate) fn together(mut parts: Vec<Piece>) -> Piece {
         if parts.len() == 1
             && let Some(only) = parts.pop()
         {
             return only;
         }
-        let bodies: Vec<&[u8]> = parts.iter().map(|part| &*part.body).collect();
-        Piece { body: bodies.concat().into(), items: parts.iter().map(|part| part.items).sum(), parts }
+        let bodies = parts.iter().flat_map(|part| part.bodies.iter().cloned()).collect();
+        Piece { bodies, items: parts.iter().map(|part| part.items).sum(), parts }
+    }
+
+    /// Bytes of the request.
+    pub(crate) fn size(&self) -> usize {
+        self.bodies.iter().map(Bytes::len).sum()
+    }
+
+    /// The request as one.
+    pub(crate) fn body(&self) -> Bytes {
+        whole(&self.bodies)
     }
 
     /// In two, unless it is but one item.
     fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
-        halves(signal, self.body.clone())
+        halves(signal, self.body())
     }
 }
 
@@ -130,7 +141,7 @@ impl Courier {
         let signal = delivery.signal;
         while let Some(piece) = delivery.pieces.front() {
             let items = piece.items;
-            match self.client.send(signal, piece.body.clone()).await {
+            match self.client.send(signal, &piece.bodies).await {
                 Ok(accepted) => {
                     delivery.pieces.pop_front();
                     self.on_accepted(signal, items, &accepted);

@@ -32,6 +32,8 @@ pub struct Destination {
     /// Which of the two metric requests this destination is to be offered, and what may be left out: of cumulative
     /// requests only the newest matters.
     pub temporality: Temporality,
+    /// Which of them, again: those with fixed bounds, or the exponential ones.
+    pub histograms: Histograms,
     /// What kind of backend it is.
     pub profile: Profile,
     /// Bytes of one request, encoded, before compression; larger ones are split. OTLP receivers take 4 MiB by default.
@@ -85,6 +87,15 @@ pub enum Temporality {
     Cumulative,
     /// Since the previous request.
     Delta,
+}
+
+/// How a destination gets distributions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Histograms {
+    /// With fixed bounds.
+    Explicit,
+    /// Exponential.
+    Exponential,
 }
 
 /// A text that is never shown.

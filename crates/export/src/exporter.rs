@@ -215,6 +215,11 @@ impl Exporter {
         }
     }
 
+    /// Whether no earlier process had it, as far as what outlives a process tells.
+    pub fn is_new(&self) -> bool {
+        self.outbox.as_ref().is_none_or(|outbox| lock(outbox).is_new())
+    }
+
     /// What this exporter delivers to.
     pub fn destination(&self) -> &Destination {
         &self.destination
@@ -276,45 +281,47 @@ struct Worker {
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
     max_request_size: usize,
-    /// What is being delivered, in the pieces that are not answered for, and where it is kept.
-    current: Option<(Entry, Delivery)>,
+    /// What is being delivered, and the pieces that are not answered for, once it was read.
+    current: Option<(Entry, Option<Delivery>)>,
 }
 
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            match entry.delivery(self.max_request_size) {
-                Ok(delivery) => self.current = Some((entry, delivery)),
+            let (entry, delivery) = self.current.insert((entry, None));
+            match entry.delivery(self.max_request_size).await {
+                Ok(read) => *delivery = Some(read),
                 Err(error) => {
                     tracing::error!(destination = %self.name, %error, "what was to be sent cannot be read, dropped");
                     count(&self.stats.of(entry.signal).dropped, entry.items);
-                    entry.done();
-                    continue;
                 }
             }
             self.deliver().await;
         }
     }
 
-    /// Delivers the current request; gives up only for a newer one that says the same.
+    /// Delivers the current request, if it could be read; gives up only for a newer one that says the same.
     async fn deliver(&mut self) {
-        let Some((entry, delivery)) = &mut self.current else { return };
-        let (queue, replaceable) = (&self.queue, entry.replaceable);
-        let delivered = self.courier.deliver(delivery, || replaceable && queue.has_replacement()).await;
-        let Some((entry, delivery)) = self.current.take() else { return };
-        match delivered {
-            Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
-            Delivered::TimedOut => {}
-            Delivered::GivenUp => count(&self.stats.of(delivery.signal).superseded, delivery.items()),
+        if let Some((entry, Some(delivery))) = &mut self.current {
+            let (queue, replaceable) = (&self.queue, entry.replaceable);
+            match self.courier.deliver(delivery, || replaceable && queue.has_replacement()).await {
+                Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
+                Delivered::TimedOut => {}
+                Delivered::GivenUp => count(&self.stats.of(delivery.signal).superseded, delivery.items()),
+            }
         }
-        entry.done();
+        if let Some((entry, _)) = self.current.take() {
+            entry.done_on_runtime().await;
+        }
     }
 
     /// Counts what will not be sent any more.
     fn abandon(&mut self) {
         self.queue.close();
-        let current =
-            self.current.take().map(|(entry, delivery)| (entry.is_stored(), delivery.signal, delivery.items()));
+        let current = self.current.take().map(|(entry, delivery)| {
+            let items = delivery.map_or(entry.items, |delivery| delivery.items());
+            (entry.is_stored(), entry.signal, items)
+        });
         let waiting = self.queue.drain().into_iter().map(|entry| (entry.is_stored(), entry.signal, entry.items));
         let (mut kept, mut dropped) = (0, 0);
         for (is_stored, signal, items) in current.into_iter().chain(waiting) {

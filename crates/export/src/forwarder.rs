@@ -60,6 +60,11 @@ impl Forwarder {
         count(&self.stats.of(signal).dropped, items);
     }
 
+    /// Counts requests that cannot be delivered because they cannot be read.
+    pub fn count_unreadable(&self, requests: u64) {
+        self.stats.count_unreadable(requests);
+    }
+
     /// Bytes of a request that the destination takes at once.
     pub fn max_request_size(&self) -> usize {
         self.max_request_size
@@ -90,9 +95,9 @@ impl Forwarder {
         }
         let together = Piece::together(parts);
         let items = together.items;
-        let pieces = match together.body.len() <= self.max_request_size {
+        let pieces = match together.size() <= self.max_request_size {
             true => Ok(VecDeque::from([together])),
-            false => pieces(signal, together.body, together.items, self.max_request_size),
+            false => pieces(signal, together.body(), together.items, self.max_request_size),
         };
         let pieces = match pieces {
             Ok(pieces) => pieces,

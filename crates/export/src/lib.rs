@@ -12,7 +12,7 @@
 //! | [`Outgoing`] | one request handed to an exporter |
 //! | [`Forwarder`] | hands on what applications sent, as they sent it |
 //! | [`openmetrics`] | an OTLP metrics request as OpenMetrics or Prometheus text (pure) |
-//! | [`prometheus`] | the HTTP server that answers `GET /metrics` |
+//! | [`prometheus`] | what answers `GET /metrics` |
 //!
 //! Files, in the order of the flow: `destination` (settings, checked), `profile` (what a kind of backend needs), `queue` (what waits),
 //! `outbox` (the same on disk), `merge` (delta intervals made one), `items`, `split`, `shorten` (requests in the size a destination takes), `client` (gRPC,
@@ -40,7 +40,7 @@ mod split;
 mod stats;
 mod tls;
 
-pub use destination::{Compression, Destination, ExportError, Protocol, Secret, Temporality, WhenFull};
+pub use destination::{Compression, Destination, ExportError, Histograms, Protocol, Secret, Temporality, WhenFull};
 pub use exporter::Exporter;
 pub use forwarder::{Forwarded, Forwarder};
 pub use profile::Profile;

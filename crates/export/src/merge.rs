@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric,
+    AggregationTemporality, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, metric,
 };
+use otlp::exponential::Exponential;
 use prost::Message as _;
 
 /// Adds a later interval to an earlier one. Of gauges and of what is cumulative the later points take the place of the earlier ones; what
@@ -102,7 +104,9 @@ fn add(earlier: &mut ExportMetricsServiceRequest, (r, s, m): Place, later: &Metr
             points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, replace);
         }
         (Some(metric::Data::ExponentialHistogram(earlier)), Some(metric::Data::ExponentialHistogram(later))) => {
-            earlier.data_points.extend_from_slice(&later.data_points);
+            let is_delta = later.aggregation_temporality == DELTA;
+            let add = if is_delta { add_exponential } else { replace };
+            points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, add);
         }
         (Some(metric::Data::Summary(earlier)), Some(metric::Data::Summary(later))) => {
             points(&mut earlier.data_points, &later.data_points, |point| &point.attributes, replace);
@@ -167,6 +171,22 @@ fn add_histograms(earlier: &mut HistogramDataPoint, later: &HistogramDataPoint) 
         *count += more;
     }
     earlier.count += later.count;
+    earlier.sum = earlier.sum.zip(later.sum).map(|(a, b)| a + b);
+    earlier.min = earlier.min.zip(later.min).map(|(a, b)| a.min(b));
+    earlier.max = earlier.max.zip(later.max).map(|(a, b)| a.max(b));
+    earlier.time_unix_nano = earlier.time_unix_nano.max(later.time_unix_nano);
+    if !later.exemplars.is_empty() {
+        earlier.exemplars.clone_from(&later.exemplars);
+    }
+    true
+}
+
+/// Those with negative measurements, which Spanmill has none of, are not added.
+fn add_exponential(earlier: &mut ExponentialHistogramDataPoint, later: &ExponentialHistogramDataPoint) -> bool {
+    let both = Exponential::of_point(earlier).zip(Exponential::of_point(later));
+    let Some((mut distribution, more)) = both else { return false };
+    distribution.merge(&more);
+    distribution.write(earlier);
     earlier.sum = earlier.sum.zip(later.sum).map(|(a, b)| a + b);
     earlier.min = earlier.min.zip(later.min).map(|(a, b)| a.min(b));
     earlier.max = earlier.max.zip(later.max).map(|(a, b)| a.max(b));

@@ -33,7 +33,7 @@ pub(crate) struct Outbox {
 }
 
 /// A request in the outbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stored {
     directory: PathBuf,
     name: Name,
@@ -99,6 +99,11 @@ impl Outbox {
         parts.into_iter().try_for_each(|part| fs::remove_file(part.path(WAITING)))?;
         waiting.sort_by_key(|stored| stored.name);
         Ok((outbox, waiting))
+    }
+
+    /// Whether its directory was made just now.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The newest record whose request was put here, be it answered for or not.

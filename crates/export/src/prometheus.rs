@@ -1,10 +1,9 @@
-//! The endpoint a Prometheus scrapes: `GET /metrics`, in the format and encoding it accepts.
+//! What a Prometheus scrapes: `GET /metrics`, in the format and encoding it accepts.
 
-use std::future::{Future, IntoFuture as _};
+use std::future::Future;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,13 +13,9 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, Head
 use http::status::StatusCode;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::openmetrics::{self, Format};
-
-/// How long a shutdown waits for answers under way.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Fast: a page is read once, mostly over a local network.
 const GZIP_LEVEL: u32 = 1;
@@ -34,39 +29,15 @@ struct Scraped {
     renderer: Semaphore,
 }
 
-/// Answers scrapes until `shutdown` resolves, then finishes what is under way, within 5 s. Each scrape asks `source` for the
-/// current metrics, cumulative and with explicit histograms. The attributes of `target` are what Spanmill says of itself.
-///
-/// # Errors
-/// If the listener fails for good.
-pub async fn serve<Source, Metrics>(
-    listener: TcpListener,
-    target: Vec<KeyValue>,
-    source: Source,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()>
+/// Answers scrapes. Each asks `source` for the current metrics, cumulative and with explicit histograms. The attributes of `target` are
+/// what Spanmill says of itself.
+pub fn router<Source, Metrics>(target: Vec<KeyValue>, source: Source) -> Router
 where
     Source: Fn() -> Metrics + Send + Sync + 'static,
     Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
 {
     let scraped = Scraped { target, collect: Box::new(move || Box::pin(source())), renderer: Semaphore::new(1) };
-    let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped));
-
-    let (stopping, mut stopped) = watch::channel(false);
-    let begin_shutdown = async move {
-        shutdown.await;
-        stopping.send_replace(true);
-    };
-    let grace_is_over = async move {
-        // The sender lives as long as the server, so an error means that the server has ended too.
-        if stopped.wait_for(|stopping| *stopping).await.is_ok() {
-            tokio::time::sleep(GRACE).await;
-        }
-    };
-    tokio::select! {
-        result = axum::serve(listener, router).with_graceful_shutdown(begin_shutdown).into_future() => result,
-        () = grace_is_over => Ok(()),
-    }
+    Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped))
 }
 
 async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {

@@ -114,13 +114,25 @@ impl Entry {
         }
     }
 
-    /// The request in pieces of at most so many bytes.
-    pub(crate) fn delivery(&self, max_bytes: usize) -> io::Result<Delivery> {
+    /// The request in pieces of at most so many bytes. Disks are not waited for on the runtime.
+    pub(crate) async fn delivery(&self, max_bytes: usize) -> io::Result<Delivery> {
         let body = match &self.body {
             Body::Memory(outgoing) => outgoing.encode(),
-            Body::Disk(stored) => stored.read()?,
+            Body::Disk(stored) => {
+                let stored = stored.clone();
+                tokio::task::spawn_blocking(move || stored.read()).await??
+            }
         };
         Ok(Delivery { signal: self.signal, pieces: pieces(self.signal, body, self.items, max_bytes)? })
+    }
+
+    /// As [`Entry::done`], from the runtime. It is done even if nobody waits for it to be.
+    pub(crate) async fn done_on_runtime(self) {
+        if self.is_stored()
+            && let Err(error) = tokio::task::spawn_blocking(|| self.done()).await
+        {
+            tracing::error!(%error, "a request that was answered for stays on disk");
+        }
     }
 
     /// It is not waited for any more.

@@ -32,9 +32,9 @@ pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) 
         Signal::Metrics => pieces_of::<ExportMetricsServiceRequest>(body, max_bytes),
         Signal::Logs => pieces_of::<ExportLogsServiceRequest>(body, max_bytes),
     }?;
-    for piece in pieces.iter_mut().filter(|piece| piece.body.len() > max_bytes) {
-        if let Some(shorter) = shortened(signal, &piece.body, max_bytes) {
-            piece.body = shorter;
+    for piece in pieces.iter_mut().filter(|piece| piece.size() > max_bytes) {
+        if let Some(shorter) = shortened(signal, &piece.body(), max_bytes) {
+            piece.bodies = vec![shorter];
         }
     }
     Ok(pieces)

@@ -38,6 +38,7 @@ pub struct Stats {
     traces: Counters,
     metrics: Counters,
     logs: Counters,
+    unreadable: AtomicU64,
 }
 
 /// The numbers of one signal: items, except `retries`.
@@ -82,6 +83,15 @@ impl Stats {
         }
     }
 
+    /// Requests of applications that were not handed on because they could not be read back: nobody knows how many items they held.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_unreadable(&self, requests: u64) {
+        count(&self.unreadable, requests);
+    }
+
     pub(crate) fn of(&self, signal: Signal) -> &Counters {
         match signal {
             Signal::Traces => &self.traces,
@@ -98,6 +108,16 @@ pub(crate) fn count(counter: &AtomicU64, items: u64) {
 /// Shows the numbers of one destination to the meter, at every collection.
 pub(crate) fn observe(meter: &Meter, destination: &str, stats: &Arc<Stats>, queue: &Arc<Queue>) {
     let destination = KeyValue::new("destination", destination.to_owned());
+
+    let (attribute, source) = (destination.clone(), Arc::clone(stats));
+    meter
+        .u64_observable_counter("spanmill.exporter.unreadable")
+        .with_unit("{request}")
+        .with_description(
+            "Requests of applications that were not handed on because the log is damaged where they stand",
+        )
+        .with_callback(move |observer| observer.observe(source.unreadable(), std::slice::from_ref(&attribute)))
+        .build();
 
     let (attribute, source) = (destination.clone(), Arc::clone(stats));
     meter

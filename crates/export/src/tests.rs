@@ -44,6 +44,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         profile: Profile::Default,
         max_request_size: 4 << 20,
         temporality: Temporality::Delta,
+        histograms: Histograms::Explicit,
         metrics: true,
         logs: true,
         traces: true,

@@ -29,13 +29,31 @@ fn unquoted(mut text: Text, body: &[u8]) -> Text {
 #[inline]
 pub(crate) fn name(found: Value, body: &[u8]) -> Text {
     let text = text(found, body);
+    if is_no_name(text, body) { Text::default() } else { text }
+}
+
+#[inline]
+fn is_no_name(text: Text, body: &[u8]) -> bool {
     let raw = text.bytes(body);
-    let says_nothing = match text.len() {
+    match text.len() {
         4 => raw.eq_ignore_ascii_case(b"none") || raw.eq_ignore_ascii_case(b"null"),
         7 => raw.eq_ignore_ascii_case(b"unknown"),
+        9 => raw.eq_ignore_ascii_case(b"undefined"),
         _ => false,
-    };
-    if says_nothing { Text::default() } else { text }
+    }
+}
+
+/// Whether a value is one of the ways to say nothing: no value, an empty one, or a word for it.
+pub(crate) fn says_nothing(found: Value, body: &[u8]) -> bool {
+    match found {
+        Value::Empty => true,
+        Value::Array(items) | Value::KeyValues(items) => items.is_empty(),
+        Value::String(_) => {
+            let text = text(found, body);
+            text.is_empty() || is_no_name(text, body) || matches!(text.bytes(body), b"[]" | b"{}")
+        }
+        _ => false,
+    }
 }
 
 /// A number that came as an integer, a double, a text, or a quoted text.

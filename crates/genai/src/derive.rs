@@ -152,7 +152,7 @@ impl SpanVisitor for Derivation<'_> {
         let found = &mut self.found;
         found.dialect = found.dialect.min(row.dialect);
         match row.fact {
-            Fact::Plain(plain) => found.keep(plain, row.rank, value),
+            Fact::Plain(plain) => found.keep(plain, row.rank, value, self.body),
             // A key that says "none" must not stand in the way of one that says more.
             Fact::Role { .. } => found.keep_role(row, coerce::text(value, self.body), self.body),
             Fact::Own(plain) => found.keep_aside(row, plain, value),
@@ -229,7 +229,7 @@ impl<'a> Derivation<'a> {
         if self.facts.len() > MAX_SPANS {
             return true;
         }
-        self.found.keep_own(self.found.dialect.min(self.scope_dialect));
+        self.found.keep_own(self.found.dialect.min(self.scope_dialect), self.body);
         false
     }
 
@@ -243,7 +243,7 @@ impl<'a> Derivation<'a> {
         match row.fact {
             Fact::Own(plain) => {
                 self.found.dialect = self.found.dialect.min(DialectId::ANY);
-                self.found.keep(plain, row.rank, value);
+                self.found.keep(plain, row.rank, value, self.body);
             }
             Fact::Evaluation(part) => {
                 if let Some(number) = std::str::from_utf8(between).ok().and_then(|number| number.parse().ok()) {
@@ -280,12 +280,12 @@ impl<'a> Derivation<'a> {
             let key = attribute.key.bytes(self.body);
             if says == EventSays::FinishReason {
                 if key == b"finish_reason" {
-                    self.found.keep(Plain::FinishReason, u16::MAX, attribute.value);
+                    self.found.keep(Plain::FinishReason, u16::MAX, attribute.value, self.body);
                 }
             } else if let Some(row) = self.table.row(key)
                 && let Fact::Plain(plain) = row.fact
             {
-                self.found.keep(plain, row.rank | BEHIND, attribute.value);
+                self.found.keep(plain, row.rank | BEHIND, attribute.value, self.body);
             }
         }
     }

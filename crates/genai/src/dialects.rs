@@ -38,6 +38,7 @@ mod ms_agent_framework;
 mod openinference;
 mod openlit;
 mod openllmetry;
+mod openrouter;
 mod otel;
 mod pipecat;
 mod pydantic_ai;
@@ -45,6 +46,7 @@ mod semantic_kernel;
 mod spring_ai;
 mod strands;
 mod table;
+mod tanstack;
 mod vercel;
 mod vllm;
 mod voltagent;
@@ -84,6 +86,8 @@ const DIALECTS: &[&Dialect] = &[
     &laminar::DIALECT,
     &braintrust::DIALECT,
     &flue::DIALECT,
+    &openrouter::DIALECT,
+    &tanstack::DIALECT,
     &weave::DIALECT,
     &voltagent::DIALECT,
     &claude_code::DIALECT,
@@ -114,6 +118,8 @@ pub struct Dialect {
     pub raw_spans: &'static [&'static str],
     /// Whether usage on its spans that are no calls goes on from earlier ones.
     pub has_running_totals: bool,
+    /// Whether a span of it that names an agent, and no operation, is one.
+    pub agents_only_named: bool,
     /// Whether its span names say `{operation} {model}` where attributes do not.
     pub is_named_by_call: bool,
     /// Whether its spans are those of a model server.
@@ -139,6 +145,7 @@ pub(crate) const PLAIN: Dialect = Dialect {
     completion_is_chat: false,
     raw_spans: &[],
     has_running_totals: false,
+    agents_only_named: false,
     is_named_by_call: false,
     is_server: false,
     first_chunk_unit: Unit::Seconds,

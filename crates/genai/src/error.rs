@@ -217,15 +217,15 @@ fn status_in(text: &[u8]) -> Option<u16> {
     Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
 }
 
-/// The status of a message such as `Error code: 429 - {...}` (OpenAI, Anthropic), `status_code: 429, ...` (Pydantic AI) or
-/// `400 INVALID_ARGUMENT. {...}` (Google).
+/// The status of a message such as `Error code: 429 - {...}` (OpenAI, Anthropic), `status_code: 429, ...` (Pydantic AI),
+/// `HTTP 429 - {...}` (Spring, .NET) or `400 INVALID_ARGUMENT. {...}` (Google).
 fn status_in_message(message: &[u8]) -> Option<u16> {
-    const BEFORE: [&[u8]; 4] = [b"Error code: ", b"status_code: ", b"status code: ", b"status code "];
+    const BEFORE: [&[u8]; 5] = [b"Error code: ", b"status_code: ", b"status code: ", b"status code ", b"HTTP "];
     let message = message.get(..SEARCHED).unwrap_or(message);
     let status_at = |at: usize| status_in(message.get(at..at + 3)?);
     let leading = || match message.get(3) {
-        Some(b' ' | b'.' | b':') => status_at(0),
-        _ => None,
+        None | Some(b' ' | b'.' | b':') => status_at(0),
+        Some(_) => None,
     };
     BEFORE.iter().find_map(|before| status_at(memchr::memmem::find(message, before)? + before.len())).or_else(leading)
 }
@@ -263,7 +263,7 @@ mod tests {
     // Types, statuses and messages of real SDKs get the class that a person would give them.
     #[test]
     fn classes_of_real_errors() {
-        let cases: [(&str, Option<u16>, &str, ErrorClass); 22] = [
+        let cases: [(&str, Option<u16>, &str, ErrorClass); 25] = [
             ("RateLimitError", None, "Error code: 429 - {'error': {'message': 'slow down'}}", ErrorClass::RateLimited),
             ("429", None, "", ErrorClass::RateLimited),
             ("APITimeoutError", None, "Request timed out.", ErrorClass::Timeout),
@@ -295,6 +295,9 @@ mod tests {
                 "The server had an error while processing your request.",
                 ErrorClass::ServerError,
             ),
+            ("NonTransientAiException", None, "HTTP 401 - {}", ErrorClass::Authentication),
+            ("System.ClientModel.ClientResultException", None, "HTTP 429 (: 429)", ErrorClass::RateLimited),
+            ("", None, "404", ErrorClass::NotFound),
             ("ModelHTTPError", None, "status_code: 403, model_name: x", ErrorClass::Permission),
         ];
         for (kind, status, message, expected) in cases {

@@ -41,6 +41,7 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("azure", "azure.ai.openai"),
     ("azure-openai", "azure.ai.openai"),
     ("azure_openai", "azure.ai.openai"),
+    ("azure.openai", "azure.ai.openai"),
     ("azure.ai.inference", "azure.ai.inference"),
     ("az.ai.inference", "azure.ai.inference"),
     ("cohere", "cohere"),
@@ -56,6 +57,7 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("vertexai", "gcp.vertex_ai"),
     ("google.vertex", "gcp.vertex_ai"),
     ("google-vertex", "gcp.vertex_ai"),
+    ("googleai", "gcp.gemini"), // Genkit
     ("groq", "groq"),
     ("ibm.watsonx.ai", "ibm.watsonx.ai"),
     ("ibm.watson.ai", "ibm.watsonx.ai"),
@@ -83,8 +85,12 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("pydantic_ai", ""),
     ("smolagents", ""),
     ("vercel", ""),
+    ("autogen", ""),
+    ("microsoft.agent_framework", ""),
+    ("microsoft.foundry", ""),
     ("unknown", ""),
     ("none", ""),
+    ("null", ""),
 ];
 
 /// How a model id begins, and who serves models that are called so.

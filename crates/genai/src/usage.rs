@@ -191,8 +191,11 @@ impl Usage {
     }
 
     /// As [`Self::fill`], from another report of the same answer; where that is the wire object with more cache in it than a
-    /// library put into its counts, its input is right.
+    /// library put into its counts, its input is right, and so is its output if only the reasoning in it was left out.
     pub(crate) fn complete(&mut self, other: &Self) {
+        if other.output_without_reasoning() == self.output {
+            self.output = other.output;
+        }
         if other.output == self.output && other.input > self.input && other.cached() > self.cached() {
             self.input = other.input;
         }
@@ -202,6 +205,11 @@ impl Usage {
     /// Only the parts of input and output.
     pub(crate) fn parts(self) -> Self {
         Self { input: None, output: None, ..self }
+    }
+
+    /// Output as those tell it who leave reasoning out; `None` if there is none.
+    pub(crate) fn output_without_reasoning(&self) -> Option<u32> {
+        self.output?.checked_sub(self.reasoning.filter(|tokens| *tokens > 0)?)
     }
 
     fn cached(&self) -> u32 {
@@ -250,12 +258,13 @@ impl Usage {
         }
     }
 
-    /// Adds reasoning to output where the dialect left it out.
-    pub(crate) fn include_reasoning(&mut self, semantics: ReasoningSemantics) {
-        if semantics == ReasoningSemantics::Excluded
-            && let (Some(output), Some(reasoning)) = (self.output, self.reasoning)
-        {
-            self.output = Some(output.saturating_add(reasoning));
+    /// Adds reasoning to output where the dialect left it out, or where the total says so (Gemini counts thoughts apart).
+    #[inline]
+    pub(crate) fn include_reasoning(&mut self, semantics: ReasoningSemantics, total: impl FnOnce() -> Option<u32>) {
+        let (Some(output), Some(reasoning @ 1..)) = (self.output, self.reasoning) else { return };
+        let whole = output.saturating_add(reasoning);
+        if semantics == ReasoningSemantics::Excluded || total() == self.input.map(|input| input.saturating_add(whole)) {
+            self.output = Some(whole);
         }
     }
 }

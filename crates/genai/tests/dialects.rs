@@ -3,27 +3,7 @@
 
 mod common;
 
-use common::{build::Built, line};
-
-/// The facts of a span of one second with these attributes, its time to the first chunk in milliseconds at the end.
-fn facts(scope: &str, name: &str, attributes: &[(&str, &str)]) -> String {
-    let Built { body, facts } = Built::new(scope, name, attributes, &[]);
-    let mut told = line(&body, &facts).split_once(' ').unwrap().1.to_owned();
-    if let Some(nanos) = facts.time_to_first_chunk {
-        told = format!("{told}={}ms", nanos / 1_000_000);
-    }
-    for (what, text) in [("tool", facts.tool_name), ("agent", facts.agent_name), ("in", facts.conversation_id)] {
-        if !text.is_empty() {
-            told = format!("{told} {what}:{}", text.str(&body));
-        }
-    }
-    told
-}
-
-/// As [`facts`], in a scope that says nothing.
-fn plain(attributes: &[(&str, &str)]) -> String {
-    facts("app", "span", attributes)
-}
+use common::{told as facts, told_plainly as plain};
 
 // The general keys of Claude Code count on its own spans, without the cache, and say nothing on any other.
 #[test]
@@ -304,5 +284,87 @@ fn other_names() {
     assert_eq!(
         facts("livekit-agents", "llm_request", &livekit),
         "livekit llm chat openai gpt-4o-> in=114 read=- write=- out=26 reasoning=- finish= streamed=250ms agent:a1"
+    );
+}
+
+// Pydantic AI's agents did not name their operation at first, and repeat the usage of their calls.
+#[test]
+fn agents_of_pydantic_ai() {
+    let usage = [("model_name", "gpt-4o"), ("gen_ai.usage.input_tokens", "10"), ("gen_ai.usage.output_tokens", "5")];
+    let span = [&usage[..], &[("agent_name", "a1")]].concat();
+    let told = "in=10 read=- write=- out=5 reasoning=- finish= agent:a1";
+    assert_eq!(
+        facts("pydantic-ai", "agent run", &span),
+        format!("pydantic_ai agent invoke_agent openai gpt-4o-> {told}")
+    );
+    assert!(facts("pydantic-ai", "x", &usage).starts_with("pydantic_ai llm chat "));
+    let own_span = [&usage[1..], &[("gen_ai.request.model", "gpt-4o"), ("agent.name", "a1")]].concat();
+    assert!(plain(&own_span).starts_with("otel_genai llm chat "), "an application's own span");
+}
+
+// Spring AI calls everything but calls a framework's operation: its own kind says which of them are tools.
+#[test]
+fn tools_of_spring_ai() {
+    let span = |kind| {
+        plain(&[
+            ("gen_ai.operation.name", "framework"),
+            ("gen_ai.system", "spring_ai"),
+            ("spring.ai.kind", kind),
+            ("spring.ai.tool.definition.name", "t1"),
+        ])
+    };
+    assert!(span("tool_call").starts_with("spring_ai tool execute_tool ") && span("tool_call").ends_with(" tool:t1"));
+    assert!(span("chat_client").starts_with("spring_ai chain "));
+}
+
+// Braintrust says of every span what it is, and writes metrics on all of them: times are no usage.
+#[test]
+fn types_of_braintrust() {
+    let span = |metrics, kind| {
+        plain(&[
+            ("braintrust.metrics", metrics),
+            ("braintrust.metadata", r#"{"model": "gpt-4o"}"#),
+            ("braintrust.span_attributes", kind),
+        ])
+    };
+    let used = r#"{"prompt_tokens": 114, "completion_tokens": 26}"#;
+    assert!(span(used, r#"{"name": "x", "type": "llm"}"#).starts_with("braintrust llm chat openai gpt-4o-> in=114 "));
+    assert!(span(used, r#"{"type": "task"}"#).starts_with("braintrust chain "));
+    assert!(span(used, r#"{"type": "tool"}"#).starts_with("braintrust tool "));
+    let timed =
+        [("braintrust.metrics", r#"{"start": 1.5, "end": 2}"#), ("braintrust.metadata", r#"{"model": "gpt-4o"}"#)];
+    assert!(plain(&timed).starts_with("braintrust unrecognised "));
+    assert!(plain(&[("braintrust.span_attributes.type", "llm")]).starts_with("braintrust llm "));
+}
+
+// TanStack AI calls its loop over calls a chat, too, but counts the rounds there.
+#[test]
+fn tanstack() {
+    let call = [("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o")];
+    assert!(plain(&call).starts_with("otel_genai llm chat "));
+    assert!(
+        plain(&[&call[..], &[("tanstack.ai.iterations", "2")]].concat()).starts_with("tanstack agent invoke_agent ")
+    );
+}
+
+// OpenRouter and Sentry write parts of usage behind a further dot.
+#[test]
+fn openrouter() {
+    let span = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "OpenAI"),
+        ("gen_ai.request.model", "openai/gpt-4o"),
+        ("gen_ai.usage.input_tokens", "150"),
+        ("gen_ai.usage.input_tokens.cached", "10"),
+        ("gen_ai.usage.input_tokens.cache_write", "4"),
+        ("gen_ai.usage.output_tokens", "50"),
+        ("gen_ai.usage.output_tokens.reasoning", "5"),
+        ("gen_ai.usage.total_cost", "0.0035"),
+        ("gen_ai.response.finish_reason", "stop"),
+        ("span.type", "llm"),
+    ];
+    assert_eq!(
+        plain(&span),
+        "otel_genai llm chat openai openai/gpt-4o-> in=150 read=10 write=4 out=50 reasoning=5 finish=stop cost=0.0035"
     );
 }

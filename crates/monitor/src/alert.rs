@@ -49,6 +49,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// Both. Checkpoints hold places in this list.
+    pub const ALL: [Self; 2] = [Self::Above, Self::Below];
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -205,6 +208,7 @@ pub(crate) type Baseline = Option<(u64, f64)>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     pub(crate) rule: AlertRule,
+    pub(crate) is_configured: bool,
     pub(crate) phase: Phase,
     /// The newest value and threshold; `None` if they could not be told.
     pub(crate) reading: Option<(f64, f64)>,
@@ -217,8 +221,32 @@ pub struct Alert {
 }
 
 impl Alert {
-    pub(crate) fn new(rule: AlertRule) -> Self {
-        Self { rule, phase: Phase::Inactive, reading: None, baseline: None, recovered: 0, recovery_time: 0 }
+    pub(crate) fn new(rule: AlertRule, is_configured: bool) -> Self {
+        let phase = Phase::Inactive;
+        Self { rule, is_configured, phase, reading: None, baseline: None, recovered: 0, recovery_time: 0 }
+    }
+
+    /// Whether it, or the objective that it belongs to, stands in the configuration; else the API made it.
+    pub fn is_configured(&self) -> bool {
+        self.is_configured
+    }
+
+    /// The objective that it belongs to, if it belongs to one.
+    pub fn objective(&self) -> Option<&str> {
+        match &self.rule.condition {
+            Condition::BurnRate { slo, .. } => Some(slo),
+            _ => None,
+        }
+    }
+
+    /// Takes another rule. What it knows stays if that means the same.
+    pub(crate) fn redefine(&mut self, rule: AlertRule, now: u64, is_muted: bool, told: &mut Told) {
+        if (&rule.monitor, &rule.condition) == (&self.rule.monitor, &self.rule.condition) {
+            self.rule = rule;
+            return;
+        }
+        self.end(now, Resolution::Withdrawn, is_muted, told);
+        *self = Self::new(rule, self.is_configured);
     }
 
     /// What it is.

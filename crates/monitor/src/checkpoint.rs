@@ -2,6 +2,7 @@
 
 mod alerts;
 mod commands;
+mod definitions;
 mod messages;
 mod monitors;
 mod rings;
@@ -13,9 +14,12 @@ use prost::Message;
 use prost::encoding::{self, WireType};
 use rapidhash::v3::rapidhash_v3;
 
+use crate::alert::{Alert, AlertRule};
 use crate::definition::{Config, MonitorDefinition};
 use crate::incident::Told;
 use crate::monitoring::Monitoring;
+use crate::seen::SeenKind;
+use crate::slo::{Slo, SloDefinition};
 use messages::tag;
 
 /// The version of the messages.
@@ -108,14 +112,18 @@ impl Monitoring {
         for waiting in &self.outbox {
             element(tag::NOTIFICATION, &alerts::waiting_message(waiting), &mut bytes);
         }
+        for kind in SeenKind::ALL {
+            let (hashes, times) = self.seen.all(kind).into_iter().unzip();
+            element(tag::SEEN, &messages::Seen { kind: code(&SeenKind::ALL, kind), hashes, times }, &mut bytes);
+        }
         let hash = rapidhash_v3(&bytes);
         encoding::fixed64::encode(tag::HASH, &hash, &mut bytes);
         bytes
     }
 
     /// What wrote a checkpoint, to go on with what comes next. The configuration may have changed: what is defined as it was
-    /// goes on, what is new begins, what is gone is forgotten, and what was told of it is withdrawn. Monitors that the API made
-    /// stay.
+    /// goes on, what is new begins, what is gone is forgotten, and what was told of it is withdrawn. What the API made stays, unless the
+    /// configuration has something of the same name, or no longer has what it is about.
     ///
     /// # Errors
     /// The checkpoint is damaged, or of another version, or the configuration contradicts itself.
@@ -189,7 +197,10 @@ impl Restoring<'_> {
             tag::GROUP => return self.group(message(tag, bytes)?),
             tag::MONITOR => return self.monitor(message(tag, bytes)?),
             tag::SLO => {
-                let told: messages::Slo = message(tag, bytes)?;
+                let mut told: messages::Slo = message(tag, bytes)?;
+                if let Some(made) = told.made.take() {
+                    self.slo(definitions::slo(made)?);
+                }
                 if self.goes_on(told.subject.as_ref()) {
                     subjects::restore_slo(&mut self.monitoring.slos, &told, now)?;
                 }
@@ -207,13 +218,35 @@ impl Restoring<'_> {
                 }
             }
             tag::ALERT => {
-                alerts::restore_alert(&mut self.monitoring.alerts, message(tag, bytes)?, now, &mut self.withdrawn)?;
+                let mut told: messages::Alert = message(tag, bytes)?;
+                if let Some(made) = told.made.take() {
+                    self.alert(definitions::alert(made)?);
+                }
+                alerts::restore_alert(&mut self.monitoring.alerts, told, now, &mut self.withdrawn)?;
             }
             tag::INCIDENT => self.monitoring.incidents.push_back(alerts::incident(message(tag, bytes)?, now)?),
             tag::NOTIFICATION => self.monitoring.outbox.push_back(alerts::waiting(message(tag, bytes)?, now)?),
+            tag::SEEN => self.seen(&message(tag, bytes)?)?,
             _ => check(false, tag::name(tag), "not an element of this version")?,
         }
         Ok(())
+    }
+
+    /// Takes an objective that the API made, unless it does not fit the configuration any more.
+    fn slo(&mut self, definition: SloDefinition) {
+        let is_taken = self.monitoring.slos.iter().any(|slo| slo.definition().name == definition.name);
+        if !is_taken && self.monitoring.check_slo(&definition).is_ok() {
+            self.monitoring.alerts.extend(definition.rules().map(|rule| Alert::new(rule, false)));
+            self.monitoring.slos.push(Slo::new(definition, false));
+        }
+    }
+
+    /// The same of an alert.
+    fn alert(&mut self, rule: AlertRule) {
+        let is_taken = self.monitoring.alerts.iter().any(|alert| alert.rule().name == rule.name);
+        if !is_taken && self.monitoring.check_alert(&rule).is_ok() {
+            self.monitoring.alerts.push(Alert::new(rule, false));
+        }
     }
 
     fn goes_on(&self, subject: Option<&messages::Subject>) -> bool {
@@ -240,6 +273,16 @@ impl Restoring<'_> {
         check(self.monitoring.history.restore_group(names, rings), "group", "told twice")
     }
 
+    fn seen(&mut self, told: &messages::Seen) -> Result<(), RestoreError> {
+        let kind = required(&SeenKind::ALL, told.kind, "kind")?;
+        check(told.hashes.len() == told.times.len(), "times", "not one for each hash")?;
+        check(told.times.iter().all(|at| *at <= self.monitoring.now), "times", "later than all that was told")?;
+        for (hash, at) in told.hashes.iter().zip(&told.times) {
+            self.monitoring.seen.note(kind, *hash, *at);
+        }
+        Ok(())
+    }
+
     fn monitor(&mut self, told: messages::Monitor) -> Result<(), RestoreError> {
         let name = told.definition.as_ref().map(|definition| definition.name.clone()).unwrap_or_default();
         let configured = self.configured.get(&*name).copied();
@@ -264,9 +307,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::alert::{AlertRule, Condition};
+    use crate::alert::Condition;
     use crate::call::Call;
-    use crate::slo::{Objective, SloDefinition};
+    use crate::slo::Objective;
     use crate::time::{HOUR, SECOND};
 
     fn config() -> Config {
@@ -289,7 +332,8 @@ mod tests {
         monitoring.advance(1_000_000 * SECOND + 2 * HOUR);
         let checkpoint = monitoring.checkpoint();
         let message = messages::Checkpoint::decode(&*checkpoint).unwrap();
-        let parts = [message.group.len(), message.monitor.len(), message.slo.len(), message.alert.len()];
+        let parts =
+            [message.group.len(), message.monitor.len(), message.slo.len(), message.alert.len(), message.seen.len()];
         assert!(parts.iter().all(|part| *part > 0) && message.hash != 0, "{message:?}");
         assert!(message.encode_to_vec() == checkpoint);
     }

@@ -1,11 +1,23 @@
-//! What happens to monitors and notifications beside the calls: what a user does, and what was delivered.
+//! What happens to what is watched beside the calls: what a user does, and what became of notifications.
 
-use crate::definition::MonitorDefinition;
+use std::fmt;
+
+use crate::alert::{Alert, AlertRule, Condition};
+use crate::definition::{Config, ConfigError, MonitorDefinition};
+use crate::history::HistoryConfig;
+use crate::incident::{Resolution, Told};
+use crate::monitor::{Monitor, MonitorState};
+use crate::monitoring::Monitoring;
+use crate::slo::{Slo, SloDefinition};
 
 /// How many monitors there may be.
 pub const MOST_MONITORS: usize = 100;
+/// How many alerts there may be before the API makes no more, those of objectives left out.
+pub const MOST_ALERTS: usize = 500;
+/// How many objectives there may be before the API makes no more.
+pub const MOST_SLOS: usize = 100;
 
-/// Something that is done to a monitor, or became of a notification.
+/// Something that is done to what is watched, or became of a notification.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// A new monitor.
@@ -20,6 +32,18 @@ pub enum Command {
     Remove(String),
     /// Nobody is told of its alerts until a time; zero ends that.
     Mute(String, u64),
+    /// A new alert.
+    CreateAlert(Box<AlertRule>),
+    /// Another rule of the alert with this name. Its state stays if monitor and condition do.
+    ReplaceAlert(Box<AlertRule>),
+    /// The alert with this name is forgotten.
+    RemoveAlert(String),
+    /// A new objective, with its burn alerts.
+    CreateSlo(Box<SloDefinition>),
+    /// Another definition of the objective with this name. What was counted stays if the same calls count.
+    ReplaceSlo(Box<SloDefinition>),
+    /// The objective with this name and its burn alerts are forgotten.
+    RemoveSlo(String),
     /// A notifier is through with a notification: it was delivered, or given up.
     Delivered {
         /// The id of the notification. One that waits no more is passed over.
@@ -31,22 +55,256 @@ pub enum Command {
     Acknowledge(String),
 }
 
+/// What a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A monitor.
+    Monitor,
+    /// An alert.
+    Alert,
+    /// An objective.
+    Slo,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Monitor => "monitor",
+            Self::Alert => "alert",
+            Self::Slo => "objective",
+        })
+    }
+}
+
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// The name is that of no monitor.
-    #[error("there is no monitor {0:?}")]
-    Unknown(String),
+    /// There is none with this name.
+    #[error("there is no {0} {1:?}")]
+    Unknown(Subject, String),
     /// The name is taken.
-    #[error("there is a monitor {0:?} already")]
-    Exists(String),
+    #[error("there is a {0} {1:?} already")]
+    Exists(Subject, String),
     /// A name says something.
-    #[error("a monitor needs a name of 1 to 100 bytes")]
-    BadName,
+    #[error("the name of a {0} has 1 to 100 characters")]
+    BadName(Subject),
     /// There are as many as there may be.
-    #[error("there are {MOST_MONITORS} monitors, as many as there may be")]
-    TooMany,
+    #[error("there are {1} of the kind {0}, as many as there may be")]
+    TooMany(Subject, usize),
     /// The configuration defines it.
-    #[error("the monitor {0:?} stands in the configuration, so it can be archived but not removed")]
-    Configured(String),
+    #[error("the {0} {1:?} stands in the configuration, which alone can change or remove it")]
+    Configured(Subject, String),
+    /// What is to be contradicts itself, or what there is.
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+}
+
+impl Monitoring {
+    /// Does what a command says, at a time that is not before any other told.
+    ///
+    /// # Errors
+    /// There is nothing of that name, or it cannot be done to it.
+    pub fn apply(&mut self, at: u64, command: Command) -> Result<(), CommandError> {
+        self.advance(at);
+        match command {
+            Command::Create(definition) => self.create(*definition)?,
+            Command::Activate(name) => self.find(&name)?.state = MonitorState::Active,
+            Command::Mute(name, until) => self.find(&name)?.muted_until = until,
+            Command::Pause(name) => {
+                self.find(&name)?.state = MonitorState::Paused;
+                self.alerts.iter_mut().filter(|alert| alert.rule.monitor == name).for_each(Alert::pause);
+            }
+            Command::Archive(name) => {
+                self.find(&name)?.state = MonitorState::Archived;
+                self.withdraw(|alert| alert.rule.monitor == name);
+            }
+            Command::Remove(name) => {
+                if self.find(&name)?.is_configured() {
+                    return Err(CommandError::Configured(Subject::Monitor, name));
+                }
+                self.forget_alerts(|alert| alert.rule.monitor == name);
+                self.slos.retain(|slo| slo.definition.monitor != name);
+                self.monitors.retain(|monitor| monitor.name() != name);
+            }
+            Command::CreateAlert(rule) => self.create_alert(*rule)?,
+            Command::ReplaceAlert(rule) => self.replace_alert(*rule)?,
+            Command::RemoveAlert(name) => {
+                self.own_alert(&name)?;
+                self.forget_alerts(|alert| alert.rule.name == name);
+            }
+            Command::CreateSlo(definition) => self.create_slo(*definition)?,
+            Command::ReplaceSlo(definition) => self.replace_slo(*definition)?,
+            Command::RemoveSlo(name) => {
+                self.own_slo(&name)?;
+                self.forget_alerts(|alert| alert.objective() == Some(&*name));
+                self.slos.retain(|slo| slo.definition.name != name);
+            }
+            Command::Delivered { notification, notifier } => {
+                self.deliver(&notification, notifier);
+                return Ok(());
+            }
+            Command::Acknowledge(id) => {
+                self.acknowledge(&id);
+                return Ok(());
+            }
+        }
+        self.streams.clear();
+        Ok(())
+    }
+
+    fn find(&mut self, name: &str) -> Result<&mut Monitor, CommandError> {
+        let found = self.monitors.iter_mut().find(|monitor| monitor.name() == name);
+        found.ok_or_else(|| CommandError::Unknown(Subject::Monitor, name.to_owned()))
+    }
+
+    fn create(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
+        let is_taken = self.monitor(&definition.name).is_some();
+        check_new(Subject::Monitor, &definition.name, is_taken, self.monitors.len(), MOST_MONITORS)?;
+        self.monitors.push(Monitor::new(definition, false));
+        Ok(())
+    }
+
+    fn create_alert(&mut self, rule: AlertRule) -> Result<(), CommandError> {
+        let is_taken = self.alerts.iter().any(|alert| alert.rule.name == rule.name);
+        let count = self.alerts.iter().filter(|alert| alert.objective().is_none()).count();
+        check_new(Subject::Alert, &rule.name, is_taken, count, MOST_ALERTS)?;
+        self.check_alert(&rule)?;
+        self.alerts.push(Alert::new(rule, false));
+        Ok(())
+    }
+
+    fn replace_alert(&mut self, rule: AlertRule) -> Result<(), CommandError> {
+        let place = self.own_alert(&rule.name)?;
+        self.check_alert(&rule)?;
+        self.redefine_alert(place, rule);
+        Ok(())
+    }
+
+    fn redefine_alert(&mut self, place: usize, rule: AlertRule) {
+        let (now, mut told) = (self.now, Told::default());
+        let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
+        self.alerts[place].redefine(rule, now, is_muted, &mut told);
+        self.keep(told);
+    }
+
+    fn create_slo(&mut self, definition: SloDefinition) -> Result<(), CommandError> {
+        let is_taken = self.slos.iter().any(|slo| slo.definition.name == definition.name);
+        check_new(Subject::Slo, &definition.name, is_taken, self.slos.len(), MOST_SLOS)?;
+        self.check_slo(&definition)?;
+        self.alerts.extend(definition.rules().map(|rule| Alert::new(rule, false)));
+        self.slos.push(Slo::new(definition, false));
+        Ok(())
+    }
+
+    fn replace_slo(&mut self, definition: SloDefinition) -> Result<(), CommandError> {
+        let place = self.own_slo(&definition.name)?;
+        self.check_slo(&definition)?;
+        let rules: Vec<AlertRule> = definition.rules().collect();
+        let is_kept = |alert: &Alert| rules.iter().any(|rule| rule.name == alert.rule.name);
+        self.forget_alerts(|alert| alert.objective() == Some(&*definition.name) && !is_kept(alert));
+        for rule in rules {
+            match self.alerts.iter().position(|alert| alert.rule.name == rule.name) {
+                Some(place) => self.redefine_alert(place, rule),
+                None => self.alerts.push(Alert::new(rule, false)),
+            }
+        }
+        self.slos[place].redefine(definition);
+        Ok(())
+    }
+
+    /// The place of an alert that the API made.
+    fn own_alert(&self, name: &str) -> Result<usize, CommandError> {
+        let place = self.alerts.iter().position(|alert| alert.rule.name == name && alert.objective().is_none());
+        own(Subject::Alert, name, place, |place| self.alerts[place].is_configured)
+    }
+
+    /// The place of an objective that the API made.
+    fn own_slo(&self, name: &str) -> Result<usize, CommandError> {
+        let place = self.slos.iter().position(|slo| slo.definition.name == name);
+        own(Subject::Slo, name, place, |place| self.slos[place].is_configured)
+    }
+
+    /// Whether an alert fits what there is.
+    pub(crate) fn check_alert(&self, rule: &AlertRule) -> Result<(), ConfigError> {
+        if matches!(rule.condition, Condition::BurnRate { .. }) {
+            let problem = "burn rates belong to their objective";
+            return Err(ConfigError { section: "alerts", name: rule.name.clone(), field: "when.kind", problem });
+        }
+        let mut wanted = self.wanted();
+        wanted.alerts.retain(|known| known.name != rule.name);
+        wanted.alerts.push(rule.clone());
+        wanted.check()
+    }
+
+    /// Whether an objective fits what there is.
+    pub(crate) fn check_slo(&self, definition: &SloDefinition) -> Result<(), ConfigError> {
+        let mut wanted = self.wanted();
+        wanted.slos.retain(|known| known.name != definition.name);
+        wanted.slos.push(definition.clone());
+        wanted.check()
+    }
+
+    /// All that is watched, as if it were configured.
+    fn wanted(&self) -> Config {
+        let alerts = self.alerts.iter().filter(|alert| alert.objective().is_none());
+        Config {
+            history: HistoryConfig::default(),
+            monitors: self.monitors.iter().map(|monitor| monitor.definition.clone()).collect(),
+            alerts: alerts.map(|alert| alert.rule.clone()).collect(),
+            slos: self.slos.iter().map(|slo| slo.definition.clone()).collect(),
+            charts: self.charts.iter().map(|chart| chart.definition.clone()).collect(),
+            drifts: self.drifts.clone(),
+            canaries: self.canaries.iter().map(|canary| canary.definition.clone()).collect(),
+        }
+    }
+
+    /// Ends what alerts are about, whoever was told of it being told so.
+    fn withdraw(&mut self, is_meant: impl Fn(&Alert) -> bool) {
+        let (now, mut told) = (self.now, Told::default());
+        for place in 0..self.alerts.len() {
+            let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
+            if is_meant(&self.alerts[place]) {
+                self.alerts[place].end(now, Resolution::Withdrawn, is_muted, &mut told);
+            }
+        }
+        self.keep(told);
+    }
+
+    fn forget_alerts(&mut self, is_meant: impl Fn(&Alert) -> bool) {
+        self.withdraw(&is_meant);
+        self.alerts.retain(|alert| !is_meant(alert));
+    }
+
+    fn is_muted(&self, monitor: &str) -> bool {
+        self.monitor(monitor).is_some_and(|monitor| monitor.muted_until() > self.now)
+    }
+
+    fn deliver(&mut self, id: &str, notifier: String) {
+        let waiting = self.outbox.iter_mut().find(|waiting| waiting.notification.id == id);
+        if let Some(waiting) = waiting.filter(|waiting| !waiting.through.contains(&notifier)) {
+            waiting.through.push(notifier);
+        }
+    }
+}
+
+fn check_new(subject: Subject, name: &str, is_taken: bool, count: usize, most: usize) -> Result<(), CommandError> {
+    match name.chars().count() {
+        1..=100 if is_taken => Err(CommandError::Exists(subject, name.to_owned())),
+        1..=100 if count >= most => Err(CommandError::TooMany(subject, count)),
+        1..=100 => Ok(()),
+        _ => Err(CommandError::BadName(subject)),
+    }
+}
+
+fn own(
+    subject: Subject,
+    name: &str,
+    place: Option<usize>,
+    is_configured: impl FnOnce(usize) -> bool,
+) -> Result<usize, CommandError> {
+    match place {
+        None => Err(CommandError::Unknown(subject, name.to_owned())),
+        Some(place) if is_configured(place) => Err(CommandError::Configured(subject, name.to_owned())),
+        Some(place) => Ok(place),
+    }
 }

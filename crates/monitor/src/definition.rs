@@ -41,25 +41,23 @@ pub struct ConfigError {
     pub section: &'static str,
     /// The name of what is wrong there.
     pub name: String,
+    /// Which of its fields, as the API calls it.
+    pub field: &'static str,
     /// What is wrong with it.
     pub problem: &'static str,
+}
+
+impl ConfigError {
+    /// Whether it is right by itself, but what it refers to is not there.
+    pub fn is_reference(&self) -> bool {
+        matches!(self.field, "monitor" | "when.chart" | "when.canary" | "when.tokens")
+    }
 }
 
 impl Config {
     /// All alerts: the configured ones, and those of objectives.
     pub(crate) fn rules(&self) -> Vec<AlertRule> {
-        let of_slos = self.slos.iter().flat_map(|slo| {
-            slo.burn_alerts.iter().map(|alert| AlertRule {
-                severity: alert.severity,
-                minimum_requests: 0,
-                ..AlertRule::new(
-                    &format!("{} burns {}x", slo.name, alert.factor),
-                    &slo.monitor,
-                    Condition::BurnRate { slo: slo.name.clone(), alert: *alert },
-                )
-            })
-        });
-        self.alerts.iter().cloned().chain(of_slos).collect()
+        self.alerts.iter().cloned().chain(self.slos.iter().flat_map(SloDefinition::rules)).collect()
     }
 
     /// Whether everything it refers to is there, names are told apart, and numbers are what they can be.
@@ -78,68 +76,82 @@ impl Config {
         let is_monitor = |name: &String| monitors.contains(&**name);
         let no_monitor = "there is no such monitor";
         let most = self.monitors.get(MOST_MONITORS).map(|monitor| &monitor.name);
-        check("monitors", most.unwrap_or(&String::new()), most.is_none(), "more monitors than there may be")?;
+        check("monitors", most.unwrap_or(&String::new()), "name", most.is_none(), "more monitors than there may be")?;
         for slo in &self.slos {
-            let wrong = |is_right, problem| check("slos", &slo.name, is_right, problem);
-            wrong(is_monitor(&slo.monitor), no_monitor)?;
-            wrong(0.0 < slo.target && slo.target < 1.0, "the target is not between 0 and 1")?;
+            let wrong = |field, is_right, problem| check("slos", &slo.name, field, is_right, problem);
+            wrong("monitor", is_monitor(&slo.monitor), no_monitor)?;
+            wrong("target", 0.0 < slo.target && slo.target < 1.0, "the target is not between 0 and 1")?;
             for alert in &slo.burn_alerts {
-                wrong(alert.factor > 0.0, "a burn rate is not above 0")?;
-                wrong((2 * MINUTE..=30 * DAY).contains(&alert.window), "a burn window is not between 2m and 30d")?;
+                wrong("burn_alerts", alert.factor > 0.0, "a burn rate is not above 0")?;
+                wrong(
+                    "burn_alerts",
+                    (2 * MINUTE..=30 * DAY).contains(&alert.window),
+                    "a burn window is not between 2m and 30d",
+                )?;
             }
         }
         for chart in &self.charts {
-            let wrong = |is_right, problem| check("charts", &chart.name, is_right, problem);
-            wrong(is_monitor(&chart.monitor), no_monitor)?;
+            let wrong = |field, is_right, problem| check("charts", &chart.name, field, is_right, problem);
+            wrong("monitor", is_monitor(&chart.monitor), no_monitor)?;
             let is_step = chart.step.is_multiple_of(EVALUATION_STEP) && (1..=HOUR).contains(&chart.step);
-            wrong(is_step, "the step is no multiple of 10s, or above 1h")?;
-            wrong((2..=10_000).contains(&chart.learning), "it cannot learn from so many points")?;
+            wrong("step", is_step, "the step is no multiple of 10s, or above 1h")?;
+            wrong("learning", (2..=10_000).contains(&chart.learning), "it cannot learn from so many points")?;
         }
         for drift in &self.drifts {
-            let wrong = |is_right, problem| check("drifts", &drift.monitor, is_right, problem);
-            wrong(is_monitor(&drift.monitor), no_monitor)?;
+            let wrong = |field, is_right, problem| check("drifts", &drift.monitor, field, is_right, problem);
+            wrong("monitor", is_monitor(&drift.monitor), no_monitor)?;
             let is_kept = drift.window.saturating_add(drift.reference) <= 30 * DAY;
-            wrong(is_kept && drift.window > 0 && drift.reference > 0, "window and reference are not within 30d")?;
+            wrong(
+                "window",
+                is_kept && drift.window > 0 && drift.reference > 0,
+                "window and reference are not within 30d",
+            )?;
         }
         for canary in &self.canaries {
-            let wrong = |is_right, problem| check("canaries", &canary.name, is_right, problem);
-            wrong(is_monitor(&canary.monitor), no_monitor)?;
-            wrong(canary.baseline != canary.canary, "baseline and canary are the same")?;
-            wrong((1..=30 * DAY).contains(&canary.window), "the window is not within 30d")?;
+            let wrong = |field, is_right, problem| check("canaries", &canary.name, field, is_right, problem);
+            wrong("monitor", is_monitor(&canary.monitor), no_monitor)?;
+            wrong("canary", canary.baseline != canary.canary, "baseline and canary are the same")?;
+            wrong("window", (1..=30 * DAY).contains(&canary.window), "the window is not within 30d")?;
         }
         rules.iter().try_for_each(|rule| self.check_rule(rule))
     }
 
     fn check_rule(&self, rule: &AlertRule) -> Result<(), ConfigError> {
-        let wrong = |is_right, problem| check("alerts", &rule.name, is_right, problem);
-        wrong(self.monitors.iter().any(|monitor| monitor.name == rule.monitor), "there is no such monitor")?;
-        wrong(rule.repeat != Some(0), "it cannot be repeated all the time")?;
+        let wrong = |field, is_right, problem| check("alerts", &rule.name, field, is_right, problem);
+        wrong("monitor", self.monitors.iter().any(|monitor| monitor.name == rule.monitor), "there is no such monitor")?;
+        wrong("repeat_seconds", rule.repeat != Some(0), "it cannot be repeated all the time")?;
         match &rule.condition {
             Condition::NoData => Ok(()),
             Condition::Field { threshold: AlertThreshold::Fixed(number), .. }
             | Condition::Drift { above: number, .. }
                 if !number.is_finite() =>
             {
-                wrong(false, "the threshold is no number")
+                wrong("when.threshold", false, "the threshold is no number")
             }
             Condition::Field { threshold: AlertThreshold::Baseline { factor, length }, .. } => {
-                wrong(factor.is_finite() && *factor > 0.0, "the factor is not above 0")?;
-                wrong((MINUTE..=29 * DAY).contains(length), "the baseline is not between 1m and 29d")
+                wrong("when.factor", factor.is_finite() && *factor > 0.0, "the factor is not above 0")?;
+                wrong(
+                    "when.length_seconds",
+                    (MINUTE..=29 * DAY).contains(length),
+                    "the baseline is not between 1m and 29d",
+                )
             }
             Condition::Field { .. } | Condition::BurnRate { .. } => Ok(()),
             Condition::Drift { .. } => wrong(
+                "when.tokens",
                 self.drifts.iter().any(|drift| drift.monitor == rule.monitor),
                 "no drift of its monitor is configured",
             ),
             Condition::OutOfControl { chart, rules } => {
                 let mut charts = self.charts.iter();
                 let is_chart = charts.any(|known| known.name == *chart && known.monitor == rule.monitor);
-                wrong(is_chart, "its monitor has no such chart")?;
-                wrong(!rules.is_empty(), "it names no rule of the chart")
+                wrong("when.chart", is_chart, "its monitor has no such chart")?;
+                wrong("when.rules", !rules.is_empty(), "it names no rule of the chart")
             }
             Condition::Canary { canary, .. } => {
                 let mut canaries = self.canaries.iter();
                 wrong(
+                    "when.canary",
                     canaries.any(|known| known.name == *canary && known.monitor == rule.monitor),
                     "its monitor has no such canary",
                 )
@@ -148,16 +160,22 @@ impl Config {
     }
 }
 
-fn check(section: &'static str, name: &str, is_right: bool, problem: &'static str) -> Result<(), ConfigError> {
-    if is_right { Ok(()) } else { Err(ConfigError { section, name: name.to_owned(), problem }) }
+fn check(
+    section: &'static str,
+    name: &str,
+    field: &'static str,
+    is_right: bool,
+    problem: &'static str,
+) -> Result<(), ConfigError> {
+    if is_right { Ok(()) } else { Err(ConfigError { section, name: name.to_owned(), field, problem }) }
 }
 
 /// Names say something, and are told apart.
 fn check_names<'a>(section: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
     let mut known = HashSet::new();
     for name in names {
-        check(section, name, !name.is_empty(), "the name is empty")?;
-        check(section, name, known.insert(name), "the name stands twice")?;
+        check(section, name, "name", !name.is_empty(), "the name is empty")?;
+        check(section, name, "name", known.insert(name), "the name stands twice")?;
     }
     Ok(())
 }

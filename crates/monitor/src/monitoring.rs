@@ -8,15 +8,15 @@ use crate::alert::{Alert, Phase};
 use crate::call::Call;
 use crate::canary::{Canary, Side};
 use crate::chart::Chart;
-use crate::command::{Command, CommandError, MOST_MONITORS};
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
-use crate::history::{History, Packer, dimensions};
-use crate::incident::{Incident, Notification, Resolution, Told, Waiting};
+use crate::history::{Dimension, History, Packer, dimensions};
+use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
+use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
-use crate::time::{HOUR, SECOND, floor};
+use crate::time::{HOUR, MINUTE, SECOND, floor};
 
 /// How often everything is evaluated: at every multiple of it.
 pub const EVALUATION_STEP: u64 = 10 * SECOND;
@@ -41,11 +41,12 @@ pub struct Monitoring {
     pub(crate) outbox: VecDeque<Waiting>,
     /// Notifications that were given up because too many waited.
     pub(crate) dropped: u64,
+    pub(crate) seen: Seen,
     /// The newest time told.
     pub(crate) now: u64,
     /// What is evaluated next.
     pub(crate) next: u64,
-    streams: Streams,
+    pub(crate) streams: Streams,
     /// The generation of the history that `streams` refers to.
     generation: u64,
     packer: Packer,
@@ -61,14 +62,15 @@ impl Monitoring {
         Ok(Self {
             history: History::new(config.history),
             monitors: config.monitors.iter().map(|definition| Monitor::new(definition.clone(), true)).collect(),
-            slos: config.slos.iter().cloned().map(Slo::new).collect(),
+            slos: config.slos.iter().map(|definition| Slo::new(definition.clone(), true)).collect(),
             charts: config.charts.iter().cloned().map(Chart::new).collect(),
             canaries: config.canaries.iter().cloned().map(Canary::new).collect(),
             drifts: config.drifts.clone(),
-            alerts: config.rules().into_iter().map(Alert::new).collect(),
+            alerts: config.rules().into_iter().map(|rule| Alert::new(rule, true)).collect(),
             incidents: VecDeque::new(),
             outbox: VecDeque::new(),
             dropped: 0,
+            seen: Seen::default(),
             now: 0,
             next: 0,
             streams: Streams::default(),
@@ -118,6 +120,23 @@ impl Monitoring {
         }
     }
 
+    /// Notes that something was named at the newest time told, given by a hash of it that is the same everywhere and always.
+    #[inline]
+    pub fn note_seen(&mut self, kind: SeenKind, hash: u64) {
+        self.seen.note(kind, hash, self.now);
+    }
+
+    /// How many different ones were seen in the last hour.
+    pub fn seen(&self) -> SeenCounts {
+        let since = self.now.saturating_sub(SEEN_FOR);
+        SeenCounts {
+            services: self.history.seen_since(Dimension::Service, since),
+            models: self.history.seen_since(Dimension::Model, since),
+            prompt_versions: self.seen.count(SeenKind::PromptVersion, self.now),
+            agents: self.seen.count(SeenKind::Agent, self.now),
+        }
+    }
+
     /// Tells the time: everything is evaluated that was to be evaluated since the last time told.
     pub fn advance(&mut self, now: u64) {
         if self.now == 0 {
@@ -159,6 +178,9 @@ impl Monitoring {
                 chart.evaluate(now, monitor);
             }
         }
+        if now.is_multiple_of(MINUTE) {
+            self.seen.advance(now);
+        }
         self.evaluate_alerts(now);
     }
 
@@ -185,77 +207,6 @@ impl Monitoring {
         self.dropped += too_many as u64;
     }
 
-    /// Does what a command says, at a time that is not before any other told.
-    ///
-    /// # Errors
-    /// There is no such monitor, or it cannot be done to it.
-    pub fn apply(&mut self, at: u64, command: Command) -> Result<(), CommandError> {
-        self.advance(at);
-        let name = match &command {
-            Command::Create(definition) => {
-                self.check_new(&definition.name)?;
-                self.monitors.push(Monitor::new((**definition).clone(), false));
-                self.streams.clear();
-                return Ok(());
-            }
-            Command::Activate(name) | Command::Pause(name) | Command::Archive(name) | Command::Remove(name) => name,
-            Command::Mute(name, _) => name,
-            Command::Delivered { notification, notifier } => {
-                self.deliver(notification, notifier);
-                return Ok(());
-            }
-            Command::Acknowledge(id) => {
-                self.acknowledge(id);
-                return Ok(());
-            }
-        };
-        let place = self.monitors.iter().position(|monitor| monitor.name() == name);
-        let place = place.ok_or_else(|| CommandError::Unknown(name.clone()))?;
-        let monitor = &mut self.monitors[place];
-        match &command {
-            Command::Mute(_, until) => monitor.muted_until = *until,
-            Command::Activate(_) => monitor.state = MonitorState::Active,
-            Command::Pause(_) => monitor.state = MonitorState::Paused,
-            Command::Archive(_) => monitor.state = MonitorState::Archived,
-            Command::Remove(_) if monitor.is_configured() => return Err(CommandError::Configured(name.clone())),
-            Command::Create(_) | Command::Remove(_) | Command::Delivered { .. } | Command::Acknowledge(_) => {}
-        }
-        let is_muted = monitor.muted_until() > self.now;
-        let mut told = Told::default();
-        for alert in self.alerts.iter_mut().filter(|alert| alert.rule().monitor == *name) {
-            match &command {
-                Command::Pause(_) => alert.pause(),
-                Command::Archive(_) | Command::Remove(_) => {
-                    alert.end(self.now, Resolution::Withdrawn, is_muted, &mut told);
-                }
-                _ => {}
-            }
-        }
-        if matches!(command, Command::Remove(_)) {
-            self.monitors.remove(place);
-        }
-        self.keep(told);
-        self.streams.clear();
-        Ok(())
-    }
-
-    fn deliver(&mut self, id: &str, notifier: &str) {
-        let waiting = self.outbox.iter_mut().find(|waiting| waiting.notification.id == id);
-        if let Some(waiting) = waiting.filter(|waiting| !waiting.through.iter().any(|name| name == notifier)) {
-            waiting.through.push(notifier.to_owned());
-        }
-    }
-
-    fn check_new(&self, name: &str) -> Result<(), CommandError> {
-        if name.is_empty() || name.len() > 100 {
-            return Err(CommandError::BadName);
-        }
-        if self.monitor(name).is_some() {
-            return Err(CommandError::Exists(name.to_owned()));
-        }
-        if self.monitors.len() >= MOST_MONITORS { Err(CommandError::TooMany) } else { Ok(()) }
-    }
-
     /// The newest time told, nanoseconds since the Unix epoch.
     pub fn now(&self) -> u64 {
         self.now
@@ -276,7 +227,7 @@ impl Monitoring {
         self.monitors.iter().find(|monitor| monitor.name() == name)
     }
 
-    /// All alerts: the configured ones, then those of objectives.
+    /// All alerts, those of objectives included: the configured ones first.
     pub fn alerts(&self) -> &[Alert] {
         &self.alerts
     }
@@ -290,7 +241,7 @@ impl Monitoring {
         lasting.chain(self.incidents.iter().rev())
     }
 
-    /// All objectives.
+    /// All objectives: the configured ones first.
     pub fn slos(&self) -> &[Slo] {
         &self.slos
     }

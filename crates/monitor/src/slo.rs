@@ -1,6 +1,6 @@
 //! Service level objectives: what share of calls is to be good, how much of the others was used up, and how fast.
 
-use crate::alert::Severity;
+use crate::alert::{AlertRule, Condition, Severity};
 use crate::call::Call;
 use crate::history::{Cell, LEVELS, Packer, Rings, Unpacker, ratio, window};
 use crate::time::{DAY, HOUR};
@@ -41,6 +41,18 @@ pub enum Period {
 }
 
 impl Period {
+    /// All of them. Checkpoints hold places in this list: what is new goes to its end.
+    pub const ALL: [Self; 3] = [Self::Week, Self::FourWeeks, Self::ThirtyDays];
+
+    /// Its name in configuration and API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Week => "7d",
+            Self::FourWeeks => "28d",
+            Self::ThirtyDays => "30d",
+        }
+    }
+
     /// Nanoseconds.
     pub const fn length(self) -> u64 {
         match self {
@@ -110,6 +122,21 @@ impl SloDefinition {
     }
 }
 
+impl SloDefinition {
+    /// Its burn alerts.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = AlertRule> {
+        self.burn_alerts.iter().map(|alert| AlertRule {
+            severity: alert.severity,
+            minimum_requests: 0,
+            ..AlertRule::new(
+                &format!("{} burns {}x", self.name, alert.factor),
+                &self.monitor,
+                Condition::BurnRate { slo: self.name.clone(), alert: *alert },
+            )
+        })
+    }
+}
+
 /// Calls that count for an objective.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
@@ -141,6 +168,7 @@ impl Cell for Budget {
 #[derive(Debug)]
 pub struct Slo {
     pub(crate) definition: SloDefinition,
+    pub(crate) is_configured: bool,
     pub(crate) rings: Rings<Budget>,
 }
 
@@ -158,8 +186,21 @@ pub struct SloStatus {
 }
 
 impl Slo {
-    pub(crate) fn new(definition: SloDefinition) -> Self {
-        Self { definition, rings: Rings::default() }
+    pub(crate) fn new(definition: SloDefinition, is_configured: bool) -> Self {
+        Self { definition, is_configured, rings: Rings::default() }
+    }
+
+    /// Whether it stands in the configuration; else the API made it.
+    pub fn is_configured(&self) -> bool {
+        self.is_configured
+    }
+
+    /// Takes another definition. What was counted stays if the same calls count; target and period may change.
+    pub(crate) fn redefine(&mut self, definition: SloDefinition) {
+        if (&definition.monitor, definition.objective) != (&self.definition.monitor, self.definition.objective) {
+            self.rings = Rings::default();
+        }
+        self.definition = definition;
     }
 
     /// What it is.

@@ -59,6 +59,19 @@ enum Word {
     Command(Command),
 }
 
+/// An alert, as the API makes it.
+fn alert(monitor: &str, tenth: u32) -> Box<AlertRule> {
+    let threshold = AlertThreshold::Fixed(f64::from(tenth) / 10.0);
+    let condition = Condition::Field { field: Field::ErrorRate, side: Side::Above, threshold };
+    Box::new(AlertRule::new("own", monitor, condition))
+}
+
+/// An objective, as the API makes it.
+fn objective(monitor: &str, tenth: u32) -> Box<SloDefinition> {
+    let latency = Objective::Latency(u64::from(tenth % 2 + 1) * SECOND);
+    Box::new(SloDefinition::new("own", monitor, latency, f64::from(tenth) / 10.0))
+}
+
 fn word() -> impl Strategy<Value = Word> {
     let after = || prop_oneof![20 => 0..20 * SECOND, 6 => 0..5 * MINUTE, 1 => 0..3 * HOUR];
     let call = (
@@ -86,6 +99,12 @@ fn word() -> impl Strategy<Value = Word> {
         name().prop_map(Command::Archive),
         name().prop_map(Command::Remove),
         (name(), 0..HOUR).prop_map(|(name, length)| Command::Mute(name, START + length)),
+        (name(), 1..9u32).prop_map(|(name, tenth)| Command::CreateAlert(alert(&name, tenth))),
+        (name(), 1..9u32).prop_map(|(name, tenth)| Command::ReplaceAlert(alert(&name, tenth))),
+        Just(Command::RemoveAlert("own".to_owned())),
+        (name(), 1..9u32).prop_map(|(name, tenth)| Command::CreateSlo(objective(&name, tenth))),
+        (name(), 1..9u32).prop_map(|(name, tenth)| Command::ReplaceSlo(objective(&name, tenth))),
+        Just(Command::RemoveSlo("own".to_owned())),
     ];
     prop_oneof![60 => call, 10 => after().prop_map(|after| Word::Time { after }), 1 => command.prop_map(Word::Command)]
 }

@@ -117,10 +117,10 @@ fn monitors_are_made_and_removed() {
     tell(&mut monitoring, START + MINUTE, START + 2 * MINUTE, None);
     assert_eq!(monitoring.monitor("made").unwrap().snapshot().unwrap().requests, 60);
     for (command, error) in [
-        (made("made"), CommandError::Exists("made".into())),
-        (made(""), CommandError::BadName),
-        (Command::Pause("x".into()), CommandError::Unknown("x".into())),
-        (Command::Remove("checkout".into()), CommandError::Configured("checkout".into())),
+        (made("made"), CommandError::Exists(Subject::Monitor, "made".into())),
+        (made(""), CommandError::BadName(Subject::Monitor)),
+        (Command::Pause("x".into()), CommandError::Unknown(Subject::Monitor, "x".into())),
+        (Command::Remove("checkout".into()), CommandError::Configured(Subject::Monitor, "checkout".into())),
     ] {
         assert_eq!(monitoring.apply(START + 2 * MINUTE, command), Err(error));
     }
@@ -131,7 +131,86 @@ fn monitors_are_made_and_removed() {
         (1, 180)
     );
     (2..=MOST_MONITORS).for_each(|number| monitoring.apply(START + HOUR, made(&number.to_string())).unwrap());
-    assert_eq!(monitoring.apply(START + HOUR, made("one more")), Err(CommandError::TooMany));
+    assert_eq!(
+        monitoring.apply(START + HOUR, made("one more")),
+        Err(CommandError::TooMany(Subject::Monitor, MOST_MONITORS))
+    );
+}
+
+/// An alert on errors above a share.
+fn errors_above(share: f64) -> Box<AlertRule> {
+    let threshold = AlertThreshold::Fixed(share);
+    let condition = Condition::Field { field: Field::ErrorRate, side: Side::Above, threshold };
+    Box::new(AlertRule::new("own", "checkout", condition))
+}
+
+// An alert that the API made fires, keeps on firing when it is only told otherwise how bad it is, and is withdrawn when it means
+// something else or is forgotten; its monitor takes it along.
+#[test]
+fn alerts_are_made_and_removed() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    monitoring.apply(START, Command::CreateAlert(errors_above(0.1))).unwrap();
+    tell(&mut monitoring, START, START + MINUTE, Some(ErrorClass::Timeout));
+    let own = |monitoring: &Monitoring| {
+        let told = kinds(monitoring).into_iter();
+        told.filter(|(alert, _)| *alert == "own").map(|(_, kind)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(own(&monitoring), [NotificationKind::Firing]);
+    let severe = AlertRule { severity: Severity::Critical, ..*errors_above(0.1) };
+    monitoring.apply(START + MINUTE, Command::ReplaceAlert(Box::new(severe))).unwrap();
+    assert_eq!(own(&monitoring), [NotificationKind::Firing]);
+    monitoring.apply(START + MINUTE, Command::ReplaceAlert(errors_above(0.2))).unwrap();
+    assert_eq!(own(&monitoring), [NotificationKind::Firing, NotificationKind::Resolved]);
+    tell(&mut monitoring, START + MINUTE, START + 2 * MINUTE, Some(ErrorClass::Timeout));
+    monitoring.apply(START + 2 * MINUTE, Command::RemoveAlert("own".into())).unwrap();
+    assert_eq!(own(&monitoring).len(), 4);
+    assert_eq!(monitoring.alerts().len(), 2);
+
+    let made = MonitorDefinition::new("made", Selector::default());
+    let slo = SloDefinition::new("own", "made", Objective::Availability, 0.9);
+    let of_made = AlertRule { monitor: "made".into(), ..*errors_above(0.3) };
+    for command in
+        [Command::Create(Box::new(made)), Command::CreateAlert(Box::new(of_made)), Command::CreateSlo(Box::new(slo))]
+    {
+        monitoring.apply(START + 2 * MINUTE, command).unwrap();
+    }
+    assert_eq!((monitoring.alerts().len(), monitoring.slos().len()), (2 + 1 + BURN_ALERTS.len(), 1));
+    monitoring.apply(START + 2 * MINUTE, Command::Remove("made".into())).unwrap();
+    assert_eq!((monitoring.alerts().len(), monitoring.slos().len()), (2, 0));
+
+    let wrong = |rule: AlertRule| Command::CreateAlert(Box::new(rule));
+    let field = |command, monitoring: &mut Monitoring| match monitoring.apply(START + HOUR, command) {
+        Err(CommandError::Invalid(error)) => error.field,
+        other => panic!("{other:?}"),
+    };
+    let burn = Condition::BurnRate { slo: "own".into(), alert: BURN_ALERTS[0] };
+    for (rule, expected) in [
+        (AlertRule { monitor: "x".into(), ..*errors_above(0.1) }, "monitor"),
+        (*errors_above(f64::NAN), "when.threshold"),
+        (AlertRule { condition: burn, ..*errors_above(0.1) }, "when.kind"),
+    ] {
+        assert_eq!(field(wrong(rule), &mut monitoring), expected);
+    }
+    let configured = AlertRule { name: "errors".into(), ..*errors_above(0.1) };
+    let refused = monitoring.apply(START + HOUR, Command::ReplaceAlert(Box::new(configured)));
+    assert_eq!(refused, Err(CommandError::Configured(Subject::Alert, "errors".into())));
+}
+
+// An objective that the API made keeps what was counted while the same calls count, and begins anew when others do.
+#[test]
+fn objectives_are_made_anew() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let slo = |objective, target| Box::new(SloDefinition::new("own", "checkout", objective, target));
+    monitoring.apply(START, Command::CreateSlo(slo(Objective::Availability, 0.9))).unwrap();
+    tell(&mut monitoring, START, START + MINUTE, None);
+    monitoring.apply(START + MINUTE, Command::ReplaceSlo(slo(Objective::Availability, 0.5))).unwrap();
+    tell(&mut monitoring, START + MINUTE, START + 2 * MINUTE, Some(ErrorClass::Timeout));
+    let status = monitoring.slos()[0].status(START + 2 * MINUTE);
+    assert_eq!((status.budget, status.left), (Budget { total: 120, bad: 60 }, Some(0.0)));
+    monitoring.apply(START + 2 * MINUTE, Command::ReplaceSlo(slo(Objective::Latency(1), 0.5))).unwrap();
+    tell(&mut monitoring, START + 2 * MINUTE, START + 3 * MINUTE, None);
+    let status = monitoring.slos()[0].status(START + 3 * MINUTE);
+    assert_eq!(status.budget, Budget { total: 60, bad: 60 });
 }
 
 // A latency objective counts the calls that did not fail and tell how long they took, to the nanosecond.

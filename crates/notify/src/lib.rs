@@ -5,7 +5,7 @@
 //! - [`Settled`] comes out for each notification that a notifier is through with: it was delivered, or given up. Whoever keeps that in a
 //!   log tells nobody twice after a restart, unless the process dies between the delivery and that record; then the key of the
 //!   notification is the same ([`Message::key`]).
-//! - [`Status`] is what a page shows of a notifier.
+//! - [`Statuses`] tells the [`Status`] of each notifier, for a page.
 //!
 //! It never decides what is told, keeps nothing on disk, and shows no secret in logs, errors or `Debug`.
 
@@ -32,5 +32,5 @@ pub use message::{Message, SIGNATURE_HEADER, signature};
 pub use notifier::{Channel, Notifier, Notifiers, NotifyError, Settled};
 pub use retry::Retry;
 pub use secret::Secret;
-pub use status::{Counts, Status};
+pub use status::{Counts, Status, Statuses};
 pub use webhook::Webhook;

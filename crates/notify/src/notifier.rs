@@ -12,7 +12,7 @@ use crate::alertmanager::{Alertmanager, AlertmanagerClient};
 use crate::email::{Email, EmailClient};
 use crate::message::Message;
 use crate::retry::Retry;
-use crate::status::{Notes, Status};
+use crate::status::{Notes, Statuses};
 use crate::webhook::{Webhook, WebhookClient};
 use crate::worker::{Client, Worker};
 
@@ -140,9 +140,9 @@ impl Notifiers {
         });
     }
 
-    /// What became of what they were given.
-    pub fn statuses(&self) -> Vec<Status> {
-        self.queues.iter().map(|(.., notes)| notes.status()).collect()
+    /// What becomes of what they are given.
+    pub fn statuses(&self) -> Statuses {
+        Statuses::of(self.queues.iter().map(|(.., notes)| notes.clone()))
     }
 
     /// Lets attempts under way end, for as long as is said, and begins no others.

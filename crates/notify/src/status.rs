@@ -52,6 +52,21 @@ impl Outcome {
     }
 }
 
+/// How notifiers do, for whoever shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Statuses(Vec<Notes>);
+
+impl Statuses {
+    pub(crate) fn of(notes: impl Iterator<Item = Notes>) -> Self {
+        Self(notes.collect())
+    }
+
+    /// What became of what they were given, up to now.
+    pub fn read(&self) -> Vec<Status> {
+        self.0.iter().map(Notes::status).collect()
+    }
+}
+
 /// Where a notifier notes what becomes of its notifications.
 #[derive(Debug, Clone)]
 pub(crate) struct Notes {
@@ -109,7 +124,7 @@ impl Notes {
         status.last_error = Some((SystemTime::now(), message.to_owned()));
     }
 
-    pub(crate) fn status(&self) -> Status {
+    fn status(&self) -> Status {
         self.lock().clone()
     }
 

@@ -91,7 +91,7 @@ async fn webhook_is_tried_again() {
             (0..hash.len()).step_by(2).map(|at| u8::from_str_radix(&hash[at..at + 2], 16).unwrap()).collect();
         mac.verify_slice(&hash).unwrap();
     }
-    let [status] = &*notifiers.statuses() else { panic!("one notifier") };
+    let [status] = &*notifiers.statuses().read() else { panic!("one notifier") };
     assert_eq!(status.counts, Counts { delivered: 1, failed_attempts: 2, ..Counts::default() });
     assert!(status.last_success.is_some());
     assert_eq!(status.last_error.as_ref().unwrap().1, "http 429");
@@ -113,7 +113,7 @@ async fn echoed_secrets_are_masked() {
     let (notifiers, mut through) = start(&[webhook(&url)]);
     notifiers.offer("webhook/oncall", Message::new("one", notification_now(NotificationKind::Firing, 0)));
     settled(&mut through).await;
-    assert_eq!(notifiers.statuses()[0].last_error.as_ref().unwrap().1, "http 400: you sent ***");
+    assert_eq!(notifiers.statuses().read()[0].last_error.as_ref().unwrap().1, "http 400: you sent ***");
 }
 
 // What is refused for good is not tried again, and holds up nothing behind it.
@@ -128,7 +128,7 @@ async fn refusals_are_final() {
     assert!(settled(&mut through).await.notification.ends_with("#0"));
     assert!(settled(&mut through).await.notification.ends_with("#1"));
     assert_eq!(server.received().len(), 2);
-    let status = &notifiers.statuses()[0];
+    let status = &notifiers.statuses().read()[0];
     assert_eq!(status.counts, Counts { delivered: 1, refused: 1, failed_attempts: 1, ..Counts::default() });
 }
 
@@ -140,7 +140,7 @@ async fn old_notifications_are_given_up() {
     notifiers.offer("webhook/oncall", Message::new("one", notification(NotificationKind::Firing, 0)));
     settled(&mut through).await;
     assert_eq!(server.received().len(), 1);
-    assert_eq!(notifiers.statuses()[0].counts, Counts { given_up: 1, failed_attempts: 1, ..Counts::default() });
+    assert_eq!(notifiers.statuses().read()[0].counts, Counts { given_up: 1, failed_attempts: 1, ..Counts::default() });
 }
 
 // One that takes connections and never answers holds up itself: what it has no room for is left to the caller, others go on, and a stop
@@ -266,7 +266,7 @@ async fn mail_is_tried_again() {
         assert!(mail.contains("Subject: [critical] errors fires on chat"), "{mail}");
         assert!(mail.contains("threshold   0.1"), "{mail}");
     }
-    let counts = notifiers.statuses()[0].counts;
+    let counts = notifiers.statuses().read()[0].counts;
     assert_eq!(counts, Counts { delivered: 1, refused: 1, failed_attempts: 2, ..Counts::default() });
 }
 
@@ -279,10 +279,10 @@ async fn mail_is_never_sent_in_the_clear() {
     tokio::spawn(smtp(listener, vec!["250 taken"; 100], sender));
     let (notifiers, _through) = start(&[email(port, Encryption::Starttls)]);
     notifiers.offer("email/team", Message::new("one", notification_now(NotificationKind::Firing, 0)));
-    let has_failed = || Some(notifiers.statuses()[0].clone()).filter(|status| status.counts.failed_attempts > 1);
+    let has_failed = || Some(notifiers.statuses().read()[0].clone()).filter(|status| status.counts.failed_attempts > 1);
     eventually("attempts that fail", has_failed).await;
     assert!(mails.try_recv().is_err());
-    assert_eq!(notifiers.statuses()[0].counts.delivered, 0);
+    assert_eq!(notifiers.statuses().read()[0].counts.delivered, 0);
 }
 
 // What cannot be used is said before anything runs.

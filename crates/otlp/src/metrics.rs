@@ -2,9 +2,10 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 pub use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Exemplar, HistogramDataPoint, Metric, NumberDataPoint, exemplar, number_data_point,
+    AggregationTemporality, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint,
+    exemplar, number_data_point,
 };
-use opentelemetry_proto::tonic::metrics::v1::{Histogram, Sum, metric};
+use opentelemetry_proto::tonic::metrics::v1::{ExponentialHistogram, Histogram, Sum, metric};
 
 /// Name, unit and meaning of a metric.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,16 @@ impl Description {
     /// An explicit-bucket histogram with these points.
     pub fn histogram(&self, temporality: AggregationTemporality, data_points: Vec<HistogramDataPoint>) -> Metric {
         self.metric(metric::Data::Histogram(Histogram { data_points, aggregation_temporality: temporality.into() }))
+    }
+
+    /// An exponential histogram with these points.
+    pub fn exponential_histogram(
+        &self,
+        temporality: AggregationTemporality,
+        data_points: Vec<ExponentialHistogramDataPoint>,
+    ) -> Metric {
+        let aggregation_temporality = temporality.into();
+        self.metric(metric::Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality }))
     }
 
     fn metric(&self, data: metric::Data) -> Metric {

@@ -1,7 +1,10 @@
-//! Requests with other values in some attributes, and everything else byte for byte as it was.
+//! Requests with other values in some attributes, or with more of them, and everything else byte for byte as it was.
 
 use crate::value::{Value, read_value};
-use crate::wire::{BYTES, Cursor, InField, WireError, key};
+use crate::wire::{BYTES, Cursor, FIXED64, InField, VARINT, WireError, key};
+
+/// `attributes` of a `Span`.
+const SPAN_ATTRIBUTES: u32 = key(9, BYTES);
 
 /// An attribute that has a text, bytes, a list or a map: what a content may be written as.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +49,90 @@ pub fn logs(body: &[u8], value: impl FnMut(Attribute<'_>) -> Option<String>) -> 
     })
 }
 
+/// An `ExportTraceServiceRequest` with more attributes on its spans, which `add` is asked for span by span, in the order of the
+/// request. They go to the end of each span. `None` if it adds nothing to any of them; nothing is copied then.
+///
+/// # Errors
+/// As [`traces`].
+pub fn add_to_spans(body: &[u8], mut add: impl FnMut(&mut Added<'_>)) -> Result<Option<Vec<u8>>, WireError> {
+    const RESOURCE_SPANS: u32 = key(1, BYTES);
+    const SCOPE_SPANS: u32 = key(2, BYTES);
+    const SPANS: u32 = key(2, BYTES);
+    let mut added = Added::default();
+    let mut scope = |message| in_field(message, SPANS, |span| added.to(span, &mut add).in_field("spans"));
+    in_field(Cursor::new(body)?, RESOURCE_SPANS, |resource| {
+        in_field(resource, SCOPE_SPANS, |message| scope(message).in_field("scope_spans")).in_field("resource_spans")
+    })
+}
+
+/// Attributes that are added to a span. None takes the place of one that the span has, and none stands twice.
+#[derive(Debug, Default)]
+pub struct Added<'a> {
+    /// Keys that the span has.
+    there: Vec<&'a [u8]>,
+    /// What is added, encoded.
+    more: Vec<u8>,
+}
+
+impl<'a> Added<'a> {
+    /// Adds a text; one that is not UTF-8 is left out, as nobody reads a request with such.
+    pub fn text(&mut self, key: &'static str, text: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(text) {
+            self.add(key, &any_value(text));
+        }
+    }
+
+    /// Adds an integer.
+    pub fn int(&mut self, name: &'static str, value: i64) {
+        const INT: u32 = key(3, VARINT);
+        let mut encoded = Vec::with_capacity(11);
+        put_varint(&mut encoded, u64::from(INT));
+        put_varint(&mut encoded, value.cast_unsigned());
+        self.add(name, &encoded);
+    }
+
+    /// Adds a double.
+    pub fn double(&mut self, name: &'static str, value: f64) {
+        const DOUBLE: u32 = key(4, FIXED64);
+        let mut encoded = Vec::with_capacity(9);
+        put_varint(&mut encoded, u64::from(DOUBLE));
+        encoded.extend_from_slice(&value.to_le_bytes());
+        self.add(name, &encoded);
+    }
+
+    fn add(&mut self, name: &'static str, value: &[u8]) {
+        const KEY: u32 = key(1, BYTES);
+        const VALUE: u32 = key(2, BYTES);
+        if self.there.contains(&name.as_bytes()) {
+            return;
+        }
+        self.there.push(name.as_bytes());
+        let mut pair = Vec::with_capacity(name.len() + value.len() + 8);
+        put_field(&mut pair, KEY, name.as_bytes());
+        put_field(&mut pair, VALUE, value);
+        put_field(&mut self.more, SPAN_ATTRIBUTES, &pair);
+    }
+
+    /// The span with what `add` adds; `None` if that is nothing.
+    fn to(&mut self, span: Cursor<'a>, add: &mut impl FnMut(&mut Added<'_>)) -> Result<Option<Vec<u8>>, WireError> {
+        const KEY: u32 = key(1, BYTES);
+        self.there.clear();
+        self.more.clear();
+        let mut fields = span;
+        while !fields.is_empty() {
+            match fields.key()? {
+                SPAN_ATTRIBUTES => {
+                    let key = last(fields.message()?, KEY).in_field("attributes")?;
+                    self.there.push(key.map_or(&[][..], |key| key.bytes()));
+                }
+                other => fields.skip(other)?,
+            }
+        }
+        add(self);
+        Ok((!self.more.is_empty()).then(|| [span.bytes(), &self.more].concat()))
+    }
+}
+
 struct Rewriter<'a, F> {
     body: &'a [u8],
     value: F,
@@ -53,10 +140,9 @@ struct Rewriter<'a, F> {
 
 impl<'a, F: FnMut(Attribute<'_>) -> Option<String>> Rewriter<'a, F> {
     fn span(&mut self, span: Cursor<'a>) -> Result<Option<Vec<u8>>, WireError> {
-        const ATTRIBUTES: u32 = key(9, BYTES);
         const EVENTS: u32 = key(11, BYTES);
         rewrite(span, |field, message| match field {
-            ATTRIBUTES => self.attribute(None, message).in_field("attributes"),
+            SPAN_ATTRIBUTES => self.attribute(None, message).in_field("attributes"),
             EVENTS => self.event(message).in_field("events"),
             _ => Ok(None),
         })

@@ -1,33 +1,27 @@
 //! The admin server: health for everybody, and the error records as JSON for who may see them.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
-use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::middleware::{self, Next};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use hyper_util::service::TowerToHyperService;
-use receive::{Credentials, Limits, Tls};
+use receive::Credentials;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use wal::{Fill, Level, Log, Lsn};
 
+use crate::answering::authenticate;
 use crate::applier::{Progress, SharedPipeline};
 use crate::console::Watched;
 use crate::recorder::LogRecord;
 
 /// Per cent of the log from which on it is said that it fills up.
 const NEARLY_FULL: u64 = 80;
-
-/// People and probes, not applications.
-const MAX_CONNECTIONS: usize = 256;
 
 /// Records, and groups, that one answer lists at most.
 const MAX_LISTED: usize = 1_000;
@@ -59,6 +53,7 @@ pub(crate) struct Running {
     pub(crate) archive: Option<archive::Health>,
     /// How far the archive is; `None` if nothing is archived.
     pub(crate) archived: Option<archive::Position>,
+    pub(crate) notifiers: notify::Statuses,
 }
 
 impl Readiness {
@@ -141,28 +136,8 @@ pub(crate) fn router(readiness: Readiness, credentials: Credentials, console: co
         .merge(console::Console::new(Watched(readiness.clone()), console).router())
         // whoever may not ask does not learn what there is
         .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(middleware::from_fn_with_state(credentials, authenticate));
+        .layer(from_fn_with_state(credentials, authenticate));
     health.with_state(readiness).merge(others)
-}
-
-/// Answers until `shutdown` resolves, under the limits that the receivers have for connections.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send,
-    grace: Duration,
-) -> std::io::Result<()> {
-    let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
-    let service = TowerToHyperService::new(router);
-    receive::serve_http(listener, tls, limits, service, shutdown, grace).await.map_err(std::io::Error::other)
-}
-
-async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
-    match credentials.check(request.headers()).await {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.json_response().into_response(),
-    }
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use receive::{Credentials, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -10,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Readiness};
 use crate::applier::SharedPipeline;
 use crate::config::access::Tls;
+use crate::config::exporters::PrometheusExporter;
 use crate::config::sections;
 use crate::failure::Failure;
 use crate::server::{current_metrics, told};
@@ -17,6 +24,9 @@ use crate::telemetry::Telemetry;
 
 /// How long scrapes and admin requests may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// People, probes and scrapers, not applications.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Those that run. Dropped, they are cut off.
 #[derive(Debug)]
@@ -37,28 +47,40 @@ impl Answering {
         config: &sections::Admin,
         readiness: Readiness,
     ) -> Result<(), Failure> {
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let settings = console::Settings { trace_link: config.trace_link.clone() };
         let router = admin::router(readiness, config.auth.credentials()?, settings);
-        self.servers.spawn(admin::serve(listener, tls, router, told(self.stop.subscribe()), GRACE));
-        Ok(())
+        self.serve(listener, config.tls.as_ref(), router)
     }
 
-    /// `/metrics`, if it is asked for.
+    /// `/metrics`.
     pub(crate) fn prometheus(
         &mut self,
-        listener: Option<TcpListener>,
+        listener: TcpListener,
+        config: &PrometheusExporter,
         target: Vec<KeyValue>,
         pipeline: &SharedPipeline,
         telemetry: &Telemetry,
-    ) {
-        let Some(listener) = listener else { return };
+    ) -> Result<(), Failure> {
         let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
         let source = move || {
             let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
             async move { current_metrics(pipeline, telemetry).await }
         };
-        self.servers.spawn(export::prometheus::serve(listener, target, source, told(self.stop.subscribe())));
+        let router = export::prometheus::router(target, source);
+        let router = router.layer(from_fn_with_state(config.auth.credentials()?, authenticate));
+        self.serve(listener, config.tls.as_ref(), router)
+    }
+
+    /// Answers until the end, under the limits that the receivers have for connections.
+    fn serve(&mut self, listener: TcpListener, tls: Option<&Tls>, router: Router) -> Result<(), Failure> {
+        let tls = tls.map(Tls::load).transpose()?;
+        let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
+        let (service, shutdown) = (TowerToHyperService::new(router), told(self.stop.subscribe()));
+        self.servers.spawn(async move {
+            let served = receive::serve_http(listener, tls, limits, service, shutdown, GRACE).await;
+            served.map_err(std::io::Error::other)
+        });
+        Ok(())
     }
 
     /// Finishes what is being answered.
@@ -68,5 +90,13 @@ impl Answering {
         if tokio::time::timeout(GRACE, answered).await.is_err() {
             tracing::warn!("scrapes or admin requests were cut off");
         }
+    }
+}
+
+/// Refuses whoever does not show credentials that are asked for.
+pub(crate) async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
+    match credentials.check(request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.json_response().into_response(),
     }
 }

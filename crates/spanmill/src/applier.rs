@@ -1,18 +1,20 @@
 //! The one thread that applies the log, and what hangs on it: the archive and the exporters.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use aggregate::{Effect, Interval, Logged, Pipeline};
+use aggregate::{Effect, Forms, Interval, Logged, Pipeline, Record};
 use archive::{Archive, ArchiveError, Position};
-use export::{Exporter, Outgoing, Temporality};
+use export::{Destination, Exporter, Histograms, Outgoing, Temporality};
 use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
 
+use crate::outcomes::{self, Kept};
 use crate::recorder::LogRecord;
-use crate::storage::{Keeper, Progressed};
+use crate::storage::{Keeper, Progressed, Safe};
 use crate::telemetry::Telemetry;
 use crate::watching::{self, Outcomes};
 
@@ -21,13 +23,15 @@ use crate::watching::{self, Outcomes};
 pub(crate) struct SharedPipeline {
     pipeline: Arc<Mutex<Pipeline>>,
     monitoring: Arc<Mutex<Monitoring>>,
+    /// Whether the applier waits for what is watched.
+    is_waited_for: Arc<AtomicBool>,
     commands: Arc<Mutex<Outcomes>>,
 }
 
 impl SharedPipeline {
     pub(crate) fn new(pipeline: Pipeline, monitoring: Monitoring) -> Self {
         let (pipeline, monitoring) = (Arc::new(Mutex::new(pipeline)), Arc::new(Mutex::new(monitoring)));
-        Self { pipeline, monitoring, commands: Arc::default() }
+        Self { pipeline, monitoring, is_waited_for: Arc::default(), commands: Arc::default() }
     }
 
     /// The pipeline between two records. Whoever holds it holds up the applier. Who holds both has taken it first.
@@ -38,6 +42,23 @@ impl SharedPipeline {
     /// What is watched, between two records. Whoever holds it holds up the applier.
     pub(crate) fn monitoring(&self) -> MutexGuard<'_, Monitoring> {
         self.monitoring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for a question that is one of many: the applier goes first. A mutex alone would be taken again by whoever has just
+    /// given it back.
+    pub(crate) fn question(&self) -> MutexGuard<'_, Monitoring> {
+        while self.is_waited_for.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        self.monitoring()
+    }
+
+    /// What is watched, for the applier.
+    fn watched(&self) -> MutexGuard<'_, Monitoring> {
+        self.is_waited_for.store(true, Ordering::Relaxed);
+        let monitoring = self.monitoring();
+        self.is_waited_for.store(false, Ordering::Relaxed);
+        monitoring
     }
 
     /// What is waited for, and the newest time told; `None` while the applier is at work, which tells the time by itself.
@@ -55,8 +76,11 @@ impl SharedPipeline {
     fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
         let (lsn, receive_time) = (logged.lsn, logged.receive_time);
         let mut pipeline = self.lock();
+        if let Record::Traces { body, facts, .. } = &logged.record {
+            watching::see(receive_time, body, facts, &mut self.watched());
+        }
         pipeline.apply(logged, emit);
-        let mut monitoring = self.monitoring();
+        let mut monitoring = self.watched();
         watching::watch(receive_time, &pipeline, &mut monitoring);
         if let Some(command) = command {
             self.commands().note(lsn, monitoring.apply(receive_time, command));
@@ -85,6 +109,8 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Sinks {
     pub(crate) archive: Option<Archive>,
+    /// Where outcomes are kept for those who write them on spans.
+    pub(crate) outcomes: Option<outcomes::Writer>,
     pub(crate) exporters: Arc<Vec<Exporter>>,
     pub(crate) telemetry: Telemetry,
 }
@@ -132,13 +158,14 @@ impl Applier {
                 if !is_safe {
                     keeper.stop();
                 }
-                let archived = position.as_ref().map(Position::get);
-                if keeper.applied(progressed, &pipeline, archived) {
+                let safe = Safe { archived: position.as_ref().map(Position::get), outcomes: sinks.outcomes.as_ref() };
+                if keeper.applied(progressed, &pipeline, safe) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }
                 newest.send_replace(lsn);
             }
-            Applied { archive: sinks.archive.take(), keeper, progressed: newest_progress }
+            let Sinks { archive, outcomes, .. } = sinks;
+            Applied { archive, outcomes, keeper, progressed: newest_progress }
         })?;
         Ok(Self { thread, applied })
     }
@@ -158,6 +185,7 @@ impl Applier {
 #[derive(Debug)]
 pub(crate) struct Applied {
     archive: Option<Archive>,
+    outcomes: Option<outcomes::Writer>,
     keeper: Keeper,
     /// The last record, if there was any.
     progressed: Option<Progressed>,
@@ -169,7 +197,7 @@ impl Applied {
         if let Some(archive) = self.archive {
             archive.finish()?;
         }
-        self.keeper.finish(self.progressed, pipeline);
+        self.keeper.finish(self.progressed, pipeline, self.outcomes.as_ref());
         Ok(())
     }
 }
@@ -200,10 +228,19 @@ impl Sinks {
     /// Hands on what the record at `lsn` brought about; whether the sinks have it as safe as they can make it.
     fn take(&mut self, lsn: Lsn, effect: Effect) -> bool {
         match effect {
-            Effect::Applied(applied) => self.archive(applied),
-            Effect::Interval(interval) => return self.export(lsn, interval),
+            Effect::Applied(applied) => {
+                let is_safe = self.keep_outcomes(&applied);
+                self.archive(applied);
+                is_safe
+            }
+            Effect::Interval(interval) => self.export(lsn, interval),
         }
-        true
+    }
+
+    fn keep_outcomes(&self, applied: &aggregate::Applied) -> bool {
+        let Some(outcomes) = &self.outcomes else { return true };
+        let (lsn, receive_time) = (applied.lsn, applied.receive_time);
+        outcomes.keep(Kept { lsn, receive_time, outcomes: aggregate::Outcomes::encode(applied).into() })
     }
 
     fn archive(&self, applied: aggregate::Applied) {
@@ -213,27 +250,42 @@ impl Sinks {
     }
 
     fn export(&self, lsn: Lsn, interval: Interval) -> bool {
-        let wants_cumulative = |exporter: &Exporter| exporter.destination().temporality == Temporality::Cumulative;
-        let is_wanted = self.exporters.iter().any(wants_cumulative);
-        let cumulative = is_wanted.then(|| with_own(interval.cumulative, &self.telemetry));
-        let delta = match self.telemetry.delta() {
-            Some(own) => Some(behind(interval.delta, own)),
-            None => interval.delta,
+        let (own_delta, own_cumulative) = (self.telemetry.delta(), self.telemetry.cumulative());
+        let own_delta = own_delta.unwrap_or_default();
+        let with = |temporality, derived: Forms<Option<Arc<_>>>, own: &ExportMetricsServiceRequest| {
+            derived.map(|form, derived| wants(&self.exporters, temporality, form).then(|| behind(derived, own.clone())))
         };
+        let delta = with(Temporality::Delta, interval.delta, &own_delta);
+        let cumulative = with(Temporality::Cumulative, interval.cumulative, &own_cumulative);
         let mut is_safe = true;
         for exporter in self.exporters.iter() {
-            let metrics = match exporter.destination().temporality {
-                Temporality::Delta => delta.clone(),
-                Temporality::Cumulative => cumulative.clone(),
+            let destination = exporter.destination();
+            let metrics = match destination.temporality {
+                Temporality::Delta => &delta,
+                Temporality::Cumulative => &cumulative,
             };
-            if let Some(metrics) = metrics {
-                is_safe &= exporter.offer(lsn, Outgoing::Metrics(metrics));
+            if let Some(metrics) = metrics.of(form(destination)) {
+                is_safe &= exporter.offer(lsn, Outgoing::Metrics(Arc::clone(metrics)));
             }
             if let Some(errors) = &interval.errors {
                 is_safe &= exporter.offer(lsn, Outgoing::Logs(Arc::clone(errors)));
             }
         }
         is_safe
+    }
+}
+
+/// Whether any destination takes metrics of that kind.
+pub(crate) fn wants(exporters: &[Exporter], temporality: Temporality, wanted: aggregate::Histograms) -> bool {
+    let destinations = exporters.iter().map(Exporter::destination);
+    destinations.filter(|to| to.metrics).any(|to| to.temporality == temporality && form(to) == wanted)
+}
+
+/// How a destination gets distributions.
+fn form(destination: &Destination) -> aggregate::Histograms {
+    match destination.histograms {
+        Histograms::Explicit => aggregate::Histograms::Explicit,
+        Histograms::Exponential => aggregate::Histograms::Exponential,
     }
 }
 

@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
+pub(crate) mod alerts;
 pub(crate) mod check_config;
 mod counting;
 pub(crate) mod dashboards;
 pub(crate) mod demo;
 pub(crate) mod errors;
 pub(crate) mod explain;
+pub(crate) mod monitors;
 pub(crate) mod prices;
+mod printing;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod serve;

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aggregate::{ErrorIndex, Unpriced};
-use console::{ArchiveState, CommandFailure, Cursor, ServiceHealth, Source};
+use aggregate::{ErrorIndex, Outcome, Unpriced};
+use console::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};
 use monitor::{Command, Monitoring};
+use notify::Status;
 use wal::Level;
 
 use crate::admin::{Phase, Readiness, Running};
@@ -39,7 +41,7 @@ impl Watched {
 impl Source for Watched {
     fn monitoring(&self, ask: &mut dyn FnMut(&Monitoring)) {
         if let Some(running) = self.running() {
-            ask(&running.pipeline.monitoring());
+            ask(&running.pipeline.question());
         }
     }
 
@@ -59,7 +61,7 @@ impl Source for Watched {
             not_ready: self.0.reason(),
             ..ServiceHealth::default()
         };
-        let Some(Running { pipeline, log, progress, archive, archived }) = self.running() else { return health };
+        let Some(Running { pipeline, log, progress, archive, archived, .. }) = self.running() else { return health };
         // The slowest first, so that none is seen ahead of one that it follows.
         let archived = archived.map(|position| ("archive", position.get()));
         let applied = ("applier", progress.applied());
@@ -69,7 +71,13 @@ impl Source for Watched {
         let fill = log.fill();
         let Level { used, max } = fill.disk.unwrap_or(fill.memory);
         let pipeline = pipeline.lock();
+        let outcomes = pipeline.outcomes();
+        let merged = outcomes.get(&Outcome::Duplicate).copied().unwrap_or_default();
         ServiceHealth {
+            received: Some(pipeline.received()),
+            waiting: Some(pipeline.waiting()),
+            outcomes: outcomes.into_iter().map(|(outcome, spans)| (outcome.name(), spans)).collect(),
+            saved: Some(Saved { spans: merged, cost: None }),
             unaccounted: Some(pipeline.unaccounted()),
             cursors: cursors.map(cursor).collect(),
             log: Some((used, max)),
@@ -82,6 +90,23 @@ impl Source for Watched {
             },
             ..health
         }
+    }
+
+    fn notifiers(&self) -> Vec<NotifierState> {
+        let millis = |at: SystemTime| {
+            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        };
+        let state = |Status { notifier, counts, last_success, last_error }: Status| NotifierState {
+            name: notifier,
+            delivered: counts.delivered,
+            refused: counts.refused,
+            given_up: counts.given_up,
+            failed_attempts: counts.failed_attempts,
+            last_success: last_success.map(millis),
+            last_error: last_error.map(|(at, why)| (millis(at), why)),
+        };
+        self.running().map(|running| running.notifiers.read().into_iter().map(state).collect()).unwrap_or_default()
     }
 
     fn is_stopping(&self) -> bool {

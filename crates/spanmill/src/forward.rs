@@ -1,8 +1,10 @@
-//! Pass-through: what applications sent is read from the log once more and handed on, by one thread for each destination.
+//! Pass-through: what applications sent is read from the log once more and handed on, by one thread for each destination. With
+//! `forward.enrich`, spans get written on them what they mean and what became of them, and wait until that is known.
 //!
 //! Each destination has a cursor of its own: one that is slow or down holds up nobody but the log, which keeps what it has not got.
 //! With a log on disk the cursor's place outlives the process; what was on its way when it ended is sent again.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -18,12 +20,15 @@ use wal::{Cursor, Log, Lsn, RawReader, RawRecord, ReadError};
 
 use crate::config::Config;
 use crate::ingest::HandedOn;
-use crate::recorder::{LogRecord, kind};
+use crate::outcomes::{self, Found, Outcomes};
+use crate::recorder::{LogRecord, Recorder, kind};
 
 /// How often a place is written down while it moves.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How many records that nobody wants are passed before the log is told.
 const PASS_AT_ONCE: u64 = 16;
+/// Ends the name of a place that is not whole yet.
+const TEMPORARY: &str = ".new";
 /// How long the log is left alone when it could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
@@ -37,6 +42,27 @@ pub(crate) fn handed_on(exporters: &[Exporter]) -> HandedOn {
 pub(crate) fn owed_from(directory: Option<&Path>, config: &Config) -> Option<Lsn> {
     let noted = |name: &String| Place::read(&file(directory?, &format!("otlp/{name}"))).ok().flatten();
     config.exporters.otlp.keys().filter_map(noted).min()
+}
+
+/// Tells of what an earlier run left for destinations that are not configured any more: they may have got another name.
+pub(crate) fn warn_of_unknown(config: &Config, places: Option<&Path>, outboxes: Option<&Path>) -> io::Result<()> {
+    let known = config.exporters.otlp.keys().map(|name| format!("otlp-{name}"));
+    let known: BTreeSet<String> = known.collect();
+    for directory in [places, outboxes].into_iter().flatten().filter(|directory| directory.exists()) {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if known.contains(&name) || name.ends_with(TEMPORARY) {
+                continue;
+            }
+            let path = entry.path();
+            tracing::warn!(
+                destination = %name.replacen('-', "/", 1), path = %path.display(),
+                "this destination is not configured, and what waits for it is not sent: give it its name back, or remove this path"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Where the place of a destination is noted.
@@ -55,6 +81,7 @@ pub(crate) struct Forwarding {
     reader: RawReader<LogRecord>,
     cursor: Cursor<LogRecord>,
     place: Place,
+    enrichment: Option<Enrichment>,
     /// Read, but not part of the batch before.
     ahead: Option<RawRecord>,
 }
@@ -110,14 +137,27 @@ impl Batch {
 }
 
 impl Forwarding {
-    /// Where the destination stands in the log: at its place in the directory, or, without one, at what is appended from now on.
-    pub(crate) fn new(exporter: &Exporter, log: &Log<LogRecord>, directory: Option<PathBuf>) -> io::Result<Self> {
+    /// Where the destination stands in the log: at its place in the directory, or, without one, at what is appended from now on. With
+    /// outcomes, they are written on its spans.
+    pub(crate) fn new(
+        exporter: &Exporter,
+        log: &Log<LogRecord>,
+        directory: Option<PathBuf>,
+        outcomes: Option<&Outcomes>,
+    ) -> io::Result<Self> {
         let destination = exporter.destination();
         let name = destination.name.clone();
         let mut place = Place::new(directory.map(|directory| file(&directory, &name)));
         let first = log.first();
         let mut passed = match place.path.as_deref().map(Place::read).transpose() {
-            Ok(noted) => noted.flatten().unwrap_or_else(|| log.last()).min(log.last()),
+            Ok(noted) => match noted.flatten() {
+                Some(noted) => noted.min(log.last()),
+                None if exporter.is_new() => log.last(),
+                None => {
+                    tracing::warn!(destination = %name, "its place in the log is lost: it gets all that is there");
+                    first.saturating_sub(1)
+                }
+            },
             Err(error) => {
                 tracing::warn!(destination = %name, %error, "its place in the log cannot be read: it gets all that is there");
                 first.saturating_sub(1)
@@ -132,8 +172,10 @@ impl Forwarding {
         place.reached.set(passed);
         place.write()?;
         let wanted = Wanted { traces: destination.traces, metrics: destination.metrics, logs: destination.logs };
+        let enrichment = outcomes.filter(|_| wanted.traces).map(|outcomes| Enrichment::new(outcomes.reader(passed)));
         Ok(Self {
             wanted,
+            enrichment,
             when_full: destination.when_full,
             forwarder: exporter.forwarder().map_err(io::Error::other)?,
             reader: log.read_from(passed).with_payloads_of(move |kind| wanted.signal(kind).is_some()),
@@ -189,6 +231,9 @@ impl Forwarding {
     fn pass(&mut self, through: Lsn) {
         self.cursor.advance(through);
         self.place.move_to(through);
+        if let Some(enrichment) = &self.enrichment {
+            enrichment.outcomes.pass(self.place.durable());
+        }
     }
 
     /// What comes next, as much of it as the destination takes at once and is there by now; waits until something is. `None` when the log
@@ -213,19 +258,53 @@ impl Forwarding {
                 }
                 continue;
             };
-            let fits = bytes + record.payload.len() <= self.forwarder.max_request_size();
+            let mut payload = record.payload.clone();
+            if its == Signal::Traces && self.enrichment.is_some() {
+                let is_first = bodies.is_empty();
+                if let Some(passed) = through.filter(|_| is_first) {
+                    self.pass(passed);
+                }
+                match self.enriched(&record, is_first) {
+                    Some(written) => payload = written,
+                    // It ends; what a log on disk holds is handed on by the next process.
+                    None if is_first => return None,
+                    None => {
+                        self.ahead = Some(record);
+                        break;
+                    }
+                }
+            }
+            let fits = bytes + payload.len() <= self.forwarder.max_request_size();
             if signal.is_some_and(|signal| signal != its || !fits) {
                 self.ahead = Some(record);
                 break;
             }
             signal = Some(its);
-            bytes += record.payload.len();
+            bytes += payload.len();
             // data points are counted by the forwarder, which reads them anyway
-            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&record.payload) };
+            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&payload) };
             through = Some(record.lsn);
-            bodies.push((record.payload, items));
+            bodies.push((payload, items));
         }
         Some(Batch { signal: signal?, bodies, through: through? })
+    }
+
+    /// The spans of a record with what is to be written on them; `None` if that is not known yet and not waited for, or never will be
+    /// in this process.
+    fn enriched(&mut self, record: &RawRecord, waits: bool) -> Option<Bytes> {
+        let enrichment = self.enrichment.as_mut()?;
+        loop {
+            match enrichment.outcomes.get(record.lsn, record.receive_time, waits) {
+                Ok(Found::Kept(outcomes)) => return Some(enrichment.write(&self.name, record, Some(&outcomes))),
+                Ok(Found::Missing) => return Some(enrichment.write(&self.name, record, None)),
+                Ok(Found::NotYet | Found::Ended) => return None,
+                Err(error) => tracing::error!(destination = %self.name, %error, "what became of spans cannot be read"),
+            }
+            if self.log.is_closed() || !waits {
+                return None;
+            }
+            std::thread::sleep(READ_AGAIN);
+        }
     }
 
     /// The next record; waits for one only if nothing else is to do, and then lets the log know how far it has come.
@@ -246,6 +325,11 @@ impl Forwarding {
                 Err(error) => error,
             };
             tracing::error!(destination = %self.name, %error, "what is to be handed on cannot be read");
+            if let ReadError::Damaged { lsn, .. } = error
+                && self.skip_damaged(lsn)
+            {
+                continue;
+            }
             if self.log.is_closed() || !waits {
                 return None;
             }
@@ -256,6 +340,48 @@ impl Forwarding {
             }
             std::thread::sleep(READ_AGAIN);
         }
+    }
+
+    /// Gives up what is damaged: waiting for it would keep the rest from the destination for ever, and the log from being used again.
+    /// Tells whether anything behind it can be read by now.
+    fn skip_damaged(&mut self, from: Lsn) -> bool {
+        let Ok(Some(next)) = self.reader.skip_damaged() else { return false };
+        let records = next.saturating_sub(from);
+        tracing::error!(destination = %self.name, from, records, "records are damaged, and are not handed on");
+        self.forwarder.count_unreadable(records);
+        true
+    }
+}
+
+/// What is written on spans before they are handed on.
+#[derive(Debug)]
+struct Enrichment {
+    recorder: Recorder,
+    outcomes: outcomes::Reader,
+    /// Whether what became of the newest spans is not known.
+    lacks_outcomes: bool,
+}
+
+impl Enrichment {
+    fn new(outcomes: outcomes::Reader) -> Self {
+        Self { recorder: Recorder::default(), outcomes, lacks_outcomes: false }
+    }
+
+    /// The spans of a record as they are handed on.
+    fn write(&mut self, destination: &str, record: &RawRecord, outcomes: Option<&[u8]>) -> Bytes {
+        let outcomes = outcomes.and_then(|bytes| {
+            let decoded = aggregate::Outcomes::decode(bytes);
+            decoded.inspect_err(|error| tracing::error!(%destination, %error, "what became of spans")).ok()
+        });
+        if outcomes.is_none() && !self.lacks_outcomes {
+            let lsn = record.lsn;
+            tracing::warn!(%destination, lsn, "spans were counted before they were to be enriched: they go without outcome and cost");
+        }
+        self.lacks_outcomes = outcomes.is_none();
+        let facts = self.recorder.facts(record.kind, &record.payload).unwrap_or_default();
+        // What cannot be read goes as it is, as it would without.
+        let written = aggregate::enriched(&record.payload, &facts, outcomes.as_ref());
+        written.ok().flatten().map_or_else(|| record.payload.clone(), Bytes::from)
     }
 }
 
@@ -289,6 +415,11 @@ impl Place {
         }
     }
 
+    /// How far the next process will know that the destination has come; in this one, if none follows.
+    fn durable(&self) -> Lsn {
+        self.path.as_ref().map_or(self.reached.get(), |_| self.noted.unwrap_or_default())
+    }
+
     /// Writes it down if it can; if not, more is handed on twice after a crash.
     fn note(&mut self) {
         if let Err(error) = self.write() {
@@ -304,7 +435,7 @@ impl Place {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
         let mut temporary = path.clone().into_os_string();
-        temporary.push(".new");
+        temporary.push(TEMPORARY);
         let mut file = File::create(&temporary)?;
         file.write_all(reached.to_string().as_bytes())?;
         file.sync_all()?;

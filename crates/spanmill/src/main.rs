@@ -14,9 +14,11 @@ mod gauges;
 mod ingest;
 mod listeners;
 mod notifying;
+mod outcomes;
 mod receiving;
 mod recorder;
 mod server;
+mod statistics;
 mod storage;
 mod stored;
 mod table;
@@ -74,6 +76,10 @@ enum Command {
     Dashboards(commands::dashboards::Arguments),
     /// List what fails, grouped by what it says: asks the running server.
     Errors(commands::errors::Arguments),
+    /// List what is monitored and how it does, show one monitor, or do something to it: asks the running server.
+    Monitors(commands::monitors::Arguments),
+    /// List alerts and what came of them, or mute them: asks the running server.
+    Alerts(commands::alerts::Arguments),
     /// Cut what is damaged off the log of a server that refuses to start, keeping a copy of it, and tell what is lost.
     Repair {
         /// Its data directory; without one, that of the configuration.
@@ -99,6 +105,8 @@ fn main() -> ExitCode {
         Some(Command::Repair { directory }) => commands::repair::run(cli.config.as_deref(), directory),
         Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments),
         Some(Command::Errors(arguments)) => commands::errors::run(&arguments, cli.config.as_deref()),
+        Some(Command::Monitors(arguments)) => commands::monitors::run(&arguments, cli.config.as_deref()),
+        Some(Command::Alerts(arguments)) => commands::alerts::run(&arguments, cli.config.as_deref()),
         Some(Command::CheckConfig { file }) => commands::check_config::run(&file),
     };
     match result {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use monitor::{Command, Incident, Monitoring, Notification, Phase};
-use notify::{Message, Notifier, Notifiers, NotifyError, Settled};
+use notify::{Message, Notifier, Notifiers, NotifyError, Settled, Statuses};
 use opentelemetry::metrics::Meter;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -27,6 +27,7 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(5);
 pub(crate) struct Notifying {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    statuses: Statuses,
 }
 
 impl Notifying {
@@ -43,8 +44,14 @@ impl Notifying {
     ) -> Result<Self, (String, NotifyError)> {
         let (notifiers, settled) = Notifiers::start(notifiers, meter)?;
         let (stop, stopping) = watch::channel(false);
+        let statuses = notifiers.statuses();
         let teller = Teller { notifiers, instance, pipeline, log, handed: Handed::default() };
-        Ok(Self { stop, task: tokio::spawn(teller.run(settled, stopping)) })
+        Ok(Self { stop, task: tokio::spawn(teller.run(settled, stopping)), statuses })
+    }
+
+    /// How they do.
+    pub(crate) fn statuses(&self) -> Statuses {
+        self.statuses.clone()
     }
 
     /// Lets attempts under way end, and notes what was delivered. To be called before the log is closed.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aggregate::{Layout, METRIC_NAMES, Record, Settings};
+use aggregate::{Forms, Layout, METRIC_NAMES, Record, Settings};
 use archive::{Archive, ArchiveConfig};
-use export::{Compression, Destination, Exporter, Profile, Protocol, Temporality, WhenFull};
+use export::{Compression, Destination, Exporter, Histograms, Profile, Protocol, Temporality, WhenFull};
 use monitor::EVALUATION_STEP;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use wal::{AppendError, Log, Lsn};
 
 use crate::admin::{Phase, Readiness, Running};
 use crate::answering::Answering;
-use crate::applier::{Applier, Progress, SharedPipeline, Sinks, with_own};
+use crate::applier::{self, Applier, Progress, SharedPipeline, Sinks, with_own};
 use crate::config::Config;
 use crate::config::exporters::{self, OtlpExporter};
 use crate::config::sections;
@@ -24,8 +24,10 @@ use crate::gauges::Observed;
 use crate::ingest::Ingestion;
 use crate::listeners::{Addresses, Listeners};
 use crate::notifying::Notifying;
+use crate::outcomes::Outcomes;
 use crate::receiving::Receiving;
 use crate::recorder::{LogRecord, Recorder};
+use crate::statistics::Statistics;
 use crate::storage::{Home, Storage};
 use crate::telemetry::Telemetry;
 
@@ -49,6 +51,7 @@ pub(crate) struct Server {
     archive: Option<archive::Health>,
     exporters: Arc<Vec<Exporter>>,
     forwarders: Vec<std::thread::JoinHandle<()>>,
+    outcomes: Option<Outcomes>,
     readiness: Readiness,
     receiving: Receiving,
     answering: Answering,
@@ -97,17 +100,30 @@ impl Server {
         let target = Telemetry::target(&instance_id);
         let settings = settings(config, &exporters, instance_id.clone())?;
         let places = home.place(config, "forwarded");
-        let Storage { pipeline, monitoring, log, reader, keeper, applied } =
+        forward::warn_of_unknown(config, places.as_deref(), home.place(config, "outbox").as_deref())
+            .map_err(Failure::io("looking for what waits for destinations"))?;
+        let kept_outcomes = home.place(config, "outcomes");
+        let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
         exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
+        let outcomes = match config.enriches() {
+            true => Outcomes::open(kept_outcomes, handed_on, log.last()).map(Some),
+            false => Outcomes::forget(kept_outcomes).map(|()| None),
+        };
+        let outcomes = outcomes.map_err(Failure::io("opening what became of spans"))?;
         let forwardings = exporters
             .iter()
-            .map(|exporter| Forwarding::new(exporter, &log, places.clone()))
+            .map(|exporter| Forwarding::new(exporter, &log, places.clone(), outcomes.as_ref()))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(Failure::io("reading how far destinations have come"))?;
         let index = pipeline.index();
         let pipeline = SharedPipeline::new(pipeline, monitoring);
-        let sinks = Sinks { archive, exporters: Arc::clone(&exporters), telemetry: telemetry.clone() };
+        let sinks = Sinks {
+            archive,
+            outcomes: outcomes.as_ref().map(Outcomes::writer),
+            exporters: Arc::clone(&exporters),
+            telemetry: telemetry.clone(),
+        };
         // Before anything is appended, what was found is applied: counters begin where they ended.
         let found = log.last();
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
@@ -121,6 +137,7 @@ impl Server {
             forwarded: forwardings.iter().map(Forwarding::position).collect(),
         }
         .register(&meter);
+        Statistics::new(pipeline.clone(), config.metrics.statistics_interval).register(&meter);
         applier.progress().until(found).await;
         check_log(&log)?;
 
@@ -134,7 +151,9 @@ impl Server {
         let redactor = config.derive.redactor();
         let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
-        answering.prometheus(prometheus, target, &pipeline, &telemetry);
+        if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
+            answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
+        }
         let mut tickers = JoinSet::new();
         tickers.spawn(close_intervals(log.clone(), config.metrics.interval));
         tickers.spawn(tell_time(log.clone(), pipeline.clone(), config.derive.settle_wait));
@@ -148,6 +167,7 @@ impl Server {
             progress: applier.progress(),
             archive: archive_health.clone(),
             archived: archived_position,
+            notifiers: notifying.statuses(),
         }));
         Ok(Self {
             addresses,
@@ -157,6 +177,7 @@ impl Server {
             archive: archive_health,
             exporters,
             forwarders,
+            outcomes,
             readiness,
             receiving,
             answering,
@@ -221,6 +242,7 @@ impl Server {
         self.notifying.end().await;
         // The applier must not wait for a destination or a disk any more: what is behind it has to be applied.
         self.exporters.iter().for_each(Exporter::stop_waiting);
+        self.outcomes.iter().for_each(Outcomes::stop_waiting);
         self.archive.iter().for_each(archive::Health::stop_waiting);
         // What a log on disk holds waits on; without one, this is its end.
         let drain = (!self.outlives).then_some(Record::Drain);
@@ -336,9 +358,7 @@ pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
 }
 
 fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
-    let metrics = |temporality: Temporality| {
-        exporters.iter().map(Exporter::destination).any(|to| to.metrics && to.temporality == temporality)
-    };
+    let wants = |temporality| Forms::default().map(|form, ()| applier::wants(exporters, temporality, form));
     Ok(Settings {
         layout: Layout {
             resource_attributes: config.metrics.resource_attributes.clone(),
@@ -348,13 +368,14 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         cardinality_limit: config.metrics.aggregation_cardinality_limit,
         error_records: ERROR_RECORDS,
         instance_id,
-        delta: metrics(Temporality::Delta),
-        cumulative: metrics(Temporality::Cumulative),
+        delta: wants(Temporality::Delta),
+        cumulative: wants(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
         duplicates: config.derive.duplicates(),
         settle: config.derive.settle(),
         // Requests that wait for outcomes must leave the receivers room for those that come.
-        pending: config.archive.as_ref().map(|_| config.receivers.otlp.memory_budget.as_usize() / 4),
+        pending: (config.archive.is_some() || config.enriches())
+            .then(|| config.receivers.otlp.memory_budget.as_usize() / 4),
         pricing: config.derive.prices.pricing()?,
         redactor: config.derive.redactor(),
         watched: true,
@@ -382,6 +403,10 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
         temporality: match exporter.temporality() {
             exporters::Temporality::Cumulative => Temporality::Cumulative,
             exporters::Temporality::Delta => Temporality::Delta,
+        },
+        histograms: match exporter.histograms {
+            exporters::Histograms::Explicit => Histograms::Explicit,
+            exporters::Histograms::Exponential => Histograms::Exponential,
         },
         profile: match exporter.profile {
             exporters::Profile::Default => Profile::Default,

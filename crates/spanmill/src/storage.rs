@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::forward;
+use crate::outcomes;
 use crate::recorder::{LogRecord, Recorder};
 use crate::stored::Stored;
 use crate::watching;
@@ -63,13 +64,16 @@ pub(crate) struct Storage {
     pub(crate) keeper: Keeper,
     /// The last record that the pipeline has applied.
     pub(crate) applied: Lsn,
+    /// All requests up to here had their outcomes before, and have been told of.
+    pub(crate) handed_on: Lsn,
 }
 
 impl Storage {
     /// Opens the log and restores the newest checkpoint.
     pub(crate) fn open(home: Home, config: &Config, settings: Settings, recorder: &Recorder) -> Result<Self, Failure> {
         // What waits to be applied takes memory beside the requests that wait for their outcomes, and helps nobody.
-        let memory_limit = config.receivers.otlp.memory_budget.as_usize() / 8;
+        let budget = config.receivers.otlp.memory_budget.as_usize();
+        let memory_limit = budget / 8;
         let watched = config.watched();
         let home_forwarded = home.place(config, "forwarded");
         let clock = Clock::default();
@@ -78,10 +82,12 @@ impl Storage {
             move || clock.now()
         };
         let Some(directory) = home.directory else {
-            let (log, reader) = Log::in_memory(memory_limit, told);
+            // Where outcomes are written on spans, it is these requests that the log holds, and half of it is for others.
+            let waiting = if config.enriches() { budget / 4 } else { 0 };
+            let (log, reader) = Log::in_memory(memory_limit + 2 * waiting, told);
             let keeper = Keeper { cursor: log.cursor(), checkpointer: None, is_stopped: false };
             let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
-            return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0 });
+            return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
         };
         let max_size = config.storage.wal.max_size.bytes();
         let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression: None };
@@ -123,7 +129,7 @@ impl Storage {
             since: 0,
         };
         let keeper = Keeper { cursor, checkpointer: Some(checkpointer), is_stopped: false };
-        Ok(Self { pipeline, monitoring, log, reader, keeper, applied })
+        Ok(Self { pipeline, monitoring, log, reader, keeper, applied, handed_on })
     }
 }
 
@@ -160,10 +166,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// A record was applied. All requests up to `archived` are archived, if there is an archive. Tells whether the archive is waited
-    /// for: it should publish what it has, or the log fills up.
+    /// A record was applied, and `safe` tells what sinks have of all up to it. Tells whether the archive is waited for: it should
+    /// publish what it has, or the log fills up.
     #[must_use]
-    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, archived: Option<Lsn>) -> bool {
+    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, safe: Safe<'_>) -> bool {
         let Some(checkpointer) = &mut self.checkpointer else {
             if !self.is_stopped {
                 self.cursor.advance(record.lsn);
@@ -174,7 +180,7 @@ impl Keeper {
         if is_due && !is_waiting {
             checkpointer.take(record, pipeline);
         }
-        checkpointer.write_if(|taken| archived.is_none_or(|archived| archived >= taken.handed_on), &self.cursor);
+        checkpointer.write_if(|taken| safe.has(taken.handed_on), &self.cursor);
         is_due && is_waiting && checkpointer.taken.is_some()
     }
 
@@ -186,11 +192,36 @@ impl Keeper {
     }
 
     /// Everything was applied and archived: what is left of the log is put into a checkpoint.
-    pub(crate) fn finish(mut self, record: Option<Progressed>, pipeline: &SharedPipeline) {
+    pub(crate) fn finish(
+        mut self,
+        record: Option<Progressed>,
+        pipeline: &SharedPipeline,
+        outcomes: Option<&outcomes::Writer>,
+    ) {
         if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
             checkpointer.take(record, pipeline);
-            checkpointer.write_if(|_| true, &self.cursor);
+            checkpointer.write_if(|taken| Safe { archived: None, outcomes }.has(taken.handed_on), &self.cursor);
         }
+    }
+}
+
+/// What sinks have of the records that were applied: a checkpoint must not pass what they have not.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Safe<'a> {
+    /// All requests up to here are archived; `None` without an archive.
+    pub(crate) archived: Option<Lsn>,
+    /// They were given all outcomes.
+    pub(crate) outcomes: Option<&'a outcomes::Writer>,
+}
+
+impl Safe<'_> {
+    /// Whether all up to `lsn` outlives the machine.
+    fn has(&self, lsn: Lsn) -> bool {
+        if self.archived.is_some_and(|archived| archived < lsn) {
+            return false;
+        }
+        let synced = self.outcomes.map_or(Ok(()), outcomes::Writer::sync);
+        synced.inspect_err(|error| tracing::error!(%error, "what became of spans was not made durable")).is_ok()
     }
 }
 

@@ -10,9 +10,9 @@ use serde::Serialize;
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table by service and model.
+    /// A table, for people.
     Table,
-    /// One JSON object: requests, errors, tokens, and the same by model.
+    /// JSON, for programs.
     Json,
 }
 

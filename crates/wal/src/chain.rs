@@ -97,6 +97,26 @@ impl Chain {
         true
     }
 
+    /// Goes on behind what cannot be read, with the next record of the segment that is whole from its beginning. Tells whether there is
+    /// one by now.
+    pub(crate) fn resume(&mut self) -> io::Result<bool> {
+        self.frames.refresh();
+        let (expected, epoch, time) = (self.expected, self.epoch, self.receive_time);
+        let follows = |header: &Header| {
+            header.lsn > expected && header.part == 0 && header.epoch >= epoch && header.receive_time >= time
+        };
+        while let Some((offset, header)) = self.frames.find(follows)? {
+            let is_whole = self.frames.take_payload(&header, &mut Vec::new())?;
+            self.frames.offset = if is_whole { offset } else { offset + 1 };
+            if is_whole {
+                (self.expected, self.part, self.begun) = (header.lsn, 0, None);
+                self.payload.clear();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Where in its segment it stands.
     pub(crate) fn offset(&self) -> u64 {
         self.frames.offset

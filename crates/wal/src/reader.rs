@@ -136,6 +136,8 @@ pub struct RawReader<R> {
     /// The record that is given next, or one behind it if that is lost.
     pub(crate) next: Lsn,
     chain: Option<(Chain, PathBuf)>,
+    /// Where it stopped at damage.
+    damaged: Option<(Chain, PathBuf)>,
 }
 
 impl<R> fmt::Debug for RawReader<R> {
@@ -146,7 +148,7 @@ impl<R> fmt::Debug for RawReader<R> {
 
 impl<R> RawReader<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>, lsn: Lsn) -> Self {
-        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None }
+        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None, damaged: None }
     }
 
     /// Payloads of other kinds are not read: such records come empty, for their places alone.
@@ -182,10 +184,27 @@ impl<R> RawReader<R> {
     /// The record cannot be read back. Another call tries again.
     pub fn try_next(&mut self) -> Result<Option<RawRecord>, ReadError> {
         let result = self.read();
-        if result.is_err() {
-            self.chain = None;
+        if let Err(error) = &result {
+            self.damaged = self.chain.take().filter(|_| matches!(error, ReadError::Damaged { .. }));
         }
         result
+    }
+
+    /// Passes over damage that was told of just now. Gives the first record behind it; `None` if there is none that can be read yet.
+    ///
+    /// # Errors
+    /// The operating system refused to read.
+    pub fn skip_damaged(&mut self) -> Result<Option<Lsn>, ReadError> {
+        let Some((mut chain, mut path)) = self.damaged.take() else { return Ok(None) };
+        let is_there = chain.resume().map_err(|source| ReadError::Io { path: path.clone(), source })?;
+        if !is_there {
+            let next = self.shared.lock().segment(|at| at.header.previous == chain.sequence);
+            let Some(segment) = next else { return Ok(None) };
+            (chain, path) = (Chain::new(&segment), segment.slot.path);
+        }
+        self.next = chain.expected.max(self.next);
+        self.chain = Some((chain, path));
+        Ok(Some(self.next))
     }
 
     fn read(&mut self) -> Result<Option<RawRecord>, ReadError> {

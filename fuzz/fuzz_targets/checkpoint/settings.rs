@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use spanmill_aggregate::{DuplicateSettings, Layout, Pricing, Settings, SettleSettings};
+use spanmill_aggregate::{DuplicateSettings, Forms, Layout, Pricing, Settings, SettleSettings};
 use spanmill_genai::price::{Catalogue, Overrides, Prices};
 
 static PRICES: LazyLock<Arc<Prices>> = LazyLock::new(|| {
@@ -19,8 +19,8 @@ pub fn settings(pending: Option<usize>) -> Settings {
         cardinality_limit: 3,
         error_records: 1_000,
         instance_id: "fuzz".to_owned(),
-        delta: true,
-        cumulative: true,
+        delta: Forms { explicit: true, exponential: true },
+        cumulative: Forms { explicit: true, exponential: false },
         error_logs: true,
         duplicates: DuplicateSettings { window: 1_800_000_000_000, max_entries: 1_000 },
         settle: SettleSettings { wait: 10_000_000_000, memory: 64 << 20, merge_unlinked: false },

@@ -1,16 +1,17 @@
 //! Prometheus, Alertmanager and VictoriaMetrics: what they store of the corpus, and what the dashboard and the rules make of it. And
-//! Collectors, before and behind Spanmill.
+//! Collectors, before and behind Spanmill; and Arize Phoenix, which gets the traces.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use spanmill_tests::{
-    Addresses, Alertmanager, Backend, Client, Collector, Destination, PromQl, Prometheus, Row, Setup, Spanmill,
-    VictoriaMetrics, corpus, eventually, rows,
+    Addresses, Alertmanager, Backend, Client, Collector, Destination, Phoenix, PromQl, Prometheus, Row, Setup,
+    Spanmill, StoredSpan, VictoriaMetrics, corpus, eventually, rows, sample,
 };
 
 use crate::corpus::replayed;
 use crate::dashboards::{dashboard, directory};
+use crate::histograms::{percentile, true_durations};
 
 /// Panels that show nothing of the corpus, and why.
 const EMPTY: &[(&str, &str)] = &[
@@ -95,11 +96,7 @@ async fn assert_dashboard_is_true(backend: PromQl) {
 
 /// The p95 of each service that PromQL gives lies in the bucket in which the true one lies.
 async fn assert_p95_is_true(backend: PromQl, rows: &[Row]) {
-    let mut durations: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.is_counted()) {
-        let seconds = row.duration_nano.unwrap() as f64 / 1e9;
-        durations.entry(&row.service).or_default().push(seconds);
-    }
+    let durations = true_durations(rows);
     let bounds = backend.query(&format!("count by (le) (last_over_time({DURATION}[1h]))")).await;
     let mut bounds: Vec<f64> = bounds.iter().map(|element| element.label("le").parse().unwrap()).collect();
     bounds.sort_by(f64::total_cmp);
@@ -107,9 +104,7 @@ async fn assert_p95_is_true(backend: PromQl, rows: &[Row]) {
     let told = backend.query(&query).await;
     assert_eq!(told.len(), durations.len());
     for element in told {
-        let durations = durations.get_mut(element.label("service_name")).unwrap();
-        durations.sort_by(f64::total_cmp);
-        let truth = durations[(durations.len() as f64 * 0.95).ceil() as usize - 1];
+        let truth = percentile(&durations[element.label("service_name")], 0.95);
         let bucket = bounds.partition_point(|bound| *bound < truth);
         let range = (if bucket == 0 { 0.0 } else { bounds[bucket - 1] })..=bounds[bucket];
         assert!(range.contains(&element.value), "{:?}: {} is not in {range:?}", element.labels, element.value);
@@ -217,6 +212,34 @@ async fn victoria_metrics_tells_the_truth() {
     assert_p95_is_true(promql, &rows(&stopped.archive())).await;
 }
 
+// A VictoriaMetrics that gets exponential histograms has every measurement, and its p95 of each service lies near the true one.
+#[tokio::test(flavor = "multi_thread")]
+async fn victoria_metrics_takes_exponential_histograms() {
+    let Some(victoria_metrics) = VictoriaMetrics::start().await else { return };
+    let endpoint = victoria_metrics.endpoint();
+    let exporters = format!(
+        "otlp/vm: {{ endpoint: \"{endpoint}\", protocol: http/protobuf, signals: [metrics], histograms: exponential }}"
+    );
+    // one interval: where a scale changes, VictoriaMetrics keeps the buckets of before
+    let spanmill = Spanmill::start(&Setup { exporters, ..Setup::default() });
+    send_corpus(spanmill.addresses).await;
+    spanmill.counted(replayed().requests).await;
+    let durations = true_durations(&rows(&spanmill.stop().archive()));
+    let promql = victoria_metrics.promql();
+    let count = "sum(last_over_time(gen_ai_client_operation_duration_seconds_count[1h]))";
+    eventually("every measurement is stored", async || {
+        promql.value(count).await.filter(|count| *count == replayed().requests as f64)
+    })
+    .await;
+    let buckets = format!("sum by (service_name, vmrange) (last_over_time({DURATION}[1h]))");
+    let told = promql.query(&format!("histogram_quantile(0.95, {buckets})")).await;
+    assert_eq!(told.len(), durations.len());
+    for element in told {
+        let truth = percentile(&durations[element.label("service_name")], 0.95);
+        assert!((element.value - truth).abs() <= 0.05 * truth, "{:?}: {} for {truth}", element.labels, element.value);
+    }
+}
+
 // Between two Collectors, the one that applications send to and the one that sends on, Spanmill counts the truth.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_collectors_the_truth_is_counted() {
@@ -236,4 +259,35 @@ async fn between_collectors_the_truth_is_counted() {
     .await;
     assert_eq!(backend.received().totals(), *expected);
     spanmill.stop();
+}
+
+// Arize Phoenix, behind Spanmill, stores every span that the applications of the corpus sent, and each once.
+#[tokio::test(flavor = "multi_thread")]
+async fn phoenix_stores_every_span() {
+    let Some(phoenix) = Phoenix::running() else { return };
+    let backend = Backend::grpc().await;
+    let traces = Destination { protocol: "http/protobuf", signals: "traces", ..Destination::grpc(&backend) };
+    let spanmill = Spanmill::start(&Setup::with(Destination { address: phoenix.address, ..traces }));
+    send_corpus(spanmill.addresses).await;
+    let spans = corpus().into_iter().flat_map(|client| client.payloads).flat_map(|payload| payload.spans());
+    let sent: BTreeSet<StoredSpan> = spans.map(|span| (hex(&span.trace_id), hex(&span.span_id))).collect();
+    let mut stored = Vec::new();
+    // it takes its time after it has answered
+    while stored.len() < sent.len() {
+        let more = async || Some(phoenix.spans().await).filter(|spans| spans.len() > stored.len());
+        stored = eventually("more spans are stored", more).await;
+    }
+    let page = spanmill.metrics().await;
+    spanmill.stop();
+    assert_eq!(stored.len(), sent.len());
+    let stored: BTreeSet<StoredSpan> = stored.into_iter().collect();
+    assert!(stored == sent, "missing: {:?}", sent.difference(&stored).collect::<Vec<_>>());
+    let traces: BTreeSet<&String> = stored.iter().map(|(trace, _)| trace).collect();
+    let handed_on = [("destination", "otlp/backend0"), ("signal", "traces"), ("outcome", "sent")];
+    println!(
+        "{} spans of {} traces, {} handed on",
+        stored.len(),
+        traces.len(),
+        sample(&page, "spanmill_exporter_items_total", &handed_on)
+    );
 }

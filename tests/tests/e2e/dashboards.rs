@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde_json::Value;
 use spanmill_tests::{Backend, Client, Destination, Python, Setup, SigNoz, Spanmill, corpus, eventually, promtool};
 
 use crate::corpus::replayed;
-use crate::spans::{call, payload};
+use crate::spans::{call, payload, text};
 
 /// dashboards/ of the repository.
 pub fn directory() -> PathBuf {
@@ -115,15 +116,22 @@ async fn signoz_shows_the_truth() {
     }
 }
 
-/// What SigNoz shows of a backend: requests, and tokens in and out.
-fn shown(backend: &Backend) -> [f64; 3] {
+/// A call that fails, with the tokens of one that does not.
+fn failed(id: u64) -> Span {
+    let mut span = call(id, "gpt-4o");
+    span.attributes.push(text("error.type", "timeout"));
+    Span { status: Some(Status { code: 2, ..Status::default() }), ..span }
+}
+
+/// What SigNoz shows of a backend: requests, tokens in and out, and errors.
+fn shown(backend: &Backend) -> [f64; 4] {
     let stored = SigNoz::store(&backend.received().metrics);
     let dashboard = dashboard("spanmill.signoz.json");
-    ["requests", "input-tokens", "output-tokens"]
+    ["requests", "input-tokens", "output-tokens", "errors-by-class"]
         .map(|panel| stored.panel(&dashboard["spec"]["panels"][panel]).values().flatten().sum())
 }
 
-// A service that lives less than a minute shows whole in SigNoz by delta points, and not at all by cumulative ones; a service that
+// A service that lives for a minute or less shows whole in SigNoz by delta points, and not at all by cumulative ones; a service that
 // comes again, and a Spanmill that does, lose nothing and double nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn short_lives_are_seen_in_signoz() {
@@ -134,22 +142,22 @@ async fn short_lives_are_seen_in_signoz() {
 
     let spanmill = Spanmill::start(&setup);
     let sender = Client::grpc(spanmill.addresses);
-    sender.send(&payload((1..=3).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    sender.send(&payload(vec![call(1, "gpt-4o"), failed(2), call(3, "gpt-4o")])).await.unwrap();
     spanmill.counted(3).await;
     eventually("the first life is exported", async || (delta.received().totals().requests == 3).then_some(())).await;
     let [requests, ..] = shown(&cumulative);
     assert!(requests < 3.0, "cumulative: the first sample of a series is lost, so that of {requests} none may be seen");
-    assert_eq!(shown(&delta), [3.0, 30.0, 15.0]);
+    assert_eq!(shown(&delta), [3.0, 30.0, 15.0, 1.0]);
 
     sender.send(&payload((4..=5).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
     spanmill.counted(5).await;
     let directory = spanmill.stop().directory;
-    assert_eq!(shown(&delta), [5.0, 50.0, 25.0], "the service came again");
+    assert_eq!(shown(&delta), [5.0, 50.0, 25.0, 1.0], "the service came again");
 
     let again = Spanmill::start_in(directory, &setup);
     let sender = Client::grpc(again.addresses);
-    sender.send(&payload((6..=9).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    sender.send(&payload((6..=9).map(failed).collect())).await.unwrap();
     again.counted(4).await;
     again.stop();
-    assert_eq!(shown(&delta), [9.0, 90.0, 45.0], "Spanmill came again");
+    assert_eq!(shown(&delta), [9.0, 90.0, 45.0, 5.0], "Spanmill came again");
 }

@@ -1,5 +1,8 @@
 //! Between application and backend, or between two Collectors: what comes in goes out as it is, beside what is derived from it.
 
+mod enriched;
+mod places;
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 

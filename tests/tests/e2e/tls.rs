@@ -135,6 +135,31 @@ async fn clients_show_certificates() {
     spanmill.stop();
 }
 
+// /metrics is encrypted, and asks who scrapes, if it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn scrapers_show_credentials() {
+    let authority = Authority::new();
+    let prometheus = "tls: { cert_file: cert.pem, key_file: key.pem }, auth: { bearer_tokens: [key] }";
+    let setup = Setup { prometheus, ..Setup::default() };
+    let spanmill = Spanmill::start_in(directory(&authority.issue()), &setup);
+    let page = spanmill.addresses.prometheus;
+    let client = TlsClient::new(&authority, None, &TLS_VERSIONS);
+    for (headers, status) in
+        [(&[][..], 401), (&[("authorization", "Bearer other")], 401), (&[("authorization", "Bearer key")], 200)]
+    {
+        let mut connection = client.connect(page, false).await.unwrap();
+        let answer = connection.request(Method::GET, "/metrics", headers, "").await.unwrap();
+        assert_eq!(answer.status, status, "{headers:?}");
+        assert_eq!(answer.text().contains("target_info"), status == 200);
+    }
+    let mut plain = TcpStream::connect(page).await.unwrap();
+    plain.write_all(b"GET /metrics HTTP/1.1\r\nauthorization: Bearer key\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    spanmill.stop();
+}
+
 // A client that connects and says nothing keeps nobody else from being served.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_clients_keep_nobody_waiting() {

@@ -16,7 +16,8 @@ impl Settings {
     /// gets what, how often, and the key with which content is hashed are not among them.
     pub fn fingerprint(&self) -> u64 {
         let pricing = (self.pricing.prices.version(), self.pricing.honour_supplied);
-        let settings = (&self.layout, self.cardinality_limit, self.settle, self.duplicates, &self.redactor);
+        let recognised = (self.settle, self.duplicates);
+        let settings = (&self.layout, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
         let basis = (env!("CARGO_PKG_VERSION"), *DIALECTS, pricing, settings);
         hash(&basis)
     }
@@ -34,6 +35,7 @@ pub(super) mod tests {
     use genai::Redactor;
     use genai::price::{Catalogue, Overrides, Prices};
 
+    use crate::collect::Forms;
     use crate::duplicates::DuplicateSettings;
     use crate::key::Layout;
     use crate::pipeline::Settings;
@@ -52,8 +54,8 @@ pub(super) mod tests {
             cardinality_limit: 1,
             error_records: 1,
             instance_id: String::new(),
-            delta: true,
-            cumulative: true,
+            delta: Forms { explicit: true, exponential: false },
+            cumulative: Forms { explicit: true, exponential: false },
             error_logs: true,
             duplicates: DuplicateSettings { window: 1, max_entries: 1 },
             settle: SettleSettings { wait: 1, memory: 1, merge_unlinked: false },
@@ -83,6 +85,8 @@ pub(super) mod tests {
             |settings| settings.duplicates.max_entries = 2,
             |settings| settings.settle.memory = 2,
             |settings| settings.settle.merge_unlinked = true,
+            |settings| settings.delta.exponential = true,
+            |settings| settings.cumulative.exponential = true,
             |settings| settings.pricing.honour_supplied = false,
             |settings| settings.redactor = Redactor::Drop,
             |settings| settings.redactor = Redactor::hash(b"key"),
@@ -93,7 +97,7 @@ pub(super) mod tests {
         let same = with(|settings| {
             settings.error_records = 2;
             settings.instance_id = "x".to_owned();
-            (settings.delta, settings.pending) = (false, Some(1));
+            (settings.delta.explicit, settings.pending) = (false, Some(1));
         });
         assert_eq!(same, fingerprint);
     }

@@ -1,15 +1,18 @@
 //! Requests that wait for outcomes. Their bodies stay in the log.
 
 use genai::ErrorClass;
+use prost::Message as _;
 
 use super::codes::{code, named, required};
 use super::messages::{self, tag};
 use super::plain::{amount, money, usage, usage_message};
-use super::wire::Writer;
+use super::wire::{self, Writer};
 use super::{RestoreError, Restoring, check};
+use crate::enriched::Outcomes;
 use crate::outcome::{Merged, Outcome, REASONS, SpanOutcome};
 use crate::pending::{Pending, Request};
 use crate::pricing::{Coverage, SOURCES, SpanCost};
+use crate::record::Applied;
 use crate::settle::Place;
 
 pub(super) fn write(writer: &mut Writer, pending: &Pending) {
@@ -49,6 +52,29 @@ fn merged_message(merged: &Merged) -> messages::Merged {
         provider: name(&merged.provider),
         request_model: name(&merged.request_model),
         response_model: name(&merged.response_model),
+    }
+}
+
+impl Outcomes {
+    /// The outcomes of a request as bytes, for [`Outcomes::decode`]. Spans without GenAI meaning have none worth the room.
+    pub fn encode(applied: &Applied) -> Vec<u8> {
+        let outcomes = (0..).zip(&applied.outcomes);
+        let decided = outcomes.filter(|(_, outcome)| outcome.outcome != Outcome::NotGenai);
+        messages::Outcomes {
+            decided: decided.map(|(position, outcome)| decided_message(position, outcome)).collect(),
+            price_version: applied.price_version.to_string(),
+        }
+        .encode_to_vec()
+    }
+
+    /// What [`Outcomes::encode`] was given.
+    ///
+    /// # Errors
+    /// They are damaged, or a later version wrote them.
+    pub fn decode(bytes: &[u8]) -> Result<Self, RestoreError> {
+        let messages::Outcomes { decided, price_version } = wire::message(bytes, "outcomes")?;
+        let spans = decided.into_iter().map(|decided| Ok((decided.position, outcome(decided)?)));
+        Ok(Self { spans: spans.collect::<Result<_, RestoreError>>()?, price_version })
     }
 }
 

@@ -48,7 +48,8 @@ impl Restoring<'_> {
         let is_sound = told.key.is_empty() || read.is_sound(&self.layout) && read.kind() == kind;
         check(is_sound, "key", "not one of this kind")?;
         check(told.start <= self.head.interval_start, "start", "later than the open interval")?;
-        let measured = |told| instruments::measured(told, kind);
+        let exponential = self.pipeline.settings.has_exponential();
+        let measured = |told| instruments::measured(told, kind, exponential);
         let measured = [told.total.map(measured).transpose()?, told.open.map(measured).transpose()?];
         if self.goes_on {
             let key = told.key.into_boxed_slice();

@@ -3,7 +3,6 @@
 //! A queue: new spans come in behind, those that are counted and no longer of use go out in front. Everything that is due
 //! is due in this order, as receive time never goes back.
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
 use genai::SpanFacts;
@@ -11,6 +10,7 @@ use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
 use super::held::{Context, Held, Seq};
+use crate::ring::Ring;
 
 /// How many neighbours are looked at on each side: in a trace of very many calls, the spans of one call still stand close
 /// together, and a peer must not be able to make each look cost more than the one before.
@@ -23,13 +23,16 @@ const SMALL_TRACE: u8 = 16;
 /// Spans that are forgotten at once.
 const BATCH: usize = 64;
 
+/// Spans for which indexes are made as large as they can get before there are any.
+const MOST_PREPARED: usize = 1 << 20;
+
 /// Memory of one span in the window: itself and its places in the indexes.
 const BYTES_A_SPAN: usize = size_of::<Held>() + 36;
 
 /// The window.
 #[derive(Debug)]
 pub(crate) struct Window {
-    spans: VecDeque<Held>,
+    spans: Ring<Held>,
     /// The place of the first of them.
     first: Seq,
     /// How much memory may be used, in bytes.
@@ -66,14 +69,16 @@ type Index = HashTable<Seq>;
 impl Window {
     /// A window of so many bytes at the most. `links_unlinked` says whether spans are to be found that nothing links.
     pub(crate) fn new(memory: usize, links_unlinked: bool) -> Self {
+        // Every span that comes may be looked up in these two: they are made as large as they can get, as growing them is a pause.
+        let spans = (memory / BYTES_A_SPAN).min(MOST_PREPARED);
         Self {
-            spans: VecDeque::new(),
+            spans: Ring::new(),
             first: Seq(0),
             // Fewer than half of all places, so that places can be compared although they wrap around.
             memory: memory.min(BYTES_A_SPAN << 30),
             heap: 0,
-            traces: Index::new(),
-            responses: Index::new(),
+            traces: Index::with_capacity(spans),
+            responses: Index::with_capacity(spans),
             splits: Index::new(),
             unlinked: Index::new(),
             by_id: Index::new(),
@@ -127,7 +132,6 @@ impl Window {
     /// Takes a span as it was. What links it to those that were taken before is found again; of what came before
     /// these, only the size of its trace matters, which it tells.
     pub(super) fn restore(&mut self, held: Held) {
-        self.reserve();
         let seq = self.end();
         let trace_before = self.newest_of_trace(held.trace_id);
         self.spans.push_back(held);
@@ -144,17 +148,8 @@ impl Window {
         Seq(self.first.0.wrapping_add(self.spans.len() as u32))
     }
 
-    /// Makes room in the queue for one more span. By hand: doubling would take twice the memory that was granted.
-    fn reserve(&mut self) {
-        if self.spans.len() == self.spans.capacity() {
-            let room = (self.memory / BYTES_A_SPAN).saturating_sub(self.spans.len());
-            self.spans.reserve_exact(self.spans.len().clamp(64, room.max(64)));
-        }
-    }
-
     /// Adds a span, unless it repeats one that is known. There must be room.
     pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Offered {
-        self.reserve();
         let seq = self.end();
         let trace_before = self.newest_of_trace(facts.trace_id);
         // Written where it stays: a copy of what was just written in parts costs more than all of this.
@@ -164,7 +159,7 @@ impl Window {
         }
         let offered = trace_before.map_or(Offered::New, |newest| self.compare(seq, newest));
         if let Offered::Repeats(_) = offered {
-            self.spans.pop_back();
+            self.spans.drop_back();
         } else {
             self.link(seq, trace_before);
         }
@@ -257,7 +252,7 @@ impl Window {
     /// Forgets the oldest spans.
     pub(crate) fn forget_oldest(&mut self) {
         let oldest = self.batch().min(self.spans.len());
-        for span in self.spans.range(..oldest) {
+        for span in self.spans.range(0..oldest) {
             self.approach(span.trace_id, span.response);
         }
         (0..oldest).for_each(|_| self.pop_front());
@@ -277,30 +272,31 @@ impl Window {
 
     /// Forgets the oldest span.
     pub(crate) fn pop_front(&mut self) {
-        let seq = self.first;
-        let Some(span) = self.spans.pop_front() else { return };
-        self.first = self.next(seq);
+        let (seq, next) = (self.first, self.next(self.first));
+        let Self { spans, traces, responses, splits, unlinked, by_id, hasher, .. } = self;
+        let Some(span) = spans.front() else { return };
         if span.rare.is_some() {
             self.heap -= span.heap as usize;
         }
         self.forgotten = self.forgotten.max(span.end);
-        let Self { traces, responses, splits, unlinked, by_id, hasher, .. } = self;
         // A newer span would stand in its place.
         if span.trace_after == Seq::NONE {
-            forget(traces, trace_key(&span).map(|key| hasher.hash_one(key)), seq);
+            forget(traces, trace_key(span).map(|key| hasher.hash_one(key)), seq);
         }
         if span.response_after == Seq::NONE {
-            forget(responses, response_key(&span).map(|key| hasher.hash_one(key)), seq);
+            forget(responses, response_key(span).map(|key| hasher.hash_one(key)), seq);
         }
         if span.is_indexed {
             forget(by_id, Some(hasher.hash_one(id_key(span.trace_id, span.span_id))), seq);
         }
         if span.rare.is_some() {
-            forget(splits, split_key(&span).map(|key| hasher.hash_one(key)), seq);
+            forget(splits, split_key(span).map(|key| hasher.hash_one(key)), seq);
         }
         if self.links_unlinked {
-            forget(unlinked, unlinked_key(&span).map(|key| hasher.hash_one(key)), seq);
+            forget(unlinked, unlinked_key(span).map(|key| hasher.hash_one(key)), seq);
         }
+        spans.leave_front();
+        self.first = next;
     }
 
     /// The spans with these ids, the newest first. The newest span of the trace must be known.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Contents, DuplicateSettings, Effect, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings, SettleSettings,
-    SpanOutcome, Totals,
+    Applied, Contents, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings,
+    SettleSettings, SpanOutcome, Totals,
 };
 use bytes::Bytes;
 use genai::price::{Catalogue, Overrides, Prices};
@@ -28,8 +28,8 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         cardinality_limit,
         error_records: 1_000,
         instance_id: "test".to_owned(),
-        delta: true,
-        cumulative: true,
+        delta: Forms { explicit: true, exponential: true },
+        cumulative: Forms { explicit: true, exponential: true },
         error_logs: true,
         duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
@@ -48,6 +48,7 @@ pub struct Driver {
     pub now: u64,
     pub received: u64,
     pub outcomes: Vec<SpanOutcome>,
+    pub applied: Vec<Applied>,
     pub intervals: Vec<Interval>,
     /// What those who watch each counted call come to, by model.
     pub watched: BTreeMap<String, Totals>,
@@ -62,6 +63,7 @@ impl Driver {
             now: START,
             received: 0,
             outcomes: Vec::new(),
+            applied: Vec::new(),
             intervals: Vec::new(),
             watched: BTreeMap::new(),
         }
@@ -70,9 +72,12 @@ impl Driver {
     pub fn apply(&mut self, record: Record) {
         self.lsn += 1;
         let logged = Logged { lsn: self.lsn, receive_time: self.now, record };
-        let Self { pipeline, outcomes, intervals, .. } = self;
+        let Self { pipeline, outcomes, applied, intervals, .. } = self;
         pipeline.apply(logged, |effect| match effect {
-            Effect::Applied(applied) => outcomes.extend(applied.outcomes),
+            Effect::Applied(request) => {
+                outcomes.extend(request.outcomes.iter().cloned());
+                applied.push(request);
+            }
             Effect::Interval(interval) => intervals.push(interval),
         });
         assert_eq!(pipeline.unaccounted(), 0, "after record {}", self.lsn);

@@ -168,7 +168,14 @@ fn columns_are_stored_as_the_table_says() {
 
     let has_dictionary =
         |path| chunk(group, path).encodings().any(|encoding| matches!(encoding, Encoding::RLE_DICTIONARY));
-    for path in ["service_name", "gen_ai_request_model", "kind", "outcome"] {
+    for path in [
+        "service_name",
+        "gen_ai_request_model",
+        "kind",
+        "outcome",
+        "span_attributes.key_value.key",
+        "resource_attributes.key_value.value",
+    ] {
         assert!(has_dictionary(path), "{path}");
     }
     for path in [
@@ -179,8 +186,7 @@ fn columns_are_stored_as_the_table_says() {
         "start_time_unix_nano",
         "duration_nano",
         "status_message",
-        "span_attributes.key_value.key",
-        "resource_attributes.key_value.value",
+        "span_attributes.key_value.value",
         "events.list.element.time",
         "links.list.element.trace_id",
     ] {

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use monitor::{Alert, AlertRule, AlertThreshold, Condition, Incident, Objective, Phase, SECOND, Slo};
+use monitor::{Alert, AlertRule, AlertThreshold, Condition, Incident, Monitoring, Objective, Phase, SECOND, Slo};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
+use super::definitions::{AlertDefinition, SloDefinitionBody};
 use crate::console::Console;
 use crate::events::NoParams;
-use crate::params::{Params, check_text};
+use crate::params::{Name, Params, Path, check_text};
 use crate::problem::Problem;
+use crate::source::NotifierState;
 use crate::view::millis;
 
 /// Incidents that an answer lists at most, and unless it is asked otherwise.
@@ -22,7 +24,7 @@ const LISTED: u32 = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct AlertsParams {
     /// Only of this monitor.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     monitor: Option<String>,
     /// How many incidents are listed; 100 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
@@ -45,6 +47,10 @@ pub(super) struct AlertsBody {
 pub(super) struct AlertBody {
     name: String,
     monitor: String,
+    /// Whether it, or the objective that it belongs to, stands in the configuration: then it cannot be changed here.
+    configured: bool,
+    /// How it is defined; null if it belongs to an objective.
+    definition: Option<AlertDefinition>,
     /// info, warning or critical.
     #[schema(value_type = String)]
     severity: &'static str,
@@ -88,6 +94,8 @@ impl From<&Alert> for AlertBody {
         Self {
             name: rule.name.clone(),
             monitor: rule.monitor.clone(),
+            configured: alert.is_configured(),
+            definition: AlertDefinition::of(rule),
             severity: rule.severity.name(),
             condition: condition(rule),
             lasts_seconds: rule.lasts / SECOND,
@@ -203,11 +211,48 @@ pub(super) async fn alerts(State(console): State<Console>, Params(params): Param
     answer.await.map(Json)
 }
 
+/// Who is told of alerts, and what became of that since the process started.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NotifierBody {
+    name: String,
+    /// Notifications that it delivered, that were refused for good, and that were given up because they became too old.
+    delivered: u64,
+    refused: u64,
+    given_up: u64,
+    /// Attempts that failed; some were, or will be, repeated.
+    failed_attempts: u64,
+    last_success: Option<u64>,
+    last_error_at: Option<u64>,
+    last_error: Option<String>,
+}
+
+impl From<NotifierState> for NotifierBody {
+    fn from(state: NotifierState) -> Self {
+        let NotifierState { name, delivered, refused, given_up, failed_attempts, last_success, last_error } = state;
+        let (last_error_at, last_error) = last_error.unzip();
+        Self { name, delivered, refused, given_up, failed_attempts, last_success, last_error_at, last_error }
+    }
+}
+
+/// All notifiers.
+#[utoipa::path(get, path = "/api/v1/notifiers", tag = "alerts", responses(
+    (status = 200, body = [NotifierBody]),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn notifiers(State(console): State<Console>, _: Params<NoParams>) -> Answer<Vec<NotifierBody>> {
+    let answer =
+        console.blocking(|console| Ok(console.source.notifiers().into_iter().map(NotifierBody::from).collect()));
+    answer.await.map(Json)
+}
+
 /// An objective, and how it stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SloBody {
     name: String,
     monitor: String,
+    /// Whether it stands in the configuration: then it cannot be changed here.
+    configured: bool,
+    definition: SloDefinitionBody,
     /// When a call is good, in words.
     objective: String,
     /// What share of calls is to be good.
@@ -249,6 +294,8 @@ fn slo_body(slo: &Slo, now: u64) -> SloBody {
     SloBody {
         name: definition.name.clone(),
         monitor: definition.monitor.clone(),
+        configured: slo.is_configured(),
+        definition: SloDefinitionBody::of(definition),
         objective: objective(definition.objective),
         target: definition.target,
         period_days: definition.period.length() / monitor::DAY,
@@ -281,5 +328,59 @@ pub(super) async fn slos(State(console): State<Console>, _: Params<NoParams>) ->
             slos.map(|slo| slo_body(slo, monitoring.now())).collect()
         })
     });
+    answer.await.map(Json)
+}
+
+/// An alert.
+#[utoipa::path(get, path = "/api/v1/alerts/{name}", tag = "alerts", params(Name), responses(
+    (status = 200, body = AlertBody),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+    (status = 404, description = "No such alert", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn alert(
+    State(console): State<Console>,
+    Path(Name { name }): Path<Name>,
+    _: Params<NoParams>,
+) -> Answer<AlertBody> {
+    find_alert(console, name).await
+}
+
+/// An objective.
+#[utoipa::path(get, path = "/api/v1/slos/{name}", tag = "alerts", params(Name), responses(
+    (status = 200, body = SloBody),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+    (status = 404, description = "No such objective", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn slo(
+    State(console): State<Console>,
+    Path(Name { name }): Path<Name>,
+    _: Params<NoParams>,
+) -> Answer<SloBody> {
+    find_slo(console, name).await
+}
+
+/// The alert with a name.
+pub(super) async fn find_alert(console: Console, name: String) -> Answer<AlertBody> {
+    find(console, format!("there is no alert {name:?}"), move |monitoring| {
+        monitoring.alerts().iter().find(|alert| alert.rule().name == name).map(AlertBody::from)
+    })
+    .await
+}
+
+/// The objective with a name.
+pub(super) async fn find_slo(console: Console, name: String) -> Answer<SloBody> {
+    find(console, format!("there is no objective {name:?}"), move |monitoring| {
+        let found = monitoring.slos().iter().find(|slo| slo.definition().name == name);
+        found.map(|slo| slo_body(slo, monitoring.now()))
+    })
+    .await
+}
+
+async fn find<T: Send + 'static>(
+    console: Console,
+    missing: String,
+    ask: impl FnOnce(&Monitoring) -> Option<T> + Send + 'static,
+) -> Answer<T> {
+    let answer = console.blocking(|console| console.monitoring(ask)?.ok_or_else(|| Problem::not_found(missing)));
     answer.await.map(Json)
 }

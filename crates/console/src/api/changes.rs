@@ -1,6 +1,6 @@
 //! What changed at a monitor: control charts, canaries and drift.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use monitor::SECOND;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use super::Answer;
 use super::monitors::of_monitor;
 use crate::console::Console;
 use crate::events::NoParams;
-use crate::params::Params;
+use crate::params::{Name, Params, Path};
 use crate::problem::Problem;
 use crate::view::millis;
 
@@ -64,13 +64,13 @@ impl ChartBody {
 }
 
 /// The control charts of a monitor.
-#[utoipa::path(get, path = "/api/v1/monitors/{name}/charts", tag = "monitors", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/charts", tag = "monitors", params(Name), responses(
     (status = 200, body = [ChartBody]),
     (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn charts(
     State(console): State<Console>,
-    Path(name): Path<String>,
+    Path(Name { name }): Path<Name>,
     _: Params<NoParams>,
 ) -> Answer<Vec<ChartBody>> {
     of_monitor(console, name, |monitoring, monitor| {
@@ -116,13 +116,13 @@ struct ComparisonBody {
 }
 
 /// The canaries of a monitor, each against its baseline.
-#[utoipa::path(get, path = "/api/v1/monitors/{name}/canaries", tag = "monitors", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/canaries", tag = "monitors", params(Name), responses(
     (status = 200, body = [CanaryBody]),
     (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn canaries(
     State(console): State<Console>,
-    Path(name): Path<String>,
+    Path(Name { name }): Path<Name>,
     _: Params<NoParams>,
 ) -> Answer<Vec<CanaryBody>> {
     of_monitor(console, name, |monitoring, monitor| {
@@ -182,13 +182,13 @@ pub(super) struct DriftBody {
 }
 
 /// How far the tokens of a monitor's calls have drifted; null if that is not watched.
-#[utoipa::path(get, path = "/api/v1/monitors/{name}/drift", tag = "monitors", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/monitors/{name}/drift", tag = "monitors", params(Name), responses(
     (status = 200, body = Option<DriftBody>),
     (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn drift(
     State(console): State<Console>,
-    Path(name): Path<String>,
+    Path(Name { name }): Path<Name>,
     _: Params<NoParams>,
 ) -> Answer<Option<DriftBody>> {
     of_monitor(console, name, |monitoring, monitor| {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
+use super::named::{Named, schema};
 use crate::console::Console;
 use crate::page::hex;
 use crate::params::{Params, check_text};
@@ -26,16 +27,16 @@ pub(super) struct ErrorsParams {
     #[param(min_length = 1, max_length = 16, pattern = "^[0-9a-fA-F]{1,16}$")]
     group: Option<String>,
     /// Only of this class, e.g. `rate_limited`.
-    #[param(max_length = 64)]
-    class: Option<String>,
+    #[param(schema_with = schema::<ErrorClass>)]
+    class: Option<Named<ErrorClass>>,
     /// Only of this `service.name`.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     service: Option<String>,
     /// Only of this provider.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     provider: Option<String>,
     /// Only of this model: the one that answered, or without it the one that was asked.
-    #[param(max_length = 256)]
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     model: Option<String>,
     /// How many groups and records are listed; 100 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
@@ -157,7 +158,8 @@ struct Record {
 ))]
 pub(super) async fn errors(State(console): State<Console>, Params(params): Params<ErrorsParams>) -> Answer<ErrorsBody> {
     let values = [&params.service, &params.provider, &params.model].map(Option::as_deref);
-    let wanted = Wanted::new(params.group.as_deref(), params.class.as_deref(), values)?;
+    let class = params.class.map(|class| class.0);
+    let wanted = Wanted { class, ..Wanted::new(params.group.as_deref(), None, values)? };
     let limit = params.limit.unwrap_or(LISTED);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST}")));

@@ -1,7 +1,7 @@
 //! Monitors: what they say, and what is done to them.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use monitor::{
     Command, Field, HealthRules, Monitor, MonitorDefinition, Monitoring, SECOND, Sample, Selector, Threshold, Window,
@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use super::Answer;
 use super::alerts::AlertBody;
 use super::figures::SnapshotBody;
+use super::named::{Named, Preset, schema};
 use crate::console::Console;
 use crate::events::NoParams;
 use crate::page::hex;
-use crate::params::{Body, Params, check_text};
+use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects};
 use crate::problem::Problem;
 use crate::view::millis;
 
@@ -59,21 +60,21 @@ pub(super) struct MonitorDetail {
 #[derive(Debug, Default, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SelectorBody {
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     service: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     environment: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     provider: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     model: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     response_model: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     operation: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     service_version: Option<String>,
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     server_address: Option<String>,
 }
 
@@ -81,8 +82,8 @@ struct SelectorBody {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ThresholdBody {
-    #[schema(max_length = 64, example = "error_rate")]
-    field: String,
+    #[schema(schema_with = schema::<Field>)]
+    field: Named<Field>,
     warning: f64,
     critical: f64,
 }
@@ -144,9 +145,17 @@ impl SelectorBody {
     fn selector(self) -> Result<Selector, Problem> {
         let Self { service, environment, provider, model, response_model, operation, service_version, server_address } =
             self;
-        let patterns = [&service, &environment, &provider, &model, &response_model, &operation];
-        for pattern in patterns.into_iter().chain([&service_version, &server_address]).flatten() {
-            check_text("a pattern", pattern)?;
+        for (field, pattern) in [
+            ("selector.service", &service),
+            ("selector.environment", &environment),
+            ("selector.provider", &provider),
+            ("selector.model", &model),
+            ("selector.response_model", &response_model),
+            ("selector.operation", &operation),
+            ("selector.service_version", &service_version),
+            ("selector.server_address", &server_address),
+        ] {
+            pattern.as_ref().map_or(Ok(()), |pattern| check_field(field, pattern))?;
         }
         Ok(Selector {
             service,
@@ -164,15 +173,12 @@ impl SelectorBody {
 impl ThresholdBody {
     fn of(threshold: &Threshold) -> Self {
         let Threshold { field, warning, critical } = *threshold;
-        Self { field: field.name().to_owned(), warning, critical }
+        Self { field: Named(field), warning, critical }
     }
 
-    fn threshold(&self) -> Result<Threshold, Problem> {
-        let field = Field::named(&self.field).ok_or_else(|| {
-            let names = Field::ALL.map(Field::name).join(", ");
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("a threshold's field is none of {names}"))
-        })?;
-        Ok(Threshold { field, warning: self.warning, critical: self.critical })
+    fn threshold(&self) -> Threshold {
+        let Self { field: Named(field), warning, critical } = *self;
+        Threshold { field, warning, critical }
     }
 }
 
@@ -205,13 +211,13 @@ pub(super) async fn monitors(State(console): State<Console>, _: Params<NoParams>
 }
 
 /// A monitor, its alerts, and some of its requests.
-#[utoipa::path(get, path = "/api/v1/monitors/{name}", tag = "monitors", params(("name" = String, Path)), responses(
+#[utoipa::path(get, path = "/api/v1/monitors/{name}", tag = "monitors", params(Name), responses(
     (status = 200, body = MonitorDetail),
     (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn monitor(
     State(console): State<Console>,
-    Path(name): Path<String>,
+    Path(Name { name }): Path<Name>,
     _: Params<NoParams>,
 ) -> Answer<MonitorDetail> {
     of_monitor(console, name, |monitoring, monitor| MonitorDetail {
@@ -246,43 +252,44 @@ pub(super) async fn of_monitor<T: Send + 'static>(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewMonitor {
-    /// What it is called, 1 to 100 bytes.
-    #[schema(min_length = 1, max_length = 100)]
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     name: String,
     /// Which calls it watches; all of them if it is not said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     selector: SelectorBody,
     /// How far back it looks: 5m (if it is not said), 15m, 1h, 6h or 1d.
-    #[schema(max_length = 3)]
-    window: Option<String>,
+    #[serde(default)]
+    #[schema(schema_with = schema::<Window>)]
+    window: Named<Window>,
     /// `service` for models that answer at once (if it is not said), `llm` for those that answer in seconds.
-    #[schema(max_length = 16)]
-    preset: Option<String>,
+    #[serde(default)]
+    #[schema(schema_with = schema::<Preset>)]
+    preset: Named<Preset>,
     /// Its own thresholds, instead of those of the preset.
+    #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 20)]
     thresholds: Option<Vec<ThresholdBody>>,
     /// With fewer calls in the window its health is not judged; 10 if it is not said.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     minimum_requests: Option<u64>,
 }
 
 impl NewMonitor {
     fn definition(self) -> Result<MonitorDefinition, Problem> {
-        let unprocessable = |detail: &str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
-        check_text("name", &self.name)?;
+        check_name("name", &self.name)?;
         let mut definition = MonitorDefinition::new(&self.name, self.selector.selector()?);
-        if let Some(name) = &self.window {
-            let window = Window::ALL.into_iter().find(|window| window.name() == name);
-            definition.window = window.ok_or_else(|| unprocessable("window is none of 5m, 15m, 1h, 6h, 1d"))?;
-        }
-        if let Some(name) = &self.preset {
-            let preset = HealthRules::preset(name);
-            definition.health = preset.ok_or_else(|| unprocessable("preset is neither service nor llm"))?;
-        }
+        definition.window = self.window.0;
+        definition.health = match self.preset {
+            Named(Preset::Service) => HealthRules::service(),
+            Named(Preset::Llm) => HealthRules::llm(),
+        };
         if let Some(thresholds) = &self.thresholds {
             if thresholds.len() > MOST_THRESHOLDS {
-                return Err(unprocessable("there are more than 20 thresholds"));
+                let detail = format!("there are more than {MOST_THRESHOLDS} thresholds");
+                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).of_field("thresholds"));
             }
-            definition.health.thresholds = thresholds.iter().map(ThresholdBody::threshold).collect::<Result<_, _>>()?;
+            definition.health.thresholds = thresholds.iter().map(ThresholdBody::threshold).collect();
         }
         if let Some(requests) = self.minimum_requests {
             definition.health.minimum_requests = requests;
@@ -294,7 +301,7 @@ impl NewMonitor {
 /// Creates a monitor.
 #[utoipa::path(post, path = "/api/v1/monitors", tag = "monitors", request_body = NewMonitor, responses(
     (status = 201, body = MonitorBody),
-    (status = 400, description = "A text is too long", content_type = "application/problem+json", body = Problem),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
     (status = 409, description = "The name is taken, or there are too many", content_type = "application/problem+json", body = Problem),
     (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
     (status = 415, description = "The body is not JSON", content_type = "application/problem+json", body = Problem),
@@ -313,7 +320,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, monitor))
 }
 
-async fn command(console: &Console, command: Command) -> Result<(), Problem> {
+pub(super) async fn command(console: &Console, command: Command) -> Result<(), Problem> {
     console.source.command(command).await?;
     console.answers.clear();
     Ok(())
@@ -337,7 +344,7 @@ pub(super) struct Mute {
 macro_rules! deeds {
     ($($(#[doc = $about:literal])* $name:ident $path:literal $command:expr,)*) => {$(
         $(#[doc = $about])*
-        #[utoipa::path(post, path = $path, tag = "monitors", params(("name" = String, Path)), request_body = Nothing, responses(
+        #[utoipa::path(post, path = $path, tag = "monitors", params(Name), request_body = Nothing, responses(
             (status = 204, description = "It is done"),
             (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
             (status = 409, description = "It cannot be done to it", content_type = "application/problem+json", body = Problem),
@@ -348,7 +355,7 @@ macro_rules! deeds {
         ))]
         pub(super) async fn $name(
             State(console): State<Console>,
-            Path(name): Path<String>,
+            Path(Name { name }): Path<Name>,
             _: Params<NoParams>,
             _: Body<Nothing>,
         ) -> Result<StatusCode, Problem> {
@@ -369,7 +376,7 @@ deeds! {
 }
 
 /// Tells nobody of a monitor's alerts for a time.
-#[utoipa::path(post, path = "/api/v1/monitors/{name}/mute", tag = "monitors", params(("name" = String, Path)), request_body = Mute, responses(
+#[utoipa::path(post, path = "/api/v1/monitors/{name}/mute", tag = "monitors", params(Name), request_body = Mute, responses(
     (status = 204, description = "It is done"),
     (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
     (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
@@ -379,12 +386,13 @@ deeds! {
 ))]
 pub(super) async fn mute(
     State(console): State<Console>,
-    Path(name): Path<String>,
+    Path(Name { name }): Path<Name>,
     _: Params<NoParams>,
     Body(Mute { minutes }): Body<Mute>,
 ) -> Result<StatusCode, Problem> {
     if minutes > LONGEST_MUTE {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("minutes is above {LONGEST_MUTE}")));
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("minutes is above {LONGEST_MUTE}"))
+            .of_field("minutes"));
     }
     let now = console.blocking(|console| console.monitoring(Monitoring::now)).await?;
     let until = if minutes == 0 { 0 } else { now + u64::from(minutes) * monitor::MINUTE };

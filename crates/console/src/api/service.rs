@@ -64,8 +64,7 @@ impl From<Saved> for SavedBody {
 pub(super) async fn prices(State(console): State<Console>, Params(params): Params<PricesParams>) -> Answer<PricesBody> {
     let view = params.view()?;
     let answer = console.blocking(move |console| {
-        let stats =
-            console.monitoring(|monitoring| monitoring.history().totals(view.range(monitoring.now()), &view.filter))?;
+        let stats = console.totals(view.range(console.now()?), &view.filter)?;
         let models = console.source.unpriced().into_iter().take(MOST_MODELS);
         Ok(PricesBody {
             requests: stats.requests,

@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use monitor::{Answer as Counted, Dimension, Field, Query, REST};
+use monitor::{Answer as Counted, Dimension, Field, History, REST};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
 use super::figures::{Figures, Totals};
+use super::named::schema;
 use crate::console::Console;
 use crate::params::Params;
 use crate::problem::Problem;
@@ -21,8 +22,9 @@ const MOST_SERIES: usize = 100;
 view_params! {
     /// What the overview is of.
     OverviewParams {
-        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time.
-        #[param(minimum = 10)]
+        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time, or if that were more
+        /// than 1,500.
+        #[param(minimum = 10, maximum = 2_678_400)]
         step: Option<u32>,
     }
 }
@@ -71,6 +73,19 @@ struct Values {
     operation: Vec<String>,
 }
 
+impl Values {
+    fn of(history: &History) -> Self {
+        let values = |of| history.values(of).into_iter().filter(|value| *value != REST).map(str::to_owned).collect();
+        Self {
+            service: values(Dimension::Service),
+            environment: values(Dimension::Environment),
+            provider: values(Dimension::Provider),
+            model: values(Dimension::Model),
+            operation: values(Dimension::Operation),
+        }
+    }
+}
+
 /// What was counted in a time: in all, by service, by model, and over time.
 #[utoipa::path(get, path = "/api/v1/overview", tag = "traffic", params(OverviewParams), responses(
     (status = 200, body = Overview),
@@ -81,53 +96,37 @@ pub(super) async fn overview(
     Params(params): Params<OverviewParams>,
 ) -> Answer<Overview> {
     let view = params.view()?;
-    step_asked(view.range(u64::MAX / 2), params.step)?;
     let answer = console.blocking(move |console| {
-        console.monitoring(|monitoring| {
-            let (now, history) = (monitoring.now(), monitoring.history());
-            let range = view.range(now);
-            let step = step_asked(range, params.step)?;
-            let ask = |by: &[Dimension]| {
-                let (filter, group_by) = (view.filter.clone(), by.to_vec());
-                history.query(&Query { range, step, filter, group_by, limit: LISTED })
-            };
-            let all = ask(&[]);
-            let length = length(&all, now);
-            let named = |by| {
-                let series = ask(&[by]).series.into_iter();
-                series
-                    .map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) })
-                    .collect()
-            };
-            let values =
-                |by| history.values(by).into_iter().filter(|value| *value != REST).map(str::to_owned).collect();
-            let total = all.series.first();
-            Ok(Overview {
-                now: millis(now),
-                from: millis(all.range.from),
-                to: millis(all.range.to),
-                step_seconds: all.step / monitor::SECOND,
-                totals: Totals::of(&total.map(|one| one.total.clone()).unwrap_or_default(), length),
-                services: named(Dimension::Service),
-                models: named(Dimension::Model),
-                steps: total
-                    .iter()
-                    .flat_map(|one| &one.points)
-                    .map(|point| Step {
-                        at: millis(point.begin),
-                        failed: point.stats.failed(),
-                        figures: Figures::of(&point.stats, all.step),
-                    })
-                    .collect(),
-                values: Values {
-                    service: values(Dimension::Service),
-                    environment: values(Dimension::Environment),
-                    provider: values(Dimension::Provider),
-                    model: values(Dimension::Model),
-                    operation: values(Dimension::Operation),
-                },
-            })
-        })?
+        let now = console.now()?;
+        let range = view.range(now);
+        let ways: [&[Dimension]; 2] = [&[Dimension::Service], &[Dimension::Model]];
+        let [services, models] = console.scan(range, step_asked(range, params.step)?, &view.filter, ways)?;
+        let all = services.together();
+        let length = length(&all, now);
+        let named = |answer: Counted| {
+            let series = answer.limited(LISTED).series.into_iter();
+            series.map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) }).collect()
+        };
+        Ok(Overview {
+            now: millis(now),
+            from: millis(all.range.from),
+            to: millis(all.range.to),
+            step_seconds: all.step / monitor::SECOND,
+            totals: Totals::of(&all.total(), length),
+            services: named(services),
+            models: named(models),
+            steps: all
+                .series
+                .iter()
+                .flat_map(|one| &one.points)
+                .map(|point| Step {
+                    at: millis(point.begin),
+                    failed: point.stats.failed(),
+                    figures: Figures::of(&point.stats, all.step),
+                })
+                .collect(),
+            values: console.monitoring(|monitoring| Values::of(monitoring.history()))?,
+        })
     });
     answer.await.map(Json)
 }
@@ -140,17 +139,18 @@ pub(crate) fn length(answer: &Counted, now: u64) -> u64 {
 view_params! {
     /// Which series.
     SeriesParams {
-        /// What is told of each step.
-        #[param(max_length = 64, example = "latency_p95")]
-        field: String,
-        /// One series for each value of this: service, environment, provider, model or operation. Without it one of everything.
-        #[param(max_length = 64)]
-        group_by: Option<String>,
+        /// What is told of each step: total_requests if it is not said.
+        #[param(schema_with = schema::<Field>)]
+        field: Option<super::named::Named<Field>>,
+        /// One series for each value of this; without it one of everything.
+        #[param(schema_with = schema::<Dimension>)]
+        group_by: Option<super::named::Named<Dimension>>,
         /// How many series there may be beside one for the rest; 20 if it is not said.
         #[param(minimum = 1, maximum = 100)]
         limit: Option<u32>,
-        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time.
-        #[param(minimum = 10)]
+        /// The length of steps in seconds; they are longer if so short ones are not kept for all of the time, or if that were more
+        /// than 1,500.
+        #[param(minimum = 10, maximum = 2_678_400)]
         step: Option<u32>,
     }
 }
@@ -187,49 +187,32 @@ struct OneSeries {
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
-    let view = params.view()?;
-    step_asked(view.range(u64::MAX / 2), params.step)?;
-    let names = || Field::ALL.map(Field::name).join(", ");
-    let field =
-        Field::named(&params.field).ok_or_else(|| Problem::bad_request(format!("field is none of {}", names())))?;
-    let group_by = match &params.group_by {
-        None => Vec::new(),
-        Some(name) => vec![dimension(name)?],
-    };
+    let (view, field) = (params.view()?, params.field.map_or(Field::TotalRequests, |field| field.0));
+    let group_by: Vec<Dimension> = params.group_by.iter().map(|dimension| dimension.0).collect();
     let limit = params.limit.map_or(LISTED, |limit| limit as usize);
     if !(1..=MOST_SERIES).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST_SERIES}")));
     }
     let answer = console.blocking(move |console| {
-        console.monitoring(|monitoring| {
-            let now = monitoring.now();
-            let range = view.range(now);
-            let step = step_asked(range, params.step)?;
-            let query = Query { range, step, filter: view.filter.clone(), group_by: group_by.clone(), limit };
-            let answer = monitoring.history().query(&query);
-            let length = length(&answer, now);
-            let one = |series: &monitor::Series| OneSeries {
-                name: series.names.first().cloned(),
-                total: field.of(&series.total, length),
-                points: series.points.iter().map(|p| (millis(p.begin), field.of(&p.stats, answer.step))).collect(),
-            };
-            Ok(SeriesBody {
-                now: millis(now),
-                from: millis(answer.range.from),
-                to: millis(answer.range.to),
-                step_seconds: answer.step / monitor::SECOND,
-                field: field.name(),
-                unit: field.unit(),
-                series: answer.series.iter().map(one).collect(),
-            })
-        })?
+        let now = console.now()?;
+        let range = view.range(now);
+        let [answer] = console.scan(range, step_asked(range, params.step)?, &view.filter, [&group_by])?;
+        let answer = answer.limited(limit);
+        let length = length(&answer, now);
+        let one = |series: &monitor::Series| OneSeries {
+            name: series.names.first().cloned(),
+            total: field.of(&series.total, length),
+            points: series.points.iter().map(|p| (millis(p.begin), field.of(&p.stats, answer.step))).collect(),
+        };
+        Ok(SeriesBody {
+            now: millis(now),
+            from: millis(answer.range.from),
+            to: millis(answer.range.to),
+            step_seconds: answer.step / monitor::SECOND,
+            field: field.name(),
+            unit: field.unit(),
+            series: answer.series.iter().map(one).collect(),
+        })
     });
     answer.await.map(Json)
-}
-
-fn dimension(name: &str) -> Result<Dimension, Problem> {
-    let names = || Dimension::ALL.map(Dimension::name).join(", ");
-    let mut all = Dimension::ALL.into_iter();
-    all.find(|dimension| dimension.name() == name)
-        .ok_or_else(|| Problem::bad_request(format!("group_by is none of {}", names())))
 }

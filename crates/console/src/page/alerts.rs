@@ -11,11 +11,13 @@ use super::text::{Unit, count, data, time};
 use crate::api::alerts::{condition, phase, words};
 use crate::console::Console;
 use crate::problem::Problem;
+use crate::source::NotifierState;
 
 /// Incidents that are shown.
 const MOST: usize = 200;
 
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
+    let notifiers = console.source.notifiers();
     console.monitoring(|monitoring| {
         let mut alerts: Vec<&Alert> = monitoring.alerts().iter().collect();
         let rank = |alert: &Alert| match alert.phase() {
@@ -36,8 +38,13 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }
             section.panel.s12 id="rules" {
                 h2 { "Alerts" }
-                @if alerts.is_empty() { p.empty { "No alert is configured. Alerts stand in the configuration, beside the monitors that they watch." } }
+                @if alerts.is_empty() { p.empty { "There are no alerts. They stand in the configuration, beside the monitors that they watch, or are made through the API." } }
                 @else { (table(&alerts, monitoring.now(), place)) }
+            }
+            section.panel.s12 id="notifiers" {
+                h2 { "Notifiers" small { "since Spanmill started" } }
+                @if notifiers.is_empty() { p.empty { "Nobody is told but this page. Webhooks, Alertmanager and mail stand in the configuration under notifiers." } }
+                @else { (told(&notifiers, monitoring.now())) }
             }
             section.panel.s12 id="history" {
                 h2 { "History" small { "the newest " (incidents.len()) } }
@@ -46,6 +53,25 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }
         }
     })
+}
+
+/// Who is told, and what became of that.
+fn told(notifiers: &[NotifierState], now: u64) -> Markup {
+    let at = |millis: u64| time(millis.saturating_mul(1_000_000), now);
+    html! {
+        div.scroll tabindex="0" role="group" aria-label="Notifiers" { table {
+            thead { tr { th { "Notifier" } th.n { "Delivered" } th.n { "Failed attempts" } th.n { "Refused" } th.n { "Given up" } th { "Last delivery" } th { "Last failure" } } }
+            tbody { @for notifier in notifiers { tr {
+                th scope="row" { (notifier.name) }
+                td.n { (count(notifier.delivered)) }
+                td.n { (count(notifier.failed_attempts)) }
+                td.n { (count(notifier.refused)) }
+                td.n { (count(notifier.given_up)) }
+                td { @if let Some(millis) = notifier.last_success { (at(millis)) } }
+                td.wide { @if let Some((millis, why)) = &notifier.last_error { (at(*millis)) ": " (why) } }
+            } } }
+        } }
+    }
 }
 
 /// Alerts, and where they are.

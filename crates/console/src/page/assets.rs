@@ -25,8 +25,8 @@ macro_rules! asset {
         pub(super) static $name: Asset = Asset {
             path: concat!("/assets/", $file),
             kind: $kind,
-            packed: LazyLock::new(|| Packed::new(include_str!(concat!("../../assets/", $file)).to_owned())),
-            hash: LazyLock::new(|| hash(include_str!(concat!("../../assets/", $file)))),
+            packed: LazyLock::new(|| Packed::new(sent(include_str!(concat!("../../assets/", $file))))),
+            hash: LazyLock::new(|| hash(&sent(include_str!(concat!("../../assets/", $file))))),
         };
     };
 }
@@ -34,6 +34,13 @@ macro_rules! asset {
 asset!(STYLE, "console.css", "text/css; charset=utf-8");
 asset!(SCRIPT, "console.js", "text/javascript; charset=utf-8");
 asset!(ICON, "icon.svg", "image/svg+xml");
+
+/// What is sent of a file: no indentation, no lines of comments.
+fn sent(content: &str) -> String {
+    let is_comment = |line: &str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
+    let lines = content.lines().map(str::trim).filter(|line| !line.is_empty() && !is_comment(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
 
 fn hash(content: &str) -> String {
     format!("{:032x}", twox_hash::XxHash3_128::oneshot(content.as_bytes()))

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use monitor::{Answer, DAY, HOUR, MINUTE, SECOND};
 
 use super::place::Place;
@@ -265,15 +265,23 @@ impl<'a> Chart<'a> {
                     @for (number, line) in shown { th scope="col" class=(colour(*number, line)) { (name(&line.name)) } }
                     @if is_sum { th scope="col" { "all" } }
                 } }
-                tbody { @for place in 0..self.axis.steps {
-                    tr {
-                        th { (formatted(self.axis.begin(place), format)) }
-                        @for (_, line) in shown { td { (self.text(line.values[place])) } }
-                        @if is_sum { td { (self.text(sum(shown, place))) } }
-                    }
-                } }
+                tbody { (PreEscaped(self.rows(shown, is_sum, format))) }
             } }
         }
+    }
+
+    /// The rows of the table. They are most of a page, so cells are not closed, as HTML allows; times and numbers need no escape.
+    fn rows(&self, shown: &[(usize, &Line)], is_sum: bool, format: &str) -> String {
+        let mut rows = String::new();
+        for place in 0..self.axis.steps {
+            let _ = write!(rows, "<tr><th>{}", formatted(self.axis.begin(place), format));
+            let values = shown.iter().map(|(_, line)| line.values[place]);
+            for value in values.chain(is_sum.then(|| sum(shown, place))) {
+                let _ = write!(rows, "<td>{}", self.text(value));
+            }
+            rows.push_str("</tr>");
+        }
+        rows
     }
 }
 

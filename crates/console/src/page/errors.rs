@@ -3,7 +3,7 @@
 use aggregate::{ErrorGroup, ErrorRecord};
 use genai::ErrorClass;
 use maud::{Markup, html};
-use monitor::{Dimension, Query};
+use monitor::Dimension;
 
 use super::chart::{Axis, Chart, Line, Shape, sparkline};
 use super::layout::heading;
@@ -78,25 +78,21 @@ fn classes(place: &Place) -> Markup {
 
 /// Failed calls by class, over time.
 fn over_time(console: &Console, place: &Place) -> Result<(u64, Chart<'static>), Problem> {
-    console.monitoring(|monitoring| {
-        let range = place.view.range(monitoring.now());
-        let query =
-            Query { range, step: step(range), filter: place.view.filter.clone(), group_by: Vec::new(), limit: 1 };
-        let answer = monitoring.history().query(&query);
-        let axis = Axis::of(&answer);
-        let mut chart = Chart::new("failures", "Failed calls", "by class", Shape::Bars, Unit::Count, axis);
-        chart.class = "s12";
-        if let Some(all) = answer.series.first() {
-            let is_wanted = |class: &ErrorClass| place.get("class").is_none_or(|wanted| wanted == class.name());
-            for class in ErrorClass::ALL.into_iter().filter(is_wanted).filter(|class| all.total.failed_with(*class) > 0)
-            {
-                let points = all.points.iter().map(|point| (point.begin, Some(point.stats.failed_with(class) as f64)));
-                let total = Some(all.total.failed_with(class) as f64);
-                chart.lines.push(Line::new(class.name(), axis.values(points), total));
-            }
+    let now = console.now()?;
+    let range = place.view.range(now);
+    let [answer] = console.scan(range, step(range), &place.view.filter, [&[]])?;
+    let axis = Axis::of(&answer);
+    let mut chart = Chart::new("failures", "Failed calls", "by class", Shape::Bars, Unit::Count, axis);
+    chart.class = "s12";
+    if let Some(all) = answer.series.first() {
+        let is_wanted = |class: &ErrorClass| place.get("class").is_none_or(|wanted| wanted == class.name());
+        for class in ErrorClass::ALL.into_iter().filter(is_wanted).filter(|class| all.total.failed_with(*class) > 0) {
+            let points = all.points.iter().map(|point| (point.begin, Some(point.stats.failed_with(class) as f64)));
+            let total = Some(all.total.failed_with(class) as f64);
+            chart.lines.push(Line::new(class.name(), axis.values(points), total));
         }
-        (monitoring.now(), chart)
-    })
+    }
+    Ok((now, chart))
 }
 
 fn groups_table(groups: &[(ErrorGroup, u64, Vec<Option<f64>>)], place: &Place, now: u64) -> Markup {

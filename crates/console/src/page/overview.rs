@@ -2,7 +2,7 @@
 
 use aggregate::ErrorRecord;
 use maud::{Markup, html};
-use monitor::{Answer, Dimension, Field, Incident, Measure, Query, Range, Series, Severity, Stats};
+use monitor::{Answer, Dimension, Field, Incident, Range, Series, Severity, Stats};
 
 use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
 use super::errors;
@@ -34,35 +34,30 @@ struct Traffic {
 
 impl Traffic {
     fn ask(console: &Console, place: &Place) -> Result<Self, Problem> {
-        let filter = &place.view.filter;
-        console.monitoring(|monitoring| {
-            let (now, history) = (monitoring.now(), monitoring.history());
-            let range = place.view.range(now);
-            let step = step(range);
-            let ask = |group_by: &[Dimension]| {
-                history.query(&Query {
-                    range,
-                    step,
-                    filter: filter.clone(),
-                    group_by: group_by.into(),
-                    limit: MOST_SERIES,
-                })
-            };
-            let all = ask(&[]);
-            let before = Range::before(all.range.from, length(&all, now));
-            let is_kept = history.reaches_back_to(all.step) <= before.from && before.from > 0;
+        let (filter, now) = (&place.view.filter, console.now()?);
+        let range = place.view.range(now);
+        let [services, models] =
+            console.scan(range, step(range), filter, [&[Dimension::Service], &[Dimension::Model]])?;
+        let all = services.together();
+        let before = Range::before(all.range.from, length(&all, now));
+        let (is_kept, incidents) = console.monitoring(|monitoring| {
+            let is_kept = monitoring.history().reaches_back_to(all.step) <= before.from && before.from > 0;
             let is_grave = |incident: &&Incident| incident.severity == Severity::Critical;
-            let incidents =
-                monitoring.incidents().filter(|incident| all.range.contains(incident.fired)).filter(is_grave);
-            Self {
-                now,
-                services: ask(&[Dimension::Service]),
-                models: ask(&[Dimension::Model]),
-                by_tokens: history.top(range, filter, &[Dimension::Model], Measure::Tokens, MOST_ROWS),
-                before: is_kept.then(|| history.totals(before, filter)).filter(|stats| stats.requests > 0),
-                incidents: incidents.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect(),
-                all,
-            }
+            let grave = monitoring.incidents().filter(|incident| all.range.contains(incident.fired)).filter(is_grave);
+            (is_kept, grave.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect())
+        })?;
+        let before = if is_kept { Some(console.totals(before, filter)?) } else { None };
+        let mut by_tokens = models.series.clone();
+        by_tokens.sort_by_key(|series| std::cmp::Reverse(series.total.total_tokens()));
+        by_tokens.truncate(MOST_ROWS);
+        Ok(Self {
+            now,
+            services: services.limited(MOST_SERIES),
+            models: models.limited(MOST_SERIES),
+            by_tokens,
+            before: before.filter(|stats| stats.requests > 0),
+            incidents,
+            all,
         })
     }
 

@@ -14,8 +14,7 @@ use crate::problem::Problem;
 const MOST: usize = 200;
 
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
-    let stats = console
-        .monitoring(|monitoring| monitoring.history().totals(place.view.range(monitoring.now()), &place.view.filter))?;
+    let stats = console.totals(place.view.range(console.now()?), &place.view.filter)?;
     let unpriced = console.source.unpriced();
     let saved = console.source.health().saved;
     let share = |count: u64| (stats.requests > 0).then(|| count as f64 / stats.requests as f64);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use aggregate::{ErrorIndex, ErrorRecord, Unpriced};
 use genai::{ErrorClass, Money, TokenClasses};
 use monitor::*;
-use spanmill_console::{ArchiveState, CommandFailure, Cursor, Saved, ServiceHealth, Source};
+use spanmill_console::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};
 
 pub const START: u64 = 1_790_000_000 * SECOND;
 const MILLISECOND: u64 = SECOND / 1_000;
@@ -302,6 +302,12 @@ impl Source for Fed {
             archive: ArchiveState::Working,
             ..ServiceHealth::default()
         }
+    }
+
+    fn notifiers(&self) -> Vec<NotifierState> {
+        let last_error = Some((START / 1_000_000, "http 500: out of <order>".to_owned()));
+        let broken = NotifierState { failed_attempts: 7, given_up: 2, last_error, ..NotifierState::default() };
+        vec![NotifierState { name: "webhook/oncall".into(), ..broken }]
     }
 
     fn is_stopping(&self) -> bool {

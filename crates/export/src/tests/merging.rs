@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::metrics::v1::{Gauge, Histogram, HistogramDataPoint};
+use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint,
+};
+use otlp::exponential::Exponential;
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +22,7 @@ fn attribute(number: u8) -> KeyValue {
     KeyValue { key: "number".to_owned(), value, ..Default::default() }
 }
 
-/// A sum of ints, one of doubles and a histogram for each.
+/// A sum of ints, one of doubles and a histogram of each kind for each.
 fn interval(start: u64, measured: &[Measured]) -> ExportMetricsServiceRequest {
     const DELTA: i32 = AggregationTemporality::Delta as i32;
     let mut resources: BTreeMap<u8, Vec<Metric>> = BTreeMap::new();
@@ -45,10 +49,24 @@ fn interval(start: u64, measured: &[Measured]) -> ExportMetricsServiceRequest {
             ..Default::default()
         };
         let histogram = Histogram { data_points: vec![histogram], aggregation_temporality: DELTA };
+        let mut exponential = ExponentialHistogramDataPoint {
+            attributes: attributes.clone(),
+            start_time_unix_nano,
+            time_unix_nano,
+            sum: Some(float),
+            min: Some(float),
+            max: Some(float),
+            ..Default::default()
+        };
+        let mut distribution = Exponential::default();
+        distribution.record(float, 1);
+        distribution.write(&mut exponential);
+        let exponential = ExponentialHistogram { data_points: vec![exponential], aggregation_temporality: DELTA };
         let kinds = [
             ("int", number(number_data_point::Value::AsInt(i64::from(value)))),
             ("double", number(number_data_point::Value::AsDouble(float))),
             ("histogram", metric::Data::Histogram(histogram)),
+            ("exponential", metric::Data::ExponentialHistogram(exponential)),
         ];
         let metrics = resources.entry(resource).or_default();
         for (kind, data) in kinds {
@@ -88,6 +106,13 @@ fn totals(requests: &[ExportMetricsServiceRequest]) -> BTreeMap<String, (f64, Ve
                     assert_eq!(point.count, point.bucket_counts.iter().sum::<u64>());
                     add(&point.attributes, point.sum.unwrap(), &point.bucket_counts, start, end);
                 }),
+                metric::Data::ExponentialHistogram(histogram) => histogram.data_points.iter().for_each(|point| {
+                    let (start, end) = (point.start_time_unix_nano, point.time_unix_nano);
+                    let buckets = &point.positive.as_ref().unwrap().bucket_counts;
+                    assert_eq!(point.count, point.zero_count + buckets.iter().sum::<u64>());
+                    let counts = [point.zero_count, point.count];
+                    add(&point.attributes, point.sum.unwrap(), &counts, start, end);
+                }),
                 other => panic!("{other:?}"),
             }
         }
@@ -113,6 +138,34 @@ proptest! {
         prop_assert_eq!(&totals(std::slice::from_ref(&merged)), &expected);
         prop_assert_eq!(points(&merged), expected.len());
     }
+}
+
+// Exponential histograms at two scales are added at one that holds both; one with negative measurements stands beside.
+#[test]
+fn exponential_histograms_are_added() {
+    let request = |values: &[f64], negative: Option<Buckets>| {
+        let mut distribution = Exponential::default();
+        values.iter().for_each(|value| distribution.record(*value, 1));
+        let mut point = ExponentialHistogramDataPoint { max: values.last().copied(), ..Default::default() };
+        distribution.write(&mut point);
+        point.negative = negative;
+        let aggregation_temporality = AggregationTemporality::Delta as i32;
+        let data = metric::Data::ExponentialHistogram(ExponentialHistogram {
+            data_points: vec![point],
+            aggregation_temporality,
+        });
+        let metric = Metric { name: "m".to_owned(), data: Some(data), ..Default::default() };
+        let scope = ScopeMetrics { metrics: vec![metric], ..Default::default() };
+        ExportMetricsServiceRequest {
+            resource_metrics: vec![ResourceMetrics { scope_metrics: vec![scope], ..Default::default() }],
+        }
+    };
+    let mut merged = request(&[1.0, 1.01], None);
+    merge_delta(&mut merged, &request(&[0.0, 0.001, 500.0], None));
+    assert_eq!(merged, request(&[0.0, 0.001, 1.0, 1.01, 500.0], None));
+    let other = request(&[3.0], Some(Buckets { offset: 0, bucket_counts: vec![1] }));
+    merge_delta(&mut merged, &other);
+    assert_eq!(points(&merged), 2);
 }
 
 /// A gauge and an up-and-down counter, as Spanmill tells of itself.

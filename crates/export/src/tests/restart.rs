@@ -66,3 +66,59 @@ async fn merged_intervals_are_kept() {
     let values: Vec<_> = server.received().iter().map(|request| request.metric_values()).collect();
     assert_eq!(values, [[1], [2], [3 + 4 + 5 + 6]]);
 }
+
+// A shutdown waits no longer than it is given for a destination that takes requests and never answers, and drops nothing that is
+// stored, not even what was on its way: the next process sends all of it.
+#[tokio::test]
+async fn a_shutdown_keeps_what_is_stored() {
+    let temporary = tempfile::tempdir().unwrap();
+    let server = Server::start(Protocol::Grpc).await;
+    server.answer_next([Answer::Silence]);
+    let to = || Destination { timeout: PATIENCE, ..destination(&server.endpoint, Protocol::Grpc) };
+    let exporter = start_in(temporary.path(), to());
+    assert!(exporter.offer(1, logs(1, 3)) && exporter.offer(2, logs(4, 2)) && exporter.offer(3, metrics(1)));
+    eventually("a request on its way", || server.received().len() == 1).await;
+    let stats = exporter.stats();
+    let begun = std::time::Instant::now();
+    exporter.shutdown(Duration::from_millis(200)).await;
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert_eq!(stats.counts(Signal::Logs), Counts::default());
+    assert_eq!(stats.counts(Signal::Metrics), Counts::default());
+
+    let exporter = start_in(temporary.path(), to());
+    let stats = exporter.stats();
+    exporter.shutdown(PATIENCE).await;
+    assert_eq!((stats.counts(Signal::Logs).sent, stats.counts(Signal::Metrics).sent), (5, 1));
+    let bodies: Vec<_> = server.received().into_iter().skip(1).map(|request| request.body).collect();
+    let expected =
+        [logs_request(1, 3).encode_to_vec(), logs_request(4, 2).encode_to_vec(), metrics_request(&[1]).encode_to_vec()];
+    assert_eq!(bodies, expected);
+}
+
+// What the disk does not take is waited for: until it does, or until the end, and then neither it nor anything behind it is taken for
+// safe. Nothing of it is counted as dropped, as the next process makes it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_nothing_is_waited_for() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("outbox");
+    let address = server::unused_address();
+    let exporter = start_in(&directory, destination(&format!("http://{address}"), Protocol::Grpc));
+    let exporter = Arc::new(exporter);
+    let offer = |lsn: u64| {
+        let exporter = Arc::clone(&exporter);
+        std::thread::spawn(move || exporter.offer(lsn, logs(lsn, 3)))
+    };
+    std::fs::remove_dir_all(&directory).unwrap();
+    let offering = offer(1);
+    std::fs::create_dir_all(&directory).unwrap();
+    assert!(offering.join().unwrap());
+
+    std::fs::remove_dir_all(&directory).unwrap();
+    let offering = offer(2);
+    exporter.stop_waiting();
+    assert!(!offering.join().unwrap());
+    std::fs::create_dir_all(&directory).unwrap();
+    assert!(!exporter.offer(3, logs(4, 1)), "what is behind it would hide it from the next process");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    assert_eq!(counts(&exporter, Signal::Logs).dropped, 0);
+}

@@ -35,7 +35,10 @@ impl Derivation<'_> {
     }
 
     fn take(&self, facts: &mut SpanFacts, answer: &Answer<'_>) {
-        let is_same = !facts.usage.is_reported() || facts.usage.output.unwrap_or(0) == answer.usage.output.unwrap_or(0);
+        let output = facts.usage.output;
+        let is_same = !facts.usage.is_reported()
+            || output.unwrap_or(0) == answer.usage.output.unwrap_or(0)
+            || (output.is_some() && output == answer.usage.output_without_reasoning());
         if is_same {
             facts.usage.complete(&answer.usage);
             facts.inconsistency = facts.inconsistency.or(answer.flaw);

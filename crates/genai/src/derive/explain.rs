@@ -5,6 +5,7 @@
 //! with one piece of evidence taken away after the other, the least authoritative first: what is left when no more can go without
 //! the fact becoming another one told it.
 
+mod evaluation;
 mod rows;
 
 use otlp::trace::{EVENT_ATTRIBUTES, Event, SPAN_ATTRIBUTES, Scope, Span, SpanVisitor, Visitor, attributes, walk};

@@ -7,7 +7,7 @@ use super::Derivation;
 use super::found::FAILURE;
 use crate::coerce;
 use crate::dialects::Plain;
-use crate::error::{self, ErrorFacts};
+use crate::error::{self, ErrorClass, ErrorFacts};
 use crate::facts::{SpanFacts, Status};
 
 impl Derivation<'_> {
@@ -37,16 +37,21 @@ impl Derivation<'_> {
         let kind = kind.unwrap_or_default();
         let messages = [span.status_message, exception.message, self.text(Plain::ErrorMessage)];
         let message = messages.into_iter().find(|message| !message.is_empty()).unwrap_or_default();
-        let class = self.class(kind, http_status, message);
+        let mut class = self.class(kind, http_status, message);
+        if class == ErrorClass::Other {
+            // What stands first may say less than the next one.
+            let mut others = messages.into_iter().map(|message| self.class(kind, http_status, message));
+            class = others.find(|class| *class != ErrorClass::Other).unwrap_or(class);
+        }
         Some(ErrorFacts { class, kind, message })
     }
 
-    fn class(&self, kind: Text, http_status: Option<u16>, message: Text) -> error::ErrorClass {
+    fn class(&self, kind: Text, http_status: Option<u16>, message: Text) -> ErrorClass {
         let body = self.body;
         // A category is a class already, in other words.
         let category = self.text(Plain::ErrorCategory);
         let class = error::classify(kind.bytes(body), http_status, message.bytes(body));
-        if class == error::ErrorClass::Other && !category.is_empty() {
+        if class == ErrorClass::Other && !category.is_empty() {
             return error::classify(category.bytes(body), None, &[]);
         }
         class

@@ -4,7 +4,9 @@ use otlp::trace::Event;
 use otlp::{Text, Value};
 
 use super::evaluation::EvaluationFound;
+use crate::coerce;
 use crate::dialects::{DialectId, Fact, Plain, Row, Says};
+use crate::json;
 use crate::role::Role;
 
 /// What was found on the span that is being read.
@@ -30,6 +32,18 @@ pub(super) struct Found {
 struct Slot {
     value: Value,
     rank: u16,
+}
+
+impl Slot {
+    /// Whether it is taken in place of another one: the better key, unless only the other one says something.
+    fn goes_before(&self, other: &Self, body: &[u8]) -> bool {
+        let says_nothing = [self, other].map(|slot| coerce::says_nothing(slot.value, body));
+        match says_nothing {
+            [true, false] => false,
+            [false, true] => true,
+            _ => self.rank < other.rank,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -173,20 +187,31 @@ impl Found {
     }
 
     #[inline(always)]
-    pub(super) fn keep(&mut self, plain: Plain, rank: u16, value: Value) {
+    pub(super) fn keep(&mut self, plain: Plain, rank: u16, value: Value, body: &[u8]) {
         let bit = 1 << plain as u32;
-        let slot = &mut self.slots[plain as usize];
-        if self.present & bit != 0 && slot.rank <= rank {
-            return;
+        if self.present & bit != 0 {
+            return self.keep_better(plain, Slot { value, rank }, body);
         }
         self.present |= bit;
-        *slot = Slot { value, rank };
+        self.slots[plain as usize] = Slot { value, rank };
+    }
+
+    /// Takes what a second key tells, if it goes before the first.
+    #[cold]
+    #[inline(never)]
+    fn keep_better(&mut self, plain: Plain, told: Slot, body: &[u8]) {
+        let slot = &mut self.slots[plain as usize];
+        if told.goes_before(slot, body) {
+            *slot = told;
+        }
     }
 
     /// Takes the role that a value tells, if it tells one, and the better key told none.
     #[inline(never)]
     pub(super) fn keep_role(&mut self, row: &Row, value: Text, body: &[u8]) {
         let Fact::Role { values, otherwise } = row.fact else { return };
+        // Braintrust's types stand in JSON.
+        let value = if value.bytes(body).starts_with(b"{") { json::string(value, body, b"\"type\"") } else { value };
         if otherwise.is_none() {
             match values.iter().find(|(name, _)| name.as_bytes() == value.bytes(body)) {
                 None => return,
@@ -209,12 +234,12 @@ impl Found {
 
     /// Takes what the keys of `dialect` alone tell.
     #[cold]
-    pub(super) fn keep_own(&mut self, dialect: DialectId) {
+    pub(super) fn keep_own(&mut self, dialect: DialectId, body: &[u8]) {
         for i in 0..self.own.len() {
             if let Some(OwnFound { dialect: owner, plain, rank, value }) = self.own.get(i).copied()
                 && owner == dialect
             {
-                self.keep(plain, rank, value);
+                self.keep(plain, rank, value, body);
             }
         }
     }

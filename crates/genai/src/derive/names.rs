@@ -10,10 +10,10 @@ use crate::{finish, json, model, tier};
 impl Derivation<'_> {
     pub(super) fn names(&self, facts: &mut SpanFacts) {
         facts.finish_reason = finish::reason(self.found.get(Plain::FinishReason), self.body);
-        facts.response_id = model::response_id(self.text(Plain::ResponseId), self.body);
-        facts.agent_name = self.text(Plain::AgentName);
-        facts.conversation_id = self.text(Plain::ConversationId);
-        facts.server_address = self.text(Plain::ServerAddress);
+        facts.response_id = model::response_id(self.name(Plain::ResponseId), self.body);
+        facts.agent_name = self.name(Plain::AgentName);
+        facts.conversation_id = self.name(Plain::ConversationId);
+        facts.server_address = self.name(Plain::ServerAddress);
         if self.found.has(Plain::ServiceTier) {
             facts.service_tier = tier::canonical(self.name(Plain::ServiceTier), self.body);
         }
@@ -31,11 +31,11 @@ impl Derivation<'_> {
     }
 
     fn less_common_names(&self, facts: &mut SpanFacts) {
-        facts.tool_name = self.text(Plain::ToolName);
-        facts.workflow_name = self.text(Plain::WorkflowName);
-        facts.user_id = self.text(Plain::UserId);
-        facts.prompt_name = self.text(Plain::PromptName);
-        facts.prompt_version = self.text(Plain::PromptVersion);
+        facts.tool_name = self.name(Plain::ToolName);
+        facts.workflow_name = self.name(Plain::WorkflowName);
+        facts.user_id = self.name(Plain::UserId);
+        facts.prompt_name = self.name(Plain::PromptName);
+        facts.prompt_version = self.name(Plain::PromptVersion);
         if self.found.has(Plain::PromptInJson) && facts.prompt_name.is_empty() {
             let prompt = self.text(Plain::PromptInJson);
             facts.prompt_name = json::string(prompt, self.body, b"\"name\"");

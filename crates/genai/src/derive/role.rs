@@ -4,9 +4,9 @@ use otlp::Text;
 
 use super::Derivation;
 use crate::dialects::{Plain, Says};
-use crate::facts::{Label, SpanFacts};
+use crate::facts::{Label, SpanFacts, Status};
 use crate::role::Role;
-use crate::{json, model, operation, provider};
+use crate::{json, model, operation, provider, usage};
 
 impl Derivation<'_> {
     pub(super) fn models(&self, facts: &mut SpanFacts) {
@@ -45,8 +45,9 @@ impl Derivation<'_> {
         if dialect.call_needs_model && (facts.request_model.is_empty() || self.is_raw(facts)) {
             return (Role::RawResponse, Label::None);
         }
-        if self.found.has(Plain::Operation) {
-            let (label, role) = operation::canonical(self.text(Plain::Operation), self.body);
+        let told = self.name(Plain::Operation);
+        if !told.is_empty() {
+            let (label, role) = operation::canonical(told, self.body);
             return (role, label);
         }
         if self.found.has(Plain::RequestType) {
@@ -65,14 +66,29 @@ impl Derivation<'_> {
                 return (role, label);
             }
         }
-        let has_usage_object = self.found.has(Plain::UsageObject);
-        let names_model = has_model || (has_usage_object && self.found.has(Plain::ModelInJson));
-        let has_usage = has_usage_object || self.found.has(Plain::InputTokens) || self.found.has(Plain::OutputTokens);
-        let has_provider = self.found.has(Plain::Provider) || self.found.has(Plain::ProviderElsewhere);
-        if names_model && (has_provider || has_usage) {
+        if dialect.agents_only_named && self.found.has(Plain::AgentName) {
+            return (Role::Agent, operation::of_role(Role::Agent));
+        }
+        if self.looks_like_call(facts, has_model) {
             return (Role::Llm, operation::of_role(Role::Llm));
         }
         (Role::Unrecognised, Label::None)
+    }
+
+    /// Whether a span that does not say what it is names a model, and who serves it, or what was used, or that it failed.
+    #[cold]
+    fn looks_like_call(&self, facts: &SpanFacts, has_model: bool) -> bool {
+        // Braintrust writes start and end there as well, on all of its spans.
+        let has_usage_object = usage::object(self.found.get(Plain::UsageObject), self.body).is_some();
+        let names_model = has_model || (has_usage_object && self.found.has(Plain::ModelInJson));
+        names_model
+            && (has_usage_object
+                || self.found.has(Plain::InputTokens)
+                || self.found.has(Plain::OutputTokens)
+                || self.found.has(Plain::Provider)
+                || self.found.has(Plain::ProviderElsewhere)
+                || facts.status == Status::Error
+                || self.found.exception.is_some())
     }
 
     /// Whether a span that shows no sign of GenAI is called as its dialect calls calls (OpenLIT's failed Anthropic calls

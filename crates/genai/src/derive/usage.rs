@@ -59,7 +59,7 @@ impl Derivation<'_> {
             && counts.reasoning.is_none()
         {
             counts.reasoning = Some(apart);
-            counts.include_reasoning(ReasoningSemantics::Excluded);
+            counts.include_reasoning(ReasoningSemantics::Excluded, || None);
         }
         self.cache_writes_by_age(counts);
         if counts.input.is_none() && counts.output.is_none() {
@@ -105,7 +105,7 @@ impl Derivation<'_> {
         };
         let total = || self.count(Plain::TotalTokens, &mut None);
         counts.include_cache(semantics, || self.native(facts), total);
-        counts.include_reasoning(dialect.reasoning);
+        counts.include_reasoning(dialect.reasoning, total);
     }
 
     /// How the provider of the model itself reports input.

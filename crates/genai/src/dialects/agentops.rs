@@ -3,11 +3,14 @@
 use super::Plain::*;
 use super::{Dialect, PLAIN, Says, general, key, role};
 use crate::role::Role;
+use crate::usage::CacheSemantics;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "agentops",
     title: "AgentOps SDK",
     scopes: &["agentops"],
+    // As the provider reports it.
+    cache: CacheSemantics::ExcludedByAnthropic,
     keys: &[
         role(
             "agentops.span.kind",

@@ -44,6 +44,7 @@ fn section(dialect: &Dialect) -> String {
         (dialect.is_server, "Its spans are those of a model server: the client counts the calls."),
         (dialect.call_needs_model, "A span without a request model is what went over the wire below a call."),
         (dialect.completion_is_chat, "The request type `completion` is a chat."),
+        (dialect.agents_only_named, "Spans that name an agent and no operation are agents."),
         (dialect.is_named_by_call, "Span names say `{operation} {model}` where attributes do not."),
         (dialect.has_running_totals, "Usage on its agents goes on from earlier runs and never stands for calls."),
         (dialect.first_chunk_unit == Unit::Milliseconds, "Times to the first token are milliseconds."),

@@ -1,13 +1,17 @@
 //! LiveKit Agents. Only `llm_request` is a call; attempts and nodes have no usage.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, general, key};
+use super::{Dialect, PLAIN, general, key, role};
+use crate::role::Role;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "livekit",
     title: "LiveKit Agents",
     scopes: &["livekit-agents"],
     keys: &[
+        // Speech names its model as well, and is no call.
+        role("lk.tts.label", &[], Role::Chain),
+        role("lk.tts_metrics", &[], Role::Chain),
         key("gen_ai.usage.input_cached_tokens", CacheReadTokens), // realtime
         key("lk.response.ttft", FirstChunkSeconds),
         key("lk.llm_metrics", FirstChunkInJson),

@@ -14,6 +14,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     keys: &[
         // Strands writes milliseconds here.
         key("gen_ai.server.time_to_first_token", FirstChunkInUnit),
+        key("gen_ai.server.ttft", FirstChunkSeconds),
         key("gen_ai.token.usage.input", InputTokens),
         key("gen_ai.token.usage.output", OutputTokens),
         key("gen_ai.usage.prompt_tokens_details.cached_tokens", CacheReadTokens),

@@ -7,6 +7,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     name: "pydantic_ai",
     title: "Pydantic AI",
     scopes: &["pydantic-ai"],
+    // Formats 1 and 2.
+    agents_only_named: true,
     keys: &[
         // Subsets, told again. Those of a provider stand alone where the library could not read its answer.
         key("gen_ai.usage.details.cache_read_tokens", CacheReadTokens),

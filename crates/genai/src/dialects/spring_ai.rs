@@ -1,13 +1,16 @@
 //! Spring AI, by Micrometer. Every value is a text, `none` where there is none.
 
 use super::Plain::*;
-use super::{Dialect, PLAIN, key, signal};
+use super::{Dialect, PLAIN, Says, key, role, signal};
+use crate::role::Role;
+use crate::usage::CacheSemantics;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "spring_ai",
     title: "Spring AI",
+    cache: CacheSemantics::ExcludedByAnthropic,
     keys: &[
-        signal("spring.ai.kind"),
+        role("spring.ai.kind", &[("tool_call", Says::Operation("execute_tool", Role::Tool))], Role::Chain),
         key("spring.ai.chat.client.stream", Streaming).and_signal(),
         key("spring.ai.chat.client.conversation.id", ConversationId).and_signal(),
         key("spring.ai.tool.definition.name", ToolName).and_signal(),

@@ -2,7 +2,7 @@
 //! OpenTelemetry's keys.)
 
 use super::Plain::*;
-use super::{Dialect, EventKey, EventSays, PLAIN, Says, general, key, role};
+use super::{Dialect, EventKey, EventSays, PLAIN, Says, key, own, role};
 use crate::role::Role;
 use crate::usage::CacheSemantics;
 
@@ -54,7 +54,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("ai.toolCall.name", ToolName),
         key("ai.toolCall.id", ToolCallId),
         key("ai.telemetry.functionId", AgentName),
-        general("resource.name", AgentName), // the same
+        own("resource.name", AgentName), // the same
         key("ai.telemetry.metadata.sessionId", ConversationId),
         key("ai.telemetry.metadata.userId", UserId),
         key("ai.telemetry.metadata.langfusePrompt", PromptInJson),

@@ -3,6 +3,7 @@
 mod overrides;
 mod properties;
 mod real_models;
+mod variants;
 
 use super::*;
 

@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::fields::{Field, Level, Next};
 use super::number::Number;
-use super::{Inconsistency, Usage};
+use super::{Inconsistency, ReasoningSemantics, Usage};
 use crate::coerce::{self, Count};
 
 /// More than this is no usage object.
@@ -178,14 +178,18 @@ impl UsageObject {
             Some(output) => Some(output),
             None => self.get(Field::OutputExclusive).map(|output| output.saturating_add(reasoning_apart.unwrap_or(0))),
         };
-        Usage {
+        let mut usage = Usage {
             input,
             cache_read,
             cache_write,
             cache_write_1h: self.get(Field::CacheWrite1h),
             output,
             reasoning: self.get(Field::Reasoning).or(reasoning_apart),
+        };
+        if reasoning_apart.is_none() {
+            usage.include_reasoning(ReasoningSemantics::Included, || self.get(Field::Total));
         }
+        usage
     }
 }
 

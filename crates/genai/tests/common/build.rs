@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, KeyValueList, any_value::Value,
 };
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span::Event};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span::Event, status::StatusCode};
 use prost::Message;
 use spanmill_genai::{Deriver, SpanFacts};
 
@@ -19,6 +19,28 @@ pub(crate) struct Built {
 
 impl Built {
     pub(crate) fn new(scope: &str, name: &str, attributes: Attributes<'_>, events: &[(&str, Attributes<'_>)]) -> Self {
+        Self::with_status(None, scope, name, attributes, events)
+    }
+
+    /// As [`Self::new`], with the status of a failure that says this.
+    pub(crate) fn failed(
+        message: &str,
+        scope: &str,
+        name: &str,
+        attributes: Attributes<'_>,
+        events: &[(&str, Attributes<'_>)],
+    ) -> Self {
+        let status = Status { message: message.to_owned(), code: StatusCode::Error.into() };
+        Self::with_status(Some(status), scope, name, attributes, events)
+    }
+
+    fn with_status(
+        status: Option<Status>,
+        scope: &str,
+        name: &str,
+        attributes: Attributes<'_>,
+        events: &[(&str, Attributes<'_>)],
+    ) -> Self {
         let event = |(i, (name, attributes)): (usize, &(&str, Attributes<'_>))| Event {
             time_unix_nano: 1_100_000_000 + i as u64,
             name: (*name).to_owned(),
@@ -33,6 +55,7 @@ impl Built {
             end_time_unix_nano: 2_000_000_000,
             attributes: pairs(attributes),
             events: events.iter().enumerate().map(event).collect(),
+            status,
             ..Span::default()
         };
         let scope = InstrumentationScope { name: scope.to_owned(), ..InstrumentationScope::default() };

@@ -6,6 +6,8 @@ pub(crate) mod corpus;
 
 use std::fmt::Write;
 
+use build::Built;
+
 use spanmill_genai::SpanFacts;
 
 /// The facts of a span that goldens hold, in one line.
@@ -59,4 +61,24 @@ pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
         write!(line, " error={}/{}", error.class.name(), error.kind.str(body)).unwrap();
     }
     line
+}
+
+/// The facts of a span of one second with these attributes, its time to the first chunk in milliseconds at the end.
+pub(crate) fn told(scope: &str, name: &str, attributes: &[(&str, &str)]) -> String {
+    let Built { body, facts } = Built::new(scope, name, attributes, &[]);
+    let mut all = line(&body, &facts).split_once(' ').unwrap().1.to_owned();
+    if let Some(nanos) = facts.time_to_first_chunk {
+        all = format!("{all}={}ms", nanos / 1_000_000);
+    }
+    for (what, text) in [("tool", facts.tool_name), ("agent", facts.agent_name), ("in", facts.conversation_id)] {
+        if !text.is_empty() {
+            all = format!("{all} {what}:{}", text.str(&body));
+        }
+    }
+    all
+}
+
+/// As [`told`], in a scope that says nothing.
+pub(crate) fn told_plainly(attributes: &[(&str, &str)]) -> String {
+    told("app", "span", attributes)
 }

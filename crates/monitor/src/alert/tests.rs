@@ -18,7 +18,7 @@ type Read = (Option<bool>, bool);
 
 /// An alert that read all of it, one after the other, and what it told.
 fn read(all: &[Read]) -> (Alert, Told) {
-    let (mut alert, mut told) = (Alert::new(rule()), Told::default());
+    let (mut alert, mut told) = (Alert::new(rule(), true), Told::default());
     for (number, (holds, is_muted)) in (0..).zip(all) {
         let reading = match *holds {
             Some(holds) => Reading::Known { value: number as f64, threshold: 0.0, holds },

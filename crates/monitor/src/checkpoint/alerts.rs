@@ -1,7 +1,7 @@
 //! Alerts, incidents and notifications. Nothing fires twice because of a restart, and no time is lost for which it held.
 
 use super::subjects::subject;
-use super::{RestoreError, check, code, messages, required};
+use super::{RestoreError, check, code, definitions, messages, required};
 use crate::alert::{Alert, Phase, Severity};
 use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told, Waiting};
 
@@ -16,6 +16,7 @@ pub(super) fn alert_message(alert: &Alert) -> messages::Alert {
         Phase::Pending { since } => (Some(*since), None),
         Phase::Firing(incident) => (None, Some(incident_message(incident))),
     };
+    let is_made = !alert.is_configured && alert.objective().is_none();
     messages::Alert {
         subject: Some(alert_subject(alert)),
         pending_since,
@@ -24,6 +25,7 @@ pub(super) fn alert_message(alert: &Alert) -> messages::Alert {
         baseline: alert.baseline.map(|(until, value)| messages::Baseline { until, value }),
         recovered: alert.recovered,
         recovery_time: alert.recovery_time,
+        made: is_made.then(|| definitions::alert_message(&alert.rule)),
     }
 }
 

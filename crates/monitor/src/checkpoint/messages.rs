@@ -15,6 +15,7 @@ pub(super) mod tag {
     pub(in crate::checkpoint) const ALERT: u32 = 7;
     pub(in crate::checkpoint) const INCIDENT: u32 = 8;
     pub(in crate::checkpoint) const NOTIFICATION: u32 = 9;
+    pub(in crate::checkpoint) const SEEN: u32 = 10;
     /// `fixed64`: the hash of all that stands before it. It ends the checkpoint.
     pub(in crate::checkpoint) const HASH: u32 = 15;
 
@@ -30,6 +31,7 @@ pub(super) mod tag {
             ALERT => "alert",
             INCIDENT => "incident",
             NOTIFICATION => "notification",
+            SEEN => "seen",
             HASH => "hash",
             _ => "unknown field",
         }

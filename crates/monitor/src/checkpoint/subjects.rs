@@ -1,6 +1,6 @@
 //! What is about a monitor: objectives, charts and canaries. They go on while they mean the same, else they start anew.
 
-use super::{RestoreError, code, messages, required, rings};
+use super::{RestoreError, code, definitions, messages, required, rings};
 use crate::canary::{Canary, CanaryDefinition};
 use crate::chart::{Chart, ChartPoint, ChartRule, Limits};
 use crate::slo::{Slo, SloDefinition};
@@ -26,7 +26,8 @@ pub(super) fn subject(name: &str, monitor: &str, definition: String) -> messages
 }
 
 pub(super) fn slo_message(slo: &Slo) -> messages::Slo {
-    messages::Slo { subject: Some(slo_subject(slo.definition())), rings: Some(rings::message(&slo.rings)) }
+    let made = (!slo.is_configured).then(|| definitions::slo_message(slo.definition()));
+    messages::Slo { subject: Some(slo_subject(slo.definition())), rings: Some(rings::message(&slo.rings)), made }
 }
 
 pub(super) fn restore_slo(slos: &mut [Slo], told: &messages::Slo, now: u64) -> Result<(), RestoreError> {

@@ -128,6 +128,13 @@ impl<C: Cell> Rings<C> {
         self.closed[level].front().map(|oldest| oldest.number)
     }
 
+    /// When the newest of the shortest steps begins that is kept.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        let closed = self.closed[0].back().map(|packed| packed.number);
+        let newest = self.open[0].as_ref().map(|(number, _)| *number).or(closed);
+        newest.map(|number| u64::from(number) * LEVELS[0].step)
+    }
+
     /// Whether nothing is known any more.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.iter().all(Option::is_none) && self.closed.iter().all(VecDeque::is_empty)

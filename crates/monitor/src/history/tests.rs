@@ -114,6 +114,23 @@ proptest! {
         prop_assert_eq!(told, naive(&all, |at, _| answer.range.contains(at)).requests);
     }
 
+    // What is asked in parts is answered as what is asked at once, for all ways of asking together.
+    #[test]
+    fn parts_make_the_whole(all in proptest::collection::vec(told(), 1..80), steps in 1..5usize) {
+        let all = timed(&all);
+        let history = history(&all, HistoryConfig::default());
+        let range = Range { from: START, to: START + 40 * DAY };
+        let ways: [&[Dimension]; 3] = [&[], &[Dimension::Service], &[Dimension::Model, Dimension::Service]];
+        let mut scan = Scan::new(range, HOUR, Filter::default(), &ways);
+        while !scan.advance(&history, steps) {}
+        for (answer, group_by) in scan.answers().into_iter().zip(ways) {
+            let query = Query { range, step: HOUR, filter: Filter::default(), group_by: group_by.into(), limit: 100 };
+            let whole = history.query(&query);
+            prop_assert_eq!(answer.together().series, history.query(&Query { group_by: Vec::new(), ..query }).series);
+            prop_assert_eq!(answer, whole);
+        }
+    }
+
     // A filter and the order of the top groups are those of the calls themselves; what is over the limit of series is one series.
     #[test]
     fn filters_and_top_groups_are_exact(all in proptest::collection::vec(told(), 1..80), limit in 0..4usize) {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregate::{
-    Applied, DuplicateSettings, Effect, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+    Applied, DuplicateSettings, Effect, Forms, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
 };
 use bytes::Bytes;
 use genai::price::Prices;
-use genai::{DeriveError, Redactor};
+use genai::{DeriveError, Evaluation, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
@@ -19,6 +19,19 @@ use crate::recorder::Recorder;
 
 /// Memory for calls whose spans are gathered: some four million.
 const MEMORY: usize = 1 << 30;
+
+/// What came of a request.
+pub(super) enum Told {
+    /// Its spans have their outcomes.
+    Spans(Applied),
+    /// It tells evaluations.
+    Evaluations {
+        /// The protobuf body.
+        body: Bytes,
+        /// At least one.
+        evaluations: Vec<Evaluation>,
+    },
+}
 
 /// The same pipeline that serves, driven by files: one receive time for all, then a drain.
 pub(super) struct Counting {
@@ -46,8 +59,8 @@ impl Counting {
             cardinality_limit: usize::MAX,
             error_records: 1,
             instance_id: String::new(),
-            delta: false,
-            cumulative: false,
+            delta: Forms::default(),
+            cumulative: Forms::default(),
             error_logs: false,
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
             duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates() },
@@ -67,25 +80,30 @@ impl Counting {
         Arc::clone(&self.prices)
     }
 
-    /// Counts what stands in the files, and gives what it comes to. `applied` gets every request with the outcomes of its spans, in
-    /// their order, if they were asked for.
-    pub(super) fn count(mut self, paths: &[PathBuf], mut applied: impl FnMut(Applied)) -> Result<Report, Failure> {
+    /// Counts what stands in the files, and gives what it comes to. `tell` gets every request with the outcomes of its spans, in their
+    /// order, if they were asked for, and what is evaluated, as it is counted.
+    pub(super) fn count(mut self, paths: &[PathBuf], mut tell: impl FnMut(Told)) -> Result<Report, Failure> {
         let mut replay = Replay::open(paths)?;
         let progress = progress_bar(replay.total_bytes());
         while let Some(entry) = replay.next() {
             let entry = entry?;
-            self.entry(entry, &mut applied)?;
+            self.entry(entry, &mut tell)?;
             progress.set_position(replay.position());
         }
         progress.finish_and_clear();
-        self.apply(Record::Drain, &mut applied);
+        self.apply(Record::Drain, &mut tell);
         Ok(self.pipeline.report())
     }
 
-    fn entry(&mut self, entry: receive::Entry, applied: &mut impl FnMut(Applied)) -> Result<(), Failure> {
+    fn entry(&mut self, entry: receive::Entry, tell: &mut impl FnMut(Told)) -> Result<(), Failure> {
         let record = self.record(entry.request).map_err(|source| Failure::Malformed { place: entry.place, source })?;
         if let Some(record) = record {
-            self.apply(record, applied);
+            if let Record::Traces { body, evaluations, .. } | Record::Logs { body, evaluations } = &record
+                && !evaluations.is_empty()
+            {
+                tell(Told::Evaluations { body: body.clone(), evaluations: evaluations.clone() });
+            }
+            self.apply(record, tell);
         }
         Ok(())
     }
@@ -100,11 +118,11 @@ impl Counting {
         })
     }
 
-    fn apply(&mut self, record: Record, applied: &mut impl FnMut(Applied)) {
+    fn apply(&mut self, record: Record, tell: &mut impl FnMut(Told)) {
         self.lsn += 1;
         self.pipeline.apply(Logged { lsn: self.lsn, receive_time: self.receive_time, record }, |effect| {
             if let Effect::Applied(request) = effect {
-                applied(request);
+                tell(Told::Spans(request));
             }
         });
     }

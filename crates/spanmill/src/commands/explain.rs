@@ -1,6 +1,8 @@
-//! `spanmill explain PATH...`: what every span was counted as and why, where its facts were read, and what it costs.
+//! `spanmill explain PATH...`: what every span was counted as and why, where its facts were read, and what it costs; and the
+//! same of evaluations.
 
 mod cost;
+mod evaluation;
 mod json;
 mod line;
 mod text;
@@ -13,8 +15,9 @@ use clap::{Args, ValueEnum};
 use genai::Deriver;
 use genai::price::Prices;
 
+use self::evaluation::Evaluations;
 use self::line::Line;
-use super::counting::Counting;
+use super::counting::{Counting, Told};
 use crate::config::{self, Config};
 use crate::failure::Failure;
 
@@ -35,9 +38,9 @@ pub(crate) struct Arguments {
 /// How spans are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A line a span, and one that sums up.
+    /// A line a span, then one for each evaluation, and one that sums up.
     Text,
-    /// A JSON object a span, and one that sums up under "total".
+    /// A JSON object for each of them, the one that sums up under "total".
     Json,
 }
 
@@ -48,9 +51,13 @@ pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Fa
     let counting = Counting::new(&config, Some(usize::MAX))?;
     let prices = counting.prices();
     let mut requests = Vec::new();
-    let report = counting.count(&arguments.paths, |applied| requests.push(applied))?;
+    let mut evaluations = Evaluations::default();
+    let report = counting.count(&arguments.paths, |told| match told {
+        Told::Spans(applied) => requests.push(applied),
+        Told::Evaluations { body, evaluations: told } => evaluations.add(&body, &told),
+    })?;
     let mut out = BufWriter::new(io::stdout().lock());
-    match print(&mut out, arguments, &requests, &prices, &report)? {
+    match print(&mut out, arguments, &requests, &evaluations, &prices, &report)? {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         printed => printed.map_err(Failure::io("printing the result")),
@@ -61,6 +68,7 @@ fn print(
     out: &mut impl Write,
     arguments: &Arguments,
     requests: &[Applied],
+    evaluations: &Evaluations,
     prices: &Prices,
     report: &Report,
 ) -> Result<io::Result<()>, Failure> {
@@ -79,10 +87,19 @@ fn print(
             }
         }
     }
+    for line in &evaluations.lines {
+        let printed = match arguments.format {
+            Format::Text => writeln!(out, "{}", text::evaluation(line, arguments.full)),
+            Format::Json => json::evaluation(out, line),
+        };
+        if printed.is_err() {
+            return Ok(printed);
+        }
+    }
     let spans = requests.iter().map(|request| request.facts.len()).sum();
     let printed = match arguments.format {
-        Format::Text => writeln!(out, "{}", text::total(spans, report)),
-        Format::Json => json::total(out, spans, report),
+        Format::Text => writeln!(out, "{}", text::total(spans, evaluations.counted(), report)),
+        Format::Json => json::total(out, spans, evaluations.counted(), report),
     };
     Ok(printed.and_then(|()| out.flush()))
 }

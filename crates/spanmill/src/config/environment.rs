@@ -2,8 +2,8 @@
 //!
 //! Rules: OpenTelemetry specification, protocol/exporter.md and metrics/sdk_exporters/otlp.md. A variable of one signal
 //! (`..._METRICS_ENDPOINT`) goes before the general one; an empty one is not set; a value that is not known is ignored with a
-//! warning. Not supported: `http/json`, traces, exponential histograms, and HTTP endpoints of one signal that do not end in
-//! `/v1/metrics` or `/v1/logs`.
+//! warning. Not supported: `http/json`, traces, and HTTP endpoints of one signal that do not end in `/v1/metrics` or
+//! `/v1/logs`.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde::de::value::Error as ValueError;
 use super::address::HttpUrl;
 use super::document::KeyPath;
 use super::error::Problem;
-use super::exporters::{ClientTls, OtlpExporter, Protocol, Signal, Temporality};
+use super::exporters::{ClientTls, Histograms, OtlpExporter, Protocol, Signal, Temporality};
 use super::secret::Secret;
 use super::validate::check_header;
 use super::{Config, Environment, Listener};
@@ -163,8 +163,12 @@ fn exporter(
         _ => preference.word(warnings),
     });
     let histograms = Variable::set(environment, "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION");
-    if let Some(variable) = histograms.filter(|variable| variable.value != "explicit_bucket_histogram") {
-        warnings.push(variable.ignored());
+    if let Some(variable) = histograms {
+        match variable.value.as_str() {
+            "explicit_bucket_histogram" => exporter.histograms = Histograms::Explicit,
+            "base2_exponential_bucket_histogram" => exporter.histograms = Histograms::Exponential,
+            _ => warnings.push(variable.ignored()),
+        }
     }
     Ok(exporter)
 }

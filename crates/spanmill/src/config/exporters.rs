@@ -10,6 +10,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::access::{Auth, Tls};
 use super::address::{Address, HttpUrl};
 use super::secret::Secret;
 use super::units::{ByteSize, duration};
@@ -35,11 +36,15 @@ impl Default for Exporters {
 pub struct PrometheusExporter {
     /// Where `/metrics` is served.
     pub endpoint: Address,
+    /// How connections are encrypted; `None` if not.
+    pub tls: Option<Tls>,
+    /// What scrapers must show.
+    pub auth: Auth,
 }
 
 impl Default for PrometheusExporter {
     fn default() -> Self {
-        Self { endpoint: Address::loopback(9464) }
+        Self { endpoint: Address::loopback(9464), tls: None, auth: Auth::None }
     }
 }
 
@@ -221,6 +226,8 @@ pub enum Histograms {
     /// Fixed bucket bounds.
     #[default]
     Explicit,
+    /// Bounds that follow from what was measured: powers of a base that gets smaller the closer it lies together.
+    Exponential,
 }
 
 /// `exporters.otlp/NAME.retry_on_failure`.

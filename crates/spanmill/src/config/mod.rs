@@ -169,6 +169,12 @@ impl Config {
         }
     }
 
+    /// Whether anything is written on spans that are handed on.
+    pub(crate) fn enriches(&self) -> bool {
+        let wants_traces = |exporter: &OtlpExporter| exporter.signals.contains(&exporters::Signal::Traces);
+        self.forward.enrich && self.exporters.otlp.values().any(wants_traces)
+    }
+
     /// Everything Spanmill listens on.
     fn listeners(&self) -> Vec<Listener<'_>> {
         let otlp = &self.receivers.otlp;
@@ -179,7 +185,7 @@ impl Config {
         ];
         if let Some(prometheus) = &self.exporters.prometheus {
             let path = &["exporters", "prometheus", "endpoint"];
-            listeners.push(Listener::new(path, &prometheus.endpoint, None, &Auth::None));
+            listeners.push(Listener::new(path, &prometheus.endpoint, prometheus.tls.as_ref(), &prometheus.auth));
         }
         let Admin { endpoint, tls, auth, .. } = &self.admin;
         listeners.push(Listener::new(&["admin", "endpoint"], endpoint, tls.as_ref(), auth));

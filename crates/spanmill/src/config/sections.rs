@@ -50,6 +50,8 @@ impl Default for Wal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Forward {
+    /// Whether what spans mean, and what became of them, is written on those that are handed on.
+    pub enrich: bool,
     /// Whether metrics of applications are handed on although a destination gets derived ones of the same names.
     pub keep_client_metrics: bool,
 }
@@ -149,6 +151,9 @@ pub struct Metrics {
     /// How often an interval is closed and sent.
     #[serde(with = "duration")]
     pub interval: Duration,
+    /// How old statistics of what is watched may be.
+    #[serde(with = "duration")]
+    pub statistics_interval: Duration,
     /// Resource attributes of spans that are kept on metrics.
     pub resource_attributes: Vec<String>,
     /// Series groups held at once; what comes beyond goes to the overflow group.
@@ -161,6 +166,7 @@ impl Default for Metrics {
         Self {
             semconv: Semconv::default(),
             interval: Duration::from_secs(30),
+            statistics_interval: Duration::from_secs(10),
             resource_attributes: kept.map(str::to_owned).to_vec(),
             aggregation_cardinality_limit: 10_000,
         }

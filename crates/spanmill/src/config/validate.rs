@@ -23,6 +23,9 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     let otlp = &config.receivers.otlp;
     access(otlp.tls.as_ref(), &otlp.auth, &["receivers", "otlp"], report);
     access(config.admin.tls.as_ref(), &config.admin.auth, &["admin"], report);
+    if let Some(prometheus) = &config.exporters.prometheus {
+        access(prometheus.tls.as_ref(), &prometheus.auth, &["exporters", "prometheus"], report);
+    }
     limits(config, report);
     names(config, report);
     watched(config, report);
@@ -231,6 +234,7 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     let settle_memory = ["derive", "settle_memory"];
     at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");
     at_least(config.metrics.interval >= second, &["metrics", "interval"], "1s");
+    at_least(config.metrics.statistics_interval >= second, &["metrics", "statistics_interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];
     at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");
     if let Some(archive) = &config.archive {

@@ -567,19 +567,7 @@ macro_rules! kinds {
         }
     )+};
 }
-kinds!(Window, Severity, Versions, ChartRule, Tokens, Verdict);
-
-impl Kind for Period {
-    const ALL: &'static [Self] = &[Self::Week, Self::FourWeeks, Self::ThirtyDays];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Week => "7d",
-            Self::FourWeeks => "28d",
-            Self::ThirtyDays => "30d",
-        }
-    }
-}
+kinds!(Window, Severity, Versions, ChartRule, Tokens, Verdict, Period);
 
 impl<T: Kind> Serialize for Named<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

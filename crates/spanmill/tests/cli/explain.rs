@@ -192,3 +192,67 @@ fn the_configuration_holds() {
     assert!(said.contains(" duplicate(unlinked) under ") && !stdout(&without).contains("unlinked"));
     assert!(said.lines().all(|line| line.starts_with("total ") || line.find('/') == Some(32)), "{said}");
 }
+
+// Each evaluation is a line as well: what it says of which span, where it was read, and that one which is told twice counts once.
+#[test]
+fn every_evaluation_is_a_line() {
+    let pair = |key: &str, value: Value| serde_json::json!({ "key": key, "value": value });
+    let text = |key: &str, value: &str| pair(key, serde_json::json!({ "stringValue": value }));
+    let number = |key: &str, value: f64| pair(key, serde_json::json!({ "doubleValue": value }));
+    let told = serde_json::json!([
+        text("gen_ai.evaluation.name", "relevance"),
+        number("gen_ai.evaluation.score.value", 0.75),
+        text("gen_ai.evaluation.score.label", "pass"),
+        text("gen_ai.evaluation.explanation", "a secret"),
+    ]);
+    let ids = serde_json::json!({ "traceId": "0102030405060708090a0b0c0d0e0f10", "spanId": "0102030405060708" });
+    let mut span = serde_json::json!({
+        "name": "chat", "startTimeUnixNano": "1769860800000000000", "endTimeUnixNano": "1769860801000000000",
+        "events": [{ "name": "gen_ai.evaluation.result", "timeUnixNano": "1769860800500000000", "attributes": told }],
+        "attributes": [
+            number("evaluations.0.evaluation.score", 0.25), text("evaluations.0.evaluation.name", "tone"),
+            number("evaluations.1.evaluation.score", 0.25), text("evaluations.1.evaluation.name", "length"),
+        ],
+    });
+    let mut record = serde_json::json!({
+        "eventName": "gen_ai.evaluation.result", "timeUnixNano": "1769860800600000000", "attributes": told,
+    });
+    for message in [&mut span, &mut record] {
+        message.as_object_mut().unwrap().extend(ids.as_object().unwrap().clone());
+    }
+    let lines = [
+        serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] }),
+        serde_json::json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] }),
+    ];
+    let input = lines.map(|line| line.to_string() + "\n").concat();
+    let output = spanmill_reading(&["explain", "-"], input.as_bytes());
+    let lines: Vec<&str> = stdout(&output).lines().skip(1).collect();
+    let of = "01020304/0102030405060708 evaluation";
+    let listed = |number, name| {
+        let list = format!("evaluations.{number}.evaluation");
+        format!("{of} counted(attributes) name={name} score=0.25 evaluation<-{list}.name score<-{list}.score")
+    };
+    let keys = ["name", "score.value", "score.label"].map(|key| format!("gen_ai.evaluation.{key}"));
+    let [name, score, label] = &keys;
+    let [in_name, in_score, in_label] = keys.each_ref().map(|key| format!("\"event gen_ai.evaluation.result {key}\""));
+    let result = "name=relevance score=0.75 label=pass";
+    assert_eq!(
+        lines[..4],
+        [
+            &format!("{of} counted(event) {result} evaluation<-{in_name} score<-{in_score} label<-{in_label}"),
+            &listed(0, "tone"),
+            &listed(1, "length"),
+            &format!("{of} repeated(log) {result} evaluation<-{name} score<-{score} label<-{label}"),
+        ]
+    );
+    assert!(lines[4].contains(" evaluations=3"), "{}", lines[4]);
+    let output = spanmill_reading(&["explain", "-", "--format", "json"], input.as_bytes());
+    let (objects, total) = objects(&output);
+    let repeated = objects.last().unwrap();
+    assert_eq!(
+        (&repeated["outcome"], &repeated["told_by"], &total["evaluations"]),
+        (&"repeated".into(), &"log".into(), &3.into())
+    );
+    assert_eq!(repeated["sources"]["score"], serde_json::json!([score]));
+    assert!(!stdout(&output).contains("secret"));
+}

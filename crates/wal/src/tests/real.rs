@@ -73,6 +73,58 @@ fn appends_from_many_threads() {
     assert_eq!(repair(&path).unwrap().quarantine, None);
 }
 
+// A second consumer that comes upon damage is told of it, and goes on behind it when it is told to: it misses the damaged records, in
+// the middle of a segment and at the end of what is there, and nothing else.
+#[test]
+fn damage_is_passed_over() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (log, _reader) = open(&Directory::open(temporary.path()).unwrap(), Start::default());
+    let append = |numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            // Larger than a segment's remainder now and then.
+            log.append_blocking(Blob(content(number, 5_000))).unwrap();
+        }
+    };
+    append(0..60);
+    let damage = |number: u64| {
+        let wanted = content(number, 5_000);
+        let files = fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path());
+        let hit = files.filter(|path| path.extension().is_some_and(|extension| extension == "wal")).any(|path| {
+            let mut bytes = fs::read(&path).unwrap();
+            let Some(at) = bytes.windows(64).position(|window| window == &wanted[..64]) else { return false };
+            bytes[at + 5] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            true
+        });
+        assert!(hit, "record {number} is not found");
+    };
+    [6, 7, 30, 59].into_iter().for_each(damage);
+
+    let mut consumer = log.read_from(0);
+    let mut given = Vec::new();
+    let mut told = 0;
+    let mut read_all = |given: &mut Vec<u64>| {
+        loop {
+            match consumer.try_next() {
+                Ok(Some(record)) => given.push(record.lsn),
+                Ok(None) => return,
+                Err(error) => {
+                    assert!(matches!(error, crate::ReadError::Damaged { .. }), "{error}");
+                    told += 1;
+                    if consumer.skip_damaged().unwrap().is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    read_all(&mut given);
+    append(60..70);
+    read_all(&mut given);
+    assert!(given.into_iter().eq((1..=70).filter(|lsn| ![7, 8, 31, 60].contains(lsn))));
+    assert!(told >= 4);
+}
+
 // The reader waits for records, and is woken by them.
 #[test]
 fn reader_waits() {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use aggregate::Report;
-use genai::TokenClasses;
+use genai::{Source, TokenClasses};
 use serde::Serialize;
 
+use super::evaluation::EvaluationLine;
 use super::line::Line;
 
 #[derive(Serialize)]
@@ -64,8 +65,23 @@ struct JsonCost<'a> {
 }
 
 #[derive(Serialize)]
+struct JsonEvaluation<'a> {
+    trace_id: &'a str,
+    span_id: &'a str,
+    evaluation: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    label: &'a str,
+    told_by: &'a str,
+    outcome: &'a str,
+    sources: BTreeMap<&'a str, &'a [String]>,
+}
+
+#[derive(Serialize)]
 struct JsonTotal {
     spans: usize,
+    evaluations: usize,
     requests: u64,
     errors: u64,
     tokens: JsonTokens,
@@ -98,16 +114,32 @@ pub(super) fn span(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
             rule: &cost.rule,
             version: cost.version.as_deref(),
         }),
-        sources: line.sources.iter().map(|source| (source.fact, source.keys.as_slice())).collect(),
+        sources: sources(line.sources),
     };
     write(out, &span)
 }
 
-/// The last line: the totals that `replay` prints.
-pub(super) fn total(out: &mut impl Write, spans: usize, report: &Report) -> io::Result<()> {
+/// The line of an evaluation.
+pub(super) fn evaluation(out: &mut impl Write, line: &EvaluationLine) -> io::Result<()> {
+    let evaluation = JsonEvaluation {
+        trace_id: &line.trace_id,
+        span_id: &line.span_id,
+        evaluation: &line.name,
+        score: line.score,
+        label: &line.label,
+        told_by: line.told_by,
+        outcome: line.outcome,
+        sources: sources(&line.sources),
+    };
+    write(out, &evaluation)
+}
+
+/// The last line: the totals that `replay` prints, and how many evaluations were counted.
+pub(super) fn total(out: &mut impl Write, spans: usize, evaluations: usize, report: &Report) -> io::Result<()> {
     let totals = &report.totals;
     let total = JsonTotal {
         spans,
+        evaluations,
         requests: totals.requests,
         errors: totals.errors,
         tokens: totals.tokens.into(),
@@ -115,6 +147,10 @@ pub(super) fn total(out: &mut impl Write, spans: usize, report: &Report) -> io::
         without_cost: totals.without_cost,
     };
     write(out, &BTreeMap::from([("total", total)]))
+}
+
+fn sources(sources: &[Source]) -> BTreeMap<&str, &[String]> {
+    sources.iter().map(|source| (source.fact, source.keys.as_slice())).collect()
 }
 
 fn write(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {

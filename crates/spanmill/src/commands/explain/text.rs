@@ -7,6 +7,7 @@ use aggregate::Report;
 use genai::{Source, Usage};
 
 use super::cost::Cost;
+use super::evaluation::EvaluationLine;
 use super::line::Line;
 
 /// Longer texts are cut, in characters: these are names.
@@ -46,8 +47,25 @@ pub(super) fn span(line: &Line<'_>, full_ids: bool) -> String {
     text
 }
 
-/// The last line: the totals that `replay` prints.
-pub(super) fn total(spans: usize, report: &Report) -> String {
+/// The line of an evaluation.
+pub(super) fn evaluation(line: &EvaluationLine, full_ids: bool) -> String {
+    let trace = if full_ids { &line.trace_id } else { line.trace_id.get(..SHORT_ID).unwrap_or_default() };
+    let mut text = format!("{trace}/{} evaluation {}({})", line.span_id, line.outcome, line.told_by);
+    push(&mut text, format_args!(" name={}", quoted(&line.name)));
+    if let Some(score) = line.score {
+        push(&mut text, format_args!(" score={score}"));
+    }
+    if !line.label.is_empty() {
+        push(&mut text, format_args!(" label={}", quoted(&line.label)));
+    }
+    for source in &line.sources {
+        text.push_str(&read_from(source));
+    }
+    text
+}
+
+/// The last line: the totals that `replay` prints, and how many evaluations were counted.
+pub(super) fn total(spans: usize, evaluations: usize, report: &Report) -> String {
     let totals = &report.totals;
     let mut text = format!(
         "total spans={spans} calls={} errors={} input={} cache_read={} cache_write={} output={} reasoning={} cost=${}",
@@ -60,6 +78,9 @@ pub(super) fn total(spans: usize, report: &Report) -> String {
         totals.tokens.reasoning,
         totals.cost,
     );
+    if evaluations > 0 {
+        push(&mut text, format_args!(" evaluations={evaluations}"));
+    }
     if totals.without_cost > 0 {
         push(&mut text, format_args!(" calls_without_cost={}", totals.without_cost));
     }

@@ -78,6 +78,22 @@ fn environment_prefers_a_temporality() {
     }
 }
 
+// Guarantees both kinds of histograms by their names in the specification.
+#[test]
+fn environment_chooses_histograms() {
+    for (name, histograms) in [
+        ("explicit_bucket_histogram", Histograms::Explicit),
+        ("base2_exponential_bucket_histogram", Histograms::Exponential),
+    ] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
+            ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", name),
+        ];
+        let Loaded { config, warnings } = Config::load(None, &environment(&variables)).unwrap();
+        assert_eq!((config.exporters.otlp["env"].histograms, &*warnings), (histograms, &[][..]));
+    }
+}
+
 // Guarantees that a variable of one signal goes before the general one, and concerns that signal alone.
 #[test]
 fn environment_of_one_signal() {
@@ -125,9 +141,9 @@ fn environment_warnings_and_errors() {
         (
             &[
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
-                ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "base2_exponential_bucket_histogram"),
+                ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "summary"),
             ],
-            r#"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION is ignored: "base2_exponential_bucket_histogram" is not supported"#,
+            r#"OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION is ignored: "summary" is not supported"#,
         ),
         (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],

@@ -14,8 +14,8 @@ use std::time::Duration;
 use super::access::{Auth, Tls};
 use super::address::Address;
 use super::exporters::{
-    ClientTls, Compression, OtlpExporter, Profile, PrometheusExporter, Protocol, RetryOnFailure, Signal, Temporality,
-    WhenFull,
+    ClientTls, Compression, Histograms, OtlpExporter, Profile, PrometheusExporter, Protocol, RetryOnFailure, Signal,
+    Temporality, WhenFull,
 };
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
 use super::secret::Secret;

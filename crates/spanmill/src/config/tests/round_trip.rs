@@ -48,13 +48,18 @@ prop_compose! {
         };
         config.derive = Derive { dimensions, max_label_length: limit, prices, ..Derive::default() };
         config.metrics.interval = Duration::from_secs(seconds);
-        config.exporters.prometheus = flags[1].then(|| PrometheusExporter { endpoint: Address::loopback(port) });
+        config.exporters.prometheus = flags[1].then(|| PrometheusExporter {
+            endpoint: Address::loopback(port),
+            tls: config.admin.tls.clone(),
+            auth: config.admin.auth.clone(),
+        });
         if flags[2] {
             let mut exporter = OtlpExporter::new("https://192.0.2.1:1".parse().unwrap());
             exporter.tls = flags[3].then(|| ClientTls { ca_file: Some("a".into()), ..ClientTls::default() });
             exporter.timeout = Duration::from_millis(milliseconds);
             exporter.max_request_size = size.to_string().parse().unwrap();
             exporter.compression = Compression::None;
+            exporter.histograms = Histograms::Exponential;
             exporter.protocol = Protocol::HttpProtobuf;
             exporter.signals = vec![Signal::Logs];
             config.exporters.otlp.insert(format!("n{port}"), exporter);

@@ -76,12 +76,12 @@ exporters:
     compression: none
     profile: prometheus
     temporality: delta
-    histograms: explicit
+    histograms: exponential
     max_request_size: 1MiB
     timeout: 1500ms
     retry_on_failure: { initial_interval: 2s, max_interval: 3s, max_elapsed_time: 4s }
     when_full: drop_oldest
-forward: { enrich: false, keep_client_metrics: true }
+forward: { enrich: true, keep_client_metrics: true }
 archive: { directory: /data/archive, include: all, max_rows: 7, max_age: 1h30m, compression: zstd(19) }
 admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
 "#,
@@ -122,13 +122,14 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
     assert_eq!(exporter.signals, [Signal::Logs, Signal::Traces]);
     assert_eq!(exporter.when_full, WhenFull::DropOldest);
-    assert!(config.forward.keep_client_metrics);
+    assert!(config.forward.keep_client_metrics && config.forward.enrich);
     assert_eq!(exporter.headers["X-Key"].expose(), "5");
     let files = [Some("ca.pem".into()), Some("c.pem".into()), Some("c.key".into())];
     let [ca_file, cert_file, key_file] = files;
     assert_eq!(exporter.tls, Some(ClientTls { ca_file, cert_file, key_file }));
     assert_eq!(exporter.compression, Compression::None);
     assert_eq!((exporter.profile, exporter.temporality), (Profile::Prometheus, Some(Temporality::Delta)));
+    assert_eq!(exporter.histograms, Histograms::Exponential);
     assert_eq!(exporter.max_request_size, ByteSize::mebibytes(1));
     assert_eq!(exporter.timeout, Duration::from_millis(1500));
     let [initial_interval, max_interval, max_elapsed_time] = [2, 3, 4].map(Duration::from_secs);
@@ -194,6 +195,11 @@ fn authentication() {
     assert_eq!(refused.matches("listening beyond loopback without auth is refused").count(), 2, "{refused}");
     let admin = load("admin: { endpoint: 0.0.0.0:1, auth: { bearer_tokens_file: tokens } }\n").unwrap();
     assert_eq!(admin.config.admin.auth, Auth::BearerTokensFile("tokens".into()));
+    let scraped = |auth: &str| load(&format!("exporters: {{ prometheus: {{ endpoint: 0.0.0.0:1, auth: {auth} }} }}\n"));
+    let prometheus = scraped("{ basic_file: htpasswd }").unwrap().config.exporters.prometheus.unwrap();
+    assert_eq!(prometheus.auth, Auth::BasicFile("htpasswd".into()));
+    assert!(scraped("none").unwrap_err().contains("listening beyond loopback without auth is refused"));
+    assert!(scraped("{ bearer_tokens: [] }").unwrap_err().contains("expected at least one token"));
 }
 
 // Guarantees that a certificate counts as credentials where clients must show one, and only there.

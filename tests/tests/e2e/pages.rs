@@ -1,0 +1,83 @@
+//! What open pages cost.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::rt::TokioExecutor;
+use spanmill_tests::{Client, Setup, Spanmill, eventually, get};
+use tokio::task::JoinSet;
+
+use crate::spans::{call, payload};
+
+/// Open pages, and the different things that they look at.
+const PAGES: usize = 50;
+const LOOKS: [&str; 5] = ["/?range=15m", "/?range=1h", "/?range=24h", "/monitors", "/alerts"];
+/// Series: two for each model, one of calls that end and one of calls that fail, of which the history has a group in common.
+const MODELS: u64 = 10_000;
+/// For how long it is measured.
+const TIME: Duration = Duration::from_secs(60);
+
+/// A page that is open: it loads what it looks at again whenever it is told that there is something new. Tells how often it did.
+async fn open(admin: SocketAddr, path: &'static str, until: Instant) -> usize {
+    let http = Http::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+    let uri = |path: &str| format!("http://{admin}{path}").parse::<http::Uri>().unwrap();
+    let mut events = http.get(uri("/api/v1/events")).await.unwrap().into_body();
+    let mut loaded = 0;
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(until.into(), events.frame()).await {
+        let is_new = frame.data_ref().is_some_and(|data| data.starts_with(b"event: evaluated"));
+        if is_new {
+            let request = http::Request::get(uri(path)).header("accept-encoding", "gzip");
+            let answer = http.request(request.body(Empty::new()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            answer.into_body().collect().await.unwrap();
+            loaded += 1;
+        }
+    }
+    loaded
+}
+
+/// Sends a call to each of some models every second, so that every step of the history has something.
+async fn send(client: &Client, models: u64, first: u64) {
+    for begin in (0..models).step_by(1_000) {
+        let spans = (begin..(begin + 1_000).min(models)).map(|model| call(first + model, &format!("model-{model}")));
+        client.send(&payload(spans.collect())).await.unwrap();
+    }
+}
+
+// Fifty open pages at 10,000 series cost under 5 % of a core and 100 MB. It measures a release build that `SPANMILL_BINARY` names.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes, and measures what SPANMILL_BINARY names"]
+async fn fifty_open_pages() {
+    let spanmill = Spanmill::start(&Setup { settle_wait: "1s", interval: "30s", ..Setup::default() });
+    let (client, admin) = (Client::grpc(spanmill.addresses), spanmill.addresses.admin);
+    let mut sent = 0;
+    let mut measure = async |pages: usize| {
+        let until = Instant::now() + TIME;
+        let mut open_pages = JoinSet::new();
+        (0..pages).for_each(|page| drop(open_pages.spawn(open(admin, LOOKS[page % LOOKS.len()], until))));
+        let (begin, from) = (spanmill.cpu(), Instant::now());
+        let mut most = 0;
+        while Instant::now() < until {
+            send(&client, MODELS, sent + 1).await;
+            sent += MODELS;
+            most = most.max(spanmill.memory("VmRSS"));
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        let cost = (spanmill.cpu() - begin).as_secs_f64() / from.elapsed().as_secs_f64();
+        let loaded: usize = open_pages.join_all().await.into_iter().sum();
+        println!("{pages} pages, loaded {loaded} times: {:.2} % of a core, {} MB", cost * 100.0, most >> 20);
+        (cost, most)
+    };
+    measure(0).await;
+    let without = measure(0).await;
+    let with = measure(PAGES).await;
+    let again = measure(0).await;
+    let health = get(admin, "/api/v1/health").await.json();
+    println!("{} groups of the history, {} bytes", health["history_groups"], health["history_bytes"]);
+    eventually("all is counted", async || (spanmill.totals().await.requests == sent).then_some(())).await;
+    assert!(with.0 - (without.0 + again.0) / 2.0 < 0.05, "{with:?} instead of {without:?} and {again:?}");
+    assert!(with.1 < without.1 + (100 << 20), "{with:?} instead of {without:?}");
+    spanmill.stop();
+}
