@@ -245,3 +245,59 @@ impl<'a> Restoring<'a> {
         Ok(self.pipeline)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use genai::Deriver;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+    use prost::Message as _;
+
+    use super::*;
+    use crate::collect::Forms;
+    use crate::contents::Contents;
+    use crate::record::{Logged, Record};
+
+    // A checkpoint is the message that proto/counting.proto describes: whoever has that reads all of it, and writes the same bytes.
+    #[test]
+    fn it_is_the_message_that_is_described() {
+        let text = |key: &str, value: &str| KeyValue {
+            key: key.to_owned(),
+            value: Some(AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) }),
+            ..KeyValue::default()
+        };
+        let span = |id: u8, operation: &str| Span {
+            trace_id: vec![1; 16],
+            span_id: vec![id; 8],
+            start_time_unix_nano: 1_000,
+            end_time_unix_nano: 2_000,
+            attributes: vec![text("gen_ai.operation.name", operation), text("gen_ai.request.model", "gpt-4o")],
+            status: Some(Status { code: i32::from(id % 2) * 2, message: "failed".to_owned() }),
+            ..Span::default()
+        };
+        let spans = vec![span(1, "chat"), span(2, "chat"), span(3, "invoke_agent")];
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }],
+        };
+        let delta = Forms { explicit: true, exponential: true };
+        let mut pipeline = Pipeline::new(Settings { delta, pending: Some(usize::MAX), ..basis::tests::settings() });
+        for (lsn, ends) in [(1, Some(Record::Drain)), (2, None)] {
+            let mut request = request.clone();
+            request.resource_spans[0].scope_spans[0].spans[0].name = lsn.to_string();
+            let body = Bytes::from(request.encode_to_vec());
+            let genai::Derived { spans: facts, evaluations } = Deriver::default().derive_traces(&body).unwrap();
+            let contents = Contents::of(&body, &facts, false);
+            let traces = Record::Traces { body, facts, evaluations, contents };
+            for record in [Some(traces), ends].into_iter().flatten() {
+                pipeline.apply(Logged { lsn, receive_time: lsn, record }, |_| {});
+            }
+        }
+        let checkpoint = pipeline.checkpoint();
+        let message = messages::Checkpoint::decode(&*checkpoint).unwrap();
+        let parts = [message.series.len(), message.request.len(), message.held.len(), message.node.len()];
+        assert!(parts.iter().all(|part| *part > 0) && !message.error.is_empty() && message.hash != 0, "{message:?}");
+        assert!(message.encode_to_vec() == checkpoint);
+    }
+}

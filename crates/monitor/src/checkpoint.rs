@@ -89,7 +89,7 @@ impl Monitoring {
         element(tag::HEAD, &head, &mut bytes);
         for (names, group) in self.history.groups() {
             let names = names.map(str::to_owned).to_vec();
-            element(tag::GROUP, &messages::Group { names, rings: rings::message(group) }, &mut bytes);
+            element(tag::GROUP, &messages::Group { names, rings: Some(rings::message(group)) }, &mut bytes);
         }
         for monitor in &self.monitors {
             element(tag::MONITOR, &monitors::message(monitor), &mut bytes);
@@ -201,19 +201,19 @@ impl Restoring<'_> {
                 if let Some(made) = told.made.take() {
                     self.slo(definitions::slo(made)?);
                 }
-                if self.goes_on(&told.subject) {
+                if self.goes_on(told.subject.as_ref()) {
                     subjects::restore_slo(&mut self.monitoring.slos, &told, now)?;
                 }
             }
             tag::CHART => {
                 let told: messages::Chart = message(tag, bytes)?;
-                if self.goes_on(&told.subject) {
+                if self.goes_on(told.subject.as_ref()) {
                     subjects::restore_chart(&mut self.monitoring.charts, told, now)?;
                 }
             }
             tag::CANARY => {
                 let told: messages::Canary = message(tag, bytes)?;
-                if self.goes_on(&told.subject) {
+                if self.goes_on(told.subject.as_ref()) {
                     subjects::restore_canary(&mut self.monitoring.canaries, &told, now)?;
                 }
             }
@@ -249,8 +249,8 @@ impl Restoring<'_> {
         }
     }
 
-    fn goes_on(&self, subject: &messages::Subject) -> bool {
-        !self.anew.contains(&subject.monitor)
+    fn goes_on(&self, subject: Option<&messages::Subject>) -> bool {
+        subject.is_some_and(|subject| !self.anew.contains(&subject.monitor))
     }
 
     fn head(&mut self, head: &messages::Head) -> Result<(), RestoreError> {
@@ -267,7 +267,7 @@ impl Restoring<'_> {
     }
 
     fn group(&mut self, told: messages::Group) -> Result<(), RestoreError> {
-        let rings = rings::restored(&told.rings, self.monitoring.now)?;
+        let rings = rings::restored(told.rings.as_ref(), self.monitoring.now)?;
         let names: Vec<&str> = told.names.iter().map(|name| &**name).collect();
         let names = names.try_into().map_err(|_| RestoreError::invalid("names", "not one for each dimension"))?;
         check(self.monitoring.history.restore_group(names, rings), "group", "told twice")
@@ -284,7 +284,7 @@ impl Restoring<'_> {
     }
 
     fn monitor(&mut self, told: messages::Monitor) -> Result<(), RestoreError> {
-        let name = told.definition.name.clone();
+        let name = told.definition.as_ref().map(|definition| definition.name.clone()).unwrap_or_default();
         let configured = self.configured.get(&*name).copied();
         if configured.is_none() && told.is_configured {
             self.anew.push(name);
@@ -319,6 +319,23 @@ mod tests {
             slos: vec![SloDefinition::new("slo", "all", Objective::Availability, 0.9)],
             ..Config::default()
         }
+    }
+
+    // A checkpoint is the message that proto/monitoring.proto describes: whoever has that reads all of it, and writes the same bytes.
+    #[test]
+    fn it_is_the_message_that_is_described() {
+        let mut monitoring = Monitoring::new(&config()).unwrap();
+        for number in 0..200 {
+            let call = Call { service: "a", duration: Some(number), ..Call::default() };
+            monitoring.record((1_000_000 + number * 7) * SECOND, &call);
+        }
+        monitoring.advance(1_000_000 * SECOND + 2 * HOUR);
+        let checkpoint = monitoring.checkpoint();
+        let message = messages::Checkpoint::decode(&*checkpoint).unwrap();
+        let parts =
+            [message.group.len(), message.monitor.len(), message.slo.len(), message.alert.len(), message.seen.len()];
+        assert!(parts.iter().all(|part| *part > 0) && message.hash != 0, "{message:?}");
+        assert!(message.encode_to_vec() == checkpoint);
     }
 
     proptest! {

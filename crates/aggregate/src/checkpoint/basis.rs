@@ -29,7 +29,7 @@ fn hash(basis: &impl Debug) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use genai::Redactor;
@@ -48,7 +48,7 @@ mod tests {
         Arc::new(Prices::new(Catalogue::builtin().unwrap(), all))
     }
 
-    fn settings() -> Settings {
+    pub(in crate::checkpoint) fn settings() -> Settings {
         Settings {
             layout: Layout { resource_attributes: vec!["a".to_owned()], dimensions: Vec::new(), max_label_length: 9 },
             cardinality_limit: 1,

@@ -18,7 +18,7 @@ pub(super) fn alert_message(alert: &Alert) -> messages::Alert {
     };
     let is_made = !alert.is_configured && alert.objective().is_none();
     messages::Alert {
-        subject: alert_subject(alert),
+        subject: Some(alert_subject(alert)),
         pending_since,
         incident,
         reading: alert.reading.map(|(value, threshold)| messages::Reading { value, threshold }),
@@ -45,7 +45,8 @@ pub(super) fn restore_alert(
         (None, Some(since)) => Phase::Pending { since },
         (None, None) => Phase::Inactive,
     };
-    let Some(alert) = alerts.iter_mut().find(|alert| alert_subject(alert) == told.subject) else {
+    let is_it = |alert: &&mut Alert| told.subject.as_ref() == Some(&alert_subject(alert));
+    let Some(alert) = alerts.iter_mut().find(is_it) else {
         if let Phase::Firing(mut incident) = phase {
             incident.resolved = Some((now, Resolution::Withdrawn));
             if incident.told.is_some() {
@@ -102,7 +103,7 @@ pub(super) fn waiting_message(waiting: &Waiting) -> messages::Notification {
         id: notification.id.clone(),
         kind: code(&NotificationKind::ALL, notification.kind),
         at: notification.at,
-        incident: incident_message(&notification.incident),
+        incident: Some(incident_message(&notification.incident)),
         value: notification.value,
         through: through.clone(),
     }
@@ -113,7 +114,7 @@ pub(super) fn waiting(told: messages::Notification, now: u64) -> Result<Waiting,
         id: told.id,
         kind: required(&NotificationKind::ALL, told.kind, "kind")?,
         at: told.at,
-        incident: incident(told.incident, now)?,
+        incident: incident(told.incident.unwrap_or_default(), now)?,
         value: told.value,
     };
     Ok(Waiting { notification, through: told.through })

@@ -1,70 +1,17 @@
 //! Commands as bytes, for the log: what was done to monitors is done again when it is replayed.
 
-use prost::{Message, Oneof};
+use prost::Message as _;
 
-use super::{RestoreError, definitions, messages, monitors};
+use super::messages::command::Kind;
+use super::messages::{self, Delivered, Mute};
+use super::{RestoreError, definitions, monitors};
 use crate::command::Command;
-
-/// A command as it stands in the log.
-#[derive(Clone, PartialEq, Message)]
-struct Stored {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
-    kind: Option<Kind>,
-}
-
-#[derive(Clone, PartialEq, Oneof)]
-enum Kind {
-    #[prost(message, boxed, tag = "1")]
-    Create(Box<messages::MonitorDefinition>),
-    #[prost(string, tag = "2")]
-    Activate(String),
-    #[prost(string, tag = "3")]
-    Pause(String),
-    #[prost(string, tag = "4")]
-    Archive(String),
-    #[prost(string, tag = "5")]
-    Remove(String),
-    #[prost(message, tag = "6")]
-    Mute(Mute),
-    #[prost(message, tag = "7")]
-    Delivered(Delivered),
-    #[prost(string, tag = "8")]
-    Acknowledge(String),
-    #[prost(message, boxed, tag = "9")]
-    CreateAlert(Box<messages::AlertRule>),
-    #[prost(message, boxed, tag = "10")]
-    ReplaceAlert(Box<messages::AlertRule>),
-    #[prost(string, tag = "11")]
-    RemoveAlert(String),
-    #[prost(message, boxed, tag = "12")]
-    CreateSlo(Box<messages::SloDefinition>),
-    #[prost(message, boxed, tag = "13")]
-    ReplaceSlo(Box<messages::SloDefinition>),
-    #[prost(string, tag = "14")]
-    RemoveSlo(String),
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Mute {
-    #[prost(string, tag = "1")]
-    monitor: String,
-    #[prost(fixed64, tag = "2")]
-    until: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Delivered {
-    #[prost(string, tag = "1")]
-    notification: String,
-    #[prost(string, tag = "2")]
-    notifier: String,
-}
 
 impl Command {
     /// The command as bytes, for [`Command::decode`].
     pub fn encode(&self) -> Vec<u8> {
         let kind = match self {
-            Self::Create(definition) => Kind::Create(Box::new(monitors::definition_message(definition))),
+            Self::Create(definition) => Kind::Create(monitors::definition_message(definition)),
             Self::Activate(monitor) => Kind::Activate(monitor.clone()),
             Self::Pause(monitor) => Kind::Pause(monitor.clone()),
             Self::Archive(monitor) => Kind::Archive(monitor.clone()),
@@ -74,14 +21,14 @@ impl Command {
                 Kind::Delivered(Delivered { notification: notification.clone(), notifier: notifier.clone() })
             }
             Self::Acknowledge(notification) => Kind::Acknowledge(notification.clone()),
-            Self::CreateAlert(rule) => Kind::CreateAlert(Box::new(definitions::alert_message(rule))),
-            Self::ReplaceAlert(rule) => Kind::ReplaceAlert(Box::new(definitions::alert_message(rule))),
+            Self::CreateAlert(rule) => Kind::CreateAlert(definitions::alert_message(rule)),
+            Self::ReplaceAlert(rule) => Kind::ReplaceAlert(definitions::alert_message(rule)),
             Self::RemoveAlert(alert) => Kind::RemoveAlert(alert.clone()),
-            Self::CreateSlo(definition) => Kind::CreateSlo(Box::new(definitions::slo_message(definition))),
-            Self::ReplaceSlo(definition) => Kind::ReplaceSlo(Box::new(definitions::slo_message(definition))),
+            Self::CreateSlo(definition) => Kind::CreateSlo(definitions::slo_message(definition)),
+            Self::ReplaceSlo(definition) => Kind::ReplaceSlo(definitions::slo_message(definition)),
             Self::RemoveSlo(slo) => Kind::RemoveSlo(slo.clone()),
         };
-        Stored { kind: Some(kind) }.encode_to_vec()
+        messages::Command { kind: Some(kind) }.encode_to_vec()
     }
 
     /// The command that was [encoded](Command::encode).
@@ -89,10 +36,11 @@ impl Command {
     /// # Errors
     /// The bytes are no command that this version knows.
     pub fn decode(bytes: &[u8]) -> Result<Self, RestoreError> {
-        let stored = Stored::decode(bytes).map_err(|error| RestoreError::invalid("command", &error.to_string()))?;
+        let stored = messages::Command::decode(bytes);
+        let stored = stored.map_err(|error| RestoreError::invalid("command", &error.to_string()))?;
         let kind = stored.kind.ok_or_else(|| RestoreError::invalid("command", "of an unknown kind"))?;
         Ok(match kind {
-            Kind::Create(definition) => Self::Create(Box::new(monitors::definition(*definition)?)),
+            Kind::Create(definition) => Self::Create(Box::new(monitors::definition(definition)?)),
             Kind::Activate(monitor) => Self::Activate(monitor),
             Kind::Pause(monitor) => Self::Pause(monitor),
             Kind::Archive(monitor) => Self::Archive(monitor),
@@ -100,11 +48,11 @@ impl Command {
             Kind::Mute(Mute { monitor, until }) => Self::Mute(monitor, until),
             Kind::Delivered(Delivered { notification, notifier }) => Self::Delivered { notification, notifier },
             Kind::Acknowledge(notification) => Self::Acknowledge(notification),
-            Kind::CreateAlert(rule) => Self::CreateAlert(Box::new(definitions::alert(*rule)?)),
-            Kind::ReplaceAlert(rule) => Self::ReplaceAlert(Box::new(definitions::alert(*rule)?)),
+            Kind::CreateAlert(rule) => Self::CreateAlert(Box::new(definitions::alert(rule)?)),
+            Kind::ReplaceAlert(rule) => Self::ReplaceAlert(Box::new(definitions::alert(rule)?)),
             Kind::RemoveAlert(alert) => Self::RemoveAlert(alert),
-            Kind::CreateSlo(definition) => Self::CreateSlo(Box::new(definitions::slo(*definition)?)),
-            Kind::ReplaceSlo(definition) => Self::ReplaceSlo(Box::new(definitions::slo(*definition)?)),
+            Kind::CreateSlo(definition) => Self::CreateSlo(Box::new(definitions::slo(definition)?)),
+            Kind::ReplaceSlo(definition) => Self::ReplaceSlo(Box::new(definitions::slo(definition)?)),
             Kind::RemoveSlo(slo) => Self::RemoveSlo(slo),
         })
     }

@@ -1,6 +1,7 @@
 //! Alerts and objectives that the API defined.
 
-use super::{RestoreError, code, messages, required};
+use super::messages::{self, alert_rule, slo_definition};
+use super::{RestoreError, code, required};
 use crate::alert::{AlertRule, AlertThreshold, Condition, Severity, Side};
 use crate::canary::Verdict;
 use crate::chart::ChartRule;
@@ -21,7 +22,7 @@ pub(super) fn alert_message(rule: &AlertRule) -> messages::AlertRule {
 }
 
 /// Burn rates have none: they belong to their objective.
-fn condition_message(condition: &Condition) -> Option<messages::Condition> {
+fn condition_message(condition: &Condition) -> Option<alert_rule::Condition> {
     Some(match condition {
         Condition::Field { field, side, threshold } => {
             let (number, length) = match *threshold {
@@ -29,20 +30,20 @@ fn condition_message(condition: &Condition) -> Option<messages::Condition> {
                 AlertThreshold::Baseline { factor, length } => (factor, Some(length)),
             };
             let (field, side) = (code(&Field::ALL, *field), code(&Side::ALL, *side));
-            messages::Condition::Field(messages::FieldCondition { field, side, number, length })
+            alert_rule::Condition::Field(messages::FieldCondition { field, side, number, length })
         }
-        Condition::NoData => messages::Condition::NoData(true),
-        Condition::OutOfControl { chart, rules } => messages::Condition::Chart(messages::ChartCondition {
+        Condition::NoData => alert_rule::Condition::NoData(true),
+        Condition::OutOfControl { chart, rules } => alert_rule::Condition::Chart(messages::ChartCondition {
             chart: chart.clone(),
             rules: rules.iter().map(|rule| code(&ChartRule::ALL, *rule)).collect(),
         }),
         Condition::Drift { tokens, above } => {
             let tokens = code(&Tokens::ALL, *tokens);
-            messages::Condition::Drift(messages::DriftCondition { tokens, above: *above })
+            alert_rule::Condition::Drift(messages::DriftCondition { tokens, above: *above })
         }
         Condition::Canary { canary, verdict } => {
             let (canary, verdict) = (canary.clone(), code(&Verdict::ALL, *verdict));
-            messages::Condition::Canary(messages::CanaryCondition { canary, verdict })
+            alert_rule::Condition::Canary(messages::CanaryCondition { canary, verdict })
         }
         Condition::BurnRate { .. } => return None,
     })
@@ -61,9 +62,9 @@ pub(super) fn alert(told: messages::AlertRule) -> Result<AlertRule, RestoreError
     })
 }
 
-fn condition(told: messages::Condition) -> Result<Condition, RestoreError> {
+fn condition(told: alert_rule::Condition) -> Result<Condition, RestoreError> {
     Ok(match told {
-        messages::Condition::Field(messages::FieldCondition { field, side, number, length }) => Condition::Field {
+        alert_rule::Condition::Field(messages::FieldCondition { field, side, number, length }) => Condition::Field {
             field: required(&Field::ALL, field, "field")?,
             side: required(&Side::ALL, side, "side")?,
             threshold: match length {
@@ -71,15 +72,15 @@ fn condition(told: messages::Condition) -> Result<Condition, RestoreError> {
                 Some(length) => AlertThreshold::Baseline { factor: number, length },
             },
         },
-        messages::Condition::NoData(_) => Condition::NoData,
-        messages::Condition::Chart(messages::ChartCondition { chart, rules }) => {
+        alert_rule::Condition::NoData(_) => Condition::NoData,
+        alert_rule::Condition::Chart(messages::ChartCondition { chart, rules }) => {
             let rules = rules.into_iter().map(|rule| required(&ChartRule::ALL, rule, "rules"));
             Condition::OutOfControl { chart, rules: rules.collect::<Result<_, RestoreError>>()? }
         }
-        messages::Condition::Drift(messages::DriftCondition { tokens, above }) => {
+        alert_rule::Condition::Drift(messages::DriftCondition { tokens, above }) => {
             Condition::Drift { tokens: required(&Tokens::ALL, tokens, "tokens")?, above }
         }
-        messages::Condition::Canary(messages::CanaryCondition { canary, verdict }) => {
+        alert_rule::Condition::Canary(messages::CanaryCondition { canary, verdict }) => {
             Condition::Canary { canary, verdict: required(&Verdict::ALL, verdict, "verdict")? }
         }
     })
@@ -95,9 +96,9 @@ pub(super) fn slo_message(definition: &SloDefinition) -> messages::SloDefinition
         name: definition.name.clone(),
         monitor: definition.monitor.clone(),
         objective: Some(match definition.objective {
-            Objective::Availability => messages::Objective::Availability(true),
-            Objective::Latency(most) => messages::Objective::Latency(most),
-            Objective::TimeToFirstToken(most) => messages::Objective::TimeToFirstToken(most),
+            Objective::Availability => slo_definition::Objective::Availability(true),
+            Objective::Latency(most) => slo_definition::Objective::Latency(most),
+            Objective::TimeToFirstToken(most) => slo_definition::Objective::TimeToFirstToken(most),
         }),
         target: definition.target,
         period: code(&Period::ALL, definition.period),
@@ -115,9 +116,9 @@ pub(super) fn slo(told: messages::SloDefinition) -> Result<SloDefinition, Restor
         name: told.name,
         monitor: told.monitor,
         objective: match objective {
-            messages::Objective::Availability(_) => Objective::Availability,
-            messages::Objective::Latency(most) => Objective::Latency(most),
-            messages::Objective::TimeToFirstToken(most) => Objective::TimeToFirstToken(most),
+            slo_definition::Objective::Availability(_) => Objective::Availability,
+            slo_definition::Objective::Latency(most) => Objective::Latency(most),
+            slo_definition::Objective::TimeToFirstToken(most) => Objective::TimeToFirstToken(most),
         },
         target: told.target,
         period: required(&Period::ALL, told.period, "period")?,

@@ -12,7 +12,7 @@ use crate::snapshot::{Field, Snapshot};
 
 pub(super) fn message(monitor: &Monitor) -> messages::Monitor {
     messages::Monitor {
-        definition: definition_message(&monitor.definition),
+        definition: Some(definition_message(&monitor.definition)),
         is_configured: monitor.is_configured,
         state: code(&MonitorState::ALL, monitor.state),
         muted_until: monitor.muted_until,
@@ -23,7 +23,7 @@ pub(super) fn message(monitor: &Monitor) -> messages::Monitor {
         health: code(&Health::ALL, monitor.health),
         newest_samples: monitor.samples.newest,
         samples: samples_message(&monitor.samples),
-        rings: rings::message(&monitor.rings),
+        rings: Some(rings::message(&monitor.rings)),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) fn restored(
     configured: Option<&MonitorDefinition>,
     now: u64,
 ) -> Result<Monitor, RestoreError> {
-    let before = definition(told.definition)?;
+    let before = definition(told.definition.unwrap_or_default())?;
     let defined = configured.unwrap_or(&before).clone();
     let goes_on = defined.selector == before.selector;
     let mut monitor = Monitor::new(defined, configured.is_some());
@@ -48,7 +48,7 @@ pub(super) fn restored(
         check(monitor.snapshot.as_ref().is_none_or(|snapshot| snapshot.at <= now), "snapshot", "later than all")?;
         monitor.health = required(&Health::ALL, told.health, "health")?;
         monitor.samples = samples(told.newest_samples, told.samples)?;
-        monitor.rings = rings::restored(&told.rings, now)?;
+        monitor.rings = rings::restored(told.rings.as_ref(), now)?;
     }
     Ok(monitor)
 }
@@ -63,7 +63,7 @@ pub(super) fn definition_message(definition: &MonitorDefinition) -> messages::Mo
     });
     messages::MonitorDefinition {
         name: definition.name.clone(),
-        selector: messages::Selector {
+        selector: Some(messages::Selector {
             service,
             environment,
             provider,
@@ -72,7 +72,7 @@ pub(super) fn definition_message(definition: &MonitorDefinition) -> messages::Mo
             operation,
             service_version,
             server_address,
-        },
+        }),
         window: code(&Window::ALL, definition.window),
         minimum_requests: definition.health.minimum_requests,
         thresholds: thresholds.collect(),
@@ -91,7 +91,7 @@ pub(super) fn definition(told: messages::MonitorDefinition) -> Result<MonitorDef
         operation,
         service_version,
         server_address,
-    } = told.selector;
+    } = told.selector.unwrap_or_default();
     let thresholds = told.thresholds.into_iter().map(|told| {
         let field = required(&Field::ALL, told.field, "field")?;
         Ok(Threshold { field, warning: told.warning, critical: told.critical })

@@ -27,25 +27,27 @@ pub(super) fn subject(name: &str, monitor: &str, definition: String) -> messages
 
 pub(super) fn slo_message(slo: &Slo) -> messages::Slo {
     let made = (!slo.is_configured).then(|| definitions::slo_message(slo.definition()));
-    messages::Slo { subject: slo_subject(slo.definition()), rings: rings::message(&slo.rings), made }
+    messages::Slo { subject: Some(slo_subject(slo.definition())), rings: Some(rings::message(&slo.rings)), made }
 }
 
 pub(super) fn restore_slo(slos: &mut [Slo], told: &messages::Slo, now: u64) -> Result<(), RestoreError> {
-    let restored = rings::restored(&told.rings, now)?;
-    if let Some(slo) = slos.iter_mut().find(|slo| slo_subject(slo.definition()) == told.subject) {
+    let restored = rings::restored(told.rings.as_ref(), now)?;
+    let is_it = |slo: &&mut Slo| told.subject.as_ref() == Some(&slo_subject(slo.definition()));
+    if let Some(slo) = slos.iter_mut().find(is_it) {
         slo.rings = restored;
     }
     Ok(())
 }
 
 pub(super) fn canary_message(canary: &Canary) -> messages::Canary {
-    let [of_baseline, of_canary] = canary.rings.each_ref().map(rings::message);
-    messages::Canary { subject: canary_subject(canary.definition()), baseline: of_baseline, canary: of_canary }
+    let [of_baseline, of_canary] = canary.rings.each_ref().map(|rings| Some(rings::message(rings)));
+    messages::Canary { subject: Some(canary_subject(canary.definition())), baseline: of_baseline, canary: of_canary }
 }
 
 pub(super) fn restore_canary(canaries: &mut [Canary], told: &messages::Canary, now: u64) -> Result<(), RestoreError> {
-    let restored = [rings::restored(&told.baseline, now)?, rings::restored(&told.canary, now)?];
-    if let Some(canary) = canaries.iter_mut().find(|canary| canary_subject(canary.definition()) == told.subject) {
+    let restored = [rings::restored(told.baseline.as_ref(), now)?, rings::restored(told.canary.as_ref(), now)?];
+    let is_it = |canary: &&mut Canary| told.subject.as_ref() == Some(&canary_subject(canary.definition()));
+    if let Some(canary) = canaries.iter_mut().find(is_it) {
         canary.rings = restored;
     }
     Ok(())
@@ -58,7 +60,7 @@ pub(super) fn chart_message(chart: &Chart) -> messages::Chart {
         broken: point.broken.iter().map(|rule| code(&ChartRule::ALL, *rule)).collect(),
     });
     messages::Chart {
-        subject: chart_subject(chart),
+        subject: Some(chart_subject(chart)),
         learned: chart.learned.clone(),
         mean: chart.limits.map(|limits| limits.mean),
         deviation: chart.limits.map(|limits| limits.deviation).unwrap_or_default(),
@@ -73,7 +75,8 @@ pub(super) fn restore_chart(charts: &mut [Chart], told: messages::Chart, now: u6
         Ok(ChartPoint { at: point.at, value: point.value, broken: broken.collect::<Result<_, RestoreError>>()? })
     });
     let points = points.collect::<Result<_, RestoreError>>()?;
-    if let Some(chart) = charts.iter_mut().find(|chart| chart_subject(chart) == told.subject) {
+    let is_it = |chart: &&mut Chart| told.subject.as_ref() == Some(&chart_subject(chart));
+    if let Some(chart) = charts.iter_mut().find(is_it) {
         chart.limits = told.mean.map(|mean| Limits { mean, deviation: told.deviation });
         chart.learned = told.learned;
         chart.points = points;
