@@ -296,12 +296,18 @@ impl Spanmill {
         prometheus(&self.metrics().await)
     }
 
-    /// Waits until as many requests are counted.
+    /// Waits until as many requests are counted, as long as their number rises.
     pub async fn counted(&self, requests: u64) -> Totals {
-        crate::eventually(&format!("{requests} requests counted"), async || {
-            Some(self.totals().await).filter(|totals| totals.requests >= requests)
-        })
-        .await
+        let mut totals = self.totals().await;
+        while totals.requests < requests {
+            let so_far = totals.requests;
+            let awaited = format!("more than {so_far} of {requests} requests counted");
+            totals = crate::eventually(&awaited, async || {
+                Some(self.totals().await).filter(|totals| totals.requests > so_far)
+            })
+            .await;
+        }
+        totals
     }
 
     /// The value of a sample of `/metrics`, given by the beginning of its name and some of its labels; 0 if absent.
