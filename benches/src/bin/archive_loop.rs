@@ -59,6 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         max_age: Duration::from_secs(300),
         max_pending: usize::MAX,
         zstd_level: 1,
+        place: None,
         instance: "bench".to_owned(),
     };
     // What an earlier run left would be passed over.

@@ -57,6 +57,15 @@ impl Pending {
         number
     }
 
+    /// Notes that the newest request came when these were the prices.
+    pub(crate) fn priced_by(&mut self, price_version: &str) {
+        if *self.price_version != *price_version
+            && let Some(request) = self.requests.back_mut()
+        {
+            request.applied.price_version = price_version.into();
+        }
+    }
+
     /// Completes the newest request with what its spans say.
     pub(crate) fn complete(&mut self, facts: Vec<SpanFacts>) {
         if self.limit.is_some()

@@ -1,7 +1,7 @@
 //! A Parquet file on its way to be published: hidden until it is complete and on disk.
 
 use std::fs::{self, DirEntry, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +97,8 @@ impl HiddenFile {
         let path = directory.join(path::hidden(instance, lsn_from));
         let file = room.wait_for(|| {
             create_directory(directory)?;
-            File::create_new(&path).map_err(ArchiveError::io("create file", &path))
+            // What a dead server left under this name is nobody's: who holds the data directory's lock owns the names.
+            File::create(&path).map_err(ArchiveError::io("create file", &path))
         })?;
         let mut hidden = Self { path, writer: None, room: room.clone() };
         // Tells a file that a running server writes from a leftover. Where there are no locks, leftovers stay.
@@ -202,6 +203,7 @@ pub(crate) struct Found {
 /// Looks through all files of a table, and removes leftovers.
 pub(crate) fn look_through(table: &Path, instance: &str) -> Result<Found, ArchiveError> {
     let mut found = Found::default();
+    let mut newest = None;
     for date in directories(table)? {
         for hour in directories(&date)? {
             for entry in entries(&hour)? {
@@ -211,11 +213,28 @@ pub(crate) fn look_through(table: &Path, instance: &str) -> Result<Found, Archiv
                     fs::remove_file(entry.path()).map_err(ArchiveError::io("remove leftover", &entry.path()))?;
                     found.removed += 1;
                 }
-                found.newest = found.newest.max(path::end_of_published(name, instance).unwrap_or(0));
+                let end = path::end_of_published(name, instance).unwrap_or(0);
+                if end > found.newest {
+                    found.newest = end;
+                    newest = Some(entry.path());
+                }
             }
         }
     }
+    // A server that died between giving a name and syncing its directory has left a name that a power failure takes away.
+    newest.as_deref().map_or(Ok(()), sync_parent)?;
     Ok(found)
+}
+
+/// Writes a file as a whole: when this returns, a power failure can't undo it, and if it fails, the earlier content stands.
+pub(crate) fn write_whole(path: &Path, content: &str) -> Result<(), ArchiveError> {
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary).map_err(ArchiveError::io("create file", &temporary))?;
+    file.write_all(content.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(ArchiveError::io("write file", &temporary))?;
+    fs::rename(&temporary, path).map_err(ArchiveError::io("rename file to", path))?;
+    sync_parent(path)
 }
 
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, ArchiveError> {
@@ -229,5 +248,6 @@ fn directories(parent: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
 }
 
 fn is_abandoned(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+    // To be written, though nothing is: over NFS only such a file can be locked.
+    File::options().write(true).open(path).is_ok_and(|file| file.try_lock().is_ok())
 }

@@ -21,6 +21,7 @@ mod metrics;
 mod nested;
 mod path;
 mod pending;
+mod place;
 mod promoted;
 mod room;
 mod row_hash;

@@ -16,6 +16,7 @@ use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GR
 use crate::metrics::Metrics;
 use crate::path::{self, Hour};
 use crate::pending::Pending;
+use crate::place::Place;
 use crate::room::Room;
 use crate::row_hash::RowHash;
 
@@ -45,6 +46,9 @@ pub struct ArchiveConfig {
     pub max_pending: usize,
     /// Level of zstd, 1 to 22. Higher ones than 1 cost more than they save.
     pub zstd_level: i32,
+    /// Where it is noted how far the archive has come, in a directory that is there: files may be moved away. `None` if nothing outlives
+    /// the process.
+    pub place: Option<PathBuf>,
     /// Names this server in file names: letters, digits, `-` and `_`. Two servers must not share one.
     pub instance: String,
 }
@@ -130,7 +134,9 @@ impl Archive {
         let press = options.press()?;
         let table = config.directory.join(path::TABLE);
         file::create_directory(&table)?;
-        let file::Found { removed, newest: archived_before } = file::look_through(&table, &config.instance)?;
+        let file::Found { removed, newest } = file::look_through(&table, &config.instance)?;
+        let place = Place::new(config.place.clone(), config.instance.clone());
+        let archived_before = newest.max(place.read()?);
         if removed > 0 {
             tracing::info!(files = removed, "removed incomplete archive files of an earlier run");
         }
@@ -151,6 +157,7 @@ impl Archive {
             room: health.room.clone(),
             open: None,
             press,
+            place,
             totals: Totals::default(),
             received: archived_before,
             position: position.clone(),
@@ -225,6 +232,7 @@ struct Writer {
     room: Room,
     open: Option<OpenFile>,
     press: Press,
+    place: Place,
     totals: Totals,
     /// The newest request that was handed over.
     received: Lsn,
@@ -366,6 +374,7 @@ impl Writer {
         // Everything that was handed over is in it or before it.
         let done = self.received.max(lsn_to);
         let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows, hash })?;
+        self.room.wait_for(|| self.place.write(done))?;
         self.position.0.store(done, Ordering::Release);
         self.totals.files += 1;
         self.totals.rows += rows as u64;

@@ -68,11 +68,12 @@ pub struct TokenClasses {
 
 impl std::ops::AddAssign for TokenClasses {
     fn add_assign(&mut self, more: Self) {
-        self.input_uncached += more.input_uncached;
-        self.cache_read += more.cache_read;
-        self.cache_write += more.cache_write;
-        self.output_visible += more.output_visible;
-        self.reasoning += more.reasoning;
+        // Calls that tell the most that a call can tell need hours at full load to come to the end of the range.
+        self.input_uncached = self.input_uncached.saturating_add(more.input_uncached);
+        self.cache_read = self.cache_read.saturating_add(more.cache_read);
+        self.cache_write = self.cache_write.saturating_add(more.cache_write);
+        self.output_visible = self.output_visible.saturating_add(more.output_visible);
+        self.reasoning = self.reasoning.saturating_add(more.reasoning);
     }
 }
 

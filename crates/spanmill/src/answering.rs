@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Readiness};
 use crate::applier::SharedPipeline;
-use crate::config::access::Tls;
+use crate::config::access::{Auth, Tls};
 use crate::config::exporters::PrometheusExporter;
 use crate::config::sections;
 use crate::failure::Failure;
@@ -48,7 +48,11 @@ impl Answering {
         readiness: Readiness,
     ) -> Result<(), Failure> {
         let settings = console::Settings { trace_link: config.trace_link.clone() };
-        let router = admin::router(readiness, config.auth.credentials()?, settings);
+        let callers = admin::Callers {
+            credentials: config.auth.credentials()?,
+            are_local: config.endpoint.is_loopback() && matches!(config.auth, Auth::None),
+        };
+        let router = admin::router(readiness, callers, settings);
         self.serve(listener, config.tls.as_ref(), router)
     }
 

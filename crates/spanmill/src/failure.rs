@@ -43,6 +43,20 @@ pub(crate) enum Failure {
     /// The archive failed.
     #[error("archive: {0}")]
     Archive(#[from] archive::ArchiveError),
+    /// The log ends before what is archived: new requests would be taken for those.
+    #[error(
+        "the archive has requests up to record {archived} of this instance, but the log ends with record {last}: part of it is lost, or \
+         the data directory is an older copy; remove {} to go on as a new instance",
+        instance_id.display()
+    )]
+    ArchiveAhead {
+        /// The newest record that is archived.
+        archived: wal::Lsn,
+        /// The newest record of the log.
+        last: wal::Lsn,
+        /// The file with the id of the instance.
+        instance_id: std::path::PathBuf,
+    },
     /// What is stored cannot be used.
     #[error("{0}")]
     Storage(#[from] wal::OpenError),
@@ -108,7 +122,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) | Self::Notifier { .. } => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
-            Self::Replay(_) | Self::Malformed { .. } => 65,
+            Self::Replay(_) | Self::Malformed { .. } | Self::ArchiveAhead { .. } => 65,
             Self::Broken(_) | Self::Dashboards(_) => 70,
             Self::Listen { .. } | Self::Admin { .. } | Self::Demo(_) | Self::Deadline(_) => 71,
             Self::Print(_) | Self::Archive(_) | Self::Io { .. } | Self::Storage(_) | Self::Checkpoint { .. } => 74,

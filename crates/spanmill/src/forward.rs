@@ -149,7 +149,10 @@ impl Forwarding {
         let name = destination.name.clone();
         let mut place = Place::new(directory.map(|directory| file(&directory, &name)));
         let first = log.first();
-        let mut passed = match place.path.as_deref().map(Place::read).transpose() {
+        let noted = place.path.as_deref().map(Place::read).transpose();
+        // What stands there need not be written again: the disk may be full.
+        place.noted = noted.as_ref().ok().copied().flatten().flatten();
+        let mut passed = match noted {
             Ok(noted) => match noted.flatten() {
                 Some(noted) => noted.min(log.last()),
                 None if exporter.is_new() => log.last(),

@@ -222,10 +222,11 @@ impl Writer {
         if has_failed {
             return Err(io::Error::other("the disk has failed before"));
         }
-        let synced = unsynced.iter().try_for_each(|file| file.sync_data()).and_then(|()| match unsynced.is_empty() {
-            true => Ok(()),
-            false => File::open(directory)?.sync_all(),
-        });
+        if unsynced.is_empty() {
+            return Ok(());
+        }
+        let opened = File::open(directory)?;
+        let synced = unsynced.iter().try_for_each(|file| file.sync_data()).and_then(|()| opened.sync_all());
         let mut state = self.0.0.lock();
         // Only who calls this writes to any of them.
         state.files.iter_mut().for_each(|file| file.is_synced |= synced.is_ok());

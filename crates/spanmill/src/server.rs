@@ -1,5 +1,6 @@
 //! A running Spanmill: everything started in the order of the flow, and ended in the same order.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,7 +89,10 @@ impl Server {
             .collect::<Result<Vec<_>, _>>()?;
         let exporters = Arc::new(exporters);
         let archive = match &config.archive {
-            Some(archive) => Some(Archive::start(archive_config(config, archive, &instance_id), &meter)?),
+            Some(archive) => {
+                let place = home.place(config, "archived");
+                Some(Archive::start(archive_config(config, archive, &instance_id, place), &meter)?)
+            }
             None => None,
         };
         let archive_health = archive.as_ref().map(Archive::health);
@@ -106,6 +110,11 @@ impl Server {
         let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
         exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
+        let (archived_before, last) = (archived.as_ref().map_or(0, archive::Position::get), log.last());
+        if archived_before > last {
+            let instance_id = config.storage.directory.join(wal::INSTANCE_ID);
+            return Err(Failure::ArchiveAhead { archived: archived_before, last, instance_id });
+        }
         let outcomes = match config.enriches() {
             true => Outcomes::open(kept_outcomes, handed_on, log.last()).map(Some),
             false => Outcomes::forget(kept_outcomes).map(|()| None),
@@ -436,7 +445,12 @@ fn client_tls(tls: &exporters::ClientTls) -> export::Tls {
     export::Tls { ca_file: tls.ca_file.clone(), identity }
 }
 
-fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &str) -> ArchiveConfig {
+fn archive_config(
+    config: &Config,
+    archive: &sections::Archive,
+    instance_id: &str,
+    place: Option<PathBuf>,
+) -> ArchiveConfig {
     let sections::ArchiveCompression::Zstd(level) = archive.compression;
     ArchiveConfig {
         directory: archive.directory.clone(),
@@ -449,6 +463,7 @@ fn archive_config(config: &Config, archive: &sections::Archive, instance_id: &st
         // Requests that wait to be archived must leave the receivers room for those that come.
         max_pending: config.receivers.otlp.memory_budget.as_usize() / 4,
         zstd_level: i32::from(level),
+        place,
         instance: instance_id.to_owned(),
     }
 }

@@ -4,6 +4,7 @@
 //! the log must keep what is not in a checkpoint, and of the requests in it those that are not archived.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 
 use aggregate::{Lsn, Pipeline, Settings};
@@ -180,7 +181,7 @@ impl Keeper {
         if is_due && !is_waiting {
             checkpointer.take(record, pipeline);
         }
-        checkpointer.write_if(|taken| safe.has(taken.handed_on), &self.cursor);
+        checkpointer.write_if(safe, &self.cursor);
         is_due && is_waiting && checkpointer.taken.is_some()
     }
 
@@ -200,7 +201,7 @@ impl Keeper {
     ) {
         if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
             checkpointer.take(record, pipeline);
-            checkpointer.write_if(|taken| Safe { archived: None, outcomes }.has(taken.handed_on), &self.cursor);
+            checkpointer.write_if(Safe { archived: None, outcomes }, &self.cursor);
         }
     }
 }
@@ -216,12 +217,12 @@ pub(crate) struct Safe<'a> {
 
 impl Safe<'_> {
     /// Whether all up to `lsn` outlives the machine.
-    fn has(&self, lsn: Lsn) -> bool {
+    fn has(&self, lsn: Lsn) -> io::Result<bool> {
         if self.archived.is_some_and(|archived| archived < lsn) {
-            return false;
+            return Ok(false);
         }
-        let synced = self.outcomes.map_or(Ok(()), outcomes::Writer::sync);
-        synced.inspect_err(|error| tracing::error!(%error, "what became of spans was not made durable")).is_ok()
+        self.outcomes.map_or(Ok(()), outcomes::Writer::sync)?;
+        Ok(true)
     }
 }
 
@@ -279,8 +280,15 @@ impl Checkpointer {
         self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
     }
 
-    fn write_if(&mut self, is_safe: impl FnOnce(&Taken) -> bool, cursor: &Cursor<LogRecord>) {
-        let Some(taken) = self.taken.take_if(|taken| is_safe(taken)) else { return };
+    /// Writes the checkpoint that is taken, if sinks have what it does not hold. If that cannot be found out, it is given up: the next one
+    /// tries again.
+    fn write_if(&mut self, safe: Safe<'_>, cursor: &Cursor<LogRecord>) {
+        let is_safe = self.taken.as_ref().map_or(Ok(false), |taken| safe.has(taken.handed_on));
+        if let Err(error) = &is_safe {
+            tracing::error!(%error, "what became of spans was not made durable, and no checkpoint is written");
+            self.taken = None;
+        }
+        let Some(taken) = self.taken.take_if(|_| matches!(is_safe, Ok(true))) else { return };
         match self.checkpoints.write(taken.lsn, &taken.bytes) {
             Ok(covered) => {
                 self.written.push_back((taken.lsn, taken.handed_on));

@@ -9,6 +9,9 @@ use crate::fs::{File, FileSystem, Lock, RealFileSystem};
 /// Ends the names of files that are not finished; what a crash leaves of them is removed.
 pub(crate) const UNFINISHED: &str = ".tmp";
 
+/// The file that names the instance whose data it is.
+pub const INSTANCE_ID: &str = "instance-id";
+
 /// A data directory that this process has for itself. Clones hold the same lock; so do the logs and checkpoints opened in it.
 #[derive(Debug, Clone)]
 pub struct Directory {
@@ -56,7 +59,7 @@ impl Directory {
     /// # Errors
     /// The file cannot be read, written, or holds no id.
     pub fn instance_id(&self, make: impl FnOnce() -> String) -> Result<String, OpenError> {
-        let name = "instance-id";
+        let name = INSTANCE_ID;
         let path = self.path.join(name);
         if !self.list()?.iter().any(|there| there == name) {
             let id = make();

@@ -47,7 +47,7 @@ use bytes::Bytes;
 
 pub use chain::RawRecord;
 pub use checkpoint::{Checkpoint, Checkpoints, Newest};
-pub use directory::Directory;
+pub use directory::{Directory, INSTANCE_ID};
 pub use error::OpenError;
 pub use log::Log;
 pub use open::{Settings, Start};

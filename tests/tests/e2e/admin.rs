@@ -1,7 +1,7 @@
 //! Health and the error records on the admin port.
 
 use serde_json::Value;
-use spanmill_tests::{Client, Setup, Spanmill, corpus, eventually, get, run};
+use spanmill_tests::{Client, Setup, Spanmill, corpus, eventually, get, get_with, run};
 
 use crate::spans::{call, payload};
 
@@ -16,6 +16,23 @@ async fn health() {
     assert_eq!(get(spanmill.addresses.admin, "/api/nothing").await.status, 404);
     let none = get(spanmill.addresses.admin, "/api/errors").await;
     assert_eq!(none.json(), serde_json::json!({ "groups": [] }));
+    spanmill.stop();
+}
+
+// On this machine, without credentials, nobody asks under a name that others can give to this machine; health is told to everybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_names_are_refused() {
+    let spanmill = Spanmill::start(&Setup::default());
+    for (path, host, status) in [
+        ("/api/v1/errors", "evil.example:13133", 403),
+        ("/api/errors", "evil.example", 403),
+        ("/", "evil.example", 403),
+        ("/livez", "spanmill.example", 200),
+        ("/api/v1/errors", "localhost:13133", 200),
+    ] {
+        let answer = get_with(spanmill.addresses.admin, path, &[("host", host)]).await;
+        assert_eq!(answer.status, status, "{path} of {host}: {}", answer.text());
+    }
     spanmill.stop();
 }
 

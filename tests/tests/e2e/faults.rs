@@ -256,6 +256,41 @@ async fn a_damaged_log() {
     assert_eq!(rows(&spanmill.stop().archive()).len() as u64, all);
 }
 
+// A log that ends before what is archived (an older copy of the data, a log that was lost) is not gone on with silently: what comes next would
+// be taken for what is archived. As another instance it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_behind_the_archive() {
+    let spanmill = Spanmill::start(&durable());
+    let client = Client::grpc(spanmill.addresses);
+    client.send(&payload((1..=10).map(gpt).collect())).await.unwrap();
+    spanmill.counted(10).await;
+    let directory = spanmill.stop();
+    assert_eq!(rows(&directory.archive()).len(), 10);
+    let directory = directory.directory;
+    let data = directory.path().join("data");
+    for entry in std::fs::read_dir(&data).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if name.ends_with(".wal") || name.contains("checkpoint") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let refused = Launched::new(directory, &durable()).ended().failed();
+    assert_eq!(refused.status.code(), Some(65), "{}", refused.log);
+    let instance = data.join("instance-id");
+    let said = refused.log.lines().last().unwrap();
+    assert!(
+        said.contains("the archive has requests up to record ") && said.contains(instance.to_str().unwrap()),
+        "{said}"
+    );
+
+    std::fs::remove_file(instance).unwrap();
+    let spanmill = Spanmill::start_in(refused.directory, &durable());
+    let client = Client::grpc(spanmill.addresses);
+    client.send(&payload((11..=15).map(gpt).collect())).await.unwrap();
+    spanmill.counted(5).await;
+    assert_eq!(rows(&spanmill.stop().archive()).len(), 15);
+}
+
 /// The counters of calls as they came to a destination, with their times: by request, start and time in nanoseconds and all values.
 fn counters(received: &Received) -> Vec<(u64, u64, u64)> {
     let told = |request: &ExportMetricsServiceRequest| {

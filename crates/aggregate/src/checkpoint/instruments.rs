@@ -48,7 +48,7 @@ pub(super) fn measured(
     exponential: bool,
 ) -> Result<Instruments, RestoreError> {
     let buckets = |bounds| Buckets { bounds, exponential };
-    let [input_uncached, cache_read, cache_write, output_visible, reasoning] = counts(&message.tokens, "tokens")?;
+    let [input_uncached, cache_read, cache_write, output_visible, reasoning] = list(&message.tokens, "tokens")?;
     let tokens = TokenClasses { input_uncached, cache_read, cache_write, output_visible, reasoning };
     let costs = Costs {
         catalogue: catalogue(&message)?,
@@ -82,15 +82,20 @@ fn trimmed(counts: &[u64]) -> Vec<u64> {
 }
 
 fn counts<const N: usize>(told: &[u64], field: &'static str) -> Result<[u64; N], RestoreError> {
+    told.iter().try_for_each(|told| count(*told, field).map(drop))?;
+    list(told, field)
+}
+
+/// Numbers of a list: sums of what calls tell are as large as they make them.
+fn list<const N: usize>(told: &[u64], field: &'static str) -> Result<[u64; N], RestoreError> {
     if told.is_empty() {
         return Ok([0; N]);
     }
-    told.iter().try_for_each(|told| count(*told, field).map(drop))?;
     told.try_into().map_err(|_| RestoreError::invalid(field, "too many or too few"))
 }
 
 fn catalogue(message: &messages::Instruments) -> Result<Cost, RestoreError> {
-    let unpriced_tokens = count(message.unpriced_tokens, "unpriced_tokens")?;
+    let unpriced_tokens = message.unpriced_tokens;
     if message.catalogue.is_empty() {
         return Ok(Cost { unpriced_tokens, ..Cost::default() });
     }
@@ -197,6 +202,19 @@ fn exemplar(told: &messages::Exemplar, bounds: &[f64], field: &'static str) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Sums of tokens come back however large they are: what calls tell is not in our hands, and a checkpoint must be readable.
+    #[test]
+    fn sums_have_no_limit() {
+        let most = TokenClasses { input_uncached: u64::MAX, output_visible: 1 << 50, ..TokenClasses::default() };
+        let catalogue = Cost { unpriced_tokens: u64::MAX, ..Cost::default() };
+        let told =
+            Instruments { tokens: most, costs: Costs { catalogue, ..Costs::default() }, ..Instruments::default() };
+        let mut restored = measured(message(&told), Kind::Call, false).unwrap();
+        assert_eq!((restored.tokens, restored.costs.catalogue.unpriced_tokens), (most, u64::MAX));
+        restored.merge(&told);
+        assert_eq!((restored.tokens.input_uncached, restored.tokens.output_visible), (u64::MAX, 2 << 50));
+    }
 
     // A histogram is refused whose least and greatest, or whose exponential buckets, contradict the rest.
     #[test]

@@ -26,6 +26,7 @@ fn message(request: &Request) -> messages::Request {
         lsn: request.applied.lsn,
         receive_time: request.applied.receive_time,
         decided: decided.map(|(position, outcome)| decided_message(position, outcome)).collect(),
+        price_version: request.applied.price_version.to_string(),
     }
 }
 
@@ -89,6 +90,7 @@ impl Restoring<'_> {
         let (body, facts) = (self.bodies)(lsn).ok_or(RestoreError::MissingBody { lsn })?;
         let pending = &mut self.pipeline.pending;
         let request = pending.begin(lsn, told.receive_time, &body, facts.len());
+        pending.priced_by(&told.price_version);
         pending.complete(facts);
         for decided in told.decided {
             let place = Place { request, position: decided.position };

@@ -259,7 +259,7 @@ fn bytes_of(kind: Type, bound: &Bound) -> Vec<u8> {
         Bound::Integer(value) if kind == Type::INT32 => (*value as i32).to_le_bytes().to_vec(),
         Bound::Integer(value) => value.to_le_bytes().to_vec(),
         Bound::Amount(value) => value.to_be_bytes().to_vec(),
-        Bound::Text(text) => text.clone(),
+        Bound::Text(text, _) => text.clone(),
     }
 }
 
@@ -284,10 +284,10 @@ fn statistics(kind: Type, pages: &[PageRange], nulls: usize) -> Statistics {
             Statistics::fixed_len_byte_array(fixed(min), fixed(max), None, nulls, false)
         }
         _ => {
-            let is_exact = |bound: Option<&Bound>| !matches!(bound, Some(Bound::Text(text)) if text.len() >= super::texts::MAX_BOUND);
+            let is_exact = |bound: Option<&Bound>| matches!(bound, Some(Bound::Text(_, true)));
             let texts = ValueStatistics::new(bytes(min), bytes(max), None, nulls, false)
-                .with_min_is_exact(min.is_some() && is_exact(min))
-                .with_max_is_exact(max.is_some() && is_exact(max));
+                .with_min_is_exact(is_exact(min))
+                .with_max_is_exact(is_exact(max));
             Statistics::ByteArray(texts)
         }
     }

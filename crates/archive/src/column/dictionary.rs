@@ -42,11 +42,6 @@ impl Dictionary {
         self.entries.len()
     }
 
-    /// Bytes of the page.
-    pub(crate) fn size(&self) -> usize {
-        self.page.len()
-    }
-
     /// The text with a number; empty if there is none.
     #[inline]
     pub(crate) fn text(&self, number: u32) -> &[u8] {

@@ -155,7 +155,7 @@ fn texts_come_back() {
     }
 }
 
-// Places in dictionaries of any size come back; a dictionary that becomes too large is left to the pages that refer to it.
+// Places in dictionaries of any size come back.
 #[test]
 fn dictionaries_come_back() {
     for distinct in [1, 2, 3, 255, 256, 257, 40_000] {
@@ -177,9 +177,40 @@ fn dictionaries_come_back() {
         let file = file("message m { REQUIRED BYTE_ARRAY a (STRING); }", &mut leaf);
         let (found, _, _) = read::<ByteArrayType>(file.clone(), wanted.len());
         assert!(found.iter().map(AsBytes::as_bytes).eq(wanted.iter().map(String::as_bytes)), "{distinct}");
-        let has_plain =
-            chunk(&file).page_encoding_stats_mask().is_some_and(|mask| !mask.is_only(Encoding::RLE_DICTIONARY));
-        assert_eq!(has_plain, distinct == 40_000);
+        assert!(
+            chunk(&file).page_encoding_stats_mask().is_some_and(|mask| mask.is_only(Encoding::RLE_DICTIONARY)),
+            "{distinct}"
+        );
+    }
+}
+
+// A text that many rows share is stored once, however long it is: a request whose resource is large does not become larger than memory.
+#[test]
+fn long_texts_are_stored_once() {
+    let mut random = Random(1);
+    let long = [0, 1].map(|_| (0..2 << 20).map(|_| b'a' + random.below(26) as u8).collect::<Vec<_>>());
+    let mut leaf = Leaf::new(0, 0, false, Texts::new(Style::Dictionary));
+    for _page in 0..3 {
+        (0..100).for_each(|row| leaf.values.push(&long[row % 2]));
+        assert!(leaf.size() < 1_000);
+        leaf.end_page(100, &mut press()).unwrap();
+    }
+    let file = file("message m { REQUIRED BYTE_ARRAY a (STRING); }", &mut leaf);
+    assert!(file.len() < 4 << 20, "{}", file.len());
+    let (found, _, _) = read::<ByteArrayType>(file, 300);
+    assert!((0..).zip(&found).all(|(row, text)| text.as_bytes() == long[row % 2]));
+}
+
+// A bound that was cut says so, where it was cut between characters too.
+#[test]
+fn bounds_that_were_cut_are_not_exact() {
+    for (text, is_exact) in [("\u{3042}".repeat(21), true), ("\u{3042}".repeat(22), false), ("a".repeat(64), true)] {
+        let mut leaf = Leaf::new(0, 0, true, Texts::new(Style::Dictionary));
+        leaf.values.push(text.as_bytes());
+        leaf.end_page(1, &mut press()).unwrap();
+        let file = file("message m { REQUIRED BYTE_ARRAY a (STRING); }", &mut leaf);
+        let statistics = chunk(&file).statistics().cloned().unwrap();
+        assert_eq!((statistics.min_is_exact(), statistics.max_is_exact()), (is_exact, is_exact), "{text}");
     }
 }
 

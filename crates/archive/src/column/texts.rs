@@ -12,7 +12,8 @@ use super::{delta, hybrid};
 /// How texts are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// As places in a dictionary, until it becomes too large: then as [`Style::Plain`].
+    /// As places in a dictionary. However large: it is no larger than the requests that its texts are from, where texts that many rows
+    /// share (those of resources and scopes) could be larger than all memory if each row had its own.
     Dictionary,
     /// One after the other, their lengths apart.
     Lengths,
@@ -20,10 +21,8 @@ pub(crate) enum Style {
     Plain,
 }
 
-/// A dictionary larger than this has no new pages refer to it.
-pub(super) const MAX_DICTIONARY: usize = 1 << 20;
 /// Longer bounds are cut.
-pub(super) const MAX_BOUND: usize = 64;
+const MAX_BOUND: usize = 64;
 
 /// Texts that wait for their page. They may not be UTF-8: they are checked together, where that costs a tenth, and if need be each gets its
 /// own replacement characters.
@@ -116,9 +115,6 @@ impl Texts {
         hybrid::encode(&self.numbers, width, page);
         let range = if wants_range { self.range_of_numbers() } else { None };
         self.numbers.clear();
-        if self.dictionary.size() > MAX_DICTIONARY {
-            self.style = Style::Plain;
-        }
         Encoded { encoding: Encoding::RLE_DICTIONARY, range }
     }
 
@@ -167,9 +163,7 @@ impl Texts {
 
 impl Values for Texts {
     fn size(&self) -> usize {
-        // A dictionary that becomes too large ends with its page.
-        let dictionary = if self.style == Style::Dictionary { self.dictionary.size() } else { 0 };
-        dictionary + self.bytes.len() + size_of_val(self.lengths.as_slice()) + size_of_val(self.numbers.as_slice())
+        self.bytes.len() + size_of_val(self.lengths.as_slice()) + size_of_val(self.numbers.as_slice())
     }
 
     fn encode(&mut self, page: &mut Vec<u8>, wants_range: bool) -> Encoded {
@@ -213,7 +207,11 @@ fn bounds<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Option<Range> {
         ends = Some(ends.map_or((text, text), |(min, max)| (min.min(text), max.max(text))));
     }
     let (min, max) = ends?;
-    Some(Range { min: Bound::Text(start_of(min).to_vec()), max: Bound::Text(above(max)?) })
+    let low = start_of(min);
+    Some(Range {
+        min: Bound::Text(low.to_vec(), low.len() == min.len()),
+        max: Bound::Text(above(max)?, max.len() <= MAX_BOUND),
+    })
 }
 
 /// The longest start of a text that is no longer than a bound may be.

@@ -37,7 +37,8 @@ pub(crate) struct Range {
 pub(crate) enum Bound {
     Integer(i64),
     Amount(i128),
-    Text(Vec<u8>),
+    /// And whether it is a value itself: a long one is cut.
+    Text(Vec<u8>, bool),
 }
 
 /// Integers of 32 or 64 bits.

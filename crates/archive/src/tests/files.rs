@@ -4,7 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::support::{MINUTE, RECEIVED, archived, below, calls, config, files, read, start};
+use super::support::{
+    MINUTE, RECEIVED, applied, archived, attribute, below, call, calls, config, encoded, files, of_service, read,
+    start, string,
+};
 use crate::{Archive, ArchiveConfig, ArchiveError, Totals, path};
 
 fn names(directory: &Path) -> Vec<String> {
@@ -78,6 +81,64 @@ fn what_is_published_is_passed_over() {
     assert_eq!(again.finish().unwrap().rows, 2);
     let ends: Vec<String> = names(directory.path()).iter().map(|name| name[name.len() - 41..].to_owned()).collect();
     assert_eq!(ends, ["0000000000000001-0000000000000003.parquet", "0000000000000004-0000000000000005.parquet"]);
+}
+
+// How far the archive has come is noted beside its files, of its instance: they may be moved away.
+#[test]
+fn what_was_moved_away_is_passed_over() {
+    let (directory, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let noted = || ArchiveConfig { place: Some(data.path().join("archived")), ..config(directory.path()) };
+    archived(noted(), [calls(1, RECEIVED, 1), calls(2, RECEIVED, 1)]);
+    fs::remove_dir_all(directory.path().join(path::TABLE)).unwrap();
+    let again = start(noted());
+    assert_eq!(again.position().get(), 2);
+    (1..=3).for_each(|lsn| again.send(calls(lsn, RECEIVED, 1)));
+    assert_eq!(again.finish().unwrap().rows, 1);
+
+    let another = start(ArchiveConfig { instance: "test-2".to_owned(), ..noted() });
+    assert_eq!(another.position().get(), 0);
+    drop(another);
+    fs::write(data.path().join("archived"), "test-1").unwrap();
+    assert!(refused(noted()).to_string().contains("archived"));
+}
+
+// What a dead server left under a name that is needed again, or anywhere in the table, hinders nobody.
+#[test]
+fn leftovers_hinder_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = directory.path().join(path::TABLE);
+    let hour = table.join("date=2026-11-22/hour=10");
+    fs::create_dir_all(&hour).unwrap();
+    fs::write(table.join(path::hidden("test-1", 0)), "PAR1").unwrap();
+    let archive = start(config(directory.path()));
+    // As over a network file system without locks, where it stays at the start.
+    fs::write(hour.join(path::hidden("test-1", 1)), "PAR1 and much more than that".repeat(1_000)).unwrap();
+    archive.send(calls(1, RECEIVED, 1));
+    assert_eq!(archive.finish().unwrap().rows, 1);
+    let written = files(directory.path());
+    assert_eq!(written.iter().map(|file| read(file).num_rows()).collect::<Vec<_>>(), [1]);
+}
+
+// A resource is stored once for all rows that share it, however large it is.
+#[test]
+fn a_large_resource_is_stored_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut random = 1_u64;
+    let mut noise = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + (random >> 57) as u8 % 95)
+    };
+    let large: String = (0..2 << 20).map(|_| noise()).collect();
+    let mut resource = of_service("shop", (0..2_000).map(|number| call(number, number)).collect());
+    let attributes = &mut resource.resource.as_mut().unwrap().attributes;
+    attributes.push(attribute("large", string(&large)));
+    let totals = {
+        let archive = start(config(directory.path()));
+        archive.send(applied(1, RECEIVED, encoded(vec![resource])));
+        archive.finish().unwrap()
+    };
+    assert!(totals.bytes < 3 << 20, "{} bytes", totals.bytes);
+    assert_eq!(totals.rows, 2_000);
 }
 
 // A file ends when a request comes that was received max_age after its first one.

@@ -94,6 +94,7 @@ pub(super) fn config(directory: &Path) -> ArchiveConfig {
         max_rows: 1_000_000,
         max_age: Duration::from_secs(300),
         zstd_level: 1,
+        place: None,
         instance: "test-1".to_owned(),
     }
 }
