@@ -223,12 +223,12 @@ fn what_cannot_be_restored_ends_it() {
 // nothing is lost but the records that touch the bad pages, and a disk that reads nothing is not asked for each of its pages.
 #[test]
 fn unreadable_records_are_passed_over() {
+    // Four to five of them touch a page.
+    const SIZE: u64 = 928;
     let (fs, clock) = (SimFs::default(), Arc::default());
     let settings =
         Settings { max_size: 4 << 20, segment_size: Some(512 << 10), memory_limit: 4 << 20, compression: None };
     let (log, _reader, mut writer) = open_at(&fs, &settings, &clock).unwrap();
-    // Four to five of them touch a page.
-    const SIZE: u64 = 928;
     for _ in 1..=1_500 {
         drop(queue(&log, blob(SIZE as usize - 56)).unwrap());
     }
