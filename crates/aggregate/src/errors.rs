@@ -15,6 +15,8 @@ pub(crate) use details::Details;
 const MAX_MESSAGE: usize = 1024;
 /// Longest other text of a record in bytes.
 const MAX_NAME: usize = 256;
+/// Memory of records and groups at most, in bytes: what they say is as long as their senders like.
+const MAX_BYTES: usize = 64 << 20;
 /// Traces that a group names.
 pub(crate) const SAMPLES: usize = 5;
 
@@ -104,6 +106,11 @@ impl ErrorRecord {
 }
 
 impl ErrorRecord {
+    /// Memory that it takes, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text_bytes()
+    }
+
     /// Memory of its texts and details, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
         let names = [&self.service, &self.span_name, &self.operation, &self.provider, &self.request_model];
@@ -147,13 +154,22 @@ pub struct ErrorGroup {
     pub(crate) kept: usize,
 }
 
-/// Error records, the oldest of which go first when there are too many, and their groups. A group lives as long as one of
+impl ErrorGroup {
+    /// Memory that it takes, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.kind.len() + self.message.len() + SAMPLES * size_of::<[u8; 16]>()
+    }
+}
+
+/// Error records, the oldest of which go first when there are too many or they take too much memory, and their groups. A group lives as long as one of
 /// its records does.
 #[derive(Debug)]
 pub struct ErrorIndex {
     limit: usize,
     records: VecDeque<ErrorRecord>,
     groups: HashMap<u64, ErrorGroup>,
+    /// Memory of both.
+    bytes: usize,
     /// How many of the newest records were not yet taken by [`ErrorIndex::take_new`].
     new: usize,
 }
@@ -161,10 +177,10 @@ pub struct ErrorIndex {
 impl ErrorIndex {
     /// An empty index that keeps at most so many records, and at least one.
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), new: 0 }
+        Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), bytes: 0, new: 0 }
     }
 
-    /// Adds a record; the oldest goes if there are too many.
+    /// Adds a record; the oldest go if there are too many, or too large ones.
     pub fn add(&mut self, mut record: ErrorRecord) {
         // Failures come in bursts, and a burst from few services.
         if let Some(details) = &mut record.details
@@ -173,19 +189,21 @@ impl ErrorIndex {
         {
             details.resource = Arc::clone(&before.resource);
         }
-        if self.records.len() >= self.limit {
-            self.remove_oldest();
-        }
-        let group = self.groups.entry(record.fingerprint).or_insert_with(|| ErrorGroup {
-            fingerprint: record.fingerprint,
-            class: record.class,
-            kind: record.kind.clone(),
-            message: record.message.clone(),
-            count: 0,
-            first_seen: record.receive_time,
-            last_seen: record.receive_time,
-            trace_ids: Vec::new(),
-            kept: 0,
+        self.bytes += record.bytes();
+        let group = self.groups.entry(record.fingerprint).or_insert_with(|| {
+            let group = ErrorGroup {
+                fingerprint: record.fingerprint,
+                class: record.class,
+                kind: record.kind.clone(),
+                message: record.message.clone(),
+                count: 0,
+                first_seen: record.receive_time,
+                last_seen: record.receive_time,
+                trace_ids: Vec::new(),
+                kept: 0,
+            };
+            self.bytes += group.bytes();
+            group
         });
         group.count += 1;
         group.kept += 1;
@@ -195,21 +213,28 @@ impl ErrorIndex {
         }
         group.trace_ids.push(record.trace_id);
         self.records.push_back(record);
+        self.remove_surplus();
         self.new = (self.new + 1).min(self.records.len());
     }
 
-    fn remove_oldest(&mut self) {
-        let Some(oldest) = self.records.pop_front() else { return };
-        if let Some(group) = self.groups.get_mut(&oldest.fingerprint) {
-            group.kept -= 1;
-            if group.kept == 0 {
-                self.groups.remove(&oldest.fingerprint);
+    /// Removes the oldest as long as there is too much. The newest stays, whatever it takes.
+    fn remove_surplus(&mut self) {
+        while self.records.len() > self.limit || (self.bytes > MAX_BYTES && self.records.len() > 1) {
+            let Some(oldest) = self.records.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+            if let Some(group) = self.groups.get_mut(&oldest.fingerprint) {
+                group.kept -= 1;
+                if group.kept == 0 {
+                    self.bytes -= group.bytes();
+                    self.groups.remove(&oldest.fingerprint);
+                }
             }
         }
     }
 
     /// Takes a group as it was, but for its records, which are to follow.
     pub(crate) fn restore_group(&mut self, group: ErrorGroup) {
+        self.bytes += group.bytes();
         self.groups.insert(group.fingerprint, group);
     }
 
@@ -217,6 +242,7 @@ impl ErrorIndex {
     pub(crate) fn restore(&mut self, record: ErrorRecord) -> bool {
         let Some(group) = self.groups.get_mut(&record.fingerprint) else { return false };
         group.kept += 1;
+        self.bytes += record.bytes();
         self.records.push_back(record);
         true
     }
@@ -225,9 +251,7 @@ impl ErrorIndex {
     /// group.
     pub(crate) fn restored(&mut self, new: u64) -> bool {
         let is_whole = new <= self.records.len() as u64 && self.groups.values().all(|group| group.kept > 0);
-        while self.records.len() > self.limit {
-            self.remove_oldest();
-        }
+        self.remove_surplus();
         self.new = usize::try_from(new).unwrap_or(usize::MAX).min(self.records.len());
         is_whole
     }
@@ -246,8 +270,14 @@ impl ErrorIndex {
     pub(crate) fn take_new(&mut self) -> Vec<(&ErrorRecord, Option<Box<Details>>)> {
         let seen = self.records.len() - self.new;
         self.new = 0;
-        let records = self.records.range_mut(seen..);
-        records.map(|record| (record.details.take(), &*record)).map(|(details, record)| (record, details)).collect()
+        let bytes = &mut self.bytes;
+        let taken = self.records.range_mut(seen..).map(|record| {
+            *bytes -= record.bytes();
+            let details = record.details.take();
+            *bytes += record.bytes();
+            (&*record, details)
+        });
+        taken.collect()
     }
 
     /// The groups, those seen last first.
@@ -302,6 +332,33 @@ mod tests {
         assert_eq!((groups.len(), groups[0].message.as_str(), groups[0].count), (1, "new", 3));
         assert_eq!((groups[0].first_seen, groups[0].last_seen), (2, 4));
         assert_eq!(groups[0].trace_ids, [[2; 16], [3; 16], [4; 16]]);
+    }
+
+    // However long its failures' messages, the index takes no more memory than it may: the oldest go, and what is left is counted as what it
+    // takes, also when details are taken.
+    #[test]
+    fn memory_is_bounded() {
+        let mut index = ErrorIndex::new(usize::MAX);
+        let details = || Box::new(Details { resource: vec![7; 4096].into(), attributes: Vec::new() });
+        for number in 0..12_000 {
+            // Letters, as numbers make no difference.
+            let letters: String =
+                format!("{number:014b}").chars().map(|digit| if digit == '0' { 'a' } else { 'b' }).collect();
+            let message = letters + &"x".repeat(1_000);
+            index.add(ErrorRecord { details: Some(details()), ..record(number, &message) });
+            assert!(index.bytes <= MAX_BYTES);
+        }
+        assert!(index.bytes > MAX_BYTES / 10 * 9 && index.records.len() < 12_000, "{}", index.records.len());
+        assert_eq!(index.groups.len(), index.records.len());
+        index.take_new();
+        let taken = |index: &ErrorIndex| {
+            let records: usize = index.records.iter().map(ErrorRecord::bytes).sum();
+            records + index.groups.values().map(ErrorGroup::bytes).sum::<usize>()
+        };
+        assert_eq!(index.bytes, taken(&index));
+        index.limit = 1;
+        index.add(record(1, "last"));
+        assert_eq!((index.records.len(), index.bytes), (1, taken(&index)));
     }
 
     // Every record is handed to the exporters once.

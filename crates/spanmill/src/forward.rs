@@ -29,8 +29,10 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 const PASS_AT_ONCE: u64 = 16;
 /// Ends the name of a place that is not whole yet.
 const TEMPORARY: &str = ".new";
-/// How long the log is left alone when it could not be read.
+/// How long a disk is left alone when it refused to read, ...
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// ... and how often it is asked before what it does not read is passed over.
+const READ_TRIES: u32 = 3;
 
 /// What destinations want of what applications send, all together.
 pub(crate) fn handed_on(exporters: &[Exporter]) -> HandedOn {
@@ -296,7 +298,7 @@ impl Forwarding {
     /// in this process.
     fn enriched(&mut self, record: &RawRecord, waits: bool) -> Option<Bytes> {
         let enrichment = self.enrichment.as_mut()?;
-        loop {
+        for tries in 1.. {
             match enrichment.outcomes.get(record.lsn, record.receive_time, waits) {
                 Ok(Found::Kept(outcomes)) => return Some(enrichment.write(&self.name, record, Some(&outcomes))),
                 Ok(Found::Missing) => return Some(enrichment.write(&self.name, record, None)),
@@ -306,13 +308,18 @@ impl Forwarding {
             if self.log.is_closed() || !waits {
                 return None;
             }
+            if tries % READ_TRIES == 0 {
+                enrichment.outcomes.skip_unreadable();
+                continue;
+            }
             std::thread::sleep(READ_AGAIN);
         }
+        None
     }
 
     /// The next record; waits for one only if nothing else is to do, and then lets the log know how far it has come.
     fn read(&mut self, waits: bool, passed: Option<Lsn>) -> Option<RawRecord> {
-        loop {
+        for tries in 1.. {
             let read = match self.reader.try_next() {
                 Ok(None) if waits => {
                     if let Some(passed) = passed {
@@ -328,9 +335,9 @@ impl Forwarding {
                 Err(error) => error,
             };
             tracing::error!(destination = %self.name, %error, "what is to be handed on cannot be read");
-            if let ReadError::Damaged { lsn, .. } = error
-                && self.skip_damaged(lsn)
-            {
+            // A disk that refuses may only be away for a while; what is damaged stays so.
+            let is_given_up = matches!(error, ReadError::Damaged { .. }) || tries % READ_TRIES == 0;
+            if is_given_up && self.skip_unreadable() {
                 continue;
             }
             if self.log.is_closed() || !waits {
@@ -343,14 +350,15 @@ impl Forwarding {
             }
             std::thread::sleep(READ_AGAIN);
         }
+        None
     }
 
-    /// Gives up what is damaged: waiting for it would keep the rest from the destination for ever, and the log from being used again.
+    /// Gives up what cannot be read: waiting for it would keep the rest from the destination for ever, and the log from being used again.
     /// Tells whether anything behind it can be read by now.
-    fn skip_damaged(&mut self, from: Lsn) -> bool {
-        let Ok(Some(next)) = self.reader.skip_damaged() else { return false };
-        let records = next.saturating_sub(from);
-        tracing::error!(destination = %self.name, from, records, "records are damaged, and are not handed on");
+    fn skip_unreadable(&mut self) -> bool {
+        let Some(skipped) = self.reader.skip_unreadable() else { return false };
+        let records = skipped.end - skipped.start;
+        tracing::error!(destination = %self.name, from = skipped.start, records, "records cannot be read, and are not handed on");
         self.forwarder.count_unreadable(records);
         true
     }

@@ -374,6 +374,7 @@ impl Reader {
                 }
             };
             let Some((segment, offset)) = next else { return Ok(None) };
+            self.at = Some((segment.clone(), offset));
             let read = Kept::read(&segment.file, offset, segment.size)?;
             let (kept, offset) = match read {
                 Some((kept, next)) => (Some(kept), next),
@@ -386,6 +387,13 @@ impl Reader {
             if kept.is_some() {
                 return Ok(kept);
             }
+        }
+    }
+
+    /// Gives up the rest of a file that could not be read just now: what it tells of is missing.
+    pub(crate) fn skip_unreadable(&mut self) {
+        if let Some((segment, offset)) = &mut self.at {
+            *offset = segment.size;
         }
     }
 

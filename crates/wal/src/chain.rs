@@ -84,7 +84,7 @@ impl Chain {
         let goes_on = (header.first_lsn, header.first_part) == (self.expected, self.part);
         // Behind what `repair` gave up, the rest of a record may stand.
         let is_rest = self.part == 0 && header.first_part > 0 && header.first_lsn.checked_add(1) == Some(self.expected);
-        if !(goes_on || is_rest) || header.epoch < self.epoch {
+        if !(goes_on || is_rest) || header.previous != self.sequence || header.epoch < self.epoch {
             return false;
         }
         if is_rest {
@@ -99,22 +99,22 @@ impl Chain {
 
     /// Goes on behind what cannot be read, with the next record of the segment that is whole from its beginning. Tells whether there is
     /// one by now.
-    pub(crate) fn resume(&mut self) -> io::Result<bool> {
+    pub(crate) fn resume(&mut self) -> bool {
         self.frames.refresh();
         let (expected, epoch, time) = (self.expected, self.epoch, self.receive_time);
         let follows = |header: &Header| {
-            header.lsn > expected && header.part == 0 && header.epoch >= epoch && header.receive_time >= time
+            header.lsn >= expected && header.part == 0 && header.epoch >= epoch && header.receive_time >= time
         };
-        while let Some((offset, header)) = self.frames.find(follows)? {
-            let is_whole = self.frames.take_payload(&header, &mut Vec::new())?;
+        while let Some((offset, header)) = self.frames.find_readable(follows) {
+            let is_whole = matches!(self.frames.take_payload(&header, &mut Vec::new()), Ok(true));
             self.frames.offset = if is_whole { offset } else { offset + 1 };
             if is_whole {
                 (self.expected, self.part, self.begun) = (header.lsn, 0, None);
                 self.payload.clear();
-                return Ok(true);
+                return true;
             }
         }
-        Ok(false)
+        false
     }
 
     /// Where in its segment it stands.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
@@ -136,8 +137,8 @@ pub struct RawReader<R> {
     /// The record that is given next, or one behind it if that is lost.
     pub(crate) next: Lsn,
     chain: Option<(Chain, PathBuf)>,
-    /// Where it stopped at damage.
-    damaged: Option<(Chain, PathBuf)>,
+    /// Where it stopped at what cannot be read.
+    stopped: Option<(Chain, PathBuf)>,
 }
 
 impl<R> fmt::Debug for RawReader<R> {
@@ -148,7 +149,7 @@ impl<R> fmt::Debug for RawReader<R> {
 
 impl<R> RawReader<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>, lsn: Lsn) -> Self {
-        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None, damaged: None }
+        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None, stopped: None }
     }
 
     /// Payloads of other kinds are not read: such records come empty, for their places alone.
@@ -185,26 +186,23 @@ impl<R> RawReader<R> {
     pub fn try_next(&mut self) -> Result<Option<RawRecord>, ReadError> {
         let result = self.read();
         if let Err(error) = &result {
-            self.damaged = self.chain.take().filter(|_| matches!(error, ReadError::Damaged { .. }));
+            self.stopped = self.chain.take().filter(|_| !matches!(error, ReadError::Passed(_)));
         }
         result
     }
 
-    /// Passes over damage that was told of just now. Gives the first record behind it; `None` if there is none that can be read yet.
-    ///
-    /// # Errors
-    /// The operating system refused to read.
-    pub fn skip_damaged(&mut self) -> Result<Option<Lsn>, ReadError> {
-        let Some((mut chain, mut path)) = self.damaged.take() else { return Ok(None) };
-        let is_there = chain.resume().map_err(|source| ReadError::Io { path: path.clone(), source })?;
-        if !is_there {
-            let next = self.shared.lock().segment(|at| at.header.previous == chain.sequence);
-            let Some(segment) = next else { return Ok(None) };
+    /// Passes over what was told of just now: damage, or what the operating system refused to read. Gives the records that
+    /// are passed over; `None` if none can be read behind it yet.
+    pub fn skip_unreadable(&mut self) -> Option<Range<Lsn>> {
+        let (mut chain, mut path) = self.stopped.take()?;
+        if !chain.resume() {
+            let segment = self.shared.lock().segment(|at| at.header.previous == chain.sequence)?;
             (chain, path) = (Chain::new(&segment), segment.slot.path);
         }
-        self.next = chain.expected.max(self.next);
+        let from = self.next;
+        self.next = chain.expected.max(from);
         self.chain = Some((chain, path));
-        Ok(Some(self.next))
+        Some(from..self.next)
     }
 
     fn read(&mut self) -> Result<Option<RawRecord>, ReadError> {

@@ -17,7 +17,7 @@ use crate::error::{OpenError, io_error};
 use crate::frame::{FRAME_HEADER, Header, MIN_FRAME};
 use crate::fs::{FileSystem, RealFileSystem};
 use crate::recovery::{Damage, End, Inventory, What, blank, scan};
-use crate::segment::{FrameReader, SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name};
+use crate::segment::{FrameReader, Place, SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name};
 use crate::writer::{begin_segment, create_slot};
 
 /// What [`repair`] did.
@@ -176,6 +176,9 @@ impl Repair {
         damage: &Damage,
     ) -> Result<(), OpenError> {
         let begins = next.header.begins_with();
+        if next.header.previous == segment.header.sequence && next.header.epoch >= damage.epoch {
+            return self.cover_end(segment, next);
+        }
         if begins < damage.lsn || next.header.epoch < damage.epoch || next.header.previous == segment.header.sequence {
             // It holds nothing that belongs behind here.
             self.put_aside(&next.slot.name)?;
@@ -198,6 +201,28 @@ impl Repair {
         }
         self.lost(damage.lsn, begins - 1, segment.slot.path.clone(), damage.offset);
         self.bridge(inventory, next.header, segment.header.sequence, (damage.lsn, damage.part))
+    }
+
+    /// A segment is full of good frames, but does not end where the next one goes on: what belongs behind it was written into it, or its
+    /// last frames are not there. Covers it from there on, or its last frame, as there is no room behind it to say what is lost.
+    fn cover_end(&mut self, segment: &Segment, next: &Segment) -> Result<(), OpenError> {
+        let slot = &segment.slot;
+        self.put_aside(&slot.name)?;
+        let mut frames = FrameReader::new(slot.file.clone(), slot.size, segment.header.salt, SEGMENT_HEADER);
+        let mut at = (SEGMENT_HEADER, segment.header.first_lsn);
+        while let Place::Header(header) = frames.header().map_err(io_error("reading", &slot.path))? {
+            at = (frames.offset, header.lsn);
+            if (header.lsn, header.part) >= (next.header.first_lsn, next.header.first_part) {
+                break;
+            }
+            frames.skip(&header);
+        }
+        let (offset, from) = at;
+        let through = next.header.begins_with() - 1;
+        self.lost(from, through, slot.path.clone(), offset);
+        // Neither newer nor older than what stands before and behind it.
+        let like = SegmentHeader { epoch: next.header.epoch, receive_time: next.header.receive_time, ..segment.header };
+        write_lost(slot, offset, slot.size, &like, (from, through), segment.header.salt)
     }
 
     /// Writes the first page of a segment anew: it goes on where `before` ends.
@@ -238,7 +263,11 @@ impl Repair {
         let mut frames = at(damage.offset + FRAME_HEADER as u64);
         let (mut seen, mut epoch) = (damage.lsn, damage.epoch);
         let mut found = None;
-        while let Some((offset, header)) = frames.find(|header| header.lsn >= damage.lsn).map_err(reading())? {
+        // What stands in the next segment, or behind it, does not belong here, whoever wrote it here.
+        let follower = next.filter(|next| next.header.previous == segment.header.sequence);
+        let last = follower.map_or(Lsn::MAX, |next| next.header.begins_with().saturating_sub(1));
+        let belongs = |header: &Header| (damage.lsn..=last).contains(&header.lsn);
+        while let Some((offset, header)) = frames.find(belongs).map_err(reading())? {
             epoch = epoch.max(header.epoch);
             let is_newer = header.epoch >= damage.epoch && header.receive_time >= damage.receive_time;
             if is_newer
@@ -255,9 +284,7 @@ impl Repair {
         }
         let (end, through, epoch) = match (found, next) {
             (Some((offset, header)), _) => (offset, header.lsn - 1, damage.epoch),
-            (None, Some(next)) if next.header.previous == segment.header.sequence => {
-                (slot.size, next.header.begins_with().saturating_sub(1), damage.epoch)
-            }
+            (None, Some(_)) if follower.is_some() => (slot.size, last, damage.epoch),
             // What is lost in the segments between is seen then.
             (None, Some(next)) => (slot.size, seen.min(next.header.begins_with().saturating_sub(1)), damage.epoch),
             // Nothing follows: what is written from now on must not be taken for what a crash left there.

@@ -180,6 +180,8 @@ pub(crate) struct FrameReader {
     /// Bytes of the file from `window_at` on, so that small frames do not cost a system call each.
     window: Vec<u8>,
     window_at: u64,
+    /// Up to a multiple of this is read at once.
+    ahead: u64,
 }
 
 /// What stands where a frame may begin.
@@ -193,10 +195,12 @@ pub(crate) enum Place {
 }
 
 const WINDOW: u64 = 256 * 1024;
+/// What cannot be read of a file is at least so much.
+const PAGE: u64 = 4096;
 
 impl FrameReader {
     pub(crate) fn new(file: Arc<dyn File>, size: u64, salt: u32, offset: u64) -> Self {
-        Self { file, size, salt, offset, window: Vec::new(), window_at: 0 }
+        Self { file, size, salt, offset, window: Vec::new(), window_at: 0, ahead: WINDOW }
     }
 
     /// Forgets what was read ahead: it may have changed.
@@ -204,14 +208,24 @@ impl FrameReader {
         self.window.clear();
     }
 
+    fn to_boundary(&self, at: u64) -> u64 {
+        self.ahead - at % self.ahead
+    }
+
     /// Makes `length` bytes from `at` on stand in the window. They must be in the file.
     fn bytes(&mut self, at: u64, length: u64) -> io::Result<&[u8]> {
         let is_there = at >= self.window_at && at + length <= self.window_at + self.window.len() as u64;
         if !is_there {
-            let ahead = WINDOW.max(length).min(self.size.saturating_sub(at));
+            let ahead = self.to_boundary(at).max(length).min(self.size.saturating_sub(at));
             self.window.resize(ahead as usize, 0);
             self.window_at = at;
-            if let Err(error) = self.file.read_at(&mut self.window, at) {
+            let mut read = self.file.read_at(&mut self.window, at);
+            if read.is_err() && ahead > length {
+                // What is wanted may stand before what cannot be read.
+                self.window.truncate(length as usize);
+                read = self.file.read_at(&mut self.window, at);
+            }
+            if let Err(error) = read {
                 self.window.clear();
                 return Err(error);
             }
@@ -238,7 +252,7 @@ impl FrameReader {
     pub(crate) fn take_payload(&mut self, header: &Header, payload: &mut Vec<u8>) -> io::Result<bool> {
         let at = self.offset + FRAME_HEADER as u64;
         let before = payload.len();
-        if u64::from(header.length) <= WINDOW {
+        if u64::from(header.length) <= self.ahead {
             let bytes = self.bytes(at, u64::from(header.length))?;
             payload.extend_from_slice(bytes);
         } else {
@@ -266,7 +280,8 @@ impl FrameReader {
             // Only what is in the window, as long as a header may be: a payload full of beginnings is read once.
             let window_end = self.window_at + self.window.len() as u64;
             let is_in_window = at >= self.window_at && at + FRAME_HEADER as u64 <= window_end;
-            let chunk = if is_in_window { window_end - at } else { (self.size - at).min(WINDOW) };
+            let chunk = if is_in_window { window_end - at } else { (self.size - at).min(self.to_boundary(at)) };
+            self.offset = at;
             let bytes = self.bytes(at, chunk)?;
             let found = bytes.chunks(STEP as usize).position(frame::begins_like_one);
             let Some(found) = found else {
@@ -283,6 +298,24 @@ impl FrameReader {
         }
         self.offset = self.size;
         Ok(None)
+    }
+
+    /// The same, past what the disk refuses to read: first page by page, then in steps that double as long as nothing can be read, so that a
+    /// disk that is gone is not asked for each of its pages.
+    pub(crate) fn find_readable(&mut self, mut is_wanted: impl FnMut(&Header) -> bool) -> Option<(u64, Header)> {
+        let (mut failed_at, mut step) = (None, PAGE);
+        loop {
+            if let Ok(found) = self.find(&mut is_wanted) {
+                return found;
+            }
+            if self.ahead > PAGE {
+                self.ahead = PAGE;
+                continue;
+            }
+            step = if failed_at == Some(self.offset) { 2 * step } else { PAGE };
+            self.offset = (self.offset / PAGE * PAGE).saturating_add(step);
+            failed_at = Some(self.offset);
+        }
     }
 }
 

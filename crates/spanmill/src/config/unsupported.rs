@@ -1,24 +1,31 @@
-//! What the contract has and this version has not: refused until it does something, never ignored.
+//! Keys of the contract that have one value: any other is refused with the reason, never ignored.
 //!
-//! A key may be written with the value that changes nothing. Whoever builds one of these takes its line out.
+//! A key may be written with the value that changes nothing. Whoever builds what is not there yet takes its line out.
 
 use super::document::{KeyPath, Node, Value};
 use super::report::Report;
 use super::units::{ByteSize, parse_duration};
 
-/// Keys, and the one value (YAML, the default) that each may have. In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
-const LATER: &[(&str, &str)] = &[("storage.when_full", "block"), ("metrics.semconv", "1.41")];
+/// Keys, the one value (YAML, the default) that each may have, and why. In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
+const ONLY: &[(&str, &str, &str)] = &[
+    (
+        "storage.when_full",
+        "block",
+        "cannot drop what is acknowledged and not counted yet (a destination can drop what it has not got: exporters.otlp/NAME.when_full)",
+    ),
+    ("metrics.semconv", "1.41", "is not supported yet"),
+];
 
 /// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.
 pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {
-    for (pattern, default) in LATER {
+    for (pattern, default, why) in ONLY {
         for path in matching_paths(document, pattern) {
             // The table is parsed by a test: no line of it is ever skipped.
             let Ok(default) = Node::parse(default) else {
                 continue;
             };
             if let Some(found) = document.get(&path) {
-                refuse_other(found, &default, &path, report);
+                refuse_other(found, &default, &path, why, report);
             }
             document.remove(&path);
         }
@@ -26,13 +33,13 @@ pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {
 }
 
 /// Refuses every part of a value that differs from the default.
-fn refuse_other(found: &Node, default: &Node, path: &KeyPath, report: &mut Report<'_>) {
+fn refuse_other(found: &Node, default: &Node, path: &KeyPath, why: &str, report: &mut Report<'_>) {
     match (&found.value, &default.value) {
         (Value::Mapping(entries), Value::Mapping(defaults)) => {
             for (key, value) in entries {
                 let path = path.join(&key.name);
                 match defaults.iter().find(|(known, _)| known.name == key.name) {
-                    Some((_, default)) => refuse_other(value, default, &path, report),
+                    Some((_, default)) => refuse_other(value, default, &path, why, report),
                     None => {
                         let known: Vec<&str> = defaults.iter().map(|(known, _)| known.name.as_str()).collect();
                         report.refuse_key(&path, &known);
@@ -45,7 +52,7 @@ fn refuse_other(found: &Node, default: &Node, path: &KeyPath, report: &mut Repor
         (Value::Scalar(text), Value::Scalar(default)) if means_the_same(text, default) => {}
         _ => {
             let default = flow(default);
-            report.refuse(path, format!("\"{path}\" is not supported yet, the only value is {default}"));
+            report.refuse(path, format!("\"{path}\" {why}, the only value is {default}"));
         }
     }
 }
@@ -100,7 +107,7 @@ mod tests {
     // Guarantees that every line of the table takes effect.
     #[test]
     fn every_default_of_the_table_is_yaml() {
-        for (path, default) in LATER {
+        for (path, default, _) in ONLY {
             assert!(Node::parse(default).is_ok(), "{path}");
         }
     }

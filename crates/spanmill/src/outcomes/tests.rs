@@ -145,3 +145,21 @@ fn the_disk_is_waited_for() {
     assert_eq!(outcomes.reader(0).get(1, 100, true).unwrap(), Found::Ended);
     assert_eq!(files(&other).len(), 0);
 }
+
+// A file that cannot be read is told of, and given up: what it tells of is missing, and what comes behind it is found.
+#[test]
+fn what_cannot_be_read_is_given_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let outcomes = open(temporary.path(), 0, 0);
+    let (mut reader, writer) = (outcomes.reader(0), outcomes.writer());
+    assert!([1, 2, 3].map(|lsn| writer.keep(sized(lsn, FILE_SIZE as usize))).into_iter().all(|is_kept| is_kept));
+    // Shorter than what was written to it: reading fails.
+    File::options().write(true).open(&files(temporary.path())[1]).unwrap().set_len(100).unwrap();
+    assert_eq!(get(&mut reader, 1), Found::Kept(sized(1, FILE_SIZE as usize).outcomes));
+    for _ in 0..2 {
+        assert!(reader.get(2, 200, false).is_err());
+    }
+    reader.skip_unreadable();
+    assert_eq!(get(&mut reader, 2), Found::Missing);
+    assert_eq!(get(&mut reader, 3), Found::Kept(sized(3, FILE_SIZE as usize).outcomes));
+}

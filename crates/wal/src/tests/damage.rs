@@ -140,6 +140,47 @@ fn begins_anew_without_segments() {
     assert_eq!((applied, records.len()), (before, 0));
 }
 
+/// A block that was written where it does not belong: to which file, where, from which file, from where, how much.
+type Misplaced = (usize, usize, usize, usize, usize);
+
+fn misplace(fs: &SimFs, changes: &[Misplaced]) {
+    let files = segments(fs);
+    for &(to, at, from, from_at, length) in changes {
+        let mut block = Vec::new();
+        fs.damage(&files[from], |bytes| block.extend_from_slice(&bytes[from_at..]));
+        fs.damage(&files[to], |bytes| {
+            let length = length.min(block.len()).min(bytes.len() - at);
+            bytes[at..at + length].copy_from_slice(&block[..length]);
+        });
+    }
+}
+
+// Frames of the next segment in the one before; a record's last frame gone, so that nothing says what is missing at the end; and that at
+// the end of a segment whose follower has no first page: repair keeps what is sound.
+#[test]
+fn misplaced_blocks_cost_nothing_else() {
+    for changes in [&[(1, 80, 2, 0, 5908)][..], &[(1, 5632, 1, 4872, 2556)], &[(0, 0, 0, 8, 2049), (2, 7968, 0, 0, 1)]]
+    {
+        let (fs, written) = written();
+        misplace(&fs, changes);
+        refused_or_whole(&fs, &written, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    // Blocks that were written where others belong: frames and first pages that are valid, but not there.
+    #[test]
+    fn misplaced_blocks(changes in proptest::collection::vec((0_usize..4, 0_usize..1024, 0_usize..4, 0_usize..1024, 1_usize..8192), 1..4)) {
+        let (fs, written) = written();
+        let changes: Vec<_> = changes.into_iter().map(|(to, at, from, from_at, length)| (to, at * 8, from, from_at * 8, length)).collect();
+        misplace(&fs, &changes);
+        // The end of the log may be among them.
+        refused_or_whole(&fs, &written, written.len());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::open::open;
 use crate::reader::Reader;
 use crate::writer::{Step, Writer};
-use crate::{AppendError, Directory, OpenError, ReadError, Record, Settings, Start};
+use crate::{AppendError, Directory, OpenError, RawReader, ReadError, Record, Settings, Start};
 
 type Opened<R> = (Log<R>, Reader<R>, Writer<R>);
 
@@ -217,6 +217,67 @@ fn what_cannot_be_restored_ends_it() {
     assert!(reader.next().is_none());
     assert_eq!(log.failure().as_deref(), Some("record 1 of the log cannot be restored: too new"));
     assert_eq!(writer.step(), Step::Ended);
+}
+
+// What the disk refuses to read is told of, again as long as it is so, and read as if nothing had been when the disk works again. Passed over,
+// nothing is lost but the records that touch the bad pages, and a disk that reads nothing is not asked for each of its pages.
+#[test]
+fn unreadable_records_are_passed_over() {
+    // Four to five of them touch a page.
+    const SIZE: u64 = 928;
+    let (fs, clock) = (SimFs::default(), Arc::default());
+    let settings =
+        Settings { max_size: 4 << 20, segment_size: Some(512 << 10), memory_limit: 4 << 20, compression: None };
+    let (log, _reader, mut writer) = open_at(&fs, &settings, &clock).unwrap();
+    for _ in 1..=1_500 {
+        drop(queue(&log, blob(SIZE as usize - 56)).unwrap());
+    }
+    while log.last() < 1_500 {
+        assert_eq!(writer.step(), Step::Went);
+    }
+    let at = |lsn: u64| 4_096 + (lsn - 1) * SIZE;
+    let page_of = |lsn: u64| at(lsn) / 4_096 * 4_096..at(lsn) / 4_096 * 4_096 + 4_096;
+    let segment = std::path::Path::new(DIRECTORY).join("segment-00000.wal");
+    let touches = |lsn: u64, page: &std::ops::Range<u64>| at(lsn) < page.end && page.start < at(lsn + 1);
+    let bad = [page_of(100), page_of(101), page_of(300)];
+    let is_lost = |lsn: &u64| bad.iter().any(|page| touches(*lsn, page));
+
+    let read_all = |reader: &mut RawReader<Blob>, is_skipping: bool| {
+        let (mut given, mut told) = (Vec::new(), 0);
+        loop {
+            match reader.try_next() {
+                Ok(Some(record)) => given.push(record.lsn),
+                Ok(None) => return (given, told),
+                Err(ReadError::Io { .. }) => {
+                    told += 1;
+                    if !is_skipping || reader.skip_unreadable().is_none() {
+                        return (given, told);
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    fs.set_unreadable(&segment, &bad);
+    let mut reader = log.read_from(0);
+    let first_lost = (1..).find(is_lost).unwrap();
+    assert_eq!(read_all(&mut reader, false), ((1..first_lost).collect(), 1));
+    assert_eq!(read_all(&mut reader, false), (Vec::new(), 1));
+    fs.set_unreadable(&segment, &[]);
+    assert_eq!(read_all(&mut reader, false), ((first_lost..=1_500).collect(), 0));
+
+    fs.set_unreadable(&segment, &bad);
+    let (given, told) = read_all(&mut log.read_from(0), true);
+    assert!(given.into_iter().eq((1..=1_500).filter(|lsn| !is_lost(lsn))));
+    assert_eq!(told, 2);
+
+    // One record is split where the segment ends.
+    let in_next = ((512 << 10) - 4_096) / SIZE + 2;
+    fs.set_unreadable(&segment, &[0..u64::MAX]);
+    let before = fs.reads();
+    let (given, told) = read_all(&mut log.read_from(0), true);
+    assert_eq!((given.first(), given.last(), told), (Some(&in_next), Some(&1_500), 1));
+    assert!(fs.reads() - before < 50, "{} reads", fs.reads() - before);
 }
 
 // Whoever reads without a cursor is told when the log has forgotten the record, and does not get another one.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -43,6 +44,9 @@ struct Disk {
     life: usize,
     locks: BTreeSet<PathBuf>,
     fault: Option<Fault>,
+    /// What cannot be read of which inode.
+    unreadable: Vec<(usize, Range<u64>)>,
+    reads: usize,
     /// Bytes that files may have together.
     capacity: Option<usize>,
 }
@@ -105,6 +109,18 @@ impl SimFs {
 
     pub(crate) fn set_capacity(&self, capacity: Option<usize>) {
         self.disk().capacity = capacity;
+    }
+
+    /// From now on reading any of these bytes of a file fails.
+    pub(crate) fn set_unreadable(&self, path: &Path, unreadable: &[Range<u64>]) {
+        let mut disk = self.disk();
+        let inode = disk.names[path];
+        disk.unreadable = unreadable.iter().map(|range| (inode, range.clone())).collect();
+    }
+
+    /// How often a file was read.
+    pub(crate) fn reads(&self) -> usize {
+        self.disk().reads
     }
 
     /// Bytes of all files that have a name.
@@ -345,6 +361,13 @@ impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut disk = self.fs.disk();
         disk.check("read", &self.path, self.life)?;
+        disk.reads += 1;
+        let end = offset + buffer.len() as u64;
+        let is_bad =
+            |(inode, range): &(usize, Range<u64>)| *inode == self.inode && range.start < end && offset < range.end;
+        if disk.unreadable.iter().any(is_bad) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let bytes = disk.inodes[self.inode].bytes.get(offset as usize..).and_then(|bytes| bytes.get(..buffer.len()));
         buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())

@@ -72,7 +72,7 @@ async fn damage_is_passed_over() {
     let page = spanmill.metrics().await;
     assert_eq!(sample(&page, "spanmill_exporter_unreadable_total", &labels[..1]), 1);
     let log = spanmill.stop().log;
-    assert!(log.contains("records are damaged, and are not handed on"), "{log}");
+    assert!(log.contains("records cannot be read, and are not handed on"), "{log}");
 }
 
 // A destination whose place in the log is lost gets all that is there, rather than nothing; one that is new begins with what comes.
