@@ -20,8 +20,7 @@ pub(crate) use server::Server;
 /// Longest answer that is read.
 const MAX_ANSWER: usize = 16 << 20;
 /// Whoever fails for want of these is told of them.
-const HOW_TO_SHOW_CREDENTIALS: &str =
-    "it asks for credentials: set SPANMILL_TOKEN, or SPANMILL_USER and SPANMILL_PASSWORD, to what it accepts";
+const HOW_TO_SHOW_CREDENTIALS: &str = "it asks for credentials: set SPANMILL_ADMIN_TOKEN, or SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD, to what it accepts";
 
 /// A server that is asked.
 #[derive(Debug)]

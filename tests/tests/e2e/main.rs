@@ -16,7 +16,6 @@ mod faults;
 mod forwarding;
 mod histograms;
 mod hostile;
-mod incidents;
 mod limits;
 mod load;
 mod notifiers;

@@ -19,8 +19,8 @@ use crate::failure::Failure;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Which server is asked")]
 pub(crate) struct Server {
-    /// Its admin address, e.g. https://spanmill.example:13133; without it, that of the configuration. It is shown SPANMILL_TOKEN, or
-    /// SPANMILL_USER and SPANMILL_PASSWORD, if they are set, and else, if it is that of the configuration, a token from there.
+    /// Its admin address, e.g. https://spanmill.example:13133; without it, that of the configuration. It is shown SPANMILL_ADMIN_TOKEN, or
+    /// SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD, if they are set, and else, if it is that of the configuration, a token from there.
     #[arg(long, value_name = "URL", global = true)]
     server: Option<HttpUrl>,
     /// Authorities that are trusted in place of the operating system's (PEM).
@@ -69,7 +69,7 @@ impl Server {
     fn authorization(&self, admin: &Admin, environment: Environment<'_>) -> Result<Option<HeaderValue>, String> {
         let set = |name| environment(name).filter(|value| !value.is_empty());
         let bearer = |token: &str| format!("Bearer {token}");
-        let shown = match (set("SPANMILL_TOKEN"), set("SPANMILL_USER"), set("SPANMILL_PASSWORD")) {
+        let shown = match (set("SPANMILL_ADMIN_TOKEN"), set("SPANMILL_ADMIN_USER"), set("SPANMILL_ADMIN_PASSWORD")) {
             (Some(token), None, None) => Some(bearer(&token)),
             (None, Some(user), Some(password)) => {
                 Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
@@ -79,8 +79,8 @@ impl Server {
                 token.as_ref().map(Secret::expose).map(bearer)
             }
             (None, None, None) => None,
-            (Some(_), ..) => return Err("SPANMILL_TOKEN and a user are set: one of them can be shown".to_owned()),
-            (None, ..) => return Err("of SPANMILL_USER and SPANMILL_PASSWORD only one is set".to_owned()),
+            (Some(_), ..) => return Err("SPANMILL_ADMIN_TOKEN and a user are set: one of them can be shown".to_owned()),
+            (None, ..) => return Err("of SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD only one is set".to_owned()),
         };
         let unusable = |_| "credentials cannot be sent: they have line breaks or other control characters".to_owned();
         let header = |text: String| HeaderValue::try_from(text).map_err(unusable);
