@@ -26,14 +26,15 @@ mod wire;
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use genai::SpanFacts;
 use genai::price::PriceRef;
+use genai::{Money, SpanFacts};
 use prost::Message;
 use rapidhash::fast::RandomState;
 
 use crate::key::{Kind, Layout};
 use crate::pipeline::{Pipeline, Settings};
 use crate::record::Lsn;
+use crate::report::Saved;
 use messages::{Head, tag};
 use wire::{Reader, Writer};
 
@@ -113,6 +114,8 @@ impl Pipeline {
             new_errors: self.errors.new_count() as u64,
             resource_attributes: layout.resource_attributes.clone(),
             dimensions: layout.dimensions.clone(),
+            saved_spans: self.saved.spans,
+            saved_cost: Some(plain::money(self.saved.cost)),
         }
     }
 
@@ -192,6 +195,10 @@ impl<'a> Restoring<'a> {
         let mut pipeline = Pipeline::new(settings);
         pipeline.start = if goes_on { head.start } else { head.interval_start };
         pipeline.now = head.now;
+        if goes_on {
+            let cost = head.saved_cost.map_or(Money::ZERO, plain::amount);
+            pipeline.saved = Saved { spans: plain::count(head.saved_spans, "head.saved_spans")?, cost };
+        }
         pipeline.series.restore_interval(head.interval_start);
         pipeline.settle.restore_forgotten(head.forgotten);
         Ok(Self {

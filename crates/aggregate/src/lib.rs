@@ -53,6 +53,6 @@ pub use outcome::{Merged, Outcome, SpanOutcome};
 pub use pipeline::{Effect, Pipeline, Settings};
 pub use pricing::{Coverage, Pricing, SpanCost};
 pub use record::{Applied, Logged, Lsn, Record};
-pub use report::{Report, ServiceModel, Totals, Unpriced};
+pub use report::{Report, Saved, ServiceModel, Totals, Unpriced};
 pub use settle::SettleSettings;
 pub use watched::CountedCall;

@@ -116,6 +116,11 @@ pub struct Merged {
 }
 
 impl SpanOutcome {
+    /// Whether the span tells of a call that is counted under another one, and adds nothing to it.
+    pub(crate) fn is_not_counted_again(&self) -> bool {
+        matches!(self.outcome, Outcome::Duplicate | Outcome::Late) && self.reason != ADDS_USAGE
+    }
+
     /// The outcome of a span that is no call; `None` for a call, which the settle stage decides.
     pub(crate) fn of_non_call(facts: &SpanFacts) -> Option<Self> {
         let (outcome, reason) = match facts.role {

@@ -21,7 +21,7 @@ use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::pricing::Pricing;
 use crate::record::{Applied, Logged, Record};
-use crate::report::{Report, Unpriced};
+use crate::report::{Report, Saved, Unpriced};
 use crate::series::SeriesTable;
 use crate::settle::{Group, Settle, SettleSettings};
 use crate::tally::{Counted, Tally};
@@ -89,6 +89,7 @@ pub struct Pipeline {
     pub(crate) tally: Tally,
     /// What was counted in the open interval.
     pub(crate) open_tally: Tally,
+    pub(crate) saved: Saved,
     /// What the last record made count.
     pub(crate) counted: Vec<Noted>,
     /// The call that is being counted.
@@ -116,6 +117,7 @@ impl Pipeline {
             evaluated: Evaluated::default(),
             tally: Tally::default(),
             open_tally: Tally::default(),
+            saved: Saved::default(),
             counted: Vec::new(),
             group: Group::default(),
             contents: Contents::default(),
@@ -278,6 +280,11 @@ impl Pipeline {
     /// The models that calls were made to and that have no price, the most called first.
     pub fn unpriced(&self) -> Vec<Unpriced> {
         Unpriced::of(self.series.layout(), self.series.iter())
+    }
+
+    /// What merging the spans of calls saved from being counted again.
+    pub fn saved(&self) -> Saved {
+        self.saved
     }
 
     /// The error records.

@@ -98,6 +98,16 @@ impl Report {
     }
 }
 
+/// What spans would have added that tell of calls which others tell as well, if each was counted for itself. What a client sent again
+/// is not among them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Those spans.
+    pub spans: u64,
+    /// What is known of their cost.
+    pub cost: Money,
+}
+
 /// A model that calls were made to and that has no price.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unpriced {

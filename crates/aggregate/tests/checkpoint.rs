@@ -106,7 +106,8 @@ fn told(pipeline: &Pipeline) -> impl PartialEq + std::fmt::Debug + use<> {
     let errors = pipeline.errors();
     let records: Vec<ErrorRecord> = errors.records(None).cloned().collect();
     let groups: Vec<ErrorGroup> = errors.groups().into_iter().cloned().collect();
-    let counted = (pipeline.snapshot(), pipeline.report(), pipeline.unpriced(), pipeline.settled_early());
+    let counted =
+        (pipeline.snapshot(), pipeline.report(), pipeline.unpriced(), pipeline.saved(), pipeline.settled_early());
     (counted, records, groups, pipeline.is_waiting(), pipeline.oldest_waiting(), pipeline.unaccounted())
 }
 

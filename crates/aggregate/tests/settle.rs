@@ -233,3 +233,24 @@ fn requests_wait_within_a_bound() {
     let ids: Vec<u8> = driver.outcomes.iter().map(|outcome| outcome.counted_span_id[0]).collect();
     assert_eq!(ids, (1..=100).collect::<Vec<u8>>());
 }
+
+// What merged spans would have added is known: their own cost, whatever the call is counted with; what was sent again and what counts is
+// not among it.
+#[test]
+fn what_merging_saves() {
+    let inner = call(3, "sdk").under(2).during(20, 900).using(100, 10);
+    let wrapper = call(2, "framework").under(1).during(10, 950).using(300, 30).with("gen_ai.provider.name", "openai");
+    let cost_of = |spans: &[Made]| {
+        let mut driver = Driver::new(settings(100));
+        driver.traces(&request(spans));
+        driver.traces(&request(spans));
+        driver.drain();
+        (driver.pipeline.report().totals.cost, driver.pipeline.saved())
+    };
+    let (alone, nothing) = cost_of(&[inner.clone()]);
+    let (dear, _) = cost_of(&[wrapper.clone()]);
+    let (counted, saved) = cost_of(&[inner, wrapper.clone(), call(1, "gateway").during(0, 1000)]);
+    assert_eq!((nothing.spans, nothing.cost), (0, genai::Money::ZERO));
+    assert_eq!((counted, dear.pico()), (alone, 3 * alone.pico()));
+    assert_eq!((saved.spans, saved.cost), (2, dear), "the gateway's span tells no usage");
+}

@@ -61,7 +61,7 @@ pub struct ServiceHealth {
     pub cursors: Vec<Cursor>,
     /// Bytes of the log that are taken, and how many may be.
     pub log: Option<(u64, u64)>,
-    /// How long a call waits for its duplicates, in nanoseconds.
+    /// How far back what a client sends again is recognised, in nanoseconds.
     pub duplicate_window: Option<u64>,
     /// Spans that were decided before their time for lack of memory.
     pub settled_early: Option<u64>,
@@ -83,9 +83,9 @@ pub struct Cursor {
 /// What would have been counted twice.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Saved {
-    /// Spans that were merged into calls.
+    /// Spans that tell of calls which others tell, too.
     pub spans: u64,
-    /// Dollars, if that is known.
+    /// Dollars that they would have added, as far as that is known.
     pub cost: Option<f64>,
 }
 

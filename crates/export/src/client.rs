@@ -20,11 +20,11 @@ use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, En
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
+use transport::Connector;
 
 use crate::destination::{Compression, Destination, ExportError, Protocol};
 use crate::outcome::{self, Accepted, Failure};
 use crate::stats::Signal;
-use crate::tls::Connector;
 
 const AGENT: &str = concat!("OTel-OTLP-Exporter-Spanmill/", env!("CARGO_PKG_VERSION"));
 

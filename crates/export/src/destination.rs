@@ -1,14 +1,13 @@
 //! One OTLP destination: what its configuration says, and what of it is refused before anything is sent.
 
-use std::fmt;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
+use transport::{Secret, Tls};
 
 use crate::profile::Profile;
 use crate::retry::Retry;
-use crate::tls::Tls;
 
 /// One `otlp/NAME` of the configuration.
 #[derive(Clone, Debug)]
@@ -96,35 +95,6 @@ pub enum Histograms {
     Explicit,
     /// Exponential.
     Exponential,
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for whoever must send it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Secret(text)
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Secret(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("***")
-    }
 }
 
 /// Why a destination cannot be used as configured. Header values are never part of the text.

@@ -16,7 +16,7 @@
 //!
 //! Files, in the order of the flow: `destination` (settings, checked), `profile` (what a kind of backend needs), `queue` (what waits),
 //! `outbox` (the same on disk), `merge` (delta intervals made one), `items`, `split`, `shorten` (requests in the size a destination takes), `client` (gRPC,
-//! HTTP), `tls` (whom to trust), `outcome` (what an answer means), `retry` (when to try again), `courier` (one delivery), `exporter` (the
+//! HTTP), `outcome` (what an answer means), `retry` (when to try again), `courier` (one delivery), `exporter` (the
 //! task), `forwarder`, `stats` (what became of each item); `names`, `families`, `openmetrics`, `prometheus` for scraping.
 
 mod client;
@@ -38,16 +38,15 @@ mod retry;
 mod shorten;
 mod split;
 mod stats;
-mod tls;
 
-pub use destination::{Compression, Destination, ExportError, Histograms, Protocol, Secret, Temporality, WhenFull};
+pub use destination::{Compression, Destination, ExportError, Histograms, Protocol, Temporality, WhenFull};
 pub use exporter::Exporter;
 pub use forwarder::{Forwarded, Forwarder};
 pub use profile::Profile;
 pub use queue::Outgoing;
 pub use retry::Retry;
 pub use stats::{Counts, Signal, Stats};
-pub use tls::{Identity, Tls};
+pub use transport::{Identity, Secret, Tls};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,8 @@
-//! When to try again, and for how long: exponential back-off with jitter, and what the destination asked for.
+//! When to try again, and for how long.
 
 use std::time::{Duration, Instant};
 
-/// A destination may ask for more patience than `max_interval`, up to this.
-const LONGEST_ASKED_FOR: Duration = Duration::from_secs(300);
+use transport::Pauses;
 
 /// How often and for how long a request is tried again that the destination may yet take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +29,20 @@ impl Default for Retry {
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     retry: Retry,
-    next: Duration,
+    pauses: Pauses,
     /// When the current request failed first.
     first_failure: Option<Instant>,
 }
 
 impl Backoff {
     pub(crate) fn new(retry: Retry) -> Backoff {
-        Backoff { next: retry.initial_interval, first_failure: None, retry }
+        Backoff { pauses: Pauses::new(retry.initial_interval, retry.max_interval), first_failure: None, retry }
     }
 
-    /// The pause before the next attempt: between half of the current step and all of it, so that many Spanmills do not
-    /// return to a recovering destination at once; never shorter than the destination asked for.
+    /// The pause before the next attempt; never shorter than the destination asked for, within reason.
     pub(crate) fn pause(&mut self, asked_for: Option<Duration>, now: Instant) -> Duration {
         self.first_failure.get_or_insert(now);
-        let step = self.next;
-        self.next = step.saturating_mul(2).min(self.retry.max_interval);
-        let jittered = step.mul_f64(0.5 + fastrand::f64() / 2.0);
-        jittered.max(asked_for.unwrap_or_default().min(LONGEST_ASKED_FOR))
+        self.pauses.next(asked_for)
     }
 
     /// Whether the current request is to be given up, at the end of a pause; the next one has all of its time.
@@ -70,26 +65,15 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    // Pauses grow from the initial interval to the longest, with jitter, and start over after a reset.
+    // Pauses grow, what is asked for is heard, and both are over after a reset.
     #[test]
-    fn grows_to_its_bound() {
+    fn starts_over() {
+        let second = Duration::from_secs(1);
         let mut backoff = Backoff::new(Retry::default());
-        let mut pause = || backoff.pause(None, Instant::now()).as_secs_f64();
-        for step in [1, 2, 4, 8, 16, 30, 30] {
-            let pause = pause();
-            assert!(pause >= f64::from(step) / 2.0 && pause <= f64::from(step), "{pause} at step {step}");
-        }
+        let pauses = [None, None, None, Some(60 * second)].map(|asked_for| backoff.pause(asked_for, Instant::now()));
+        assert!(pauses[2] >= 2 * second && pauses[3] == 60 * second, "{pauses:?}");
         backoff.reset();
-        assert!(backoff.pause(None, Instant::now()) <= Duration::from_secs(1));
-    }
-
-    // A delay asked for is kept, within reason.
-    #[test]
-    fn destination_is_heard() {
-        let mut backoff = Backoff::new(Retry::default());
-        let minute = Duration::from_secs(60);
-        assert_eq!(backoff.pause(Some(minute), Instant::now()), minute);
-        assert_eq!(backoff.pause(Some(Duration::MAX), Instant::now()), LONGEST_ASKED_FOR);
+        assert!(backoff.pause(None, Instant::now()) <= second);
     }
 
     // A request is given up when it has failed for as long as it may, and the time of the next one begins anew.

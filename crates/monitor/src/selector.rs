@@ -1,9 +1,12 @@
 //! Which calls a monitor is about.
 
+use serde::{Deserialize, Serialize};
+
 use crate::call::Call;
 
 /// Which calls: those that agree with every pattern that is given. A pattern is a text in which `*` stands for any text.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Selector {
     /// `service.name`.
     pub service: Option<String>,
@@ -17,9 +20,9 @@ pub struct Selector {
     pub response_model: Option<String>,
     /// `gen_ai.operation.name`.
     pub operation: Option<String>,
-    /// The version of the service: `service.version`.
+    /// The version of the service: `service.version`, if it is kept.
     pub service_version: Option<String>,
-    /// The endpoint: `server.address`.
+    /// The endpoint: `server.address`, if it is kept.
     pub server_address: Option<String>,
 }
 

@@ -16,8 +16,8 @@ use crate::http_client::HttpClient;
 use crate::message::{Message, time};
 use crate::notifier::NotifyError;
 use crate::outcome::Failure;
-use crate::secret::Secret;
 use crate::webhook::headers;
+use transport::Secret;
 
 /// After how many times `resend` without a word an alert ends.
 const ENDS_AFTER: u32 = 4;

@@ -11,7 +11,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use crate::message::Message;
 use crate::notifier::NotifyError;
 use crate::outcome::Failure;
-use crate::secret::Secret;
+use transport::Secret;
 
 /// Whom mail is sent to, and by which server.
 #[derive(Debug, Clone)]

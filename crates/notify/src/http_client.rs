@@ -8,10 +8,11 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use transport::{Connector, Tls};
 
 use crate::outcome::Failure;
-use crate::tls::Connector;
 
 const AGENT: &str = concat!("spanmill/", env!("CARGO_PKG_VERSION"));
 /// Answers are read as far as this, bytes.
@@ -25,8 +26,8 @@ pub(crate) struct HttpClient(Client<Connector, Full<Bytes>>);
 
 impl HttpClient {
     pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
-        Self(builder.pool_timer(TokioTimer::new()).build(Connector::new(ca_file)))
+        let connector = Connector::new(HttpConnector::new(), Tls { ca_file, ..Tls::default() }, b"http/1.1");
+        Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
     }
 
     /// Any 2xx is a success.

@@ -16,13 +16,11 @@ mod message;
 mod notifier;
 mod outcome;
 mod retry;
-mod secret;
 mod status;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod webhook;
 mod worker;
 
@@ -31,6 +29,6 @@ pub use email::{Email, Encryption};
 pub use message::{Message, SIGNATURE_HEADER, signature};
 pub use notifier::{Channel, Notifier, Notifiers, NotifyError, Settled};
 pub use retry::Retry;
-pub use secret::Secret;
 pub use status::{Counts, Status, Statuses};
+pub use transport::Secret;
 pub use webhook::Webhook;

@@ -1,9 +1,8 @@
-//! When to try again: exponential back-off with jitter, and what the other side asked for.
+//! When to try again, and for how long.
 
 use std::time::Duration;
 
-/// The other side may ask for more patience than `max_interval`, up to this.
-const LONGEST_ASKED_FOR: Duration = Duration::from_secs(300);
+use transport::Pauses;
 
 /// How a notification is tried again that may yet be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,41 +26,8 @@ impl Default for Retry {
     }
 }
 
-/// The pauses between attempts while they fail.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    retry: Retry,
-    next: Duration,
-}
-
-impl Backoff {
-    pub(crate) fn new(retry: Retry) -> Self {
-        Self { next: retry.initial_interval, retry }
-    }
-
-    /// The pause before the next attempt: between half of the current step and all of it, so that many do not return at once; never
-    /// shorter than the other side asked for.
-    pub(crate) fn pause(&mut self, asked_for: Option<Duration>) -> Duration {
-        let step = self.next;
-        self.next = step.saturating_mul(2).min(self.retry.max_interval);
-        let jittered = step.mul_f64(0.5 + fastrand::f64() / 2.0);
-        jittered.max(asked_for.unwrap_or_default().min(LONGEST_ASKED_FOR))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Pauses grow from the initial interval to the longest, with jitter; what is asked for is heard, within reason.
-    #[test]
-    fn pauses_grow_to_their_bound() {
-        let mut backoff = Backoff::new(Retry::default());
-        for step in [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
-            let pause = backoff.pause(None).as_secs_f64();
-            assert!((step / 2.0..=step).contains(&pause), "{pause} at step {step}");
-        }
-        assert_eq!(backoff.pause(Some(Duration::from_secs(90))), Duration::from_secs(90));
-        assert_eq!(backoff.pause(Some(Duration::MAX)), LONGEST_ASKED_FOR);
+impl Retry {
+    pub(crate) fn pauses(self) -> Pauses {
+        Pauses::new(self.initial_interval, self.max_interval)
     }
 }

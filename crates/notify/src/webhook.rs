@@ -10,7 +10,7 @@ use crate::http_client::HttpClient;
 use crate::message::{Message, SIGNATURE_HEADER, signature};
 use crate::notifier::NotifyError;
 use crate::outcome::Failure;
-use crate::secret::Secret;
+use transport::Secret;
 
 /// Where JSON is POSTed.
 #[derive(Debug, Clone)]

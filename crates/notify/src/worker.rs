@@ -12,7 +12,7 @@ use crate::email::EmailClient;
 use crate::message::Message;
 use crate::notifier::Settled;
 use crate::outcome::{Failure, Verdict};
-use crate::retry::{Backoff, Retry};
+use crate::retry::Retry;
 use crate::status::{Notes, Outcome};
 use crate::webhook::WebhookClient;
 
@@ -74,7 +74,7 @@ impl Worker {
     /// Tries until it is known what becomes of a notification; `None` if it is to stop before.
     async fn settle(&mut self, message: &Message) -> Option<Outcome> {
         let (notifier, notification) = (&self.name, &message.notification.id);
-        let mut backoff = Backoff::new(self.retry);
+        let mut pauses = self.retry.pauses();
         let mut is_first = true;
         loop {
             let Err(Failure { verdict, message: error }) = self.attempt(self.deliver(message)).await else {
@@ -94,7 +94,7 @@ impl Worker {
             }
             let mut stop = self.stop.clone();
             tokio::select! {
-                () = tokio::time::sleep(backoff.pause(retry_after)) => {}
+                () = tokio::time::sleep(pauses.next(retry_after)) => {}
                 () = stopped(&mut stop) => return None,
             }
         }

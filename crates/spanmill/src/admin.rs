@@ -21,6 +21,7 @@ use wal::{Fill, Level, Log, Lsn};
 use crate::answering::authenticate;
 use crate::applier::{Progress, SharedPipeline};
 use crate::console::Watched;
+use crate::forward;
 use crate::recorder::LogRecord;
 
 /// Per cent of the log from which on it is said that it fills up.
@@ -56,6 +57,8 @@ pub(crate) struct Running {
     pub(crate) archive: Option<archive::Health>,
     /// How far the archive is; `None` if nothing is archived.
     pub(crate) archived: Option<archive::Position>,
+    /// Destinations of what applications sent, by their names.
+    pub(crate) forwarded: Vec<(String, forward::Position)>,
     pub(crate) notifiers: notify::Statuses,
 }
 

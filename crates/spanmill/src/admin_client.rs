@@ -1,31 +1,115 @@
 //! Asks the admin server of a running Spanmill.
 
+mod server;
+
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Method, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use transport::Connector;
 
-use crate::config::sections::Admin;
 use crate::failure::Failure;
+
+pub(crate) use server::Server;
 
 /// Longest answer that is read.
 const MAX_ANSWER: usize = 16 << 20;
+/// Whoever fails for want of these is told of them.
+const HOW_TO_SHOW_CREDENTIALS: &str = "it asks for credentials: set SPANMILL_ADMIN_TOKEN, or SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD, to what it accepts";
 
-/// What the admin server answers to a GET of `path`.
-pub(crate) fn get<T: DeserializeOwned>(admin: &Admin, path: &str) -> Result<T, Failure> {
-    let answer = send(admin, Method::GET, path, Bytes::new())?;
-    understood(admin, &answer)
+/// A server that is asked.
+#[derive(Debug)]
+pub(crate) struct AdminClient {
+    /// Its address, as it is shown.
+    address: String,
+    /// The same with `http://` or `https://`.
+    base: String,
+    connector: Connector,
+    authorization: Option<HeaderValue>,
 }
 
-/// Has the admin server do something.
-pub(crate) fn post(admin: &Admin, path: &str, body: &impl Serialize) -> Result<(), Failure> {
-    let body = serde_json::to_vec(body).map_err(|error| Failure::Broken(error.to_string()))?;
-    send(admin, Method::POST, path, body.into()).map(drop)
+impl AdminClient {
+    /// Where it is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it answers to a GET of `path`.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let answer = self.send(Method::GET, path, Bytes::new())?;
+        serde_json::from_slice(&answer).map_err(|error| self.failure(format!("its answer is not understood: {error}")))
+    }
+
+    /// Has it do something.
+    pub(crate) fn post(&self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Broken(error.to_string()))?;
+        self.send(Method::POST, path, body.into()).map(drop)
+    }
+
+    fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::io("starting the async runtime"))?;
+        runtime.block_on(self.ask(method, path, body)).map_err(|reason| self.failure(reason))
+    }
+
+    fn failure(&self, reason: String) -> Failure {
+        Failure::Admin { address: self.address.clone(), reason }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, String> {
+        let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(self.connector.clone());
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
+        let response = client.request(request).await.map_err(|error| self.with_cause(&error))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        let body = body.to_bytes();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let detail = serde_json::from_slice(&body).map(|Problem { detail }| format!(": {detail}")).unwrap_or_default();
+        match status {
+            StatusCode::UNAUTHORIZED if self.authorization.is_none() => Err(HOW_TO_SHOW_CREDENTIALS.to_owned()),
+            _ => Err(format!("it answered {status}{detail}")),
+        }
+    }
+
+    /// The innermost cause says why ("connection refused" instead of "client error"), and what may help.
+    fn with_cause(&self, error: &dyn std::error::Error) -> String {
+        let mut cause = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let cause = cause.to_string();
+        let is_plain = self.base.starts_with("http://");
+        let help = match &*cause {
+            text if text.contains("ApplicationVerificationFailure") => {
+                ": it shows another certificate than admin.tls.cert_file holds"
+            }
+            text if text.contains("invalid peer certificate") => ": name its authority with --ca-file",
+            text if text.contains("CertificateRequired") => {
+                ": it asks for a certificate: name one with --cert-file and --key-file"
+            }
+            // What a server that speaks TLS sends to one that does not is no HTTP.
+            text if is_plain && !text.contains("refused") => ": if it speaks TLS, give its address as https://",
+            text if text.contains("InvalidContentType") => ": if it speaks no TLS, give its address as http://",
+            _ => "",
+        };
+        format!("{cause}{help}")
+    }
 }
 
 /// A name as it may stand in a path or a query.
@@ -33,57 +117,8 @@ pub(crate) fn encoded(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
 
-fn send(admin: &Admin, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::io("starting the async runtime"))?;
-    runtime.block_on(ask(admin, method, path, body)).map_err(|reason| failure(admin, reason))
-}
-
-fn understood<T: DeserializeOwned>(admin: &Admin, answer: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(answer).map_err(|error| failure(admin, format!("its answer is not understood: {error}")))
-}
-
-fn failure(admin: &Admin, reason: String) -> Failure {
-    Failure::Admin { address: admin.endpoint.to_string(), reason }
-}
-
-async fn ask(admin: &Admin, method: Method, path: &str, body: Bytes) -> Result<Bytes, String> {
-    if admin.tls.is_some() {
-        return Err("it speaks TLS, and this command does not yet".to_owned());
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let mut request = Request::builder().method(method).uri(format!("http://{}{path}", admin.endpoint));
-    if !body.is_empty() {
-        request = request.header(CONTENT_TYPE, "application/json");
-    }
-    if let Some(token) = admin.auth.first_token().map_err(|error| error.to_string())? {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
-    }
-    let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
-    let response = client.request(request).await.map_err(|error| with_cause(&error))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| error.to_string())?;
-    let body = body.to_bytes();
-    match (status.is_success(), serde_json::from_slice::<Problem>(&body)) {
-        (true, _) => Ok(body),
-        (false, Ok(Problem { detail })) => Err(format!("it answered {status}: {detail}")),
-        (false, Err(_)) => Err(format!("it answered {status}")),
-    }
-}
-
 /// What the API says of what is wrong.
 #[derive(Debug, Deserialize)]
 struct Problem {
     detail: String,
-}
-
-/// The innermost cause says why: "connection refused" instead of "client error".
-fn with_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

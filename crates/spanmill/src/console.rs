@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aggregate::{ErrorIndex, Outcome, Unpriced};
+use aggregate::{ErrorIndex, Unpriced};
 use console::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};
 use monitor::{Command, Monitoring};
 use notify::Status;
@@ -61,23 +61,24 @@ impl Source for Watched {
             not_ready: self.0.reason(),
             ..ServiceHealth::default()
         };
-        let Some(Running { pipeline, log, progress, archive, archived, .. }) = self.running() else { return health };
+        let Some(running) = self.running() else { return health };
+        let Running { pipeline, log, progress, archive, archived, forwarded, .. } = running;
         // The slowest first, so that none is seen ahead of one that it follows.
-        let archived = archived.map(|position| ("archive", position.get()));
-        let applied = ("applier", progress.applied());
+        let forwarded: Vec<_> = forwarded.into_iter().map(|(name, position)| (name, position.get())).collect();
+        let archived = archived.map(|position| ("archive".to_owned(), position.get()));
+        let applied = ("applier".to_owned(), progress.applied());
         let last = log.last();
-        let cursors = [Some(applied), archived].into_iter().flatten();
-        let cursor = |(name, lsn): (&str, u64)| Cursor { name: name.to_owned(), records: last.saturating_sub(lsn) };
+        let cursors = std::iter::once(applied).chain(archived).chain(forwarded);
+        let cursor = |(name, lsn): (String, u64)| Cursor { name, records: last.saturating_sub(lsn) };
         let fill = log.fill();
         let Level { used, max } = fill.disk.unwrap_or(fill.memory);
         let pipeline = pipeline.lock();
-        let outcomes = pipeline.outcomes();
-        let merged = outcomes.get(&Outcome::Duplicate).copied().unwrap_or_default();
+        let saved = pipeline.saved();
         ServiceHealth {
             received: Some(pipeline.received()),
             waiting: Some(pipeline.waiting()),
-            outcomes: outcomes.into_iter().map(|(outcome, spans)| (outcome.name(), spans)).collect(),
-            saved: Some(Saved { spans: merged, cost: None }),
+            outcomes: pipeline.outcomes().into_iter().map(|(outcome, spans)| (outcome.name(), spans)).collect(),
+            saved: Some(Saved { spans: saved.spans, cost: Some(saved.cost.dollars()) }),
             unaccounted: Some(pipeline.unaccounted()),
             cursors: cursors.map(cursor).collect(),
             log: Some((used, max)),
@@ -93,19 +94,6 @@ impl Source for Watched {
     }
 
     fn notifiers(&self) -> Vec<NotifierState> {
-        let millis = |at: SystemTime| {
-            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        };
-        let state = |Status { notifier, counts, last_success, last_error }: Status| NotifierState {
-            name: notifier,
-            delivered: counts.delivered,
-            refused: counts.refused,
-            given_up: counts.given_up,
-            failed_attempts: counts.failed_attempts,
-            last_success: last_success.map(millis),
-            last_error: last_error.map(|(at, why)| (millis(at), why)),
-        };
         self.running().map(|running| running.notifiers.read().into_iter().map(state).collect()).unwrap_or_default()
     }
 
@@ -115,5 +103,53 @@ impl Source for Watched {
 
     fn command(&self, command: Command) -> Pin<Box<dyn Future<Output = Result<(), CommandFailure>> + Send + '_>> {
         Box::pin(self.append(command))
+    }
+}
+
+/// How a notifier does, as the page tells it.
+fn state(Status { notifier, counts, last_success, last_error }: Status) -> NotifierState {
+    let millis = |at: SystemTime| {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    };
+    NotifierState {
+        name: notifier,
+        delivered: counts.delivered,
+        refused: counts.refused,
+        given_up: counts.given_up,
+        failed_attempts: counts.failed_attempts,
+        last_success: last_success.map(millis),
+        last_error: last_error.map(|(at, why)| (millis(at), why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use notify::Counts;
+
+    use super::*;
+
+    // What a notifier counts is told as what it is, and times are milliseconds.
+    #[test]
+    fn notifiers_are_told_as_they_are() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let status = Status {
+            notifier: "webhook/oncall".to_owned(),
+            counts: Counts { delivered: 1, refused: 2, given_up: 3, failed_attempts: 4 },
+            last_success: Some(at(5)),
+            last_error: Some((at(6), "http 500".to_owned())),
+        };
+        let expected = NotifierState {
+            name: "webhook/oncall".to_owned(),
+            delivered: 1,
+            refused: 2,
+            given_up: 3,
+            failed_attempts: 4,
+            last_success: Some(5_000),
+            last_error: Some((6_000, "http 500".to_owned())),
+        };
+        assert_eq!(state(status), expected);
     }
 }

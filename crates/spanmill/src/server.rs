@@ -138,12 +138,13 @@ impl Server {
         let applier = Applier::start(pipeline.clone(), applied, reader, keeper, sinks)
             .map_err(Failure::io("starting the applier"))?;
         readiness.enter(Phase::Replaying { progress: applier.progress(), through: found });
+        let forwarded: Vec<_> = forwardings.iter().map(Forwarding::position).collect();
         Observed {
             log: log.clone(),
             pipeline: pipeline.clone(),
             progress: applier.progress(),
             archived,
-            forwarded: forwardings.iter().map(Forwarding::position).collect(),
+            forwarded: forwarded.clone(),
         }
         .register(&meter);
         Statistics::new(pipeline.clone(), config.metrics.statistics_interval).register(&meter);
@@ -176,6 +177,7 @@ impl Server {
             progress: applier.progress(),
             archive: archive_health.clone(),
             archived: archived_position,
+            forwarded,
             notifiers: notifying.statuses(),
         }));
         Ok(Self {
@@ -399,7 +401,7 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
             exporters::Protocol::Grpc => Protocol::Grpc,
             exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,
         },
-        headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.expose().into())).collect(),
+        headers: exporter.headers.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         tls: exporter.tls.as_ref().map(client_tls).unwrap_or_default(),
         compression: match exporter.compression {
             exporters::Compression::Gzip => Compression::Gzip,
@@ -442,7 +444,7 @@ fn retry(configured: exporters::RetryOnFailure) -> export::Retry {
 fn client_tls(tls: &exporters::ClientTls) -> export::Tls {
     let files = tls.cert_file.clone().zip(tls.key_file.clone());
     let identity = files.map(|(cert_file, key_file)| export::Identity { cert_file, key_file });
-    export::Tls { ca_file: tls.ca_file.clone(), identity }
+    export::Tls { ca_file: tls.ca_file.clone(), identity, ..export::Tls::default() }
 }
 
 fn archive_config(

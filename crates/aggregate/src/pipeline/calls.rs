@@ -328,6 +328,9 @@ impl Pipeline {
     ) {
         for &(seq, relation) in members {
             let outcome = outcome((seq, relation));
+            if outcome.is_not_counted_again() {
+                self.note_saved(seq);
+            }
             let Some(held) = self.settle.get_mut(seq) else { continue };
             let place = held.place;
             let series = series.unwrap_or(held.series);
@@ -338,6 +341,16 @@ impl Pipeline {
                 self.decide(place, SpanOutcome { counted_span_id, ..SpanOutcome::REPEATED });
             }
         }
+    }
+
+    /// Notes what a span would have added that is not counted for itself.
+    fn note_saved(&mut self, seq: Seq) {
+        let Some(held) = self.settle.get(seq) else { return };
+        let usage = held.has_usage().then_some(held.usage);
+        let told = Told { usage, supplied: held.supplied_cost(), service_tier: held.service_tier() };
+        let cost = cost(&mut self.series, &self.settings.pricing, held.series, held, &told);
+        self.saved.spans += 1;
+        self.saved.cost += cost.of_span().amount.unwrap_or(Money::ZERO);
     }
 
     /// Counts an agent that stands for a call, or not.

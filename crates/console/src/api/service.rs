@@ -43,10 +43,12 @@ struct UnpricedBody {
     calls: u64,
 }
 
-/// What would have been counted twice.
+/// What would have been counted twice, since the start of the log.
 #[derive(Debug, Serialize, ToSchema)]
 struct SavedBody {
+    /// Spans that tell of calls which others tell, too.
     spans: u64,
+    /// Dollars that they would have added, as far as that is known.
     cost: Option<f64>,
 }
 

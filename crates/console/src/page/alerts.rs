@@ -33,6 +33,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             div.tiles.s12 {
                 (tile("firing", "Firing", count(of(0)), &html! { "now" }, &[]))
                 (tile("pending", "Pending", count(of(1)), &html! { "not for long enough yet" }, &[]))
+                (tile("mttr", "Mean time to recovery", data(Unit::Seconds, recovery(&alerts)), &html! { "from detection, over " (count(alerts.iter().map(|alert| alert.recovered()).sum())) " recovered incidents" }, &[]))
                 (tile("waiting", "Notifications waiting", count(monitoring.notifications().count() as u64), &html! { "to be delivered" }, &[]))
                 (tile("dropped", "Notifications given up", count(monitoring.dropped_notifications()), &html! { "because too many waited" }, &[]))
             }
@@ -53,6 +54,14 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }
         }
     })
+}
+
+/// Mean seconds from detection to recovery, of all alerts; `None` if nothing recovered yet.
+fn recovery(alerts: &[&Alert]) -> Option<f64> {
+    let recovered: u64 = alerts.iter().map(|alert| alert.recovered()).sum();
+    let nanos: f64 =
+        alerts.iter().filter_map(|alert| Some(alert.mean_time_to_recovery()? * alert.recovered() as f64)).sum();
+    (recovered > 0).then(|| nanos / 1e9 / recovered as f64)
 }
 
 /// Who is told, and what became of that.

@@ -148,26 +148,25 @@ impl<'a> Chart<'a> {
     fn figure(&self, place: &Place) -> Markup {
         let shown: Vec<(usize, &Line)> =
             self.lines.iter().enumerate().filter(|(_, line)| !place.hides(self.id, &line.name)).collect();
-        let (top, step) = scale(self.top(&shown));
-        let ticks = (top / step).round() as u32;
+        let scale = Scale::of(self.extent(&shown));
         let [from, length] = [self.axis.from, self.axis.step].map(|nanos| nanos / 1_000_000);
         html! {
             figure.chart tabindex="0" role="group" data-from=(from) data-step=(length) data-steps=(self.axis.steps)
                 aria-label={ (self.title) ". Arrow keys read its values; drag to zoom." } {
                 div.plot aria-hidden="true" {
-                    div.y { @for tick in (0..=ticks).rev() { span { (self.unit.text(f64::from(tick) * step)) } } }
+                    div.y { @for tick in scale.ticks().rev() { span { (self.unit.text(f64::from(tick) * scale.step)) } } }
                     div.area {
                         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
-                            path.grid d=(grid(ticks)) {}
+                            path.grid d=(scale.grid()) {}
                             @match self.shape {
-                                Shape::Bars => (self.bars(&shown, top)),
+                                Shape::Bars => (self.bars(&shown, scale)),
                                 Shape::Lines => @for (number, line) in &shown {
-                                    @let [path, points] = self.line(line, top);
+                                    @let [path, points] = self.line(line, scale);
                                     path.line.(colour(*number, line)) d=(path) {}
                                     @if !points.is_empty() { path.line.point.(colour(*number, line)) d=(points) {} }
                                 },
                             }
-                            @for (_, level) in &self.levels { path.level d=(format!("M0 {:.1}h{WIDTH}", y(*level, top))) {} }
+                            @for (_, level) in &self.levels { path.level d=(format!("M0 {:.1}h{WIDTH}", scale.y(*level))) {} }
                             @for (time, text) in &self.marks {
                                 @if let Some(x) = self.x_of(*time) { path.mark d=(format!("M{x:.1} 0v{HEIGHT}")) { title { (text) } } }
                             }
@@ -193,15 +192,16 @@ impl<'a> Chart<'a> {
         value.map_or_else(String::new, |value| self.unit.text(value))
     }
 
-    /// The greatest value that is drawn.
-    fn top(&self, shown: &[(usize, &Line)]) -> f64 {
+    /// The least value that is drawn, or zero, and the greatest.
+    fn extent(&self, shown: &[(usize, &Line)]) -> (f64, f64) {
         let column = |place: usize| shown.iter().filter_map(move |(_, line)| line.values[place]);
         let of = |place: usize| match self.shape {
-            Shape::Bars => column(place).sum(),
-            Shape::Lines => column(place).fold(0.0, f64::max),
+            Shape::Bars => (0.0, column(place).sum()),
+            Shape::Lines => (column(place).fold(0.0, f64::min), column(place).fold(0.0, f64::max)),
         };
-        let levels = self.levels.iter().map(|(_, level)| *level);
-        (0..self.axis.steps).map(of).chain(levels).fold(0.0, f64::max)
+        let levels = self.levels.iter().map(|(_, level)| (*level, *level));
+        let wider = |(least, most): (f64, f64), (low, high): (f64, f64)| (least.min(low), most.max(high));
+        (0..self.axis.steps).map(of).chain(levels).fold((0.0, 0.0), wider)
     }
 
     fn slot(&self) -> f64 {
@@ -213,7 +213,7 @@ impl<'a> Chart<'a> {
         Some(after as f64 / self.axis.length() as f64 * WIDTH)
     }
 
-    fn bars(&self, shown: &[(usize, &Line)], top: f64) -> Markup {
+    fn bars(&self, shown: &[(usize, &Line)], scale: Scale) -> Markup {
         let mut sums = vec![0.0; self.axis.steps];
         let (slot, width) = (self.slot(), self.slot() * 0.78);
         html! {
@@ -222,9 +222,9 @@ impl<'a> Chart<'a> {
                     let mut path = String::new();
                     for ((place, sum), value) in sums.iter_mut().enumerate().zip(&line.values) {
                         let Some(value) = value.filter(|value| *value > 0.0) else { continue };
-                        let height = value / top * HEIGHT;
+                        let height = scale.y(0.0) - scale.y(value);
                         let x = place as f64 * slot + (slot - width) / 2.0;
-                        let _ = write!(path, "M{x:.1} {:.1}v-{height:.1}h{width:.1}v{height:.1}", y(*sum, top));
+                        let _ = write!(path, "M{x:.1} {:.1}v-{height:.1}h{width:.1}v{height:.1}", scale.y(*sum));
                         *sum += value;
                     }
                     path
@@ -234,12 +234,12 @@ impl<'a> Chart<'a> {
     }
 
     /// The line, and the points that have no neighbour: they would not be seen in it.
-    fn line(&self, line: &Line, top: f64) -> [String; 2] {
+    fn line(&self, line: &Line, scale: Scale) -> [String; 2] {
         let (slot, mut path, mut points) = (self.slot(), String::new(), String::new());
         let at = |place: usize| line.values.get(place).copied().flatten();
         for (place, value) in line.values.iter().enumerate() {
             let Some(value) = value else { continue };
-            let (x, y) = ((place as f64 + 0.5) * slot, y(*value, top));
+            let (x, y) = ((place as f64 + 0.5) * slot, scale.y(*value));
             let has_before = place.checked_sub(1).is_some_and(|before| at(before).is_some());
             let _ = match (has_before, at(place + 1).is_some()) {
                 (true, _) => write!(path, "L{x:.0} {y:.1}"),
@@ -290,15 +290,6 @@ fn sum(shown: &[(usize, &Line)], place: usize) -> Option<f64> {
     (!known.is_empty()).then(|| known.into_iter().sum())
 }
 
-fn y(value: f64, top: f64) -> f64 {
-    HEIGHT - value / top * HEIGHT
-}
-
-fn grid(ticks: u32) -> String {
-    let y = |tick: u32| HEIGHT * f64::from(tick) / f64::from(ticks.max(1));
-    (0..=ticks).map(|tick| format!("M0 {:.1}h{WIDTH}", y(tick))).collect()
-}
-
 /// The class of a series' colour.
 fn colour(number: usize, line: &Line) -> &'static str {
     const CLASSES: [&str; COLOURS] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
@@ -309,14 +300,40 @@ fn colour(number: usize, line: &Line) -> &'static str {
     }
 }
 
-/// The end of an axis from zero, and its steps: 1, 2, 2.5 or 5 times a power of ten, at most five of them.
-fn scale(most: f64) -> (f64, f64) {
-    let most = if most > 0.0 && most.is_finite() { most } else { 1.0 };
-    let rough = most / 4.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|step| *step >= rough * 0.999);
-    let step = step.unwrap_or(10.0 * power);
-    ((most / step * 0.999).ceil().max(1.0) * step, step)
+/// An axis of values with zero on it: steps of 1, 2, 2.5 or 5 times a power of ten, at most five of them above zero and below it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scale {
+    step: f64,
+    /// How many steps it has below zero, and above.
+    below: i32,
+    above: i32,
+}
+
+impl Scale {
+    fn of((least, most): (f64, f64)) -> Self {
+        let longest = most.max(-least);
+        if longest == 0.0 || !longest.is_finite() {
+            return Self::of((0.0, 1.0));
+        }
+        let rough = longest / 4.0;
+        let power = 10f64.powf(rough.log10().floor());
+        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|factor| factor * power);
+        let step = steps.into_iter().find(|step| *step >= rough * 0.999).unwrap_or(10.0 * power);
+        let steps = |length: f64| (length / step * 0.999).ceil() as i32;
+        Self { step, below: steps(-least), above: steps(most).max(1) }
+    }
+
+    fn ticks(self) -> std::ops::RangeInclusive<i32> {
+        -self.below..=self.above
+    }
+
+    fn y(self, value: f64) -> f64 {
+        (f64::from(self.above) - value / self.step) / f64::from(self.above + self.below) * HEIGHT
+    }
+
+    fn grid(self) -> String {
+        self.ticks().map(|tick| format!("M0 {:.1}h{WIDTH}", self.y(f64::from(tick) * self.step))).collect()
+    }
 }
 
 /// Where labels stand on the axis of time, in percent, and what they say.
@@ -412,13 +429,23 @@ pub(super) fn distribution(values: &[(f64, u64)], marks: &[(&str, f64)]) -> Mark
 mod tests {
     use super::*;
 
-    // An axis ends not below what is drawn, in at most five round steps.
+    // All that is drawn is between the ends of its axis, which has zero on it and few round steps.
     #[test]
     fn axes_are_round() {
-        for (most, expected) in
-            [(0.0, (1.0, 0.25)), (1.0, (1.0, 0.25)), (30.0, (30.0, 10.0)), (7.3, (8.0, 2.0)), (101.0, (150.0, 50.0))]
-        {
-            assert_eq!(scale(most), expected, "{most}");
+        for (least, most, expected) in [
+            (0.0, 0.0, (0.0, 1.0, 0.25)),
+            (0.0, 1.0, (0.0, 1.0, 0.25)),
+            (0.0, 30.0, (0.0, 30.0, 10.0)),
+            (0.0, 7.3, (0.0, 8.0, 2.0)),
+            (0.0, 101.0, (0.0, 150.0, 50.0)),
+            (-1.82, 1.0, (-2.0, 1.0, 0.5)),
+            (-0.1, 0.0, (-0.1, 0.025, 0.025)),
+            (f64::NEG_INFINITY, 1.0, (0.0, 1.0, 0.25)),
+        ] {
+            let scale = Scale::of((least, most));
+            let ends = [*scale.ticks().start(), *scale.ticks().end()].map(|tick| f64::from(tick) * scale.step);
+            assert_eq!((ends[0], ends[1], scale.step), expected, "{least} to {most}");
+            assert_eq!((scale.y(ends[0]), scale.y(ends[1])), (HEIGHT, 0.0));
         }
     }
 }

@@ -37,7 +37,7 @@ fn content(monitoring: &Monitoring, monitor: &Monitor, place: &Place, settings: 
         (tiles(monitor))
         (charts(monitoring, monitor, place))
         (latency(monitor))
-        section.panel.s6 id="samples" {
+        section.panel.s8 id="samples" {
             h2 { "Requests" small { "the slowest, failed and some others of the last hour" } }
             (samples(monitoring.now(), monitor, settings))
         }
@@ -147,7 +147,7 @@ fn latency(monitor: &Monitor) -> Markup {
     let marks: Vec<(&str, f64)> =
         marks.into_iter().filter_map(|(name, share)| Some((name, stats.duration.quantile(share)?))).collect();
     html! {
-        section.panel.s6 id="distribution" {
+        section.panel.s4 id="distribution" {
             h2 { "Durations" small { "of the last " (monitor.definition().window.name()) ", on a logarithmic scale" } }
             (distribution(&values, &marks))
         }
@@ -191,7 +191,7 @@ fn budget(slo: &Slo, now: u64, place: &Place) -> Markup {
         words(length)
     );
     let mut chart = Chart::new(&id, &definition.name, &note, Shape::Lines, Unit::Share, axis);
-    let points = slo.burn_down(now).into_iter().map(|(at, left)| (at.saturating_sub(1), Some(left.max(0.0))));
+    let points = slo.burn_down(now).into_iter().map(|(at, left)| (at.saturating_sub(1), Some(left)));
     chart.lines.push(Line::new("budget left", axis.values(points), status.left));
     html! {
         (chart.render(place))

@@ -294,11 +294,12 @@ impl Source for Fed {
             cursors: vec![
                 Cursor { name: "applier".into(), records: 3 },
                 Cursor { name: "archive".into(), records: 40 },
+                Cursor { name: "otlp/collector".into(), records: 0 },
             ],
             log: Some((120 << 20, 4 << 30)),
             duplicate_window: Some(30 * SECOND),
             settled_early: Some(0),
-            saved: Some(Saved { spans: spans / 2, cost: None }),
+            saved: Some(Saved { spans: spans / 2, cost: Some(spans as f64 / 100.0) }),
             archive: ArchiveState::Working,
             ..ServiceHealth::default()
         }

@@ -9,10 +9,8 @@ use serde_json::{Value, json};
 
 use super::monitors::path;
 use super::printing::{self, number, print, rows, shown, time_of_millis};
-use crate::admin_client::{self, encoded};
-use crate::config::sections::Admin;
+use crate::admin_client::{AdminClient, Server, encoded};
 use crate::config::units::parse_duration;
-use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::table::Format;
 
@@ -24,6 +22,8 @@ pub(crate) struct Arguments {
     /// How to print what is listed.
     #[arg(long, value_enum, global = true, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,10 +53,9 @@ enum Action {
 
 /// Asks the running server, and prints what it says; or has it do something.
 pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Failure> {
-    let admin = Config::load(config, &config::process_environment)?.config.admin;
-    let mute = |monitor: &str, minutes: u64| {
-        admin_client::post(&admin, &format!("{}/mute", path(monitor)), &json!({ "minutes": minutes }))
-    };
+    let admin = arguments.server.client(config)?;
+    let mute =
+        |monitor: &str, minutes: u64| admin.post(&format!("{}/mute", path(monitor)), &json!({ "minutes": minutes }));
     match &arguments.action {
         None => list(&admin, None, arguments.format),
         Some(Action::List { monitor }) => list(&admin, monitor.as_deref(), arguments.format),
@@ -112,13 +111,13 @@ struct Incident {
     notifications: u32,
 }
 
-fn list(admin: &Admin, monitor: Option<&str>, format: Format) -> Result<(), Failure> {
+fn list(admin: &AdminClient, monitor: Option<&str>, format: Format) -> Result<(), Failure> {
     let filter = monitor.map_or_else(String::new, |name| format!("?monitor={}", encoded(name)));
     let path = format!("/api/v1/alerts{filter}");
     if format == Format::Json {
-        return print(&printing::json(&admin_client::get::<Value>(admin, &path)?)?);
+        return print(&printing::json(&admin.get::<Value>(&path)?)?);
     }
-    let Answer { alerts, incidents } = admin_client::get(admin, &path)?;
+    let Answer { alerts, incidents } = admin.get(&path)?;
     if alerts.is_empty() && incidents.is_empty() {
         return print("there are no alerts\n");
     }

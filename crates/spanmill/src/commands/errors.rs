@@ -6,8 +6,7 @@ use clap::Args;
 
 use super::printing::{json, print, rows, shown, time};
 use crate::admin::{ErrorsAnswer, Group, OneRecord};
-use crate::admin_client;
-use crate::config::{self, Config};
+use crate::admin_client::Server;
 use crate::failure::Failure;
 use crate::table::Format;
 
@@ -20,13 +19,14 @@ pub(crate) struct Arguments {
     /// How to print the result.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
 }
 
 /// Asks the running server, and prints what it says.
 pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Failure> {
-    let config = Config::load(config, &config::process_environment)?.config;
     let path = arguments.group.as_ref().map_or("/api/errors".to_owned(), |group| format!("/api/errors?group={group}"));
-    let answer: ErrorsAnswer = admin_client::get(&config.admin, &path)?;
+    let answer: ErrorsAnswer = arguments.server.client(config)?.get(&path)?;
     match arguments.format {
         Format::Json => print(&json(&answer)?),
         Format::Table => print(&table(&answer)),

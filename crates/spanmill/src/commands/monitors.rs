@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use super::alerts::{self, Alert};
 use super::printing::{self, number, print, rows, shown, time_of_millis};
-use crate::admin_client::{self, encoded};
-use crate::config::sections::Admin;
-use crate::config::{self, Config};
+use crate::admin_client::{AdminClient, Server, encoded};
 use crate::failure::Failure;
 use crate::table::Format;
 
@@ -23,6 +21,8 @@ pub(crate) struct Arguments {
     /// How to print what is listed or shown.
     #[arg(long, value_enum, global = true, default_value_t = Format::Table)]
     format: Format,
+    #[command(flatten)]
+    server: Server,
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,16 +113,16 @@ struct Selector {
 
 /// Asks the running server, and prints what it says; or has it do something.
 pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Failure> {
-    let admin = Config::load(config, &config::process_environment)?.config.admin;
+    let admin = arguments.server.client(config)?;
     let what_is_done = |name: &str, what: &str, done: &str| {
-        admin_client::post(&admin, &format!("{}/{what}", path(name)), &json!({}))?;
+        admin.post(&format!("{}/{what}", path(name)), &json!({}))?;
         print(&format!("{} is {done}\n", shown(name)))
     };
     match arguments.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(&admin, arguments.format),
         Action::Show { name } => show(&admin, name, arguments.format),
         Action::Create(new) => {
-            admin_client::post(&admin, "/api/v1/monitors", new.as_ref())?;
+            admin.post("/api/v1/monitors", new.as_ref())?;
             print(&format!("{} is created\n", shown(&new.name)))
         }
         Action::Pause { name } => what_is_done(name, "pause", "paused"),
@@ -170,12 +170,12 @@ impl Monitor {
     }
 }
 
-fn list(admin: &Admin, format: Format) -> Result<(), Failure> {
+fn list(admin: &AdminClient, format: Format) -> Result<(), Failure> {
     let path = "/api/v1/monitors";
     if format == Format::Json {
-        return print(&printing::json(&admin_client::get::<Value>(admin, path)?)?);
+        return print(&printing::json(&admin.get::<Value>(path)?)?);
     }
-    let monitors: Vec<Monitor> = admin_client::get(admin, path)?;
+    let monitors: Vec<Monitor> = admin.get(path)?;
     if monitors.is_empty() {
         return print("nothing is monitored\n");
     }
@@ -218,11 +218,11 @@ struct Sample {
     duration_seconds: Option<f64>,
 }
 
-fn show(admin: &Admin, name: &str, format: Format) -> Result<(), Failure> {
+fn show(admin: &AdminClient, name: &str, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        return print(&printing::json(&admin_client::get::<Value>(admin, &path(name))?)?);
+        return print(&printing::json(&admin.get::<Value>(&path(name))?)?);
     }
-    let Detail { monitor, alerts, samples } = admin_client::get(admin, &path(name))?;
+    let Detail { monitor, alerts, samples } = admin.get(&path(name))?;
     let mut text = format!(
         "{}: {}, {}{}, window {}, {}\n",
         shown(&monitor.name),

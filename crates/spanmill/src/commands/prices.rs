@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use crate::admin::UnpricedModel;
-use crate::admin_client;
+use crate::admin_client::{AdminClient, Server};
 use crate::clock::unix_nanos;
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "MODEL", required_unless_present = "unpriced")]
     model: Option<String>,
     /// List the models that the running server has seen without a price.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["model", "response_model", "provider", "input", "cache_read", "cache_write", "cache_write_1h", "output", "reasoning", "at", "tier"])]
     unpriced: bool,
     /// The model that answered, if it is called otherwise.
     #[arg(long, value_name = "MODEL")]
@@ -55,6 +55,8 @@ pub(crate) struct Arguments {
     /// The service tier, e.g. batch.
     #[arg(long, value_name = "TIER", default_value = "")]
     tier: String,
+    #[command(flatten)]
+    server: Server,
 }
 
 impl Arguments {
@@ -66,10 +68,10 @@ impl Arguments {
 
 /// Prints how the price was found and the sum. A call without tokens gets its prices only.
 pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Failure> {
-    let config = Config::load(config, &config::process_environment)?.config;
     if arguments.unpriced {
-        return print(&unpriced(&config)?);
+        return print(&unpriced(&arguments.server.client(config)?)?);
     }
+    let config = Config::load(config, &config::process_environment)?.config;
     let prices = config.derive.prices.load()?;
     let explanation = prices.explain(&Call {
         provider: &arguments.provider,
@@ -87,9 +89,9 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Asks the running server, and lists what it says.
-fn unpriced(config: &Config) -> Result<String, Failure> {
-    let address = &config.admin.endpoint;
-    let models: Vec<UnpricedModel> = admin_client::get(&config.admin, "/api/prices/unpriced")?;
+fn unpriced(admin: &AdminClient) -> Result<String, Failure> {
+    let address = admin.address();
+    let models: Vec<UnpricedModel> = admin.get("/api/prices/unpriced")?;
     if models.is_empty() {
         return Ok(format!("every model that the server at {address} has counted has a price\n"));
     }

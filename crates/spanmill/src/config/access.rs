@@ -6,8 +6,7 @@ use receive::{Credentials, FileError, TlsFiles};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-
-use super::secret::Secret;
+use transport::Secret;
 
 /// `tls`: PEM files. Paths start at the working directory; changes of files are followed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,12 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
+use transport::Secret;
 
 use super::address::HttpUrl;
 use super::document::KeyPath;
 use super::error::Problem;
 use super::exporters::{ClientTls, Histograms, OtlpExporter, Protocol, Signal, Temporality};
-use super::secret::Secret;
 use super::validate::check_header;
 use super::{Config, Environment, Listener};
 

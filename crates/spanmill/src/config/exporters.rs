@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use transport::Secret;
 
 use super::access::{Auth, Tls};
 use super::address::{Address, HttpUrl};
-use super::secret::Secret;
 use super::units::{ByteSize, duration};
 
 /// `exporters`.

@@ -18,7 +18,6 @@ pub mod notifiers;
 pub mod prices;
 pub mod receivers;
 mod report;
-pub mod secret;
 pub mod sections;
 mod substitute;
 #[cfg(test)]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use transport::Secret;
 
 use super::address::{Address, HttpUrl};
 use super::exporters::is_name;
-use super::secret::Secret;
 use super::units::duration;
 
 /// `notifiers`, by the NAME of their key.
@@ -161,7 +161,7 @@ impl Notifiers {
             name: format!("webhook/{name}"),
             channel: notify::Channel::Webhook(notify::Webhook {
                 url: it.url.to_string(),
-                secret: it.secret.as_ref().map(meant),
+                secret: it.secret.clone(),
                 headers: headers(&it.headers),
                 ca_file: it.ca_file.clone(),
             }),
@@ -191,7 +191,7 @@ impl Notifiers {
                     MailTls::None => notify::Encryption::None,
                 },
                 ca_file: it.ca_file.clone(),
-                credentials: it.username.clone().zip(it.password.as_ref().map(meant)),
+                credentials: it.username.clone().zip(it.password.clone()),
                 from: it.from.clone(),
                 to: it.to.clone(),
             }),
@@ -203,12 +203,8 @@ impl Notifiers {
     }
 }
 
-fn meant(secret: &Secret) -> notify::Secret {
-    notify::Secret::new(secret.expose())
-}
-
-fn headers(headers: &BTreeMap<String, Secret>) -> Vec<(String, notify::Secret)> {
-    headers.iter().map(|(name, value)| (name.clone(), meant(value))).collect()
+fn headers(headers: &BTreeMap<String, Secret>) -> Vec<(String, Secret)> {
+    headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// A key of `notifiers`.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use transport::Secret;
 
 use super::access::{Auth, Tls};
 use super::address::Address;
 use super::prices::PriceSources;
-use super::secret::Secret;
 use super::units::{ByteSize, duration, serde_as_text};
 
 /// `storage`.

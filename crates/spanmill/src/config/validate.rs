@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use transport::Secret;
+
 use super::access::{Auth, Tls};
 use super::document::KeyPath;
 use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::notifiers::{MailTls, Notifiers, Retry};
 use super::report::Report;
-use super::secret::Secret;
 use super::sections::Content;
 use super::units::{ByteSize, format_duration};
 use super::watched::{Canary, Good};

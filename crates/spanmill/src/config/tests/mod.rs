@@ -18,10 +18,10 @@ use super::exporters::{
     Temporality, WhenFull,
 };
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
-use super::secret::Secret;
 use super::sections::{ArchiveCompression, Content, Include};
 use super::units::ByteSize;
 use super::*;
+use transport::Secret;
 
 fn no_environment(_name: &str) -> Option<String> {
     None

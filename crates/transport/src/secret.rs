@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A header value or token: `Debug`, `Display` and `Serialize` show `***`.
+/// A key, password, token or header value: `Debug`, `Display` and `Serialize` show `***`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -46,12 +46,12 @@ impl Serialize for Secret {
 mod tests {
     use super::*;
 
-    // Guarantees that no way of printing shows the text.
+    // No way of printing shows the text.
     #[test]
     fn is_never_shown() {
         let secret = Secret::new("hunter2");
-        let yaml = serde_saphyr::to_string(&[&secret]).unwrap();
-        let shown = format!("{secret} {secret:?} {secret:#?} {yaml}");
+        let json = serde_json::to_string(&[&secret]).unwrap();
+        let shown = format!("{secret} {secret:?} {secret:#?} {json}");
         assert!(!shown.contains("hunter2"), "{shown}");
         assert_eq!(secret.expose(), "hunter2");
     }

@@ -1,6 +1,6 @@
-//! TLS to destinations, 1.2 or 1.3, by rustls with ring: whom we trust, and who we are.
+//! TLS to other sides, 1.2 or 1.3, by rustls with ring: whom we trust, and who we are.
 //!
-//! Everything is read again for every new connection, so a destination with a new certificate or a renewed certificate of
+//! Everything is read again for every new connection, so a server with a new certificate or a renewed certificate of
 //! our own needs no restart. Connections are few and live long. Files that cannot be used then are a failed attempt like any other:
 //! it is said, and tried again.
 
@@ -13,18 +13,24 @@ use http::uri::{Scheme, Uri};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use rustls::client::WantsClientCert;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::net::TcpStream;
 use tower::Service;
+
+use crate::known::Known;
 
 /// How the other side of an `https://` endpoint is known, and how it knows us. All files are PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// Authorities that are trusted, in place of those that the operating system trusts.
     pub ca_file: Option<PathBuf>,
-    /// What is shown to a destination that asks for a certificate.
+    /// The server's own certificate, where that can be read: then it must show this one, and neither names nor authorities matter.
+    pub server_cert_file: Option<PathBuf>,
+    /// What is shown to a server that asks for a certificate.
     pub identity: Option<Identity>,
 }
 
@@ -38,15 +44,29 @@ pub struct Identity {
 }
 
 impl Tls {
-    /// Reads the files. `protocol` is offered to the destination as the one that is spoken (ALPN).
+    /// Reads the files. `protocol` is offered to the other side as the one that is spoken (ALPN).
     ///
     /// # Errors
     /// A file cannot be used, or nobody would be trusted.
-    pub(crate) fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, String> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    pub fn client_config(&self, protocol: &[u8]) -> Result<ClientConfig, String> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(self.authorities()?);
+            .map_err(|error| error.to_string())?;
+        let builder = match &self.server_cert_file {
+            None => builder.with_root_certificates(self.authorities()?),
+            Some(file) => {
+                let known = Known::new(certificates(file)?.swap_remove(0));
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(known))
+            }
+        };
+        self.with_identity(builder, protocol)
+    }
+
+    fn with_identity(
+        &self,
+        builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+        protocol: &[u8],
+    ) -> Result<ClientConfig, String> {
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(Identity { cert_file, key_file }) => {
@@ -94,18 +114,19 @@ fn unusable(file: &Path, error: &dyn std::error::Error) -> String {
     format!("{}: {error}", file.display())
 }
 
-/// Connects to a destination, encrypted where its address is `https://`.
-#[derive(Clone)]
-pub(crate) struct Connector {
+/// Connects, encrypted where the address is `https://`.
+#[derive(Clone, Debug)]
+pub struct Connector {
     tcp: HttpConnector,
     tls: Tls,
     protocol: &'static [u8],
 }
 
 impl Connector {
-    pub(crate) fn new(mut tcp: HttpConnector, tls: Tls, protocol: &'static [u8]) -> Connector {
+    /// By `tcp`, which may have limits of its own; `protocol` is the one that is spoken (ALPN).
+    pub fn new(mut tcp: HttpConnector, tls: Tls, protocol: &'static [u8]) -> Self {
         tcp.enforce_http(false);
-        Connector { tcp, tls, protocol }
+        Self { tcp, tls, protocol }
     }
 }
 
@@ -121,7 +142,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Connector { mut tcp, tls, protocol } = self.clone();
+        let Self { mut tcp, tls, protocol } = self.clone();
         Box::pin(async move {
             if uri.scheme() != Some(&Scheme::HTTPS) {
                 return Ok(MaybeHttpsStream::Http(tcp.call(uri).await?));
@@ -155,7 +176,7 @@ mod tests {
         let empty = file("empty.pem", "");
         let missing = directory.path().join("missing.pem");
         let config = |ca_file: &Path, identity: Option<Identity>| {
-            Tls { ca_file: Some(ca_file.to_owned()), identity }
+            Tls { ca_file: Some(ca_file.to_owned()), identity, ..Tls::default() }
                 .client_config(b"h2")
                 .map_err(|refused| refused.strip_prefix(directory.path().to_str().unwrap()).unwrap().to_owned())
         };
