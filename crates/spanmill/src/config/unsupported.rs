@@ -7,7 +7,7 @@ use super::report::Report;
 use super::units::{ByteSize, parse_duration};
 
 /// Keys, and the one value (YAML, the default) that each may have. In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
-const LATER: &[(&str, &str)] = &[("storage.when_full", "block"), ("metrics.semconv", "1.41")];
+const LATER: &[(&str, &str)] = &[("storage.when_full", "block")];
 
 /// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.
 pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {
