@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aggregate::{DuplicateSettings, Forms, Layout, Pricing, Settings, SettleSettings};
+use aggregate::{DuplicateSettings, Forms, Layout, Pricing, Semconv, Settings, SettleSettings};
 use genai::price::{Catalogue, Overrides, PriceError, Prices};
 
 const SECOND: u64 = 1_000_000_000;
@@ -19,6 +19,7 @@ pub fn pipeline(memory: usize) -> Result<Settings, PriceError> {
             dimensions: Vec::new(),
             max_label_length: 256,
         },
+        semconv: Semconv::V1_41,
         cardinality_limit: 10_000,
         error_records: 100_000,
         instance_id: "bench".to_owned(),

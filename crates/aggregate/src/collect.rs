@@ -18,6 +18,10 @@ use otlp::metrics::{
 };
 use prost::Message as _;
 
+use crate::descriptions::{
+    COST, CallMetrics, EVALUATION_SCORE, EVALUATIONS, EXECUTE_TOOL_DURATION, ID_CONFLICTS, INCONSISTENT,
+    INVOKE_AGENT_DURATION, PRICED_CALLS, REQUESTS, SETTLED_EARLY, SPANS, Semconv, TIME_PER_OUTPUT_TOKEN, TOKEN_CLASSES,
+};
 use crate::errors::{Details, ErrorRecord};
 use crate::histogram::{Histogram, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::instruments::{Instruments, duration_bounds};
@@ -74,80 +78,6 @@ impl<T> Forms<T> {
     }
 }
 
-const TOKEN_USAGE: Description = Description {
-    name: "gen_ai.client.token.usage",
-    unit: "{token}",
-    description: "Tokens of a call, input including cached and output including reasoning",
-};
-const OPERATION_DURATION: Description =
-    Description { name: "gen_ai.client.operation.duration", unit: "s", description: "Duration of calls to models" };
-const TIME_TO_FIRST_CHUNK: Description = Description {
-    name: "gen_ai.client.operation.time_to_first_chunk",
-    unit: "s",
-    description: "Time until a streamed answer began",
-};
-const TIME_PER_OUTPUT_TOKEN: Description = Description {
-    name: "spanmill.time_per_output_token",
-    unit: "s",
-    description: "Time per output token after the first, of streamed answers",
-};
-const INVOKE_AGENT_DURATION: Description =
-    Description { name: "gen_ai.invoke_agent.duration", unit: "s", description: "Duration of agent invocations" };
-const EXECUTE_TOOL_DURATION: Description =
-    Description { name: "gen_ai.execute_tool.duration", unit: "s", description: "Duration of tool executions" };
-const REQUESTS: Description =
-    Description { name: "spanmill.requests", unit: "{request}", description: "Calls to models, each counted once" };
-const TOKEN_CLASSES: Description =
-    Description { name: "spanmill.tokens", unit: "{token}", description: "Tokens in five disjoint classes" };
-const COST: Description =
-    Description { name: "spanmill.cost", unit: "{USD}", description: "What calls cost, in US dollars" };
-const PRICED_CALLS: Description =
-    Description { name: "spanmill.price.calls", unit: "{call}", description: "Calls by what is known of their cost" };
-const EVALUATIONS: Description =
-    Description { name: "spanmill.evaluations", unit: "{evaluation}", description: "Results of evaluations" };
-const EVALUATION_SCORE: Description = Description {
-    name: "spanmill.evaluation.score",
-    unit: "1",
-    description: "Scores of evaluations, on the evaluator's own scale",
-};
-const INCONSISTENT: Description = Description {
-    name: "spanmill.tokens.inconsistent",
-    unit: "{call}",
-    description: "Call spans whose usage contradicts itself",
-};
-const SETTLED_EARLY: Description = Description {
-    name: "spanmill.settle.early",
-    unit: "{call}",
-    description: "Calls and agents decided on before all of their spans can have come, for want of memory",
-};
-const ID_CONFLICTS: Description = Description {
-    name: "spanmill.spans.id_conflict",
-    unit: "{span}",
-    description: "Call spans that have the ids of another one but not its content: both are kept",
-};
-const SPANS: Description =
-    Description { name: "spanmill.spans", unit: "{span}", description: "What became of the spans received" };
-
-/// The names of all metrics that a pipeline yields.
-pub const METRIC_NAMES: [&str; 16] = [
-    TOKEN_USAGE.name,
-    OPERATION_DURATION.name,
-    TIME_TO_FIRST_CHUNK.name,
-    TIME_PER_OUTPUT_TOKEN.name,
-    INVOKE_AGENT_DURATION.name,
-    EXECUTE_TOOL_DURATION.name,
-    REQUESTS.name,
-    TOKEN_CLASSES.name,
-    COST.name,
-    PRICED_CALLS.name,
-    EVALUATIONS.name,
-    EVALUATION_SCORE.name,
-    INCONSISTENT.name,
-    SETTLED_EARLY.name,
-    ID_CONFLICTS.name,
-    SPANS.name,
-];
-
 /// The time that a collection of points covers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
@@ -161,30 +91,17 @@ pub(crate) struct Window {
 /// Gathers points into one request.
 pub(crate) struct Collector<'a> {
     layout: &'a Layout,
+    metrics: &'static CallMetrics,
     window: Window,
     /// Points by the values of the kept resource attributes.
     resources: BTreeMap<Vec<Option<&'a [u8]>>, Points>,
 }
 
-/// The points of one resource, by metric.
+/// The points of one resource, by the name of the metric.
 #[derive(Default)]
 struct Points {
-    token_usage: Distributions,
-    operation_duration: Distributions,
-    time_to_first_chunk: Distributions,
-    time_per_output_token: Distributions,
-    invoke_agent_duration: Distributions,
-    execute_tool_duration: Distributions,
-    evaluation_score: Distributions,
-    evaluations: Vec<NumberDataPoint>,
-    requests: Vec<NumberDataPoint>,
-    tokens: Vec<NumberDataPoint>,
-    cost: Vec<NumberDataPoint>,
-    priced_calls: Vec<NumberDataPoint>,
-    spans: Vec<NumberDataPoint>,
-    inconsistent: Vec<NumberDataPoint>,
-    settled_early: Vec<NumberDataPoint>,
-    id_conflicts: Vec<NumberDataPoint>,
+    histograms: BTreeMap<&'static str, (Description, Distributions)>,
+    sums: BTreeMap<&'static str, (Description, Vec<NumberDataPoint>)>,
 }
 
 /// The points of one histogram, each in the form in which it is told.
@@ -195,8 +112,8 @@ struct Distributions {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(layout: &'a Layout, window: Window) -> Self {
-        Self { layout, window, resources: BTreeMap::new() }
+    pub(crate) fn new(layout: &'a Layout, semconv: Semconv, window: Window) -> Self {
+        Self { layout, metrics: semconv.call_metrics(), window, resources: BTreeMap::new() }
     }
 
     /// Adds the points of a series.
@@ -211,7 +128,16 @@ impl<'a> Collector<'a> {
             _ => series.start,
         };
         let shape = PointShape { start, end: self.window.end, histograms: self.window.histograms, attributes };
-        self.resources.entry(resource).or_default().add(kind, &shape, measured);
+        let points = self.resources.entry(resource).or_default();
+        match kind {
+            Kind::Call => {
+                let operation = key.common(self.layout, "gen_ai.operation.name");
+                points.add_calls(&shape, measured, self.metrics, operation == Some(b"embeddings"));
+            }
+            Kind::Agent => points.add_durations(INVOKE_AGENT_DURATION, kind, &shape, measured),
+            Kind::Tool => points.add_durations(EXECUTE_TOOL_DURATION, kind, &shape, measured),
+            Kind::Evaluation => points.add_evaluations(&shape, measured),
+        }
     }
 
     /// Adds what was counted of the work itself, which belongs to no application.
@@ -227,13 +153,14 @@ impl<'a> Collector<'a> {
             match what {
                 Counted::Span(outcome, reason) => {
                     let shape = shape(vec![text("outcome", outcome.name()), text("reason", reason)]);
-                    points.spans.push(shape.number(count, None));
+                    points.sum(SPANS, shape.number(count, None));
                 }
                 Counted::Inconsistent(reason) => {
-                    points.inconsistent.push(shape(vec![text("reason", reason.name())]).number(count, None));
+                    let shape = shape(vec![text("reason", reason.name())]);
+                    points.sum(INCONSISTENT, shape.number(count, None));
                 }
-                Counted::SettledEarly => points.settled_early.push(shape(Vec::new()).number(count, None)),
-                Counted::IdConflict => points.id_conflicts.push(shape(Vec::new()).number(count, None)),
+                Counted::SettledEarly => points.sum(SETTLED_EARLY, shape(Vec::new()).number(count, None)),
+                Counted::IdConflict => points.sum(ID_CONFLICTS, shape(Vec::new()).number(count, None)),
             }
         }
     }
@@ -290,32 +217,29 @@ fn point_attributes(layout: &Layout, key: Key<'_>, kind: Kind) -> Vec<KeyValue> 
 }
 
 impl Points {
-    fn add(&mut self, kind: Kind, shape: &PointShape, measured: &Instruments) {
-        let durations = match kind {
-            Kind::Call => &mut self.operation_duration,
-            Kind::Agent => &mut self.invoke_agent_duration,
-            Kind::Tool => &mut self.execute_tool_duration,
-            Kind::Evaluation => {
-                self.evaluations.push(shape.number(measured.evaluations, None));
-                self.evaluation_score.explicit.extend(shape.scores(&measured.scores));
-                return;
-            }
-        };
-        for (class, histogram) in &measured.durations {
-            let failure = class.map(|class| text("error.type", class.metric_value()));
-            durations.add(shape, histogram, duration_bounds(kind), failure);
+    fn histogram(&mut self, metric: Description) -> &mut Distributions {
+        &mut self.histograms.entry(metric.name).or_insert_with(|| (metric, Distributions::default())).1
+    }
+
+    fn sum(&mut self, metric: Description, point: NumberDataPoint) {
+        self.sums.entry(metric.name).or_insert_with(|| (metric, Vec::new())).1.push(point);
+    }
+
+    fn add_calls(&mut self, shape: &PointShape, measured: &Instruments, metrics: &CallMetrics, is_embeddings: bool) {
+        let duration = if is_embeddings { metrics.embeddings_duration } else { metrics.inference_duration };
+        self.add_durations(duration, Kind::Call, shape, measured);
+        for (metric, token_type, histogram) in [
+            (metrics.input_tokens, "input", &measured.input_tokens),
+            (metrics.output_tokens, "output", &measured.output_tokens),
+        ] {
+            let token_type = metrics.tells_token_type.then(|| text("gen_ai.token.type", token_type));
+            self.histogram(metric).add(shape, histogram, TOKENS, token_type);
         }
-        if kind != Kind::Call {
-            return;
-        }
-        for (token_type, histogram) in [("input", &measured.input_tokens), ("output", &measured.output_tokens)] {
-            self.token_usage.add(shape, histogram, TOKENS, Some(text("gen_ai.token.type", token_type)));
-        }
-        self.time_to_first_chunk.add(shape, &measured.time_to_first_chunk, SECONDS, None);
-        self.time_per_output_token.add(shape, &measured.time_per_output_token, TOKEN_SECONDS, None);
+        self.histogram(metrics.time_to_first_chunk).add(shape, &measured.time_to_first_chunk, SECONDS, None);
+        self.histogram(TIME_PER_OUTPUT_TOKEN).add(shape, &measured.time_per_output_token, TOKEN_SECONDS, None);
         // Both outcomes are always there, so that an error rate of nothing shows as 0 and not as absent.
         for (outcome, count) in [("success", measured.succeeded), ("error", measured.failed)] {
-            self.requests.push(shape.number(count, Some(text("outcome", outcome))));
+            self.sum(REQUESTS, shape.number(count, Some(text("outcome", outcome))));
         }
         if measured.usage_reported {
             let classes = &measured.tokens;
@@ -326,20 +250,35 @@ impl Points {
                 ("output_visible", classes.output_visible),
                 ("reasoning", classes.reasoning),
             ] {
-                self.tokens.push(shape.number(count, Some(text("class", class))));
+                self.sum(TOKEN_CLASSES, shape.number(count, Some(text("class", class))));
+            }
+            for (metric, tokens) in metrics.usage {
+                self.sum(*metric, shape.number(tokens(classes), Some(text("gen_ai.token.modality", "unknown"))));
             }
         }
         self.add_costs(shape, &measured.costs);
     }
 
+    fn add_durations(&mut self, metric: Description, kind: Kind, shape: &PointShape, measured: &Instruments) {
+        for (class, histogram) in &measured.durations {
+            let failure = class.map(|class| text("error.type", class.metric_value()));
+            self.histogram(metric).add(shape, histogram, duration_bounds(kind), failure);
+        }
+    }
+
+    fn add_evaluations(&mut self, shape: &PointShape, measured: &Instruments) {
+        self.sum(EVALUATIONS, shape.number(measured.evaluations, None));
+        self.histogram(EVALUATION_SCORE).explicit.extend(shape.scores(&measured.scores));
+    }
+
     fn add_costs(&mut self, shape: &PointShape, costs: &Costs) {
         for coverage in Coverage::ALL.into_iter().filter(|coverage| costs.of(*coverage) > 0) {
-            self.priced_calls.push(shape.number(costs.of(coverage), Some(text("coverage", coverage.name()))));
+            self.sum(PRICED_CALLS, shape.number(costs.of(coverage), Some(text("coverage", coverage.name()))));
         }
         let mut point = |class: &str, source: &str, amount: Money| {
             let mut attributes = shape.attributes(Some(text("class", class)));
             attributes.push(text("source", source));
-            self.cost.push(shape.amount(amount, attributes));
+            self.sum(COST, shape.amount(amount, attributes));
         };
         if costs.of(Coverage::Priced) + costs.of(Coverage::Estimated) > 0 || costs.catalogue.total() > Money::ZERO {
             for (class, amount) in costs.catalogue.by_class() {
@@ -355,32 +294,9 @@ impl Points {
     }
 
     fn metrics(self, temporality: AggregationTemporality) -> Vec<Metric> {
-        let histograms = [
-            (TOKEN_USAGE, self.token_usage),
-            (OPERATION_DURATION, self.operation_duration),
-            (TIME_TO_FIRST_CHUNK, self.time_to_first_chunk),
-            (TIME_PER_OUTPUT_TOKEN, self.time_per_output_token),
-            (INVOKE_AGENT_DURATION, self.invoke_agent_duration),
-            (EXECUTE_TOOL_DURATION, self.execute_tool_duration),
-            (EVALUATION_SCORE, self.evaluation_score),
-        ];
-        let sums = [
-            (REQUESTS, self.requests),
-            (TOKEN_CLASSES, self.tokens),
-            (COST, self.cost),
-            (PRICED_CALLS, self.priced_calls),
-            (EVALUATIONS, self.evaluations),
-            (SPANS, self.spans),
-            (INCONSISTENT, self.inconsistent),
-            (SETTLED_EARLY, self.settled_early),
-            (ID_CONFLICTS, self.id_conflicts),
-        ];
-        let histograms =
-            histograms.into_iter().flat_map(|(description, points)| points.metrics(description, temporality));
-        let sums = sums
-            .into_iter()
-            .filter(|(_, points)| !points.is_empty())
-            .map(|(description, points)| description.sum(temporality, points));
+        let histograms = self.histograms.into_values();
+        let histograms = histograms.flat_map(|(description, points)| points.metrics(description, temporality));
+        let sums = self.sums.into_values().map(|(description, points)| description.sum(temporality, points));
         histograms.chain(sums).collect()
     }
 }

@@ -17,6 +17,7 @@ mod call;
 mod checkpoint;
 mod collect;
 mod contents;
+mod descriptions;
 mod duplicates;
 mod enriched;
 mod errors;
@@ -41,8 +42,9 @@ mod tally;
 mod watched;
 
 pub use checkpoint::RestoreError;
-pub use collect::{Forms, Histograms, Interval, METRIC_NAMES};
+pub use collect::{Forms, Histograms, Interval};
 pub use contents::Contents;
+pub use descriptions::Semconv;
 pub use duplicates::DuplicateSettings;
 pub use enriched::{Outcomes, enriched};
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};

@@ -12,6 +12,7 @@ use otlp::metrics::AggregationTemporality;
 
 use crate::collect::{Collector, Forms, Histograms, Interval, Window, error_logs};
 use crate::contents::Contents;
+use crate::descriptions::Semconv;
 use crate::duplicates::{DuplicateSettings, Duplicates, Repeated};
 use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
@@ -32,6 +33,8 @@ use crate::watched::Noted;
 pub struct Settings {
     /// The attributes of series.
     pub layout: Layout,
+    /// Whose names the metrics have.
+    pub semconv: Semconv,
     /// How many series there may be, beside the one for the rest.
     pub cardinality_limit: usize,
     /// How many error records are kept.
@@ -241,7 +244,7 @@ impl Pipeline {
     fn delta(&self, histograms: Histograms) -> Option<ExportMetricsServiceRequest> {
         let start = self.series.interval_start();
         let window = Window { temporality: AggregationTemporality::Delta, histograms, start, end: self.now };
-        let mut collector = Collector::new(self.series.layout(), window);
+        let mut collector = Collector::new(self.series.layout(), self.settings.semconv, window);
         for series in self.series.iter() {
             if let Some(open) = &series.open {
                 collector.series(series, open);
@@ -259,7 +262,7 @@ impl Pipeline {
     fn cumulative(&self, histograms: Histograms) -> Option<ExportMetricsServiceRequest> {
         let temporality = AggregationTemporality::Cumulative;
         let window = Window { temporality, histograms, start: self.start, end: self.now };
-        let mut collector = Collector::new(self.series.layout(), window);
+        let mut collector = Collector::new(self.series.layout(), self.settings.semconv, window);
         for series in self.series.iter() {
             match series.open {
                 Some(_) => collector.series(series, &series.all()),

@@ -247,8 +247,8 @@ fn what_merging_saves() {
         driver.drain();
         (driver.pipeline.report().totals.cost, driver.pipeline.saved())
     };
-    let (alone, nothing) = cost_of(&[inner.clone()]);
-    let (dear, _) = cost_of(&[wrapper.clone()]);
+    let (alone, nothing) = cost_of(std::slice::from_ref(&inner));
+    let (dear, _) = cost_of(std::slice::from_ref(&wrapper));
     let (counted, saved) = cost_of(&[inner, wrapper.clone(), call(1, "gateway").during(0, 1000)]);
     assert_eq!((nothing.spans, nothing.cost), (0, genai::Money::ZERO));
     assert_eq!((counted, dear.pico()), (alone, 3 * alone.pico()));

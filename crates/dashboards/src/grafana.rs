@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::metric::{REQUESTS, VARIABLES};
+use crate::metric::{REQUESTS, Semconv, VARIABLES};
 use crate::panel::{On, Panel, Query, Unit, View};
 use crate::panels::{DESCRIPTION, SECTIONS, TITLE};
 use crate::promql::{self, Context, label};
@@ -15,13 +15,17 @@ const COLUMNS: u32 = 24;
 const SHORTEST_STEP: &str = "2m";
 
 /// The whole time that is looked at.
-const WHOLE: Context<'_> = Context { window: "$__range", window_seconds: "($__range_ms / 1000)", has_variables: true };
+const fn whole(semconv: Semconv) -> Context<'static> {
+    Context { semconv, window: "$__range", window_seconds: "($__range_ms / 1000)", has_variables: true }
+}
+
 /// One step of it.
-const STEP: Context<'_> =
-    Context { window: "$__interval", window_seconds: "($__interval_ms / 1000)", has_variables: true };
+const fn step(semconv: Semconv) -> Context<'static> {
+    Context { semconv, window: "$__interval", window_seconds: "($__interval_ms / 1000)", has_variables: true }
+}
 
 /// The dashboard as Grafana imports it.
-pub(crate) fn dashboard() -> Value {
+pub(crate) fn dashboard(semconv: Semconv) -> Value {
     json!({
         "uid": "spanmill-genai",
         "title": TITLE,
@@ -32,9 +36,9 @@ pub(crate) fn dashboard() -> Value {
         "graphTooltip": 1,
         "refresh": "1m",
         "time": { "from": "now-6h", "to": "now" },
-        "templating": { "list": variables() },
+        "templating": { "list": variables(semconv) },
         "annotations": { "list": [] },
-        "panels": panels(),
+        "panels": panels(semconv),
     })
 }
 
@@ -42,7 +46,7 @@ fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn variables() -> Vec<Value> {
+fn variables(semconv: Semconv) -> Vec<Value> {
     let datasource_variable = json!({
         "name": "datasource",
         "label": "Data source",
@@ -51,7 +55,8 @@ fn variables() -> Vec<Value> {
         "refresh": 1,
     });
     let others = VARIABLES.iter().map(|variable| {
-        let values = format!("label_values({}_total, {})", REQUESTS.prometheus, label(variable.attribute));
+        let values =
+            format!("label_values({}_total, {})", REQUESTS.name(semconv).prometheus, label(variable.attribute));
         json!({
             "name": variable.name,
             "type": "query",
@@ -71,7 +76,7 @@ fn variables() -> Vec<Value> {
 }
 
 /// Rows with their panels below them, filled from left to right.
-fn panels() -> Vec<Value> {
+fn panels(semconv: Semconv) -> Vec<Value> {
     let mut listed = Vec::new();
     let mut y = 0;
     for section in SECTIONS {
@@ -92,7 +97,7 @@ fn panels() -> Vec<Value> {
                 (x, y, row_height) = (0, y + row_height, 0);
             }
             let id = listed.len() + 1;
-            listed.push(one(panel, id, json!({ "x": x, "y": y, "w": width, "h": height })));
+            listed.push(one(panel, semconv, id, json!({ "x": x, "y": y, "w": width, "h": height })));
             x += width;
             row_height = row_height.max(height);
         }
@@ -108,7 +113,7 @@ fn height(view: View) -> u32 {
     }
 }
 
-fn one(panel: &Panel, id: usize, position: Value) -> Value {
+fn one(panel: &Panel, semconv: Semconv, id: usize, position: Value) -> Value {
     let mut written = json!({
         "id": id,
         "type": match panel.view {
@@ -121,7 +126,7 @@ fn one(panel: &Panel, id: usize, position: Value) -> Value {
         "description": panel.description,
         "datasource": datasource(),
         "gridPos": position,
-        "targets": targets(panel),
+        "targets": targets(panel, semconv),
         "fieldConfig": { "defaults": defaults(panel), "overrides": [] },
         "options": options(panel),
     });
@@ -131,9 +136,9 @@ fn one(panel: &Panel, id: usize, position: Value) -> Value {
     written
 }
 
-fn targets(panel: &Panel) -> Vec<Value> {
+fn targets(panel: &Panel, semconv: Semconv) -> Vec<Value> {
     let is_over_time = panel.view.is_over_time();
-    let context = if is_over_time { STEP } else { WHOLE };
+    let context = if is_over_time { step(semconv) } else { whole(semconv) };
     let labels: Vec<String> = panel.by.iter().map(|attribute| format!("{{{{{}}}}}", label(attribute))).collect();
     let targets = promql::expressions(panel.query, panel.by, context).into_iter().zip('A'..);
     let target = |((name, expression), reference): ((Option<String>, String), char)| {

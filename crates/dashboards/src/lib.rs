@@ -12,6 +12,8 @@ mod promql;
 mod rules;
 mod signoz;
 
+pub use metric::Semconv;
+
 /// A backend that dashboards or rules are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -47,12 +49,12 @@ impl Target {
         }
     }
 
-    /// The file, with a line break at its end. The same version gives the same text.
-    pub fn render(self) -> Result<String, Error> {
+    /// The file for a Spanmill whose metrics have these names, with a line break at its end. The same version gives the same text.
+    pub fn render(self, semconv: Semconv) -> Result<String, Error> {
         match self {
-            Self::SigNoz => json(&signoz::dashboard()),
-            Self::Grafana => json(&grafana::dashboard()),
-            Self::PrometheusRules => Ok(rules::yaml()?),
+            Self::SigNoz => json(&signoz::dashboard(semconv)),
+            Self::Grafana => json(&grafana::dashboard(semconv)),
+            Self::PrometheusRules => Ok(rules::yaml(semconv)?),
         }
     }
 }

@@ -22,27 +22,58 @@ pub(crate) enum Subject {
     Spanmill,
 }
 
+/// Whose names the metrics of calls have: `metrics.semconv` of the Spanmill whose metrics are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Semconv {
+    /// OpenTelemetry's GenAI semantic conventions 1.41.
+    #[default]
+    V1_41,
+    /// Their successor.
+    Next,
+}
+
+/// What a metric is called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name {
+    /// In OpenTelemetry, and in SigNoz, which keeps it.
+    pub(crate) otel: &'static str,
+    /// In Prometheus, without the suffixes of a counter or a histogram.
+    pub(crate) prometheus: &'static str,
+}
+
 /// One metric.
 #[derive(Debug)]
 pub(crate) struct Metric {
-    /// OpenTelemetry's name, which SigNoz keeps.
-    pub(crate) name: &'static str,
-    /// The name in Prometheus, without the suffixes of a counter or a histogram.
-    pub(crate) prometheus: &'static str,
+    name: Name,
+    /// Its name in the next conventions, if that is another.
+    next: Option<Name>,
     /// What kind of numbers it tells.
     pub(crate) kind: Kind,
     /// What it describes.
     pub(crate) subject: Subject,
 }
 
-const fn metric(name: &'static str, prometheus: &'static str, kind: Kind, subject: Subject) -> Metric {
-    Metric { name, prometheus, kind, subject }
+impl Metric {
+    pub(crate) fn name(&self, semconv: Semconv) -> Name {
+        match semconv {
+            Semconv::V1_41 => self.name,
+            Semconv::Next => self.next.unwrap_or(self.name),
+        }
+    }
 }
 
 macro_rules! metrics {
-    ($($constant:ident: $kind:ident of $subject:ident = $name:literal, $prometheus:literal;)*) => {
-        $(pub(crate) const $constant: &Metric = &metric($name, $prometheus, Kind::$kind, Subject::$subject);)*
+    ($($constant:ident: $kind:ident of $subject:ident =
+        $name:literal, $prometheus:literal $(, next $next:literal, $next_prometheus:literal)?;)*) => {
+        $(pub(crate) const $constant: &Metric = &Metric {
+            name: Name { otel: $name, prometheus: $prometheus },
+            next: metrics!(@next $($next, $next_prometheus)?),
+            kind: Kind::$kind,
+            subject: Subject::$subject,
+        };)*
     };
+    (@next) => { None };
+    (@next $name:literal, $prometheus:literal) => { Some(Name { otel: $name, prometheus: $prometheus }) };
 }
 
 metrics! {
@@ -50,10 +81,12 @@ metrics! {
     TOKENS: Counter of Calls = "spanmill.tokens", "spanmill_tokens";
     COST: Counter of Calls = "spanmill.cost", "spanmill_cost";
     PRICED_CALLS: Counter of Calls = "spanmill.price.calls", "spanmill_price_calls";
-    TOKEN_USAGE: Histogram of Calls = "gen_ai.client.token.usage", "gen_ai_client_token_usage";
-    DURATION: Histogram of Calls = "gen_ai.client.operation.duration", "gen_ai_client_operation_duration_seconds";
+    DURATION: Histogram of Calls =
+        "gen_ai.client.operation.duration", "gen_ai_client_operation_duration_seconds",
+        next "gen_ai.client.inference.duration", "gen_ai_client_inference_duration_seconds";
     TIME_TO_FIRST_CHUNK: Histogram of Calls =
-        "gen_ai.client.operation.time_to_first_chunk", "gen_ai_client_operation_time_to_first_chunk_seconds";
+        "gen_ai.client.operation.time_to_first_chunk", "gen_ai_client_operation_time_to_first_chunk_seconds",
+        next "gen_ai.client.inference.time_to_first_chunk", "gen_ai_client_inference_time_to_first_chunk_seconds";
     TIME_PER_OUTPUT_TOKEN: Histogram of Calls = "spanmill.time_per_output_token", "spanmill_time_per_output_token_seconds";
     AGENT_DURATION: Histogram of Work = "gen_ai.invoke_agent.duration", "gen_ai_invoke_agent_duration_seconds";
     TOOL_DURATION: Histogram of Work = "gen_ai.execute_tool.duration", "gen_ai_execute_tool_duration_seconds";

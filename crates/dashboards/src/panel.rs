@@ -109,8 +109,6 @@ pub(crate) struct Measure {
 pub(crate) enum Part {
     /// Of a counter, its value.
     Value,
-    /// Of a histogram, the sum of what was measured.
-    Sum,
     /// Of a histogram, how much was measured.
     Count,
 }
@@ -119,11 +117,6 @@ impl Measure {
     pub(crate) const fn of(metric: &'static Metric, filters: &'static [Filter]) -> Self {
         assert!(matches!(metric.kind, Kind::Counter));
         Self { metric, part: Part::Value, filters }
-    }
-
-    pub(crate) const fn sum(metric: &'static Metric, filters: &'static [Filter]) -> Self {
-        assert!(matches!(metric.kind, Kind::Histogram));
-        Self { metric, part: Part::Sum, filters }
     }
 
     pub(crate) const fn count(metric: &'static Metric, filters: &'static [Filter]) -> Self {

@@ -3,7 +3,7 @@
 use crate::metric::{
     AGENT_DURATION, ARCHIVE_ROWS, COST, DURATION, EXPORTED, EXPORTER_QUEUE, INCONSISTENT, MODEL, PRICED_CALLS,
     RECEIVED, RECEIVER_MEMORY, REQUESTS, SERVICE, SETTLED_EARLY, SPANS, TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_CHUNK,
-    TOKEN_USAGE, TOKENS, TOOL_DURATION,
+    TOKENS, TOOL_DURATION,
 };
 use crate::panel::{Filter, Measure, On, Panel, Query, Section, Unit, View};
 
@@ -18,12 +18,11 @@ pub(crate) const ALL_REQUESTS: Measure = Measure::of(REQUESTS, &[]);
 /// Failed ones.
 pub(crate) const FAILED_REQUESTS: Measure = Measure::of(REQUESTS, &[Filter::Is("outcome", "error")]);
 /// Tokens of prompts and answers.
-pub(crate) const ALL_TOKENS: Measure = Measure::sum(TOKEN_USAGE, &[]);
-const INPUT_TOKENS: Measure = Measure::sum(TOKEN_USAGE, &[Filter::Is("gen_ai.token.type", "input")]);
-const OUTPUT_TOKENS: Measure = Measure::sum(TOKEN_USAGE, &[Filter::Is("gen_ai.token.type", "output")]);
-const CACHED_TOKENS: Measure = Measure::of(TOKENS, &[Filter::Is("class", "cache_read")]);
-const PROMPT_TOKENS: Measure =
+pub(crate) const ALL_TOKENS: Measure = Measure::of(TOKENS, &[]);
+const INPUT_TOKENS: Measure =
     Measure::of(TOKENS, &[Filter::OneOf("class", &["input_uncached", "cache_read", "cache_write"])]);
+const OUTPUT_TOKENS: Measure = Measure::of(TOKENS, &[Filter::OneOf("class", &["output_visible", "reasoning"])]);
+const CACHED_TOKENS: Measure = Measure::of(TOKENS, &[Filter::Is("class", "cache_read")]);
 /// Dollars.
 pub(crate) const ALL_COST: Measure = Measure::of(COST, &[]);
 const FAILED: &[Filter] = &[Filter::Exists("error.type")];
@@ -97,7 +96,7 @@ pub(crate) const SECTIONS: &[Section] = &[
                 description: "Input tokens that were read from a cache, as a share of all input tokens.",
                 unit: Unit::Share,
                 view: View::Number,
-                query: Query::Share(CACHED_TOKENS, PROMPT_TOKENS),
+                query: Query::Share(CACHED_TOKENS, INPUT_TOKENS),
                 ..PANEL
             },
         ],
@@ -146,7 +145,7 @@ pub(crate) const SECTIONS: &[Section] = &[
                 description: "Five classes that add up to all tokens: input not from a cache, read from a cache, written to a \
                               cache, visible output, reasoning.",
                 view: View::Bars,
-                query: Query::Growth(Measure::of(TOKENS, &[])),
+                query: Query::Growth(ALL_TOKENS),
                 by: &["class"],
                 ..PANEL
             },
@@ -155,7 +154,7 @@ pub(crate) const SECTIONS: &[Section] = &[
                 title: "Cache hit share by model",
                 description: "Input tokens that were read from a cache, as a share of all input tokens.",
                 unit: Unit::Share,
-                query: Query::Share(CACHED_TOKENS, PROMPT_TOKENS),
+                query: Query::Share(CACHED_TOKENS, INPUT_TOKENS),
                 by: &[MODEL],
                 ..PANEL
             },

@@ -1,6 +1,6 @@
 //! Questions in PromQL.
 
-use crate::metric::{Metric, VARIABLES};
+use crate::metric::{Metric, Semconv, VARIABLES};
 use crate::panel::{Filter, Measure, Part, Query};
 
 /// How far before a window a series is looked for to tell whether it began in the window: longer than an outage of a scraper
@@ -10,6 +10,8 @@ const LOOK_BACK: &str = "1h";
 /// Where questions are asked, and over which time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
+    /// Whose names the metrics have.
+    pub(crate) semconv: Semconv,
     /// A duration, or what a dashboard puts one in for.
     pub(crate) window: &'a str,
     /// Seconds of the window, likewise.
@@ -60,7 +62,6 @@ pub(crate) fn share(part: Measure, whole: Measure, by: &[&str], context: Context
 pub(crate) fn growth(measure: Measure, context: Context<'_>) -> String {
     let suffix = match measure.part {
         Part::Value => "_total",
-        Part::Sum => "_sum",
         Part::Count => "_count",
     };
     grown(&selector(measure.metric, suffix, measure.filters, context), context.window)
@@ -99,7 +100,7 @@ pub(crate) fn selector(metric: &Metric, suffix: &str, filters: &[Filter], contex
         .map(|variable| format!("{}=~\"${}\"", label(variable.attribute), variable.name));
     let matchers: Vec<String> = filters.chain(variables).collect();
     let matchers = if matchers.is_empty() { String::new() } else { format!("{{{}}}", matchers.join(",")) };
-    format!("{}{suffix}{matchers}", metric.prometheus)
+    format!("{}{suffix}{matchers}", metric.name(context.semconv).prometheus)
 }
 
 /// The label of an attribute.

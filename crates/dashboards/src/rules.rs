@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::metric::{
     ARCHIVE_ERRORS, DURATION, ENVIRONMENT, EXPORTED, MODEL, Metric, PRICED_CALLS, RECEIVED, RECEIVER_MEMORY, SERVICE,
-    SETTLED_EARLY,
+    SETTLED_EARLY, Semconv,
 };
 use crate::panel::{Filter, Measure};
 use crate::panels::{ALL_COST, ALL_REQUESTS, ALL_TOKENS, FAILED_REQUESTS};
@@ -67,40 +67,42 @@ struct Rule {
 }
 
 /// The rules as a file for Prometheus.
-pub(crate) fn yaml() -> Result<String, serde_saphyr::SerializeError> {
+pub(crate) fn yaml(semconv: Semconv) -> Result<String, serde_saphyr::SerializeError> {
     let group = |name, interval, rules| Group { name, interval, rules };
-    let recorded = |windows: &[&str]| windows.iter().copied().flat_map(budget_records).collect::<Vec<_>>();
+    let recorded = |windows: &[&str]| {
+        windows.iter().copied().flat_map(|window| budget_records(over(semconv, window))).collect::<Vec<_>>()
+    };
     let rules = Rules {
         groups: vec![
-            group("spanmill-usage", Some("1m"), usage_records()),
+            group("spanmill-usage", Some("1m"), usage_records(over(semconv, "5m"))),
             group("spanmill-errors", Some("1m"), recorded(&["5m", "30m", "1h", "6h"])),
             // long windows cost more and change less
             group("spanmill-errors-slow", Some("5m"), recorded(&["3d"])),
             group("spanmill-burn-rates", None, BURNS.iter().map(burn_alert).collect()),
-            group("spanmill-health", None, health_alerts()),
+            group("spanmill-health", None, health_alerts(semconv)),
         ],
     };
     let head = "# Written by `spanmill dashboards prometheus-rules`. The objective is 99 % of calls without error in 30 days.\n";
     Ok(format!("{head}{}", serde_saphyr::to_string(&rules)?))
 }
 
-const fn over(window: &str) -> Context<'_> {
-    Context { window, window_seconds: "", has_variables: false }
+const fn over(semconv: Semconv, window: &str) -> Context<'_> {
+    Context { semconv, window, window_seconds: "", has_variables: false }
 }
 
 fn record(name: impl Into<String>, expression: String) -> Rule {
     Rule { record: Some(name.into()), expr: expression, ..Rule::default() }
 }
 
-fn usage_records() -> Vec<Rule> {
+fn usage_records(over: Context<'_>) -> Vec<Rule> {
     const BY: &[&str] = &[SERVICE, ENVIRONMENT, MODEL];
-    let grown = |measure| sum(&promql::growth(measure, over("5m")), BY);
-    let p95 = promql::percentile(DURATION, &[], 95, OWNER, over("5m"));
+    let grown = |measure| sum(&promql::growth(measure, over), BY);
+    let p95 = promql::percentile(DURATION, &[], 95, OWNER, over);
     vec![
-        record("service_model:gen_ai_client_token_usage:increase5m", grown(ALL_TOKENS)),
+        record("service_model:spanmill_tokens:increase5m", grown(ALL_TOKENS)),
         record("service_model:spanmill_cost:increase5m", grown(ALL_COST)),
         record("service_model:spanmill_requests:increase5m", grown(ALL_REQUESTS)),
-        record("service:gen_ai_client_operation_duration_seconds:p95_5m", p95),
+        record(format!("service:{}:p95_5m", DURATION.name(over.semconv).prometheus), p95),
     ]
 }
 
@@ -112,10 +114,10 @@ fn ratio_record(window: &str) -> String {
     format!("service:spanmill_errors:ratio{window}")
 }
 
-fn budget_records(window: &str) -> [Rule; 2] {
-    let requests = sum(&promql::growth(ALL_REQUESTS, over(window)), OWNER);
-    let ratio = promql::share(FAILED_REQUESTS, ALL_REQUESTS, OWNER, over(window));
-    [record(requests_record(window), requests), record(ratio_record(window), ratio)]
+fn budget_records(over: Context<'_>) -> [Rule; 2] {
+    let requests = sum(&promql::growth(ALL_REQUESTS, over), OWNER);
+    let ratio = promql::share(FAILED_REQUESTS, ALL_REQUESTS, OWNER, over);
+    [record(requests_record(over.window), requests), record(ratio_record(over.window), ratio)]
 }
 
 fn burn_alert(burn: &Burn) -> Rule {
@@ -160,7 +162,8 @@ fn health(
     }
 }
 
-fn health_alerts() -> Vec<Rule> {
+fn health_alerts(semconv: Semconv) -> Vec<Rule> {
+    let over = |window| over(semconv, window);
     let grown = |metric: &'static Metric, filters, window, by: &[&str]| {
         sum(&promql::growth(Measure::of(metric, filters), over(window)), by)
     };

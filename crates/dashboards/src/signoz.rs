@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::metric::{MODEL, Metric, PROVIDER, SERVICE, Subject, VARIABLES};
+use crate::metric::{MODEL, Metric, PROVIDER, SERVICE, Semconv, Subject, VARIABLES};
 use crate::panel::{Filter, Measure, On, Panel, Part, Query, Unit, View};
 use crate::panels::{DESCRIPTION, SECTIONS, TITLE};
 
@@ -12,7 +12,7 @@ const COLUMNS: u32 = 12;
 const RECORDS: u32 = 100;
 
 /// The dashboard as SigNoz imports it.
-pub(crate) fn dashboard() -> Value {
+pub(crate) fn dashboard(semconv: Semconv) -> Value {
     json!({
         "schemaVersion": "v6",
         "generateName": true,
@@ -20,7 +20,7 @@ pub(crate) fn dashboard() -> Value {
         "spec": {
             "display": { "name": TITLE, "description": DESCRIPTION },
             "variables": variables(),
-            "panels": panels(),
+            "panels": panels(semconv),
             "layouts": layouts(),
             "duration": "6h",
             "refreshInterval": "1m",
@@ -53,9 +53,9 @@ fn shown(panels: &'static [Panel]) -> impl Iterator<Item = &'static Panel> {
     panels.iter().filter(|panel| panel.on != On::Prometheus)
 }
 
-fn panels() -> Map<String, Value> {
+fn panels(semconv: Semconv) -> Map<String, Value> {
     let all = SECTIONS.iter().flat_map(|section| shown(section.panels));
-    all.map(|panel| (panel.key.to_owned(), one(panel))).collect()
+    all.map(|panel| (panel.key.to_owned(), one(panel, semconv))).collect()
 }
 
 /// A grid a section, filled from left to right.
@@ -85,13 +85,13 @@ fn height(view: View) -> u32 {
     }
 }
 
-fn one(panel: &Panel) -> Value {
+fn one(panel: &Panel, semconv: Semconv) -> Value {
     json!({
         "kind": "Panel",
         "spec": {
             "display": { "name": panel.title, "description": panel.description },
             "plugin": plugin(panel),
-            "queries": [query(panel)],
+            "queries": [query(panel, semconv)],
             "links": [],
         },
     })
@@ -176,21 +176,22 @@ fn thresholds(panel: &Panel) -> Vec<Value> {
 /// How a query is asked in a panel: for one number a group, or for its course.
 #[derive(Clone, Copy)]
 struct Shape<'a> {
+    semconv: Semconv,
     is_scalar: bool,
     by: &'a [&'a str],
     legend: &'a str,
 }
 
-fn query(panel: &Panel) -> Value {
+fn query(panel: &Panel, semconv: Semconv) -> Value {
     let is_scalar = !panel.view.is_over_time();
     let legend = panel.by.iter().map(|attribute| format!("{{{{{attribute}}}}}")).collect::<Vec<_>>().join(" ");
-    let shape = Shape { is_scalar, by: panel.by, legend: &legend };
+    let shape = Shape { semconv, is_scalar, by: panel.by, legend: &legend };
     let (kind, plugin) = match panel.query {
         Query::ErrorRecords => ("raw", builder(error_records())),
         Query::Growth(measure) => (kind(is_scalar), builder(shape.grown("A", measure, "increase", false))),
         Query::Rate(measure) => (kind(is_scalar), builder(shape.grown("A", measure, "rate", false))),
         Query::Latest(metric) => {
-            (kind(is_scalar), builder(shape.asked("A", metric, metric.name.to_owned(), &[], ("latest", "sum"), false)))
+            (kind(is_scalar), builder(shape.asked("A", (metric, ""), &[], ("latest", "sum"), false)))
         }
         Query::Share(part, whole) => {
             let part = shape.grown("A", part, "increase", true);
@@ -233,28 +234,25 @@ impl Shape<'_> {
         let Measure { metric, part, filters } = measure;
         let suffix = match part {
             Part::Value => "",
-            Part::Sum => ".sum",
             Part::Count => ".count",
         };
-        self.asked(name, metric, format!("{}{suffix}", metric.name), filters, (over_time, "sum"), is_disabled)
+        self.asked(name, (metric, suffix), filters, (over_time, "sum"), is_disabled)
     }
 
     fn percentile(self, name: &str, metric: &Metric, filters: &[Filter], percent: u8) -> Value {
-        let aggregations = ("", format!("p{percent}"));
-        self.asked(name, metric, format!("{}.bucket", metric.name), filters, (aggregations.0, &aggregations.1), false)
+        self.asked(name, (metric, ".bucket"), filters, ("", &format!("p{percent}")), false)
     }
 
     fn asked(
         self,
         name: &str,
-        metric: &Metric,
-        metric_name: String,
+        (metric, suffix): (&Metric, &str),
         filters: &[Filter],
         (over_time, over_series): (&str, &str),
         is_disabled: bool,
     ) -> Value {
         let mut aggregation = json!({
-            "metricName": metric_name,
+            "metricName": format!("{}{suffix}", metric.name(self.semconv).otel),
             // whichever it was stored with
             "temporality": "",
             "timeAggregation": over_time,

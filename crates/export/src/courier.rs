@@ -138,6 +138,19 @@ impl Courier {
 
     /// Sends the pieces, each until it is answered for; `is_given_up` is asked before every further attempt.
     pub(crate) async fn deliver(&mut self, delivery: &mut Delivery, is_given_up: impl Fn() -> bool) -> Delivered {
+        let mut delivered = Delivered::Answered;
+        while delivered == Delivered::Answered && !delivery.pieces.is_empty() {
+            delivered = self.deliver_piece(delivery, &is_given_up).await;
+        }
+        delivered
+    }
+
+    /// The same for the first piece, which may become smaller ones on the way: then for the first of these.
+    pub(crate) async fn deliver_piece(
+        &mut self,
+        delivery: &mut Delivery,
+        is_given_up: &impl Fn() -> bool,
+    ) -> Delivered {
         let signal = delivery.signal;
         while let Some(piece) = delivery.pieces.front() {
             let items = piece.items;
@@ -145,6 +158,7 @@ impl Courier {
                 Ok(accepted) => {
                     delivery.pieces.pop_front();
                     self.on_accepted(signal, items, &accepted);
+                    break;
                 }
                 Err(failure) => match failure.verdict {
                     Verdict::Permanent | Verdict::TooLarge if !piece.parts.is_empty() => {
@@ -162,6 +176,7 @@ impl Courier {
                     Verdict::Permanent | Verdict::TooLarge => {
                         delivery.pieces.pop_front();
                         self.on_refused(signal, items, &failure);
+                        break;
                     }
                     Verdict::Transient { retry_after } => {
                         self.on_unreachable(signal, &failure);

@@ -304,10 +304,19 @@ impl Worker {
     async fn deliver(&mut self) {
         if let Some((entry, Some(delivery))) = &mut self.current {
             let (queue, replaceable) = (&self.queue, entry.replaceable);
-            match self.courier.deliver(delivery, || replaceable && queue.has_replacement()).await {
-                Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
-                Delivered::TimedOut => {}
-                Delivered::GivenUp => count(&self.stats.of(delivery.signal).superseded, delivery.items()),
+            let is_given_up = || replaceable && queue.has_replacement();
+            while !delivery.pieces.is_empty() {
+                match self.courier.deliver_piece(delivery, &is_given_up).await {
+                    Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
+                    Delivered::TimedOut => break,
+                    Delivered::GivenUp => {
+                        count(&self.stats.of(delivery.signal).superseded, delivery.items());
+                        break;
+                    }
+                }
+                if !delivery.pieces.is_empty() {
+                    entry.keep_only_last(delivery.items()).await;
+                }
             }
         }
         if let Some((entry, _)) = self.current.take() {

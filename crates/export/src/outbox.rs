@@ -2,8 +2,8 @@
 //!
 //! | name | what it is |
 //! |---|---|
-//! | `FROM-LSN-SIGNAL-ITEMS.binpb` | a request that is not answered for; those that it was merged of begin at FROM |
-//! | `FROM-LSN-SIGNAL-ITEMS.sent` | the last one that is: what a start makes of the log up to there was offered before |
+//! | `FROM-LSN-SIGNAL-ITEMS-SENT.binpb` | a request that is not answered for, but for its first SENT items; those that it was merged of begin at FROM |
+//! | `FROM-LSN-SIGNAL-ITEMS-SENT.sent` | the last one that is: what a start makes of the log up to there was offered before |
 //!
 //! A file is there as a whole or not at all. That a request was answered for need not be durable: it is sent again then.
 
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use crate::split::without_first;
 use crate::stats::Signal;
 
 /// The place of a record in the log.
@@ -47,12 +48,14 @@ struct Name {
     from: Lsn,
     signal: Signal,
     items: u64,
+    /// How many of these, the first ones, were answered for.
+    sent: u64,
 }
 
 impl Name {
     fn with(self, extension: &str) -> String {
-        let Name { from, lsn, signal, items } = self;
-        format!("{from:020}-{lsn:020}-{}-{items}.{extension}", signal.name())
+        let Name { from, lsn, signal, items, sent } = self;
+        format!("{from:020}-{lsn:020}-{}-{items}-{sent}.{extension}", signal.name())
     }
 
     fn parse(stem: &str) -> Option<Self> {
@@ -60,8 +63,8 @@ impl Name {
         let (from, lsn) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let name = parts.next()?;
         let signal = Signal::ALL.into_iter().find(|signal| signal.name() == name)?;
-        let items = parts.next()?.parse().ok()?;
-        parts.next().is_none().then_some(Self { lsn, from, signal, items })
+        let (items, sent) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().is_none().then_some(Self { lsn, from, signal, items, sent })
     }
 
     /// Whether a later request was made of this one and others.
@@ -127,7 +130,7 @@ impl Outbox {
 
     /// Stores a request; when this returns, it outlives the process and the machine.
     pub(crate) fn put(&mut self, from: Lsn, lsn: Lsn, signal: Signal, items: u64, body: &[u8]) -> io::Result<Stored> {
-        let name = Name { lsn, from, signal, items };
+        let name = Name { lsn, from, signal, items, sent: 0 };
         let stored = Stored { directory: self.directory.clone(), name, bytes: body.len() };
         let temporary = self.directory.join(TEMPORARY);
         let mut file = File::create(&temporary)?;
@@ -153,17 +156,30 @@ impl Stored {
         self.name.signal
     }
 
+    /// Those that are not answered for.
     pub(crate) fn items(&self) -> u64 {
-        self.name.items
+        self.name.items.saturating_sub(self.name.sent)
     }
 
     pub(crate) fn from(&self) -> Lsn {
         self.name.from
     }
 
-    /// The encoded request.
+    /// The encoded request, without what was answered for.
     pub(crate) fn read(&self) -> io::Result<Bytes> {
-        fs::read(self.path(WAITING)).map(Bytes::from)
+        let body = Bytes::from(fs::read(self.path(WAITING))?);
+        match self.name.sent {
+            0 => Ok(body),
+            sent => without_first(self.name.signal, body, sent),
+        }
+    }
+
+    /// All but the last items were answered for.
+    pub(crate) fn keep_only_last(&self, items: u64) -> io::Result<Self> {
+        let name = Name { sent: self.name.items.saturating_sub(items), ..self.name };
+        let rest = Self { name, ..self.clone() };
+        fs::rename(self.path(WAITING), rest.path(WAITING))?;
+        Ok(rest)
     }
 
     /// It is not waited for any more. The file stays until a later one of its signal does so: its name tells how far the log was offered.
@@ -222,6 +238,38 @@ mod tests {
         let (outbox, found) = Outbox::open(path.clone()).unwrap();
         assert_eq!((found.len(), outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (0, 12, 3));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "one a signal");
+    }
+
+    // Of a request whose first items were answered for, the next process finds the others, whatever it has read before.
+    #[test]
+    fn what_was_answered_for_is_left_out() {
+        use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+        use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+        use prost::Message as _;
+
+        let record = |time_unix_nano| LogRecord { time_unix_nano, ..LogRecord::default() };
+        let scope = |records: std::ops::Range<u64>| ScopeLogs {
+            log_records: records.map(record).collect(),
+            ..ScopeLogs::default()
+        };
+        let scope_logs = vec![scope(0..3), scope(3..4), scope(4..9)];
+        let request =
+            ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }] };
+        let temporary = tempfile::tempdir().unwrap();
+        let (mut outbox, _) = Outbox::open(temporary.path().to_owned()).unwrap();
+        let mut stored = outbox.put(1, 1, Signal::Logs, 9, &request.encode_to_vec()).unwrap();
+        for left in (0..9).rev() {
+            stored = stored.keep_only_last(left).unwrap();
+            let (_, found) = Outbox::open(temporary.path().to_owned()).unwrap();
+            assert_eq!(names(&found), [(1, 1, Signal::Logs, left)]);
+            let rest = ExportLogsServiceRequest::decode(found[0].read().unwrap()).unwrap();
+            let scopes = rest.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+            let times: Vec<u64> =
+                scopes.flat_map(|scope| &scope.log_records).map(|record| record.time_unix_nano).collect();
+            assert_eq!(times, (9 - left..9).collect::<Vec<_>>());
+        }
+        stored.done().unwrap();
+        assert!(Outbox::open(temporary.path().to_owned()).unwrap().1.is_empty());
     }
 
     // What is newer than the log is not taken for its own, and a new outbox has missed nothing.

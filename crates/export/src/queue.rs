@@ -126,6 +126,19 @@ impl Entry {
         Ok(Delivery { signal: self.signal, pieces: pieces(self.signal, body, self.items, max_bytes)? })
     }
 
+    /// All but the last items were answered for: the next process sends no more than these.
+    pub(crate) async fn keep_only_last(&mut self, items: u64) {
+        let Body::Disk(stored) = &mut self.body else { return };
+        let whole = stored.clone();
+        match tokio::task::spawn_blocking(move || whole.keep_only_last(items)).await {
+            Ok(Ok(rest)) => *stored = rest,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what was answered for of a request is sent again at the next start")
+            }
+            Err(error) => tracing::error!(%error, "what was answered for of a request is not noted"),
+        }
+    }
+
     /// As [`Entry::done`], from the runtime. It is done even if nobody waits for it to be.
     pub(crate) async fn done_on_runtime(self) {
         if self.is_stored()

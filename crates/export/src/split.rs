@@ -49,6 +49,36 @@ pub(crate) fn halves(signal: Signal, body: Bytes) -> Option<[Piece; 2]> {
     }
 }
 
+/// An encoded request without its first items.
+pub(crate) fn without_first(signal: Signal, body: Bytes, items: u64) -> io::Result<Bytes> {
+    match signal {
+        Signal::Traces => rest_of::<ExportTraceServiceRequest>(body, items),
+        Signal::Metrics => rest_of::<ExportMetricsServiceRequest>(body, items),
+        Signal::Logs => rest_of::<ExportLogsServiceRequest>(body, items),
+    }
+}
+
+/// Requests that stand behind each other are one.
+fn rest_of<Request: Halve + Items + Message + Default>(body: Bytes, items: u64) -> io::Result<Bytes> {
+    let rest = behind(Request::decode(body)?, items);
+    Ok(rest.iter().flat_map(Message::encode_to_vec).collect())
+}
+
+/// What is left of a request behind its first items.
+fn behind<Request: Halve + Items>(mut request: Request, items: u64) -> Vec<Request> {
+    if items == 0 {
+        return vec![request];
+    }
+    if items >= request.items() {
+        return Vec::new();
+    }
+    let Some(second_half) = request.halve() else { return vec![request] };
+    let in_first_half = request.items();
+    let mut rest = behind(request, items);
+    rest.extend(behind(second_half, items.saturating_sub(in_first_half)));
+    rest
+}
+
 fn pieces_of<Request: Halve + Items + Message + Default>(body: Bytes, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
     Ok(split(Request::decode(body)?, max_bytes).iter().map(piece).collect())
 }

@@ -36,7 +36,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
         name: "otlp/test".to_owned(),
         endpoint: endpoint.to_owned(),
         protocol,
-        headers: vec![("x-key".to_owned(), Secret::from("s3cret"))],
+        headers: vec![("x-key".to_owned(), Secret::new("s3cret"))],
         tls: Tls::default(),
         retry: Retry::default(),
         compression: Compression::None,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aggregate::{Forms, Layout, METRIC_NAMES, Record, Settings};
+use aggregate::{Forms, Layout, Record, Settings};
 use archive::{Archive, ArchiveConfig};
 use export::{Compression, Destination, Exporter, Histograms, Profile, Protocol, Temporality, WhenFull};
 use monitor::EVALUATION_STEP;
@@ -376,6 +376,7 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
             dimensions: config.derive.dimensions.clone(),
             max_label_length: config.derive.max_label_length,
         },
+        semconv: config.metrics.semconv.meant(),
         cardinality_limit: config.metrics.aggregation_cardinality_limit,
         error_records: ERROR_RECORDS,
         instance_id,
@@ -431,7 +432,11 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
             exporters::WhenFull::Block => WhenFull::Block,
             exporters::WhenFull::DropOldest => WhenFull::DropOldest,
         },
-        replaced_metrics: if config.forward.keep_client_metrics { Vec::new() } else { METRIC_NAMES.to_vec() },
+        replaced_metrics: if config.forward.keep_client_metrics {
+            Vec::new()
+        } else {
+            config.metrics.semconv.meant().metric_names()
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use spanmill_aggregate::{DuplicateSettings, Forms, Layout, Pricing, Settings, SettleSettings};
+use spanmill_aggregate::{DuplicateSettings, Forms, Layout, Pricing, Semconv, Settings, SettleSettings};
 use spanmill_genai::price::{Catalogue, Overrides, Prices};
 
 static PRICES: LazyLock<Arc<Prices>> = LazyLock::new(|| {
@@ -16,6 +16,7 @@ pub fn settings(pending: Option<usize>) -> Settings {
         Layout { resource_attributes: vec!["service.name".to_owned()], dimensions: Vec::new(), max_label_length: 256 };
     Settings {
         layout,
+        semconv: Semconv::V1_41,
         cardinality_limit: 3,
         error_records: 1_000,
         instance_id: "fuzz".to_owned(),

@@ -17,7 +17,8 @@ impl Settings {
     pub fn fingerprint(&self) -> u64 {
         let pricing = (self.pricing.prices.version(), self.pricing.honour_supplied);
         let recognised = (self.settle, self.duplicates);
-        let settings = (&self.layout, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
+        let settings =
+            (&self.layout, self.semconv, self.cardinality_limit, recognised, &self.redactor, self.has_exponential());
         let basis = (env!("CARGO_PKG_VERSION"), *DIALECTS, pricing, settings);
         hash(&basis)
     }
@@ -36,6 +37,7 @@ pub(super) mod tests {
     use genai::price::{Catalogue, Overrides, Prices};
 
     use crate::collect::Forms;
+    use crate::descriptions::Semconv;
     use crate::duplicates::DuplicateSettings;
     use crate::key::Layout;
     use crate::pipeline::Settings;
@@ -51,6 +53,7 @@ pub(super) mod tests {
     pub(in crate::checkpoint) fn settings() -> Settings {
         Settings {
             layout: Layout { resource_attributes: vec!["a".to_owned()], dimensions: Vec::new(), max_label_length: 9 },
+            semconv: Semconv::V1_41,
             cardinality_limit: 1,
             error_records: 1,
             instance_id: String::new(),
@@ -79,6 +82,7 @@ pub(super) mod tests {
             (|settings| settings.layout.resource_attributes.clear()) as fn(&mut Settings),
             |settings| settings.layout.dimensions.push("a".to_owned()),
             |settings| settings.layout.max_label_length = 8,
+            |settings| settings.semconv = Semconv::Next,
             |settings| settings.cardinality_limit = 2,
             |settings| settings.settle.wait = 2,
             |settings| settings.duplicates.window = 2,

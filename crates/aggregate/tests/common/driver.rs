@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Applied, Contents, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Settings,
-    SettleSettings, SpanOutcome, Totals,
+    Applied, Contents, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Semconv,
+    Settings, SettleSettings, SpanOutcome, Totals,
 };
 use bytes::Bytes;
 use genai::price::{Catalogue, Overrides, Prices};
@@ -25,6 +25,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
             dimensions: Vec::new(),
             max_label_length: 256,
         },
+        semconv: Semconv::V1_41,
         cardinality_limit,
         error_records: 1_000,
         instance_id: "test".to_owned(),

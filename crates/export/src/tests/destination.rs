@@ -36,7 +36,7 @@ async fn unusable_destinations_are_refused() {
     assert!(without_ca.starts_with("exporter otlp/test: tls: /nowhere/ca.pem: "), "{without_ca}");
 
     let header = |name: &str, value: &str| {
-        refusal(|destination| destination.headers = vec![(name.to_owned(), Secret::from(value))])
+        refusal(|destination| destination.headers = vec![(name.to_owned(), Secret::new(value))])
     };
     assert_eq!(header("Authorization", "Bearer x"), "");
     assert_eq!(header("a b", "x"), "exporter otlp/test: header \"a b\": not a valid name");

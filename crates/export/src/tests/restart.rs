@@ -45,6 +45,31 @@ async fn unanswered_requests_are_sent_by_the_next_process() {
     assert_eq!(server.received().len(), 5);
 }
 
+// Of a request that is sent in pieces, a process that comes after a kill sends none that was answered for.
+#[tokio::test]
+async fn answered_pieces_are_not_sent_again() {
+    for protocol in PROTOCOLS {
+        let temporary = tempfile::tempdir().unwrap();
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Ok, Answer::Refused, Answer::Silence]);
+        let whole = metrics_request(&(1..=8).collect::<Vec<_>>());
+        let max_request_size = whole.encoded_len() / 2;
+        let to = || Destination { timeout: PATIENCE, max_request_size, ..destination(&server.endpoint, protocol) };
+        let exporter = start_in(temporary.path(), to());
+        assert!(exporter.offer(3, Outgoing::Metrics(Arc::new(whole))) && exporter.offer(4, metrics(9)));
+        eventually("two pieces answered for, one on its way", || server.received().len() == 3).await;
+        drop(exporter);
+
+        let exporter = start_in(temporary.path(), to());
+        let stats = exporter.stats();
+        exporter.shutdown(PATIENCE).await;
+        let values: Vec<_> = server.received().iter().map(Received::metric_values).collect();
+        let (answered, again) = (values[..2].concat(), values[3..].concat());
+        assert_eq!([answered.clone(), again].concat(), (1..=9).collect::<Vec<_>>(), "{protocol:?}: {values:?}");
+        assert_eq!(stats.counts(Signal::Metrics).sent, 9 - answered.len() as u64, "{protocol:?}");
+    }
+}
+
 // Merged intervals outlive the process too; a shutdown without an answer drops nothing.
 #[tokio::test]
 async fn merged_intervals_are_kept() {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aggregate::{
-    Applied, DuplicateSettings, Effect, Forms, Layout, Logged, Pipeline, Record, Report, Settings, SettleSettings,
+    Applied, DuplicateSettings, Effect, Forms, Layout, Logged, Pipeline, Record, Report, Semconv, Settings,
+    SettleSettings,
 };
 use bytes::Bytes;
 use genai::price::Prices;
@@ -55,6 +56,7 @@ impl Counting {
                 dimensions: Vec::new(),
                 max_label_length: 256,
             },
+            semconv: Semconv::default(),
             // What is counted here is printed and forgotten: no series needs to make room for others.
             cardinality_limit: usize::MAX,
             error_records: 1,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use dashboards::Target;
+use dashboards::{Semconv, Target};
 
 use crate::failure::Failure;
 
@@ -17,6 +17,25 @@ pub(crate) struct Arguments {
     /// Write the file into this directory, under the name it has in dashboards/ of the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// metrics.semconv of the Spanmill whose metrics are shown.
+    #[arg(long, value_enum, value_name = "NAMES", default_value = "1.41")]
+    semconv: Names,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Names {
+    #[value(name = "1.41")]
+    V1_41,
+    Next,
+}
+
+impl Names {
+    const fn semconv(self) -> Semconv {
+        match self {
+            Self::V1_41 => Semconv::V1_41,
+            Self::Next => Semconv::Next,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,7 +61,7 @@ impl Backend {
 /// Prints the file, or writes it and says where it is.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let target = arguments.backend.target();
-    let text = target.render()?;
+    let text = target.render(arguments.semconv.semconv())?;
     let Some(directory) = &arguments.out else { return print(&text) };
     let path = directory.join(target.file_name());
     let writing = || format!("writing {}", path.display());
@@ -53,4 +72,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::io("printing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    // A dashboard asks for metrics of calls by names that a Spanmill with the same setting tells them by.
+    #[test]
+    fn dashboards_ask_for_what_is_told() {
+        for (names, told) in [(Names::V1_41, aggregate::Semconv::V1_41), (Names::Next, aggregate::Semconv::Next)] {
+            let told = told.metric_names();
+            let dashboard = Target::SigNoz.render(names.semconv()).unwrap();
+            let asked = dashboard.lines().filter_map(|line| line.trim().strip_prefix(r#""metricName": ""#));
+            let asked = asked.map(|name| name.trim_end_matches([',', '"']));
+            let asked: BTreeSet<&str> =
+                asked.map(|name| name.trim_end_matches(".bucket").trim_end_matches(".count")).collect();
+            assert!(asked.len() > 8, "{asked:?}");
+            for name in asked {
+                assert!(told.contains(&name), "{names:?}: nobody tells {name}");
+            }
+            let as_label = |name: &str| name.replace('.', "_");
+            let is_told = |name: &str| told.iter().any(|known| name.starts_with(&as_label(known)));
+            for target in [Target::Grafana, Target::PrometheusRules] {
+                let text = target.render(names.semconv()).unwrap();
+                let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("gen_ai_client_")).collect();
+                assert!(!asked.is_empty() && asked.iter().all(|name| is_told(name)), "{names:?}: {asked:?}");
+            }
+        }
+    }
 }

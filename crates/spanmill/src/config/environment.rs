@@ -2,8 +2,8 @@
 //!
 //! Rules: OpenTelemetry specification, protocol/exporter.md and metrics/sdk_exporters/otlp.md. A variable of one signal
 //! (`..._METRICS_ENDPOINT`) goes before the general one; an empty one is not set; a value that is not known is ignored with a
-//! warning. Not supported: `http/json`, traces, and HTTP endpoints of one signal that do not end in `/v1/metrics` or
-//! `/v1/logs`.
+//! warning. Not supported: `http/json`, and HTTP endpoints of one signal that do not end in its path (`/v1/metrics`). Traces are
+//! handed on only where their own variable says so: the general one has always meant metrics and error records here.
 
 use std::collections::BTreeMap;
 
@@ -21,25 +21,34 @@ use super::validate::check_header;
 use super::{Config, Environment, Listener};
 
 /// Signals, their part of a variable's name, and the path of their endpoint over HTTP.
-const SIGNALS: [(Signal, &str, &str); 2] =
-    [(Signal::Metrics, "METRICS", "/v1/metrics"), (Signal::Logs, "LOGS", "/v1/logs")];
+const SIGNALS: [(Signal, &str, &str); 3] = [
+    (Signal::Metrics, "METRICS", "/v1/metrics"),
+    (Signal::Logs, "LOGS", "/v1/logs"),
+    (Signal::Traces, "TRACES", "/v1/traces"),
+];
 
 /// Whether the environment names a destination.
 pub(super) fn names_destination(environment: Environment<'_>) -> bool {
-    SIGNALS.iter().any(|(_, signal, _)| Variable::find(environment, signal, "ENDPOINT").is_some())
+    SIGNALS.iter().any(|(signal, name, _)| endpoint_of(*signal, name, environment).is_some())
 }
 
-/// Adds the destination of the environment: `otlp/env`, or `otlp/env-metrics` and `otlp/env-logs` where they differ. One
-/// that is Spanmill itself is left out with a warning.
+fn endpoint_of(signal: Signal, name: &str, environment: Environment<'_>) -> Option<Variable> {
+    let endpoint = Variable::find(environment, name, "ENDPOINT");
+    endpoint.filter(|variable| signal != Signal::Traces || variable.of_signal)
+}
+
+/// Adds the destination of the environment: `otlp/env`, or `otlp/env-metrics`, `otlp/env-logs` and `otlp/env-traces` where they
+/// differ. One that is Spanmill itself is left out with a warning.
 pub(super) fn add_exporters(
     config: &mut Config,
     environment: Environment<'_>,
     warnings: &mut Vec<String>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
+    // Each under the name of its first signal.
     let mut found: Vec<(&str, OtlpExporter)> = Vec::new();
     for (signal, name, path) in SIGNALS {
-        let Some(endpoint) = Variable::find(environment, name, "ENDPOINT") else {
+        let Some(endpoint) = endpoint_of(signal, name, environment) else {
             continue;
         };
         match exporter(environment, name, path, &endpoint, warnings) {
@@ -51,34 +60,30 @@ pub(super) fn add_exporters(
                         endpoint.name, endpoint.value
                     ));
                 }
-                None => found.push((name, OtlpExporter { signals: vec![signal], ..exporter })),
+                None => {
+                    let is_same = |known: &OtlpExporter| {
+                        OtlpExporter { signals: known.signals.clone(), ..exporter.clone() } == *known
+                    };
+                    match found.iter_mut().find(|(_, known)| is_same(known)) {
+                        Some((_, known)) => known.signals.push(signal),
+                        None => found.push((name, OtlpExporter { signals: vec![signal], ..exporter })),
+                    }
+                }
             },
             Err(message) => problems.push(Problem::in_environment(message)),
         }
     }
-    if let Some(traces) = Variable::set(environment, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") {
-        warnings.push(format!("{} is ignored: traces are not sent on", traces.name));
-    }
-    // What both signals have in common is said once.
+    // What signals have in common is said once.
     problems.dedup();
     let mut said = std::collections::BTreeSet::new();
     warnings.retain(|warning| said.insert(warning.clone()));
 
-    let merged = match found.as_slice() {
-        [(_, metrics), (_, logs)] => {
-            let both = OtlpExporter { signals: Signal::usual(), ..metrics.clone() };
-            (OtlpExporter { signals: Signal::usual(), ..logs.clone() } == both).then_some(both)
-        }
-        [(_, only)] => Some(only.clone()),
-        _ => None,
-    };
-    match merged {
-        Some(exporter) => config.exporters.otlp.extend([("env".to_owned(), exporter)]),
-        None => config
-            .exporters
-            .otlp
-            .extend(found.into_iter().map(|(name, exporter)| (format!("env-{}", name.to_lowercase()), exporter))),
-    }
+    let is_only = found.len() == 1;
+    let named = found.into_iter().map(|(name, exporter)| match is_only || exporter.signals.len() > 1 {
+        true => ("env".to_owned(), exporter),
+        false => (format!("env-{}", name.to_lowercase()), exporter),
+    });
+    config.exporters.otlp.extend(named);
     problems
 }
 

@@ -180,6 +180,19 @@ pub enum Semconv {
     #[default]
     #[serde(rename = "1.41")]
     V1_41,
+    /// Their successor, as far as it is known.
+    #[serde(rename = "next")]
+    Next,
+}
+
+impl Semconv {
+    /// The same for those who count.
+    pub fn meant(self) -> aggregate::Semconv {
+        match self {
+            Self::V1_41 => aggregate::Semconv::V1_41,
+            Self::Next => aggregate::Semconv::Next,
+        }
+    }
 }
 
 /// `archive`.

@@ -7,14 +7,11 @@ use super::report::Report;
 use super::units::{ByteSize, parse_duration};
 
 /// Keys, the one value (YAML, the default) that each may have, and why. In the order of the contract; `otlp/NAME` stands for every OTLP exporter.
-const ONLY: &[(&str, &str, &str)] = &[
-    (
-        "storage.when_full",
-        "block",
-        "cannot drop what is acknowledged and not counted yet (a destination can drop what it has not got: exporters.otlp/NAME.when_full)",
-    ),
-    ("metrics.semconv", "1.41", "is not supported yet"),
-];
+const ONLY: &[(&str, &str, &str)] = &[(
+    "storage.when_full",
+    "block",
+    "cannot drop what is acknowledged and not counted yet (a destination can drop what it has not got: exporters.otlp/NAME.when_full)",
+)];
 
 /// Refuses what is not supported yet, and takes the keys that may only have their default out of the tree.
 pub(super) fn refuse_unsupported(document: &mut Node, report: &mut Report<'_>) {

@@ -273,7 +273,7 @@ fn unreadable_records_are_passed_over() {
 
     // One record is split where the segment ends.
     let in_next = ((512 << 10) - 4_096) / SIZE + 2;
-    fs.set_unreadable(&segment, &[0..u64::MAX]);
+    fs.set_unreadable(&segment, std::slice::from_ref(&(0..u64::MAX)));
     let before = fs.reads();
     let (given, told) = read_all(&mut log.read_from(0), true);
     assert_eq!((given.first(), given.last(), told), (Some(&in_next), Some(&1_500), 1));

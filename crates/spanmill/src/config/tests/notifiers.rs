@@ -23,13 +23,13 @@ fn everything_can_be_written() {
     assert_eq!((&*webhook.name, webhook.timeout), ("webhook/oncall", Duration::from_secs(3)));
     assert_eq!(webhook.retry, notify::Retry::default());
     let notify::Channel::Webhook(hook) = &webhook.channel else { panic!("a webhook") };
-    assert_eq!(hook.secret, Some(notify::Secret::new("s3cr3t-1")));
-    assert_eq!(hook.headers, [("authorization".to_owned(), notify::Secret::new("s3cr3t-2"))]);
+    assert_eq!(hook.secret, Some(Secret::new("s3cr3t-1")));
+    assert_eq!(hook.headers, [("authorization".to_owned(), Secret::new("s3cr3t-2"))]);
     let notify::Channel::Alertmanager(main) = &alertmanager.channel else { panic!("an Alertmanager") };
     assert_eq!((&*main.url, main.resend), ("http://127.0.0.1:9093", Duration::from_secs(30)));
     let notify::Channel::Email(mail) = &email.channel else { panic!("mail") };
     assert_eq!((&*mail.host, mail.port, mail.encryption), ("mail.example.com", 587, notify::Encryption::Starttls));
-    assert_eq!(mail.credentials, Some(("spanmill".to_owned(), notify::Secret::new("s3cr3t-3"))));
+    assert_eq!(mail.credentials, Some(("spanmill".to_owned(), Secret::new("s3cr3t-3"))));
     assert_eq!(email.retry.max_age, None);
 
     let shown = format!("{config:?} {:?} {}", config.notifiers.meant(), effective_yaml(&config).unwrap());

@@ -1,6 +1,7 @@
 //! What can be written, and what it means.
 
 use super::*;
+use crate::config::sections::Semconv;
 
 // Guarantees that the annotated file says what the code does.
 #[test]
@@ -64,7 +65,7 @@ derive:
   settle_memory: 65MiB
   merge_unlinked_duplicates: true
   prices: { catalogue: prices.json, overrides: [a.yaml, b.yaml], supplied_cost: ignore }
-metrics: { semconv: "1.41", interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
+metrics: { semconv: next, interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
 exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
   otlp/a.b-c_1:
@@ -100,6 +101,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!((config.storage.wal.enabled, config.storage.wal.max_size), (true, ByteSize::mebibytes(1024)));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
+    assert_eq!(config.metrics.semconv, Semconv::Next);
     assert_eq!(config.derive.content, Content::Hash);
     assert_eq!(config.derive.content_hash_key, Some(Secret::new("0123456789abcdef")));
     assert_eq!(
