@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use aggregate::{SettleSettings, Totals};
 use bytes::Bytes;
-use common::corpus::{Client, Sums, clients};
+use common::corpus::{Client, Sums, clients, more_clients};
 use common::driver::{Driver, SECOND, settings};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use proptest::prelude::*;
@@ -56,6 +56,16 @@ fn one_by_one(request: &Bytes) -> Vec<Bytes> {
         }
     }
     apart
+}
+
+// Set-ups that the corpus lacks come to what their server counted, less what no span of theirs tells (tests/clients).
+#[test]
+fn more_clients_are_exact() {
+    let clients = more_clients();
+    assert!(!clients.is_empty());
+    for client in clients {
+        assert_eq!(Sums::from(&count(&client.requests, true).0), client.expected.totals, "{}", client.name);
+    }
 }
 
 // With unlinked duplicates merged, every client comes to its truth in every cell, by model too.

@@ -138,7 +138,9 @@ fn unlinked_spans_are_merged_if_asked() {
     assert_eq!(counted(&settings(100), &[framework.clone(), sdk.clone()]), (2, 0, 200, 20));
     assert_eq!(counted(&with_unlinked(), &[framework.clone(), sdk.clone()]), (1, 0, 100, 10));
     assert_eq!(counted(&with_unlinked(), &[framework.clone(), sdk.clone().under(8)]), (2, 0, 200, 20));
-    assert_eq!(counted(&with_unlinked(), &[framework.clone(), sdk.using(100, 9)]), (2, 0, 200, 19));
+    assert_eq!(counted(&with_unlinked(), &[framework.clone(), sdk.clone().using(100, 9)]), (2, 0, 200, 19));
+    let without_input = framework.clone().using(0, 10);
+    assert_eq!(counted(&with_unlinked(), &[without_input, sdk.clone()]), (1, 0, 100, 10), "zero input tells nothing");
     let without_usage = [call(1, "framework"), call(2, "sdk").trace(2).during(5, 890)];
     assert_eq!(counted(&with_unlinked(), &without_usage), (2, 0, 0, 0), "two successes without usage");
 }

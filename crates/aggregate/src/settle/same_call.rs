@@ -167,11 +167,12 @@ fn usages_differ(a: &Held, b: &Held) -> bool {
     a.has_usage() && b.has_usage() && (a.usage.input, a.usage.output) != (b.usage.input, b.usage.output)
 }
 
-/// Whether inputs are equal, or differ by exactly what one of them counts as cached.
+/// Whether inputs are equal, or differ by exactly what one of them counts as cached. No call is without input: zero is what
+/// OpenLLMetry's LangChain instrumentation writes of a stream that it does not understand, and tells nothing.
 fn inputs_agree(a: &Held, b: &Held) -> bool {
     let cached = |held: &Held| held.usage.cache_read.unwrap_or(0).saturating_add(held.usage.cache_write.unwrap_or(0));
     let (x, y) = (a.usage.input.unwrap_or(0), b.usage.input.unwrap_or(0));
-    x == y || x.abs_diff(y) == cached(a) || x.abs_diff(y) == cached(b)
+    x == 0 || y == 0 || x == y || x.abs_diff(y) == cached(a) || x.abs_diff(y) == cached(b)
 }
 
 /// Whether the shorter of two spans lies within the longer one.

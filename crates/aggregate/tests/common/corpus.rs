@@ -78,8 +78,8 @@ impl Sums {
     }
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus")
+fn tests(folder: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder)
 }
 
 fn sorted(folder: &Path) -> Vec<PathBuf> {
@@ -90,6 +90,15 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
 
 /// All of them.
 pub fn clients() -> Vec<Client> {
+    clients_in("corpus")
+}
+
+/// Set-ups that the corpus lacks. What they should come to is what their server counted, less what no span of theirs tells.
+pub fn more_clients() -> Vec<Client> {
+    clients_in("clients")
+}
+
+fn clients_in(folder: &str) -> Vec<Client> {
     #[derive(Deserialize)]
     struct Truth {
         expected: Expected,
@@ -109,5 +118,5 @@ pub fn clients() -> Vec<Client> {
             upper: truth.expected_upper,
         }
     };
-    sorted(&root()).into_iter().filter(|path| path.is_dir()).map(read).collect()
+    sorted(&tests(folder)).into_iter().filter(|path| path.is_dir()).map(read).collect()
 }

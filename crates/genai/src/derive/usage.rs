@@ -29,7 +29,7 @@ impl Derivation<'_> {
         if self.found.has_any(USAGE_ELSEWHERE) {
             self.usage_elsewhere(&mut counts, &mut flaw, facts);
         } else {
-            self.make_canonical(&mut counts, facts);
+            self.make_canonical(&mut counts, facts, None);
         }
         facts.usage = counts;
         facts.inconsistency = flaw;
@@ -69,10 +69,11 @@ impl Derivation<'_> {
                 counts.include_cache(CacheSemantics::ExcludedByAnthropic, || self.native(facts), || None);
             }
         }
-        if let Some(object) = usage::by_provider(self.text(Plain::ProviderMetadata), body) {
-            counts.fill(&usage_of(object, true).parts());
+        let wire = usage::by_provider(self.text(Plain::ProviderMetadata), body).map(|object| usage_of(object, false));
+        if let Some(wire) = wire {
+            counts.fill(&wire.parts());
         }
-        self.make_canonical(counts, facts);
+        self.make_canonical(counts, facts, wire.and_then(|wire| wire.input));
         if let Some(object) = usage::object(self.found.get(Plain::UsageDetails), body) {
             counts.complete(&usage_of(object, false));
         }
@@ -95,9 +96,12 @@ impl Derivation<'_> {
         }
     }
 
-    fn make_canonical(&self, counts: &mut Usage, facts: &SpanFacts) {
+    /// `whole_input` is what the provider's own object beside the counts adds up to, cached tokens included.
+    fn make_canonical(&self, counts: &mut Usage, facts: &SpanFacts, whole_input: Option<u32>) {
         let dialect = facts.dialect.dialect();
         let semantics = match self.count(Plain::UncachedInputTokens, &mut None) {
+            // AI SDK 6 writes the same keys as 5 on the spans of objects, and means all of the input.
+            _ if whole_input.is_some() && whole_input == counts.input => CacheSemantics::Included,
             // All of it is uncached: what is cached was left out. (AI SDK 6 and later, of Bedrock.)
             Some(uncached) if Some(uncached) == counts.input => CacheSemantics::Excluded,
             Some(_) => CacheSemantics::Included,

@@ -17,6 +17,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("gen_ai.server.ttft", FirstChunkSeconds),
         key("gen_ai.token.usage.input", InputTokens),
         key("gen_ai.token.usage.output", OutputTokens),
+        key("gen_ai.client.token.usage", TotalTokens), // a metric's name, used as attribute
         key("gen_ai.usage.prompt_tokens_details.cached_tokens", CacheReadTokens),
         key("gen_ai.usage.prompt_tokens_details.cache_creation_tokens", CacheWriteTokens),
         key("gen_ai.usage.completion_tokens_details.reasoning_tokens", ReasoningTokens),

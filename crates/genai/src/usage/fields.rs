@@ -53,6 +53,8 @@ const TOP: &[(&str, Field)] = &[
     ("completion_reasoning_tokens", Field::Reasoning),
     ("prompt_cached_tokens", Field::CacheRead),
     ("prompt_cache_creation_tokens", Field::CacheWriteInDetails),
+    ("prompt_cache_creation_5m_tokens", Field::CacheWrite5m),
+    ("prompt_cache_creation_1h_tokens", Field::CacheWrite1h),
     ("cachedContentTokens", Field::CacheRead),
     ("cache_read_input_tokens", Field::CacheRead),
     ("cacheReadInputTokens", Field::CacheRead),
@@ -69,6 +71,7 @@ const TOP: &[(&str, Field)] = &[
     ("total_tokens", Field::Total),
     ("totalTokens", Field::Total),
     ("total", Field::Total),
+    ("tokens", Field::Total),
 ];
 
 /// Keys inside `*_details` and `*TokenDetails` objects, and inside Anthropic's `cache_creation`.
@@ -85,19 +88,16 @@ const DETAILS: &[(&str, Field)] = &[
     ("reasoning_tokens", Field::Reasoning),
     ("reasoning", Field::Reasoning),
     ("reasoningTokens", Field::Reasoning),
+    ("thinking_tokens", Field::Reasoning),
 ];
 
-/// Objects inside a usage object that hold parts of its counts.
-const DETAIL_OBJECTS: &[&str] = &[
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "input_tokens_details",
-    "output_tokens_details",
-    "input_token_details",
-    "output_token_details",
-    "inputTokenDetails",
-    "outputTokenDetails",
-];
+/// Objects inside a usage object that hold parts of its input.
+const INPUT_DETAILS: &[&str] =
+    &["prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails"];
+
+/// Those that hold parts of its output. Anthropic's own object has one as well, so they tell nothing of its shape.
+const OUTPUT_DETAILS: &[&str] =
+    &["completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails"];
 
 /// Where in a usage object the reading is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(super) enum Level {
 pub(super) enum Next {
     Count(Field),
     Object(Level),
-    Details,
+    InputDetails,
     Nothing,
 }
 
@@ -133,7 +133,8 @@ impl Level {
             // Anthropic's own objects split their cache writes by age; that makes them no details object.
             (Self::Top, "cache_creation") => Next::Object(Self::Details),
             (Self::Top, "usage") => Next::Object(Self::Top),
-            (Self::Top, _) if DETAIL_OBJECTS.contains(&key) => Next::Details,
+            (Self::Top, _) if OUTPUT_DETAILS.contains(&key) => Next::Object(Self::Details),
+            (Self::Top, _) if INPUT_DETAILS.contains(&key) => Next::InputDetails,
             _ => Next::Nothing,
         }
     }

@@ -19,7 +19,7 @@ const MAX_SIZE: usize = 64 * 1024;
 pub(crate) struct UsageObject {
     found: [Option<u32>; Field::COUNT],
     /// Whether there is a `*_details` object: OpenAI's shape, and that of libraries which normalise.
-    has_details: bool,
+    has_input_details: bool,
     has_invalid: bool,
 }
 
@@ -54,13 +54,13 @@ pub(crate) fn by_provider(text: Text, body: &[u8]) -> Option<UsageObject> {
 
 /// Reads a usage object inside of something larger.
 pub(crate) fn seed<'de>(into: &mut UsageObject) -> impl DeserializeSeed<'de, Value = ()> {
-    Object { into, level: Level::Top, is_details: false }
+    Object { into, level: Level::Top, is_input_details: false }
 }
 
 fn parse_json(bytes: &[u8], level: Level) -> Option<UsageObject> {
     let mut object = UsageObject::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Object { into: &mut object, level, is_details: false }.deserialize(&mut deserializer).ok()?;
+    Object { into: &mut object, level, is_input_details: false }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     object.says_something().then_some(object)
 }
@@ -106,8 +106,8 @@ impl UsageObject {
                 (Next::Object(level), Value::KeyValues(list)) if depth < DEEPEST => {
                     self.read_pairs(list, body, level, depth + 1);
                 }
-                (Next::Details, Value::KeyValues(list)) if depth < DEEPEST => {
-                    self.has_details = true;
+                (Next::InputDetails, Value::KeyValues(list)) if depth < DEEPEST => {
+                    self.has_input_details = true;
                     self.read_pairs(list, body, Level::Details, depth + 1);
                 }
                 _ => {}
@@ -166,7 +166,7 @@ impl UsageObject {
         } else if let Some(input) = self.get(Field::InputEither) {
             let anthropic_wire = self.get(Field::CacheRead).or(self.get(Field::CacheWrite)).is_some()
                 && self.get(Field::Total).is_none()
-                && !self.has_details;
+                && !self.has_input_details;
             let left_out = (anthropic_wire && !trust_inclusive) || cached > input || self.adds_up_with(input, cached);
             Some(if left_out { input.saturating_add(cached) } else { input })
         } else {
@@ -198,7 +198,7 @@ struct Object<'u> {
     into: &'u mut UsageObject,
     level: Level,
     /// Whether it is an object of details by its key; `null` is none.
-    is_details: bool,
+    is_input_details: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Object<'_> {
@@ -216,7 +216,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        self.into.has_details |= self.is_details;
+        self.into.has_input_details |= self.is_input_details;
         while let Some(next) = map.next_key_seed(self.level)? {
             match next {
                 Next::Count(field) => {
@@ -225,10 +225,10 @@ impl<'de> Visitor<'de> for Object<'_> {
                     self.into.keep(field, tokens);
                 }
                 Next::Object(level) => {
-                    map.next_value_seed(Object { into: self.into, level, is_details: false })?;
+                    map.next_value_seed(Object { into: self.into, level, is_input_details: false })?;
                 }
-                Next::Details => {
-                    map.next_value_seed(Object { into: self.into, level: Level::Details, is_details: true })?;
+                Next::InputDetails => {
+                    map.next_value_seed(Object { into: self.into, level: Level::Details, is_input_details: true })?;
                 }
                 Next::Nothing => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -316,6 +316,16 @@ mod tests {
             "cache_creation": {"ephemeral_5m_input_tokens": 32, "ephemeral_1h_input_tokens": 0}}"#;
         let with_1h = |usage: Usage, tokens| Usage { cache_write_1h: Some(tokens), ..usage };
         assert_eq!(usage(anthropic), with_1h(expected(294, Some(64), Some(32), 62, None), 0));
+        // So it is with its details of output.
+        let thinking = anthropic.replace(
+            r#""output_tokens": 62"#,
+            r#""output_tokens": 62, "output_tokens_details": {"thinking_tokens": 9}"#,
+        );
+        assert_eq!(usage(&thinking), with_1h(expected(294, Some(64), Some(32), 62, Some(9)), 0));
+        // Braintrust: inclusive, with writes by age in place of their sum.
+        let braintrust = r#"{"prompt_tokens": 294.0, "prompt_cached_tokens": 64.0, "prompt_cache_creation_5m_tokens": 20.0,
+            "prompt_cache_creation_1h_tokens": 12.0, "completion_tokens": 62.0, "tokens": 356.0}"#;
+        assert_eq!(usage(braintrust), with_1h(expected(294, Some(64), Some(32), 62, None), 12));
         // LangChain usage_metadata with ephemeral counts only.
         let langchain = r#"{"input_tokens": 294, "output_tokens": 62, "total_tokens": 356,
             "input_token_details": {"cache_read": 64, "cache_creation": 0, "ephemeral_5m_input_tokens": 20,
