@@ -237,7 +237,7 @@ fn keys_of_one_value() {
             "storage: { when_full: drop_oldest }",
             r#"1:12: "storage.when_full" cannot drop what is acknowledged and not counted yet (a destination can drop what it has not got: exporters.otlp/NAME.when_full), the only value is block"#,
         ),
-        ("metrics: { semconv: newest }", r#"1:12: "metrics.semconv": expected one of 1.41, next"#),
+        ("metrics: { semconv: newest }", r#"1:12: "metrics.semconv": expected one of 1.41, next, found "newest""#),
     ] {
         let expected = format!("spanmill.yaml:{expected}");
         assert_eq!(load(source).unwrap_err(), expected, "{source}");
@@ -271,7 +271,7 @@ exporters:
             r#"spanmill.yaml:6:5: "receivers.otlp.tls": "key_file" is missing"#,
             r#"spanmill.yaml:7:12: "metrics.interval": expected at least 1s"#,
             r#"spanmill.yaml:7:26: "metrics.semconv": expected one of 1.41"#,
-            r#"spanmill.yaml:7:41: unknown key "metrics.x""#,
+            r#"spanmill.yaml:7:43: unknown key "metrics.x""#,
             r#"spanmill.yaml:10:13: "exporters.otlp/x.endpoint": expected a URL such as http://localhost:4318"#,
             r#"spanmill.yaml:10:48: "exporters.otlp/x.signals[1]": expected one of metrics"#,
             r#"spanmill.yaml:10:55: "exporters.otlp/x.signals[2]": environment variable B is not set"#,
