@@ -19,7 +19,7 @@ use crate::failure::Failure;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Which server is asked")]
 pub(crate) struct Server {
-    /// Its admin address, e.g. https://spanmill.example:13133; without it, that of the configuration. It is shown SPANMILL_ADMIN_TOKEN, or
+    /// Its admin address, e.g. `https://spanmill.example:13133`; without it, that of the configuration. It is shown SPANMILL_ADMIN_TOKEN, or
     /// SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD, if they are set, and else, if it is that of the configuration, a token from there.
     #[arg(long, value_name = "URL", global = true)]
     server: Option<HttpUrl>,
