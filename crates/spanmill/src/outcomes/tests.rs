@@ -118,6 +118,18 @@ fn files_go_when_nobody_needs_them() {
     assert_eq!(get(&mut outcomes.reader(12), 14), Found::Kept(sized(14, 1 << 20).outcomes));
 }
 
+// Without a directory too, what all who ask have passed is forgotten, and nothing else.
+#[test]
+fn memory_is_given_back() {
+    let outcomes = Outcomes::open(None, 0, 0).unwrap();
+    let (fast, mut slow, writer) = (outcomes.reader(0), outcomes.reader(0), outcomes.writer());
+    assert!((1..=3).all(|lsn| writer.keep(kept(lsn))));
+    fast.pass(3);
+    assert_eq!(get(&mut slow, 1), found(1));
+    slow.pass(2);
+    assert_eq!([1, 2, 3].map(|lsn| get(&mut slow, lsn)), [Found::Missing, Found::Missing, found(3)]);
+}
+
 // A disk that does not take them is waited for, until the end: then they are not kept, and nothing is told to be.
 #[test]
 fn the_disk_is_waited_for() {
