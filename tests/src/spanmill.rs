@@ -454,11 +454,19 @@ pub fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().expect("spanmill runs")
 }
 
+/// The same, with more of the environment.
+pub fn run_with(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    command().envs(environment.iter().copied()).args(arguments).output().expect("spanmill runs")
+}
+
 /// The binary, with an environment in which nothing speaks to it.
 fn command() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("OTEL_") || name == "RUST_LOG") {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("OTEL_") || name.starts_with("SPANMILL_") || name == "RUST_LOG")
+        {
             command.env_remove(name);
         }
     }

@@ -16,6 +16,7 @@ mod faults;
 mod forwarding;
 mod histograms;
 mod hostile;
+mod incidents;
 mod limits;
 mod load;
 mod notifiers;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::Method;
 use spanmill_tests::{
     Addresses, Authority, Certificate, Client, Setup, Signal, Spanmill, TLS_VERSIONS, TlsClient, TlsConnection,
-    eventually, get, grpc_frame,
+    eventually, get, grpc_frame, run_with,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,4 +179,79 @@ async fn silent_clients_keep_nobody_waiting() {
     assert_eq!(get(spanmill.addresses.prometheus, "/metrics").await.status, 200);
     drop(silent);
     spanmill.stop();
+}
+
+// Commands that ask a running server know it by the certificate in its configuration, or by an authority, and show it a token, a user
+// or a certificate; what they lack they say, and no secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_know_the_server_and_are_known() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    clients.issue().write(files.path());
+    std::fs::write(path("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(path("stranger.pem"), authority.issue().cert).unwrap();
+
+    let admin = format!("{FILES}, auth: {{ bearer_tokens: [key] }}");
+    let setup = Setup { admin: admin.clone().leak(), ..Setup::default() };
+    let by_token = Spanmill::start_in(directory(&authority.issue()), &setup);
+    let admin =
+        "tls: { cert_file: cert.pem, key_file: key.pem, client_ca_file: clients.pem }, auth: { basic_file: users }";
+    let directory = directory(&authority.issue());
+    std::fs::write(directory.path().join("clients.pem"), clients.pem()).unwrap();
+    std::fs::write(directory.path().join("users"), "bob:builder\n").unwrap();
+    let by_user = Spanmill::start_in(directory, &Setup { admin, ..Setup::default() });
+
+    let configured = |cert_file: &str| {
+        let (endpoint, directory) = (by_token.addresses.admin, by_token.directory().display());
+        let tls = format!("{{ cert_file: {cert_file}, key_file: {directory}/key.pem }}");
+        let text = format!("admin: {{ endpoint: {endpoint}, tls: {tls}, auth: {{ bearer_tokens: [key] }} }}\n");
+        let file = path("client.yaml");
+        std::fs::write(&file, text).unwrap();
+        vec!["--config".to_owned(), file]
+    };
+    let url = |server: &Spanmill| format!("https://localhost:{}", server.addresses.admin.port());
+    let at = |server: &Spanmill| vec!["--server".to_owned(), url(server), "--ca-file".to_owned(), path("ca.pem")];
+    let shows = ["--cert-file".to_owned(), path("cert.pem"), "--key-file".to_owned(), path("key.pem")];
+    let own = by_token.directory().join("cert.pem");
+    let without_tls = vec!["--server".to_owned(), url(&by_token).replace("https", "http")];
+    let without_authority = vec!["--server".to_owned(), url(&by_token)];
+    let user = [("SPANMILL_ADMIN_USER", "bob"), ("SPANMILL_ADMIN_PASSWORD", "builder")];
+    let token = [("SPANMILL_ADMIN_TOKEN", "key")];
+    let wrong = [("SPANMILL_ADMIN_TOKEN", "wrong-token")];
+    for (arguments, environment, expected) in [
+        (configured(own.to_str().unwrap()), &[][..], None),
+        (at(&by_token), &token, None),
+        ([at(&by_user), shows.to_vec()].concat(), &user, None),
+        (at(&by_token), &[], Some("asks for credentials: set SPANMILL_ADMIN_TOKEN")),
+        (at(&by_token), &wrong, Some("401 Unauthorized")),
+        (at(&by_token), &user[..1], Some("of SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD only one is set")),
+        (at(&by_user), &user, Some("name one with --cert-file and --key-file")),
+        ([at(&by_user), shows.to_vec()].concat(), &[], Some("or SPANMILL_ADMIN_USER and SPANMILL_ADMIN_PASSWORD")),
+        (without_authority, &token, Some("name its authority with --ca-file")),
+        (without_tls, &token, Some("give its address as https://")),
+    ] {
+        for command in ["monitors", "alerts", "errors", "prices --unpriced"] {
+            let command: Vec<&str> = command.split(' ').collect();
+            let arguments: Vec<&str> = command.into_iter().chain(arguments.iter().map(|text| &**text)).collect();
+            let output = run_with(environment, &arguments);
+            let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            match expected {
+                None => assert!(output.status.success(), "{arguments:?}: {said}"),
+                Some(expected) => assert!(!output.status.success() && said.contains(expected), "{arguments:?}: {said}"),
+            }
+            assert!(!said.contains("wrong-token") && !said.contains("builder"), "{said}");
+            if expected.is_some() {
+                break;
+            }
+        }
+    }
+    let output = run_with(
+        &[],
+        &[&["monitors"], &*configured(&path("stranger.pem")).iter().map(|text| &**text).collect::<Vec<_>>()].concat(),
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("another certificate than admin.tls.cert_file holds"), "{said}");
+    by_token.stop();
+    by_user.stop();
 }
