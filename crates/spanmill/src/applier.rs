@@ -144,7 +144,7 @@ impl Applier {
             let mut newest_progress = None;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
-                let bytes = wal::Record::size(&entry.record) as u64;
+                let bytes = wal::Record::payload(&entry.record).len() as u64;
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
                 let (record, command) = entry.record.into_parts();

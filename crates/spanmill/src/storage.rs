@@ -231,7 +231,7 @@ impl Safe<'_> {
 pub(crate) struct Progressed {
     pub(crate) lsn: Lsn,
     pub(crate) receive_time: u64,
-    /// Its size.
+    /// What it takes of the log.
     pub(crate) bytes: u64,
 }
 
