@@ -262,11 +262,13 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
+    use crate::Effect;
     use crate::collect::Forms;
     use crate::contents::Contents;
     use crate::record::{Logged, Record};
 
-    // A checkpoint is the message that proto/counting.proto describes: whoever has that reads all of it, and writes the same bytes.
+    // A checkpoint is the message that proto/counting.proto describes: whoever has that reads all of it, and writes the same bytes. What
+    // was counted before it keeps its prices' version.
     #[test]
     fn it_is_the_message_that_is_described() {
         let text = |key: &str, value: &str| KeyValue {
@@ -290,12 +292,14 @@ mod tests {
         };
         let delta = Forms { explicit: true, exponential: true };
         let mut pipeline = Pipeline::new(Settings { delta, pending: Some(usize::MAX), ..basis::tests::settings() });
+        let mut last = Bytes::new();
         for (lsn, ends) in [(1, Some(Record::Drain)), (2, None)] {
             let mut request = request.clone();
             request.resource_spans[0].scope_spans[0].spans[0].name = lsn.to_string();
             let body = Bytes::from(request.encode_to_vec());
             let genai::Derived { spans: facts, evaluations } = Deriver::default().derive_traces(&body).unwrap();
             let contents = Contents::of(&body, &facts, false);
+            last = body.clone();
             let traces = Record::Traces { body, facts, evaluations, contents };
             for record in [Some(traces), ends].into_iter().flatten() {
                 pipeline.apply(Logged { lsn, receive_time: lsn, record }, |_| {});
@@ -306,5 +310,21 @@ mod tests {
         let parts = [message.series.len(), message.request.len(), message.held.len(), message.node.len()];
         assert!(parts.iter().all(|part| *part > 0) && !message.error.is_empty() && message.hash != 0, "{message:?}");
         assert!(message.encode_to_vec() == checkpoint);
+
+        // A request that waits says by which prices it was counted, whatever they are when it is told of.
+        let before = message.request[0].price_version.clone();
+        let mut others = basis::tests::settings();
+        others.pricing.prices = basis::tests::prices(r#"[{"match": "x", "input": "1"}]"#);
+        assert_ne!(others.pricing.prices.version(), before);
+        let bodies = |_| Some((last.clone(), Deriver::default().derive_traces(&last).unwrap().spans));
+        let mut restored =
+            Pipeline::restore(Settings { pending: Some(usize::MAX), ..others }, &checkpoint, bodies).unwrap();
+        let mut told = Vec::new();
+        restored.apply(Logged { lsn: 3, receive_time: 3, record: Record::Drain }, |effect| told.push(effect));
+        let version = told.iter().find_map(|effect| match effect {
+            Effect::Applied(applied) => Some(&*applied.price_version),
+            Effect::Interval(_) => None,
+        });
+        assert_eq!(version, Some(&*before));
     }
 }

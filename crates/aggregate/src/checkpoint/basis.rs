@@ -44,7 +44,7 @@ pub(super) mod tests {
     use crate::pricing::Pricing;
     use crate::settle::SettleSettings;
 
-    fn prices(overrides: &str) -> Arc<Prices> {
+    pub(in crate::checkpoint) fn prices(overrides: &str) -> Arc<Prices> {
         let mut all = Overrides::default();
         all.push("test", serde_json::from_str(&format!("{{\"prices\": {overrides}}}")).unwrap());
         Arc::new(Prices::new(Catalogue::builtin().unwrap(), all))
