@@ -7,10 +7,9 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
-use crate::contents::Contents;
+use crate::recent::{Live, Recent};
 use crate::ring::Ring;
 
 /// Entries for which the index is made as large as it can get before there are any.
@@ -36,23 +35,10 @@ pub(crate) struct Duplicates {
     /// When they came: from which number on at which receive time.
     times: VecDeque<(u64, u64)>,
     /// From a hash to the low half of its number.
-    numbers: HashTable<u32>,
+    numbers: Recent,
     /// Whether any were forgotten early.
     is_cut: bool,
     hasher: RandomState,
-}
-
-/// Which spans of a request are repetitions.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Repeated {
-    request: bool,
-    spans: Vec<bool>,
-}
-
-impl Repeated {
-    pub(crate) fn has(&self, position: usize) -> bool {
-        self.request || self.spans.get(position).copied().unwrap_or_default()
-    }
 }
 
 impl Duplicates {
@@ -65,28 +51,21 @@ impl Duplicates {
             first: 0,
             times: VecDeque::new(),
             // As large as it can get: growing it with millions of hashes in it is a pause.
-            numbers: HashTable::with_capacity(max_entries.min(MOST_PREPARED)),
+            numbers: Recent::new(max_entries.min(MOST_PREPARED)),
             is_cut: false,
             hasher: RandomState::default(),
         }
     }
 
-    /// Remembers a request, and writes which of its spans were received before.
-    pub(crate) fn receive(&mut self, contents: &Contents, now: u64, repeated: &mut Repeated) {
+    /// Says which hash is to be remembered soon: see [`Recent::approach`].
+    pub(crate) fn approach(&self, hash: u128) {
+        self.numbers.approach(self.hasher.hash_one(hash));
+    }
+
+    /// Remembers a hash, forgets what is older than the window, and tells whether it was received before.
+    pub(crate) fn receive(&mut self, hash: u128, now: u64) -> bool {
         self.expire(now);
-        repeated.spans.clear();
-        repeated.request = !self.insert(contents.request, now);
-        if repeated.request {
-            return;
-        }
-        // All places are looked at before the first is needed: see `settle::Window::approach`.
-        let hashes = || contents.spans.iter().map(|span| span.fingerprint);
-        for hash in hashes() {
-            std::hint::black_box(self.numbers.find(self.hasher.hash_one(hash), |number| *number == u32::MAX));
-        }
-        for hash in hashes() {
-            repeated.spans.push(hash != 0 && !self.insert(hash, now));
-        }
+        !self.insert(hash, now)
     }
 
     /// Nanoseconds of receive time within which every retry is recognised.
@@ -123,14 +102,14 @@ impl Duplicates {
     /// Remembers a hash; tells whether it is new.
     fn insert(&mut self, hash: u128, now: u64) -> bool {
         let Self { hashes, first, numbers, hasher, .. } = self;
-        let at = |number: u32| hashes.get(number.wrapping_sub(*first as u32) as usize);
+        let live = Live { first: *first as u32, len: hashes.len() as u32 };
+        let at = |number: u32| hashes.get(number.wrapping_sub(live.first) as usize);
         let key = hasher.hash_one(hash);
-        if numbers.find(key, |number| at(*number) == Some(&hash)).is_some() {
+        let number = *first + hashes.len() as u64;
+        if numbers.find(key, live, |number| at(number) == Some(&hash)).is_some() {
             return false;
         }
-        let number = *first + hashes.len() as u64;
-        let rehash = |number: &u32| at(*number).map_or(key, |hash| hasher.hash_one(hash));
-        numbers.insert_unique(key, number as u32, rehash);
+        numbers.insert(key, number as u32, live, |number| at(number).map_or(key, |hash| hasher.hash_one(hash)));
         if self.times.back().is_none_or(|(time, _)| *time < now) {
             self.times.push_back((now, number));
         }
@@ -158,12 +137,7 @@ impl Duplicates {
 
     /// Forgets the oldest.
     fn forget(&mut self) {
-        let Some(oldest) = self.hashes.front().copied() else { return };
         self.hashes.leave_front();
-        let number = self.first as u32;
-        if let Ok(entry) = self.numbers.find_entry(self.hasher.hash_one(oldest), |other| *other == number) {
-            entry.remove();
-        }
         self.first += 1;
         if self.times.get(1).is_some_and(|(_, number)| *number <= self.first) {
             self.times.pop_front();
@@ -176,16 +150,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::contents::SpanContent;
 
     fn receive(duplicates: &mut Duplicates, hashes: &[u8], now: u64) -> Vec<bool> {
         // Each request is another one: only spans repeat.
         let request = u128::MAX - duplicates.first as u128 - duplicates.hashes.len() as u128;
-        let span = |hash: &u8| SpanContent { fingerprint: u128::from(*hash), ..SpanContent::default() };
-        let contents = Contents { request, spans: hashes.iter().map(span).collect() };
-        let mut repeated = Repeated::default();
-        duplicates.receive(&contents, now, &mut repeated);
-        (0..hashes.len()).map(|position| repeated.has(position)).collect()
+        assert!(!duplicates.receive(request, now));
+        hashes.iter().map(|hash| duplicates.receive(u128::from(*hash), now)).collect()
     }
 
     proptest! {
@@ -216,7 +186,7 @@ mod tests {
                     })
                     .collect();
                 prop_assert_eq!(receive(&mut duplicates, &hashes, now), expected);
-                prop_assert_eq!(duplicates.numbers.len(), list.len());
+                prop_assert_eq!(duplicates.hashes.len(), list.len());
                 prop_assert!(duplicates.times.len() <= list.len() + 1);
             }
         }

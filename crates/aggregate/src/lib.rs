@@ -33,6 +33,7 @@ mod outcome;
 mod pending;
 mod pipeline;
 mod pricing;
+mod recent;
 mod record;
 mod report;
 mod ring;

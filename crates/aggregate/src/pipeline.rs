@@ -13,7 +13,7 @@ use otlp::metrics::AggregationTemporality;
 use crate::collect::{Collector, Forms, Histograms, Interval, Window, error_logs};
 use crate::contents::Contents;
 use crate::descriptions::Semconv;
-use crate::duplicates::{DuplicateSettings, Duplicates, Repeated};
+use crate::duplicates::{DuplicateSettings, Duplicates};
 use crate::errors::ErrorIndex;
 use crate::evaluated::Evaluated;
 use crate::index::SeriesIndex;
@@ -99,8 +99,6 @@ pub struct Pipeline {
     group: Group,
     /// Of the request that is being applied.
     contents: Contents,
-    /// Which of its spans were received before.
-    repeated: Repeated,
     pub(crate) start: u64,
     /// Receive time of the newest record.
     pub(crate) now: u64,
@@ -124,7 +122,6 @@ impl Pipeline {
             counted: Vec::new(),
             group: Group::default(),
             contents: Contents::default(),
-            repeated: Repeated::default(),
             start: 0,
             now: 0,
             received: 0,
@@ -152,9 +149,6 @@ impl Pipeline {
         match record {
             Record::Traces { body, facts, evaluations, contents } => {
                 self.received += facts.len() as u64;
-                let mut repeated = std::mem::take(&mut self.repeated);
-                self.duplicates.receive(&contents, self.now, &mut repeated);
-                self.repeated = repeated;
                 self.contents = contents;
                 self.evaluations(&body, &evaluations, receive_time);
                 let request = self.pending.begin(lsn, receive_time, &body, facts.len());

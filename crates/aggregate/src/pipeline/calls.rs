@@ -14,30 +14,41 @@ use crate::series::SeriesTable;
 use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
+/// Spans whose places in memory are fetched together: as many as stay in the nearest caches until their turn comes.
+const APPROACHED: usize = 32;
+
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
     pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64, request: u64) {
+        let is_repeated = self.duplicates.receive(self.contents.request, self.now);
         let mut has_others = false;
-        self.approach(facts);
-        for (position, span) in (0..).zip(facts) {
-            let place = Place { request, position };
-            if self.repeated.has(position as usize) {
-                self.decide(place, SpanOutcome::REPEATED);
-                continue;
+        let mut position = 0;
+        for chunk in facts.chunks(APPROACHED) {
+            self.approach(chunk, position);
+            for span in chunk {
+                let place = Place { request, position };
+                position += 1;
+                let fingerprint = self.contents.span(place.position).fingerprint;
+                if is_repeated || (fingerprint != 0 && self.duplicates.receive(fingerprint, self.now)) {
+                    self.decide(place, SpanOutcome::REPEATED);
+                    continue;
+                }
+                if let Some(outcome) = self.span(body, span, receive_time, place) {
+                    self.decide(place, outcome);
+                }
+                has_others |= span.role == Role::None;
             }
-            if let Some(outcome) = self.span(body, span, receive_time, place) {
-                self.decide(place, outcome);
-            }
-            has_others |= span.role == Role::None;
         }
         if has_others {
             self.pass_others(facts);
         }
     }
 
-    /// Prepares for the call spans of a request.
-    fn approach(&self, facts: &[SpanFacts]) {
-        for (span, content) in facts.iter().zip(&self.contents.spans) {
+    /// Prepares for the spans of a request from a position on.
+    fn approach(&self, facts: &[SpanFacts], position: u32) {
+        for (position, span) in (position..).zip(facts) {
+            let content = self.contents.span(position);
+            self.duplicates.approach(content.fingerprint);
             if span.role.is_call() {
                 self.settle.approach(span.trace_id, content.response);
             }

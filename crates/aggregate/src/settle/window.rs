@@ -6,10 +6,10 @@
 use std::hash::{BuildHasher, Hash};
 
 use genai::SpanFacts;
-use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
 use super::held::{Context, Held, Seq};
+use crate::recent::{Live, Recent};
 use crate::ring::Ring;
 
 /// How many neighbours are looked at on each side: in a trace of very many calls, the spans of one call still stand close
@@ -27,7 +27,7 @@ const BATCH: usize = 64;
 const MOST_PREPARED: usize = 1 << 20;
 
 /// Memory of one span in the window: itself and its places in the indexes.
-const BYTES_A_SPAN: usize = size_of::<Held>() + 36;
+const BYTES_A_SPAN: usize = size_of::<Held>() + 2 * Recent::BYTES_A_PLACE + 4;
 
 /// The window.
 #[derive(Debug)]
@@ -41,11 +41,11 @@ pub(crate) struct Window {
     heap: usize,
     /// The newest span of each trace, of each response id, of each split report, of each key of what may be the same without a link, and
     /// with each ids in a large trace. Older ones follow by their links.
-    traces: Index,
-    responses: Index,
-    splits: Index,
-    unlinked: Index,
-    by_id: Index,
+    traces: Recent,
+    responses: Recent,
+    splits: Recent,
+    unlinked: Recent,
+    by_id: Recent,
     links_unlinked: bool,
     /// When the newest call ended that is forgotten.
     forgotten: u64,
@@ -63,9 +63,6 @@ pub(crate) enum Offered {
     Repeats(Seq),
 }
 
-/// From a key to the newest span that has it.
-type Index = HashTable<Seq>;
-
 impl Window {
     /// A window of so many bytes at the most. `links_unlinked` says whether spans are to be found that nothing links.
     pub(crate) fn new(memory: usize, links_unlinked: bool) -> Self {
@@ -77,11 +74,11 @@ impl Window {
             // Fewer than half of all places, so that places can be compared although they wrap around.
             memory: memory.min(BYTES_A_SPAN << 30),
             heap: 0,
-            traces: Index::with_capacity(spans),
-            responses: Index::with_capacity(spans),
-            splits: Index::new(),
-            unlinked: Index::new(),
-            by_id: Index::new(),
+            traces: Recent::new(spans),
+            responses: Recent::new(spans),
+            splits: Recent::new(0),
+            unlinked: Recent::new(0),
+            by_id: Recent::new(0),
             links_unlinked,
             forgotten: 0,
             hasher: RandomState::default(),
@@ -143,6 +140,10 @@ impl Window {
         self.forgotten = end;
     }
 
+    fn live(&self) -> Live {
+        Live { first: self.first.0, len: self.spans.len() as u32 }
+    }
+
     /// The place behind the newest span.
     fn end(&self) -> Seq {
         Seq(self.first.0.wrapping_add(self.spans.len() as u32))
@@ -181,18 +182,19 @@ impl Window {
 
     /// Links the newest span with its neighbours.
     fn link(&mut self, seq: Seq, trace_before: Option<Seq>) {
-        let Self { spans, first, traces, responses, splits, unlinked, hasher, .. } = self;
-        let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
+        let live = self.live();
+        let Self { spans, traces, responses, splits, unlinked, hasher, .. } = self;
+        let at = |seq: Seq| spans.get(seq.0.wrapping_sub(live.first) as usize);
         let Some(span) = at(seq) else { return };
-        newest(traces, at, hasher, span, seq, trace_key);
+        newest(traces, live, at, hasher, span, seq, trace_key);
         let trace_before = trace_before.unwrap_or(Seq::NONE);
         let trace_size = at(trace_before).map_or(span.trace_size, |before| before.trace_size.saturating_add(1));
-        let response_before = newest(responses, at, hasher, span, seq, response_key);
+        let response_before = newest(responses, live, at, hasher, span, seq, response_key);
         let has_rare = span.rare.is_some();
-        let split_before = if has_rare { newest(splits, at, hasher, span, seq, split_key) } else { Seq::NONE };
+        let split_before = if has_rare { newest(splits, live, at, hasher, span, seq, split_key) } else { Seq::NONE };
         let links_unlinked = self.links_unlinked;
         let unlinked_before =
-            if links_unlinked { newest(unlinked, at, hasher, span, seq, unlinked_key) } else { Seq::NONE };
+            if links_unlinked { newest(unlinked, live, at, hasher, span, seq, unlinked_key) } else { Seq::NONE };
         self.heap += span.heap as usize;
         if let Some(span) = self.spans.back_mut() {
             span.trace_size = trace_size;
@@ -224,10 +226,11 @@ impl Window {
     }
 
     fn index_one(&mut self, seq: Seq) {
-        let Self { spans, first, by_id, hasher, .. } = self;
-        let at = |seq: Seq| spans.get(seq.0.wrapping_sub(first.0) as usize);
+        let live = self.live();
+        let Self { spans, by_id, hasher, .. } = self;
+        let at = |seq: Seq| spans.get(seq.0.wrapping_sub(live.first) as usize);
         let Some(span) = at(seq) else { return };
-        let id_before = newest(by_id, at, hasher, span, seq, |held| Some(id_key(held.trace_id, held.span_id)));
+        let id_before = newest(by_id, live, at, hasher, span, seq, |held| Some(id_key(held.trace_id, held.span_id)));
         let (trace_id, parent_span_id) = (span.trace_id, span.parent_span_id);
         let parent = if parent_span_id == [0; 8] { None } else { self.by_id(trace_id, parent_span_id) };
         let parent = parent.and_then(|parent| self.get_mut(parent));
@@ -252,50 +255,24 @@ impl Window {
     /// Forgets the oldest spans.
     pub(crate) fn forget_oldest(&mut self) {
         let oldest = self.batch().min(self.spans.len());
-        for span in self.spans.range(0..oldest) {
-            self.approach(span.trace_id, span.response);
-        }
         (0..oldest).for_each(|_| self.pop_front());
     }
 
-    /// Looks at the places in the indexes where a span is going to be looked for. Done for many spans before the first of them is needed,
-    /// the processor waits for the memory of all of them at once, instead of for one after the other: most of what holding spans
-    /// costs is this wait.
+    /// Looks at the places in the indexes where a span is going to be looked for: see [`Recent::approach`].
     pub(crate) fn approach(&self, trace_id: [u8; 16], response: u64) {
-        let look = |index: &Index, hash: u64| {
-            // What is compared has to be fetched, too.
-            std::hint::black_box(index.find(hash, |seq| *seq == Seq::NONE));
-        };
-        look(&self.traces, self.hasher.hash_one(u128::from_ne_bytes(trace_id)));
-        look(&self.responses, self.hasher.hash_one(response));
+        self.traces.approach(self.hasher.hash_one(u128::from_ne_bytes(trace_id)));
+        self.responses.approach(self.hasher.hash_one(response));
     }
 
-    /// Forgets the oldest span.
+    /// Forgets the oldest span. The indexes forget it by themselves.
     pub(crate) fn pop_front(&mut self) {
-        let (seq, next) = (self.first, self.next(self.first));
-        let Self { spans, traces, responses, splits, unlinked, by_id, hasher, .. } = self;
-        let Some(span) = spans.front() else { return };
+        let next = self.next(self.first);
+        let Some(span) = self.spans.front() else { return };
         if span.rare.is_some() {
             self.heap -= span.heap as usize;
         }
         self.forgotten = self.forgotten.max(span.end);
-        // A newer span would stand in its place.
-        if span.trace_after == Seq::NONE {
-            forget(traces, trace_key(span).map(|key| hasher.hash_one(key)), seq);
-        }
-        if span.response_after == Seq::NONE {
-            forget(responses, response_key(span).map(|key| hasher.hash_one(key)), seq);
-        }
-        if span.is_indexed {
-            forget(by_id, Some(hasher.hash_one(id_key(span.trace_id, span.span_id))), seq);
-        }
-        if span.rare.is_some() {
-            forget(splits, split_key(span).map(|key| hasher.hash_one(key)), seq);
-        }
-        if self.links_unlinked {
-            forget(unlinked, unlinked_key(span).map(|key| hasher.hash_one(key)), seq);
-        }
-        spans.leave_front();
+        self.spans.leave_front();
         self.first = next;
     }
 
@@ -308,17 +285,21 @@ impl Window {
         chain.filter(move |seq| self.get(*seq).is_some_and(|held| held.span_id == span_id))
     }
 
+    /// The newest span that an index has for a key.
+    fn find(&self, index: &Recent, key: &impl Hash, has_key: impl Fn(&Held) -> bool) -> Option<Seq> {
+        let has_key = |place: u32| self.get(Seq(place)).is_some_and(&has_key);
+        index.find(self.hasher.hash_one(key), self.live(), has_key).map(Seq)
+    }
+
     /// The newest span with these ids, in a large trace.
     fn by_id(&self, trace_id: [u8; 16], span_id: [u8; 8]) -> Option<Seq> {
-        let has_id =
-            |seq: &Seq| self.get(*seq).is_some_and(|held| (held.trace_id, held.span_id) == (trace_id, span_id));
-        self.by_id.find(self.hasher.hash_one(id_key(trace_id, span_id)), has_id).copied()
+        let has_id = |held: &Held| (held.trace_id, held.span_id) == (trace_id, span_id);
+        self.find(&self.by_id, &id_key(trace_id, span_id), has_id)
     }
 
     /// The newest span of a trace.
     pub(crate) fn newest_of_trace(&self, trace_id: [u8; 16]) -> Option<Seq> {
-        let in_trace = |seq: &Seq| self.get(*seq).is_some_and(|held| held.trace_id == trace_id);
-        self.traces.find(self.hasher.hash_one(u128::from_ne_bytes(trace_id)), in_trace).copied()
+        self.find(&self.traces, &u128::from_ne_bytes(trace_id), |held| held.trace_id == trace_id)
     }
 
     /// The spans that stand close to one in its trace, itself left out.
@@ -352,10 +333,7 @@ impl Window {
     pub(super) fn same_unlinked(&self, span: &Held) -> impl Iterator<Item = Seq> {
         let newest = match unlinked_key(span).filter(|_| self.links_unlinked) {
             None => Seq::NONE,
-            Some(key) => {
-                let is_same = |seq: &Seq| self.get(*seq).is_some_and(|held| unlinked_key(held) == Some(key));
-                self.unlinked.find(self.hasher.hash_one(key), is_same).copied().unwrap_or(Seq::NONE)
-            }
+            Some(key) => self.find(&self.unlinked, &key, |held| unlinked_key(held) == Some(key)).unwrap_or(Seq::NONE),
         };
         self.chain(newest, |held| held.unlinked_before).take(NEIGHBOURS)
     }
@@ -364,10 +342,7 @@ impl Window {
     pub(super) fn same_split(&self, span: &Held) -> impl Iterator<Item = Seq> {
         let newest = match split_key(span) {
             None => Seq::NONE,
-            Some(key) => {
-                let is_same = |seq: &Seq| self.get(*seq).is_some_and(|held| split_key(held) == Some(key));
-                self.splits.find(self.hasher.hash_one(key), is_same).copied().unwrap_or(Seq::NONE)
-            }
+            Some(key) => self.find(&self.splits, &key, |held| split_key(held) == Some(key)).unwrap_or(Seq::NONE),
         };
         self.chain(newest, |held| held.split_before).take(NEIGHBOURS)
     }
@@ -384,7 +359,8 @@ impl Window {
 
 /// Makes a span the newest of its key in an index, and gives the one that was it before.
 fn newest<'a, K: Hash + Eq>(
-    index: &mut Index,
+    index: &mut Recent,
+    live: Live,
     at: impl Fn(Seq) -> Option<&'a Held> + Copy,
     hasher: &RandomState,
     span: &Held,
@@ -392,25 +368,11 @@ fn newest<'a, K: Hash + Eq>(
     key_of: impl Fn(&Held) -> Option<K>,
 ) -> Seq {
     let Some(key) = key_of(span) else { return Seq::NONE };
-    let has_key = |other: &Seq| at(*other).is_some_and(|held| key_of(held).as_ref() == Some(&key));
     let hash = hasher.hash_one(&key);
-    match index.find_mut(hash, has_key) {
-        Some(newest) => std::mem::replace(newest, seq),
-        None => {
-            let rehash = |other: &Seq| at(*other).and_then(&key_of).map_or(hash, |key| hasher.hash_one(key));
-            index.insert_unique(hash, seq, rehash);
-            Seq::NONE
-        }
-    }
-}
-
-/// Takes a span out of an index, if it is the newest of its key.
-fn forget(index: &mut Index, hash: Option<u64>, seq: Seq) {
-    if let Some(hash) = hash
-        && let Ok(entry) = index.find_entry(hash, |other| *other == seq)
-    {
-        entry.remove();
-    }
+    let key_at = |place: u32| at(Seq(place)).and_then(&key_of);
+    let has_key = |place: u32| key_at(place).as_ref() == Some(&key);
+    let hash_of = |place: u32| key_at(place).map_or(hash, |key| hasher.hash_one(key));
+    index.put(hash, seq.0, live, has_key, hash_of).map_or(Seq::NONE, Seq)
 }
 
 /// The ids of a span.
@@ -474,7 +436,7 @@ mod tests {
     }
 
     proptest! {
-        // Whatever comes and goes, the indexes hold just the spans of the window, and find every one of them.
+        // Whatever comes and goes, the indexes find every span of the window.
         #[test]
         fn indexes_follow_the_window(spans in proptest::collection::vec((1..4_u8, 1..30_u8, 0..5_u8, any::<bool>()), 1..150), size in 1..60_usize) {
             let mut window = Window::new(size * (BYTES_A_SPAN + 300), true);
@@ -484,7 +446,6 @@ mod tests {
                 }
                 offer(&mut window, span);
                 let (first, count) = (window.first, window.spans.len());
-                prop_assert!(window.by_id.len() <= count);
                 for offset in 0..count as u32 {
                     let seq = Seq(first.0 + offset);
                     let held = window.get(seq).unwrap();
@@ -501,8 +462,6 @@ mod tests {
             while window.front().is_some() {
                 window.pop_front();
             }
-            let indexes = [&window.by_id, &window.traces, &window.responses, &window.splits, &window.unlinked];
-            prop_assert!(indexes.iter().all(|index| index.is_empty()));
             prop_assert_eq!(window.heap, 0);
         }
     }

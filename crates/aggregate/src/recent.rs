@@ -1,0 +1,212 @@
+//! From a key to the newest place of a queue that has it. What has left the queue is forgotten by itself.
+//!
+//! Most of what holding spans costs is waiting for memory, so a look costs one line of the processor's cache and forgetting costs none: an
+//! entry whose place has left the queue is no entry, and is written over by the next one that needs its room.
+
+/// Entries of a bucket, which fills a line of the cache.
+const SLOTS: usize = 7;
+/// Entries of a bucket that are used on average, at most: then few buckets are full.
+const USED: usize = 4;
+
+/// The places that are in the queue. They wrap around, and are fewer than half of all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
+}
+
+impl Live {
+    fn has(self, place: u32) -> bool {
+        self.age(place) < self.len
+    }
+
+    /// The larger, the newer.
+    fn age(self, place: u32) -> u32 {
+        place.wrapping_sub(self.first)
+    }
+}
+
+/// The index. Its owner knows the keys: it compares them, and tells their hashes.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    buckets: Vec<Bucket>,
+}
+
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Bucket {
+    /// A part of the hash of each entry; zero where there never was one.
+    tags: [u32; SLOTS],
+    places: [u32; SLOTS],
+    /// The newest place that found this bucket full, and went on to the next.
+    passed: u32,
+    has_passed: bool,
+}
+
+impl Bucket {
+    const EMPTY: Self = Self { tags: [0; SLOTS], places: [0; SLOTS], passed: 0, has_passed: false };
+
+    fn is_passed(&self, live: Live) -> bool {
+        self.has_passed && live.has(self.passed)
+    }
+
+    fn pass(&mut self, place: u32) {
+        (self.passed, self.has_passed) = (place, true);
+    }
+
+    fn find(&self, tag: u32, live: Live, has_key: impl Fn(u32) -> bool) -> Option<usize> {
+        let entries = self.tags.iter().zip(self.places);
+        entries
+            .enumerate()
+            .find_map(|(slot, (known, place))| (*known == tag && live.has(place) && has_key(place)).then_some(slot))
+    }
+
+    fn free(&self, live: Live) -> Option<usize> {
+        self.tags.iter().zip(self.places).position(|(tag, place)| *tag == 0 || !live.has(place))
+    }
+}
+
+impl Recent {
+    /// An index that need not grow until the queue has more places than that.
+    pub(crate) fn new(places: usize) -> Self {
+        Self { buckets: vec![Bucket::EMPTY; places / USED + 1] }
+    }
+
+    /// Memory that a place in the queue takes here, in bytes.
+    pub(crate) const BYTES_A_PLACE: usize = size_of::<Bucket>() / USED;
+
+    fn start(&self, hash: u64) -> usize {
+        // The high half of the product: the bucket, without a division.
+        ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    fn tag(hash: u64) -> u32 {
+        hash as u32 | 1
+    }
+
+    fn next(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
+    }
+
+    /// Looks at the place where a hash is going to be looked for. Done for some of them before the first is needed, the processor waits for the
+    /// memory of all at once, instead of for one after the other.
+    pub(crate) fn approach(&self, hash: u64) {
+        std::hint::black_box(self.buckets.get(self.start(hash)).map(|bucket| bucket.passed));
+    }
+
+    /// The newest place that has a key.
+    pub(crate) fn find(&self, hash: u64, live: Live, has_key: impl Fn(u32) -> bool) -> Option<u32> {
+        let (mut at, tag) = (self.start(hash), Self::tag(hash));
+        for _ in 0..self.buckets.len() {
+            let bucket = self.buckets.get(at)?;
+            if let Some(slot) = bucket.find(tag, live, &has_key) {
+                return bucket.places.get(slot).copied();
+            }
+            if !bucket.is_passed(live) {
+                return None;
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    /// Makes a place the newest that has its key, and gives the one that was it before. The place must be newer than all that are
+    /// known. `hash_of` tells the hash of a place.
+    pub(crate) fn put(
+        &mut self,
+        hash: u64,
+        place: u32,
+        live: Live,
+        has_key: impl Fn(u32) -> bool,
+        hash_of: impl Fn(u32) -> u64,
+    ) -> Option<u32> {
+        self.make_room(live, hash_of);
+        let before = self.find(hash, live, has_key);
+        self.write(hash, place, before, live);
+        before
+    }
+
+    /// The same for a key that no place has.
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, live: Live, hash_of: impl Fn(u32) -> u64) {
+        self.make_room(live, hash_of);
+        self.write(hash, place, None, live);
+    }
+
+    /// Writes a place over one that has its key, else where there is room.
+    fn write(&mut self, hash: u64, place: u32, before: Option<u32>, live: Live) {
+        let (mut at, tag) = (self.start(hash), Self::tag(hash));
+        for _ in 0..self.buckets.len() {
+            let next = self.next(at);
+            let Some(bucket) = self.buckets.get_mut(at) else { return };
+            let slot = match before {
+                Some(before) => bucket.find(tag, live, |known| known == before),
+                None => bucket.free(live),
+            };
+            if let Some(slot) = slot {
+                (bucket.tags[slot], bucket.places[slot]) = (tag, place);
+                return;
+            }
+            bucket.pass(place);
+            at = next;
+        }
+    }
+
+    fn make_room(&mut self, live: Live, hash_of: impl Fn(u32) -> u64) {
+        if live.len as usize > self.buckets.len() * USED {
+            self.grow(live, hash_of);
+        }
+    }
+
+    fn grow(&mut self, live: Live, hash_of: impl Fn(u32) -> u64) {
+        let old = std::mem::take(&mut self.buckets);
+        self.buckets = vec![Bucket::EMPTY; old.len() * 2];
+        let entries = old.iter().flat_map(|bucket| bucket.tags.into_iter().zip(bucket.places));
+        let mut places: Vec<u32> =
+            entries.filter(|(tag, place)| *tag != 0 && live.has(*place)).map(|(_, place)| place).collect();
+        places.sort_unstable_by_key(|place| live.age(*place));
+        places.into_iter().for_each(|place| self.write(hash_of(place), place, None, live));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few hashes, so that buckets overflow.
+    fn hash(key: u8) -> u64 {
+        u64::from(key % 5) << 61 | u64::from(key)
+    }
+
+    proptest! {
+        // Whatever comes and goes, it finds the newest place in the queue that has a key, and nothing that has left.
+        #[test]
+        fn it_finds_what_a_plain_queue_holds(steps in proptest::collection::vec((0..60_u8, 0..3_usize), 1..400), places in 0..40_usize, first: u32) {
+            let mut recent = Recent::new(places);
+            let mut queue = VecDeque::new();
+            let mut first = first;
+            for (key, leave) in steps {
+                let place = first.wrapping_add(queue.len() as u32);
+                let live = Live { first, len: queue.len() as u32 };
+                let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
+                let newest = |key: u8| queue.iter().rposition(|known| *known == key).map(|at| first.wrapping_add(at as u32));
+                let before = recent.put(hash(key), place, live, |place| key_of(place) == Some(key), |place| key_of(place).map_or(0, hash));
+                prop_assert_eq!(before, newest(key));
+                queue.push_back(key);
+                for _ in 0..leave.min(queue.len()) {
+                    queue.pop_front();
+                    first = first.wrapping_add(1);
+                }
+                let live = Live { first, len: queue.len() as u32 };
+                for key in 0..60 {
+                    let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
+                    let newest = queue.iter().rposition(|known| *known == key).map(|at| first.wrapping_add(at as u32));
+                    prop_assert_eq!(recent.find(hash(key), live, |place| key_of(place) == Some(key)), newest);
+                }
+            }
+        }
+    }
+}
