@@ -2,10 +2,10 @@
 //! included. What comes out is one counted call a span.
 #![allow(clippy::print_stdout)]
 
-use aggregate::{Contents, Logged, Pipeline, Record, Settings};
+use aggregate::{Logged, Pipeline, Record, Settings};
 use bytes::Bytes;
 use clap::Parser;
-use genai::{Derived, Deriver};
+use genai::Deriver;
 use monitor::Monitoring;
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
@@ -57,12 +57,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let receive_time = RECEIVED + lsn * arguments.batch as u64 * SECOND / arguments.rate;
         let mut body = payload.body().to_vec();
         payload.renew(&mut body, &mut ids, receive_time);
-        let body = Bytes::from(body);
-        let Derived { spans: mut facts, evaluations } = deriver.derive_traces(&body)?;
-        index.resolve(&body, &mut facts);
-        let contents = Contents::of(&body, &facts, false);
-        if !arguments.derive_only {
-            let record = Record::Traces { body, facts, evaluations, contents };
+        let record = Record::of_traces(&deriver, Bytes::from(body), Some(&index), false)?;
+        if let Some(record) = record.filter(|_| !arguments.derive_only) {
             pipeline.apply(Logged { lsn, receive_time, record }, drop);
             if arguments.watch {
                 pipeline.counted().for_each(|call| monitoring.record_counted(receive_time, &call));

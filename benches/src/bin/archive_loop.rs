@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregate::{Applied, Contents, Effect, Logged, Pipeline, Record, Settings};
+use aggregate::{Applied, Effect, Logged, Pipeline, Record, Settings};
 use archive::{Archive, ArchiveConfig, Include};
 use bytes::Bytes;
 use clap::Parser;
-use genai::{Derived, Deriver};
+use genai::Deriver;
 use spanmill_benches::payload::{IdSource, Payload, Shape};
 use spanmill_benches::process::CpuTime;
 use spanmill_benches::settings;
@@ -105,12 +105,9 @@ fn prepare(arguments: &Arguments) -> Result<Vec<Arc<Applied>>, Box<dyn std::erro
         let receive_time = RECEIVED + lsn * arguments.batch as u64 * SECOND / SPANS_A_SECOND;
         let mut body = payload.body().to_vec();
         payload.renew(&mut body, &mut ids, receive_time);
-        let body = Bytes::from(body);
-        let Derived { spans: mut facts, evaluations } = deriver.derive_traces(&body)?;
-        index.resolve(&body, &mut facts);
-        let contents = Contents::of(&body, &facts, false);
-        let record = Record::Traces { body, facts, evaluations, contents };
-        pipeline.apply(Logged { lsn, receive_time, record }, &mut keep);
+        if let Some(record) = Record::of_traces(&deriver, Bytes::from(body), Some(&index), false)? {
+            pipeline.apply(Logged { lsn, receive_time, record }, &mut keep);
+        }
     }
     let lsn = arguments.requests as u64 + 1;
     pipeline.apply(Logged { lsn, receive_time: u64::MAX / 2, record: Record::Drain }, &mut keep);

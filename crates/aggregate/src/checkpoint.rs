@@ -264,7 +264,6 @@ mod tests {
     use super::*;
     use crate::Effect;
     use crate::collect::Forms;
-    use crate::contents::Contents;
     use crate::record::{Logged, Record};
 
     // A checkpoint is the message that proto/counting.proto describes: whoever has that reads all of it, and writes the same bytes. What
@@ -297,11 +296,9 @@ mod tests {
             let mut request = request.clone();
             request.resource_spans[0].scope_spans[0].spans[0].name = lsn.to_string();
             let body = Bytes::from(request.encode_to_vec());
-            let genai::Derived { spans: facts, evaluations } = Deriver::default().derive_traces(&body).unwrap();
-            let contents = Contents::of(&body, &facts, false);
             last = body.clone();
-            let traces = Record::Traces { body, facts, evaluations, contents };
-            for record in [Some(traces), ends].into_iter().flatten() {
+            let traces = Record::of_traces(&Deriver::default(), body, None, false).unwrap();
+            for record in [traces, ends].into_iter().flatten() {
                 pipeline.apply(Logged { lsn, receive_time: lsn, record }, |_| {});
             }
         }

@@ -13,6 +13,17 @@ pub struct Contents {
     pub(crate) request: u128,
     /// One a span.
     pub(crate) spans: Vec<SpanContent>,
+    /// Of what few spans name.
+    named: Vec<Named>,
+}
+
+/// Something that a span names, by a hash that is the same everywhere and always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// An agent.
+    Agent(u64),
+    /// A version of a prompt.
+    PromptVersion(u64),
 }
 
 /// Hashes of a span.
@@ -30,28 +41,9 @@ pub(crate) struct SpanContent {
 }
 
 impl Contents {
-    /// The hashes of a request and of its spans. Those without GenAI meaning have none, unless `of_all`.
-    pub fn of(body: &[u8], facts: &[SpanFacts], of_all: bool) -> Self {
-        let mut shared = Shared::default();
-        let mut span = |facts: &SpanFacts| {
-            if !of_all && facts.role == Role::None {
-                return SpanContent::default();
-            }
-            shared.read(body, facts);
-            let fingerprint = if facts.has_valid_ids() { (hash(facts.span, body) ^ shared.hash).max(1) } else { 0 };
-            SpanContent {
-                fingerprint,
-                response: match facts.response_id.bytes(body) {
-                    [] => 0,
-                    id => rapidhash_v3(id).max(1),
-                },
-                service: shared.service,
-                scope: shared.scope,
-                name: short_hash(facts.name, body),
-            }
-        };
-        let spans: Vec<SpanContent> = facts.iter().map(&mut span).collect();
-        Self { request: request(body, &spans).max(1), spans }
+    /// The agents and the versions of prompts that its spans name.
+    pub fn named(&self) -> &[Named] {
+        &self.named
     }
 
     /// The hashes of the span at a position.
@@ -61,7 +53,56 @@ impl Contents {
 
     /// Bytes of memory behind it.
     pub fn heap(&self) -> usize {
-        self.spans.capacity() * size_of::<SpanContent>()
+        self.spans.capacity() * size_of::<SpanContent>() + self.named.capacity() * size_of::<Named>()
+    }
+}
+
+/// Takes the hashes of a request span by span, so that each is read while it is at hand.
+#[derive(Debug)]
+pub(crate) struct ContentsBuilder<'a> {
+    body: &'a [u8],
+    of_all: bool,
+    shared: Shared,
+    spans: Vec<SpanContent>,
+    named: Vec<Named>,
+}
+
+impl<'a> ContentsBuilder<'a> {
+    /// Spans without GenAI meaning have no hashes, unless `of_all`.
+    pub(crate) fn new(body: &'a [u8], of_all: bool) -> Self {
+        Self { body, of_all, shared: Shared::default(), spans: Vec::new(), named: Vec::new() }
+    }
+
+    /// Takes the next span of the request.
+    pub(crate) fn add(&mut self, facts: &SpanFacts) {
+        let content = self.content(facts);
+        self.spans.push(content);
+    }
+
+    fn content(&mut self, facts: &SpanFacts) -> SpanContent {
+        let Self { body, of_all, shared, named, .. } = self;
+        names(facts, body, named);
+        if !*of_all && facts.role == Role::None {
+            return SpanContent::default();
+        }
+        shared.read(body, facts);
+        let fingerprint = if facts.has_valid_ids() { (hash(facts.span, body) ^ shared.hash).max(1) } else { 0 };
+        SpanContent {
+            fingerprint,
+            response: match facts.response_id.bytes(body) {
+                [] => 0,
+                id => rapidhash_v3(id).max(1),
+            },
+            service: shared.service,
+            scope: shared.scope,
+            name: short_hash(facts.name, body),
+        }
+    }
+
+    /// The hashes of all.
+    pub(crate) fn finish(self) -> Contents {
+        let Self { body, spans, named, .. } = self;
+        Contents { request: request(body, &spans).max(1), spans, named }
     }
 }
 
@@ -74,6 +115,17 @@ fn request(body: &[u8], spans: &[SpanContent]) -> u128 {
     spans.iter().fold(body.len() as u128, |hash, span| hash.rotate_left(7) ^ span.fingerprint)
 }
 
+fn names(facts: &SpanFacts, body: &[u8], named: &mut Vec<Named>) {
+    if !facts.agent_name.is_empty() {
+        named.push(Named::Agent(rapidhash_v3(facts.agent_name.bytes(body))));
+    }
+    if !facts.prompt_version.is_empty() {
+        let name = rapidhash_v3(facts.prompt_name.bytes(body));
+        let version = rapidhash_v3(facts.prompt_version.bytes(body));
+        named.push(Named::PromptVersion(name.rotate_left(1) ^ version));
+    }
+}
+
 fn hash(text: Text, body: &[u8]) -> u128 {
     XxHash3_128::oneshot(text.bytes(body))
 }
@@ -83,7 +135,7 @@ fn short_hash(text: Text, body: &[u8]) -> u32 {
 }
 
 /// The hashes of the resource and the scope of the last span: the next one mostly has the same.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     of: Option<[Text; 4]>,
     hash: u128,

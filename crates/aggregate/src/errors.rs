@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut index = ErrorIndex::new(usize::MAX);
-        let details = || Box::new(Details { resource: vec![7; 4096].into(), attributes: Vec::new() });
+        let details = || Box::new(Details::new(vec![7; 4096].into(), Vec::new()));
         for number in 0..12_000 {
             // Letters, as numbers make no difference.
             let letters: String =

@@ -31,13 +31,25 @@ impl SeriesIndex {
         self.numbers.insert(key.into(), number);
     }
 
-    /// Writes the number of its series, where there is one by now, to each span of a request.
-    pub fn resolve(&self, body: &[u8], facts: &mut [SpanFacts]) {
-        let mut builder = KeyBuilder::default();
-        for span in facts {
-            if let Some(key) = builder.key(&self.layout, body, span) {
-                span.series = self.find(key);
-            }
+    /// Looks series up for the spans of a request.
+    pub(crate) fn resolver<'a>(&'a self, body: &'a [u8]) -> Resolver<'a> {
+        Resolver { index: self, body, builder: KeyBuilder::default() }
+    }
+}
+
+/// Looks series up for the spans of one request.
+#[derive(Debug)]
+pub(crate) struct Resolver<'a> {
+    index: &'a SeriesIndex,
+    body: &'a [u8],
+    builder: KeyBuilder,
+}
+
+impl Resolver<'_> {
+    /// Writes the number of its series, where there is one by now, to a span.
+    pub(crate) fn resolve(&mut self, span: &mut SpanFacts) {
+        if let Some(key) = self.builder.key(&self.index.layout, self.body, span) {
+            span.series = self.index.find(key);
         }
     }
 }

@@ -44,7 +44,7 @@ mod watched;
 
 pub use checkpoint::RestoreError;
 pub use collect::{Forms, Histograms, Interval};
-pub use contents::Contents;
+pub use contents::{Contents, Named};
 pub use descriptions::Semconv;
 pub use duplicates::DuplicateSettings;
 pub use enriched::{Outcomes, enriched};

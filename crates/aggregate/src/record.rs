@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use genai::{Evaluation, SpanFacts};
+use genai::{DeriveError, Derived, Deriver, Evaluation, SpanFacts};
 
-use crate::contents::Contents;
+use crate::contents::{Contents, ContentsBuilder};
+use crate::index::SeriesIndex;
 use crate::outcome::SpanOutcome;
 
 /// Log sequence number: the place of a record in the log, counted from 1.
@@ -39,6 +40,35 @@ pub enum Record {
     Drain,
     /// Closes the open metrics interval.
     ExportInterval,
+}
+
+impl Record {
+    /// The record of a traces request; `None` if it has no spans. Each span is derived, hashed and, if `index` is given, looked up there while its
+    /// bytes are at hand. `hashes_all` is for those who archive spans without GenAI meaning.
+    ///
+    /// # Errors
+    /// As [`Deriver::derive_traces`].
+    pub fn of_traces(
+        deriver: &Deriver,
+        body: Bytes,
+        index: Option<&SeriesIndex>,
+        hashes_all: bool,
+    ) -> Result<Option<Self>, DeriveError> {
+        let mut contents = ContentsBuilder::new(&body, hashes_all);
+        let mut resolver = index.map(|index| index.resolver(&body));
+        let derived = deriver.derive_traces_with(&body, |facts| {
+            if let Some(resolver) = &mut resolver {
+                resolver.resolve(facts);
+            }
+            contents.add(facts);
+        });
+        let Derived { spans: facts, evaluations } = derived?;
+        if facts.is_empty() {
+            return Ok(None);
+        }
+        let contents = contents.finish();
+        Ok(Some(Self::Traces { body, facts, evaluations, contents }))
+    }
 }
 
 /// A record as the log gives it back.

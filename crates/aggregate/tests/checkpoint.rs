@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Contents, DuplicateSettings, Effect, ErrorGroup, ErrorRecord, Forms, Interval, Logged, Lsn, Pipeline, Record,
-    RestoreError, Settings, SettleSettings, SpanOutcome,
+    DuplicateSettings, Effect, ErrorGroup, ErrorRecord, Forms, Interval, Logged, Lsn, Pipeline, Record, RestoreError,
+    Settings, SettleSettings, SpanOutcome,
 };
 use bytes::Bytes;
 use common::corpus::clients;
 use common::driver::{SECOND, START, settings};
 use common::evaluations::{judged, log, logs, result};
 use common::spans::{Made, agent, call, other, request};
-use genai::{Derived, Deriver, SpanFacts};
+use genai::{Deriver, SpanFacts};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
@@ -47,9 +47,7 @@ fn logged(log: &Log) -> Vec<Logged> {
         receive_time += after;
         let record = match step {
             Step::Traces(body) => {
-                let Derived { spans: facts, evaluations } = Deriver::default().derive_traces(body).unwrap();
-                let contents = Contents::of(body, &facts, false);
-                Record::Traces { body: body.clone(), facts, evaluations, contents }
+                Record::of_traces(&Deriver::default(), body.clone(), None, false).unwrap().unwrap_or(Record::Tick)
             }
             Step::Logs(body) => {
                 Record::Logs { body: body.clone(), evaluations: Deriver::default().derive_logs(body).unwrap() }
@@ -80,10 +78,12 @@ enum Came {
 
 fn apply(pipeline: &mut Pipeline, mut logged: Logged) -> Vec<Came> {
     // Half of the requests come as from a handler that looked its series up, half as after a restart.
-    if let Record::Traces { body, facts, .. } = &mut logged.record
+    if let Record::Traces { body, .. } = &logged.record
         && logged.lsn.is_multiple_of(2)
+        && let Ok(Some(looked_up)) =
+            Record::of_traces(&Deriver::default(), body.clone(), Some(&pipeline.index()), false)
     {
-        pipeline.index().resolve(body, facts);
+        logged.record = looked_up;
     }
     let mut came = Vec::new();
     pipeline.apply(logged, |effect| {

@@ -49,9 +49,17 @@ impl Deriver {
     /// # Errors
     /// As [`Self::derive`], or more than [`MAX_EVALUATIONS`] evaluations.
     pub fn derive_traces(&self, body: &[u8]) -> Result<Derived, DeriveError> {
-        let mut derivation = Derivation::new(self.table, body);
+        self.derive_traces_with(body, |_| {})
+    }
+
+    /// The same; `each` gets the facts of every span while its bytes are still at hand.
+    ///
+    /// # Errors
+    /// As [`Self::derive_traces`].
+    pub fn derive_traces_with(&self, body: &[u8], each: impl FnMut(&mut SpanFacts)) -> Result<Derived, DeriveError> {
+        let mut derivation = EachDerivation { derivation: Derivation::new(self.table, body), each };
         walk(body, &mut derivation)?;
-        derivation.finish()
+        derivation.derivation.finish()
     }
 
     /// The evaluations in an `ExportLogsServiceRequest`; log records tell nothing else.
@@ -113,6 +121,43 @@ struct Derivation<'a> {
     scope: Scope,
     scope_dialect: DialectId,
     found: Found,
+}
+
+/// A derivation that shows what it makes of each span.
+struct EachDerivation<'a, E> {
+    derivation: Derivation<'a>,
+    each: E,
+}
+
+impl<E: FnMut(&mut SpanFacts)> Visitor for EachDerivation<'_, E> {
+    fn resource(&mut self, message: Text) {
+        self.derivation.resource(message);
+    }
+
+    fn resource_attribute(&mut self, key: &[u8], value: Value) {
+        self.derivation.resource_attribute(key, value);
+    }
+
+    fn scope(&mut self, scope: Scope) {
+        self.derivation.scope(scope);
+    }
+}
+
+impl<E: FnMut(&mut SpanFacts)> SpanVisitor for EachDerivation<'_, E> {
+    #[inline(always)]
+    fn attribute(&mut self, key: &[u8], value: Value) {
+        self.derivation.attribute(key, value);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.derivation.event(event);
+    }
+
+    fn span(&mut self, span: &Span) {
+        let known = self.derivation.facts.len();
+        self.derivation.span(span);
+        self.derivation.facts.iter_mut().skip(known).for_each(&mut self.each);
+    }
 }
 
 impl Visitor for Derivation<'_> {

@@ -35,6 +35,7 @@ pub use overrides::{Override, OverrideFile, Overrides};
 
 use crate::usage::Usage;
 use bill::Bill;
+use flat::Flat;
 use rates::Tariffs;
 use resolve::Resolution;
 
@@ -114,8 +115,19 @@ impl Prices {
     /// price, or if the usage contradicts itself; the caller says what is counted then, and whether a usage was reported at all.
     /// Allocates nothing.
     pub fn cost(&self, price: PriceRef, time_unix_nanos: u64, usage: &Usage, service_tier: &str) -> Option<Cost> {
+        if let Some(flat) = self.flat(price, time_unix_nanos, service_tier)
+            && let Some(cost) = flat.cost(usage)
+        {
+            return Some(cost);
+        }
         let tariffs = self.tariffs(price, time_unix_nanos, service_tier)?;
-        flat::cost(&tariffs, usage).or_else(|| Bill::new(&tariffs, usage).map(|bill| bill.cost()))
+        let flat = Flat::of(&tariffs, usage.input.unwrap_or(0).into());
+        flat.and_then(|flat| flat.cost(usage)).or_else(|| Bill::new(&tariffs, usage).map(|bill| bill.cost()))
+    }
+
+    fn flat(&self, price: PriceRef, time: u64, service_tier: &str) -> Option<&Flat> {
+        let PriceRef { chain: None, model: Some(model) } = price else { return None };
+        self.catalogue.models.get(model as usize)?.flat(time, service_tier)
     }
 
     fn tariffs(&self, price: PriceRef, time: u64, service_tier: &str) -> Option<Tariffs<'_>> {

@@ -76,8 +76,10 @@ impl SharedPipeline {
     fn apply(&self, logged: Logged, command: Option<Command>, emit: impl FnMut(Effect)) -> MutexGuard<'_, Pipeline> {
         let (lsn, receive_time) = (logged.lsn, logged.receive_time);
         let mut pipeline = self.lock();
-        if let Record::Traces { body, facts, .. } = &logged.record {
-            watching::see(receive_time, body, facts, &mut self.watched());
+        if let Record::Traces { contents, .. } = &logged.record
+            && !contents.named().is_empty()
+        {
+            watching::see(receive_time, contents.named(), &mut self.watched());
         }
         pipeline.apply(logged, emit);
         let mut monitoring = self.watched();

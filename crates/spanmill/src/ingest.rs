@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aggregate::{Record, SeriesIndex};
+use aggregate::SeriesIndex;
 use bytes::Bytes;
 use genai::Redactor;
 use receive::{Ingest, Refusal, Request, Signal};
@@ -53,10 +53,7 @@ impl Ingestion {
 
     async fn traces(&self, body: Bytes) -> Result<(), Refusal> {
         self.room().await?;
-        let Some(mut record) = self.recorder.traces(body).map_err(malformed)? else { return Ok(()) };
-        if let Record::Traces { body, facts, .. } = &mut record {
-            self.index.resolve(body, facts);
-        }
+        let Some(record) = self.recorder.traces(body, Some(&self.index)).map_err(malformed)? else { return Ok(()) };
         self.append(LogRecord::Counted(record)).await
     }
 

@@ -1,8 +1,8 @@
 //! Records of the log: made of requests when they come, and again of what the log has stored.
 
-use aggregate::{Contents, Record};
+use aggregate::{Record, SeriesIndex};
 use bytes::Bytes;
-use genai::{DeriveError, Derived, Deriver, Evaluation, SpanFacts};
+use genai::{DeriveError, Deriver, Evaluation, SpanFacts};
 use monitor::Command;
 
 /// A record as the log stores it.
@@ -96,14 +96,9 @@ impl Recorder {
         Self { deriver: Deriver::default(), archives_all }
     }
 
-    /// The record of a traces request; `None` if it has no spans.
-    pub(crate) fn traces(&self, body: Bytes) -> Result<Option<Record>, DeriveError> {
-        let Derived { spans: facts, evaluations } = self.deriver.derive_traces(&body)?;
-        if facts.is_empty() {
-            return Ok(None);
-        }
-        let contents = Contents::of(&body, &facts, self.archives_all);
-        Ok(Some(Record::Traces { body, facts, evaluations, contents }))
+    /// The record of a traces request; `None` if it has no spans. The series that `index` knows are looked up.
+    pub(crate) fn traces(&self, body: Bytes, index: Option<&SeriesIndex>) -> Result<Option<Record>, DeriveError> {
+        Record::of_traces(&self.deriver, body, index, self.archives_all)
     }
 
     /// The record of a logs request; `None` if it has no evaluations: nothing behind the log wants anything else of it.
@@ -115,7 +110,7 @@ impl Recorder {
     /// The record that the log has stored.
     pub(crate) fn restore(&self, kind: u8, payload: Bytes) -> Result<LogRecord, String> {
         let derived = match kind {
-            kind::TRACES => self.traces(payload),
+            kind::TRACES => self.traces(payload, None),
             kind::LOGS => self.logs(payload),
             kind::METRICS => return Ok(LogRecord::Metrics(payload)),
             kind::COMMAND => {

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use aggregate::Pipeline;
-use genai::SpanFacts;
+use aggregate::{Named, Pipeline};
 use monitor::{CommandError, Config, ConfigError, Monitoring, RestoreError, SeenKind};
-use rapidhash::v3::rapidhash_v3;
 use wal::Lsn;
 
 /// Tells of the calls that the last record made count, at its receive time.
@@ -16,17 +14,13 @@ pub(crate) fn watch(receive_time: u64, pipeline: &Pipeline, monitoring: &mut Mon
     }
 }
 
-/// Tells of the agents and the prompt versions that spans name.
-pub(crate) fn see(receive_time: u64, body: &[u8], facts: &[SpanFacts], monitoring: &mut Monitoring) {
+/// Tells of the agents and the versions of prompts that spans name.
+pub(crate) fn see(receive_time: u64, named: &[Named], monitoring: &mut Monitoring) {
     monitoring.advance(receive_time);
-    for facts in facts {
-        if !facts.agent_name.is_empty() {
-            monitoring.note_seen(SeenKind::Agent, rapidhash_v3(facts.agent_name.bytes(body)));
-        }
-        if !facts.prompt_version.is_empty() {
-            let name = rapidhash_v3(facts.prompt_name.bytes(body));
-            let version = rapidhash_v3(facts.prompt_version.bytes(body));
-            monitoring.note_seen(SeenKind::PromptVersion, name.rotate_left(1) ^ version);
+    for named in named {
+        match *named {
+            Named::Agent(hash) => monitoring.note_seen(SeenKind::Agent, hash),
+            Named::PromptVersion(hash) => monitoring.note_seen(SeenKind::PromptVersion, hash),
         }
     }
 }

@@ -70,9 +70,7 @@ pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, Restore
         message: told.message,
         duration: told.duration,
         fingerprint: told.fingerprint,
-        details: told
-            .details
-            .map(|details| Box::new(Details { resource: details.resource.into(), attributes: details.attributes })),
+        details: told.details.map(|details| Box::new(Details::new(details.resource.into(), details.attributes))),
     })
 }
 

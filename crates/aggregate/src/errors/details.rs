@@ -34,9 +34,17 @@ pub(crate) struct Details {
     pub(crate) resource: Arc<[u8]>,
     /// What the record does not say by itself.
     pub(crate) attributes: Vec<KeyValue>,
+    /// Memory of the attributes, in bytes.
+    attribute_bytes: usize,
 }
 
 impl Details {
+    pub(crate) fn new(resource: Arc<[u8]>, attributes: Vec<KeyValue>) -> Self {
+        let bytes = |attribute: &KeyValue| size_of::<KeyValue>() + attribute.encoded_len();
+        let attribute_bytes = attributes.iter().map(bytes).sum();
+        Self { resource, attributes, attribute_bytes }
+    }
+
     pub(super) fn of(body: &[u8], facts: &SpanFacts) -> Self {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
         let told = TEXTS.iter().map(|(name, fact)| (name, fact(facts))).filter(|(_, value)| !value.is_empty());
@@ -58,12 +66,11 @@ impl Details {
         attributes.extend(facts.streaming.map(|streaming| boolean("gen_ai.request.stream", streaming)));
         let first_chunk = facts.time_to_first_chunk.map(crate::call::seconds);
         attributes.extend(first_chunk.map(|seconds| double("gen_ai.response.time_to_first_chunk", seconds)));
-        Self { resource: resource.unwrap_or_default().into(), attributes }
+        Self::new(resource.unwrap_or_default().into(), attributes)
     }
 
     /// Memory behind it, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let attributes = self.attributes.iter().map(|attribute| size_of::<KeyValue>() + attribute.encoded_len());
-        self.resource.len() + attributes.sum::<usize>()
+        self.resource.len() + self.attribute_bytes
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use aggregate::{
-    Applied, Contents, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Semconv,
-    Settings, SettleSettings, SpanOutcome, Totals,
+    Applied, DuplicateSettings, Effect, Forms, Interval, Layout, Logged, Pipeline, Pricing, Record, Semconv, Settings,
+    SettleSettings, SpanOutcome, Totals,
 };
 use bytes::Bytes;
+use genai::Deriver;
 use genai::price::{Catalogue, Overrides, Prices};
-use genai::{Derived, Deriver};
 use spanmill_aggregate as aggregate;
 
 pub const SECOND: u64 = 1_000_000_000;
@@ -98,14 +98,14 @@ impl Driver {
     }
 
     pub fn traces(&mut self, body: &Bytes) {
-        let Derived { spans: mut facts, evaluations } = Deriver::default().derive_traces(body).unwrap();
         // Half of the requests come as from a handler that looked its series up, half as after a restart.
-        if self.lsn.is_multiple_of(2) {
-            self.pipeline.index().resolve(body, &mut facts);
+        let index = self.lsn.is_multiple_of(2).then(|| self.pipeline.index());
+        let record = Record::of_traces(&Deriver::default(), body.clone(), index.as_deref(), false).unwrap();
+        let Some(record) = record else { return };
+        if let Record::Traces { facts, .. } = &record {
+            self.received += facts.len() as u64;
         }
-        self.received += facts.len() as u64;
-        let contents = Contents::of(body, &facts, false);
-        self.apply(Record::Traces { body: body.clone(), facts, evaluations, contents });
+        self.apply(record);
     }
 
     /// As the server does: logs without evaluations are no record.

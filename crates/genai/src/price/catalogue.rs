@@ -6,6 +6,7 @@ use std::fmt;
 use super::clause::{Clause, regex};
 use super::constraint::Constraint;
 use super::error::PriceError;
+use super::flat::Flat;
 use super::rates::{Rates, Tariffs};
 use super::read;
 
@@ -53,6 +54,8 @@ pub(super) struct Model {
 pub(super) struct Conditional {
     pub constraint: Option<Constraint>,
     pub rates: Rates,
+    /// The same, if they are that simple.
+    pub flat: Option<Flat>,
 }
 
 /// Prices of calls of a kind, e.g. `processing` = `batch`.
@@ -128,6 +131,13 @@ impl fmt::Debug for Catalogue {
     }
 }
 
+impl Conditional {
+    pub fn new(constraint: Option<Constraint>, rates: Rates) -> Self {
+        let flat = Flat::of_all(&rates.tariffs());
+        Self { constraint, rates, flat }
+    }
+}
+
 impl Model {
     /// The prices that hold at a time, before variants.
     pub fn conditional(&self, time: u64) -> Option<&Conditional> {
@@ -141,6 +151,12 @@ impl Model {
             variant.constraint.is_none_or(|constraint| constraint.holds(time)) && variant.is_for(service_tier)
         };
         self.variants.iter().filter(holds)
+    }
+
+    /// The prices of a call, if they are that simple. A variant is for a service tier that is named.
+    pub fn flat(&self, time: u64, service_tier: &str) -> Option<&Flat> {
+        let has_none = self.variants.is_empty() || service_tier.is_empty();
+        if has_none { self.conditional(time)?.flat.as_ref() } else { None }
     }
 
     /// The prices of a call.

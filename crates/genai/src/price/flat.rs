@@ -6,41 +6,67 @@ use super::rates::{Tariffs, Unit};
 use crate::money::Money;
 use crate::usage::Usage;
 
-/// The cost; `None` if it takes a bill to tell.
-pub(super) fn cost(tariffs: &Tariffs<'_>, usage: &Usage) -> Option<Cost> {
-    let part_without_whole =
-        tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
-    if part_without_whole || tariffs[Unit::Request as usize].is_some() {
-        return None;
+/// Pico-dollars a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Flat {
+    input: u64,
+    cache_read: u64,
+    cache_write: u64,
+    cache_write_1h: u64,
+    output: u64,
+    reasoning: u64,
+}
+
+impl Flat {
+    /// The prices of every call, if its size makes no difference; `None` if it takes a bill to tell.
+    pub fn of_all(tariffs: &Tariffs<'_>) -> Option<Self> {
+        let has_tiers = tariffs.iter().flatten().any(|tariff| !tariff.tiers.is_empty());
+        if has_tiers { None } else { Self::of(tariffs, 0) }
     }
-    let input_tokens = usage.input?;
-    let own = |unit: Unit| tariffs[unit as usize].map(|tariff| tariff.pico(input_tokens.into()));
-    // Where a part has no price of its own, it is billed as its whole.
-    let input = own(Unit::Input)??;
-    let output = own(Unit::Output)??;
-    let cache_read = own(Unit::CacheRead).unwrap_or(Some(input))?;
-    let cache_write = own(Unit::CacheWrite).unwrap_or(Some(input))?;
-    let cache_write_1h = own(Unit::CacheWrite1h).unwrap_or(Some(cache_write))?;
-    let reasoning = own(Unit::Reasoning).unwrap_or(Some(output))?;
 
-    let read = usage.cache_read.unwrap_or(0);
-    let written = usage.cache_write.unwrap_or(0);
-    let written_1h = usage.cache_write_1h.unwrap_or(0);
-    let reasoned = usage.reasoning.unwrap_or(0);
-    let uncached = input_tokens.checked_sub(read)?.checked_sub(written)?;
-    let written_5m = written.checked_sub(written_1h)?;
-    let visible = usage.output?.checked_sub(reasoned)?;
+    /// The prices of a call with so many input tokens; `None` if it takes a bill to tell.
+    pub fn of(tariffs: &Tariffs<'_>, input_tokens: u64) -> Option<Self> {
+        let part_without_whole =
+            tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
+        if part_without_whole || tariffs[Unit::Request as usize].is_some() {
+            return None;
+        }
+        let own = |unit: Unit| tariffs[unit as usize].map(|tariff| tariff.pico(input_tokens));
+        // Where a part has no price of its own, it is billed as its whole.
+        let input = own(Unit::Input)??;
+        let output = own(Unit::Output)??;
+        let cache_write = own(Unit::CacheWrite).unwrap_or(Some(input))?;
+        Some(Self {
+            input,
+            cache_read: own(Unit::CacheRead).unwrap_or(Some(input))?,
+            cache_write,
+            cache_write_1h: own(Unit::CacheWrite1h).unwrap_or(Some(cache_write))?,
+            output,
+            reasoning: own(Unit::Reasoning).unwrap_or(Some(output))?,
+        })
+    }
 
-    let amount = |tokens: u32, price: u64| Money::from_pico(i128::from(tokens) * i128::from(price));
-    Some(Cost {
-        input_uncached: amount(uncached, input),
-        cache_read: amount(read, cache_read),
-        cache_write: amount(written_5m, cache_write) + amount(written_1h, cache_write_1h),
-        output_visible: amount(visible, output),
-        reasoning: amount(reasoned, reasoning),
-        request: Money::ZERO,
-        unpriced_tokens: 0,
-    })
+    /// The cost; `None` if it takes a bill to tell.
+    pub fn cost(&self, usage: &Usage) -> Option<Cost> {
+        let read = usage.cache_read.unwrap_or(0);
+        let written = usage.cache_write.unwrap_or(0);
+        let written_1h = usage.cache_write_1h.unwrap_or(0);
+        let reasoned = usage.reasoning.unwrap_or(0);
+        let uncached = usage.input?.checked_sub(read)?.checked_sub(written)?;
+        let written_5m = written.checked_sub(written_1h)?;
+        let visible = usage.output?.checked_sub(reasoned)?;
+
+        let amount = |tokens: u32, price: u64| Money::from_pico(i128::from(tokens) * i128::from(price));
+        Some(Cost {
+            input_uncached: amount(uncached, self.input),
+            cache_read: amount(read, self.cache_read),
+            cache_write: amount(written_5m, self.cache_write) + amount(written_1h, self.cache_write_1h),
+            output_visible: amount(visible, self.output),
+            reasoning: amount(reasoned, self.reasoning),
+            request: Money::ZERO,
+            unpriced_tokens: 0,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +106,12 @@ mod tests {
             let rates = Rates::parse(&format!("{{{}}}", told.join(","))).unwrap();
             let usage =
                 Usage { input, cache_read: read, cache_write: written, cache_write_1h: long, output, reasoning };
-            if let Some(cost) = cost(&rates.tariffs(), &usage) {
-                prop_assert_eq!(Some(cost), Bill::new(&rates.tariffs(), &usage).map(|bill| bill.cost()));
+            let tariffs = rates.tariffs();
+            let of_call = Flat::of(&tariffs, input.unwrap_or(0).into());
+            for flat in [of_call, Flat::of_all(&tariffs)].into_iter().flatten() {
+                if let Some(cost) = flat.cost(&usage) {
+                    prop_assert_eq!(Some(cost), Bill::new(&tariffs, &usage).map(|bill| bill.cost()));
+                }
             }
         }
     }
@@ -91,7 +121,8 @@ mod tests {
     fn usual_prices_are_flat() {
         let rates = Rates::parse(r#"{"input_mtok": 3, "cache_read_mtok": 0.3, "output_mtok": 15}"#).unwrap();
         let usage = Usage { input: Some(1_000), cache_read: Some(600), output: Some(100), ..Usage::default() };
-        let total = cost(&rates.tariffs(), &usage).map(|cost| cost.total().to_string());
+        let total =
+            Flat::of_all(&rates.tariffs()).and_then(|flat| flat.cost(&usage)).map(|cost| cost.total().to_string());
         assert_eq!(total.as_deref(), Some("0.00288"));
     }
 }

@@ -94,10 +94,10 @@ fn model(provider: &Place<'_>, number: usize, json: &str) -> Result<Model, Price
     if raw.prices.get().starts_with('[') {
         for one in list(&place, "prices", raw.prices)? {
             let constraint = constraint(&place, one.constraint)?;
-            prices.push(Conditional { constraint, rates: rates(&place, one.prices)? });
+            prices.push(Conditional::new(constraint, rates(&place, one.prices)?));
         }
     } else {
-        prices.push(Conditional { constraint: None, rates: rates(&place, raw.prices)? });
+        prices.push(Conditional::new(None, rates(&place, raw.prices)?));
     }
     if prices.is_empty() {
         return Err(place.of("prices", raw.prices.get())(Fault::Empty));

@@ -114,7 +114,7 @@ impl Counting {
     fn record(&self, request: Request) -> Result<Option<Record>, DeriveError> {
         let body = request.body;
         Ok(match request.signal {
-            Signal::Traces => self.recorder.traces(self.redactor.traces(&body)?.map_or(body, Bytes::from))?,
+            Signal::Traces => self.recorder.traces(self.redactor.traces(&body)?.map_or(body, Bytes::from), None)?,
             Signal::Logs => self.recorder.logs(self.redactor.logs(&body)?.map_or(body, Bytes::from))?,
             Signal::Metrics => None,
         })
