@@ -70,7 +70,9 @@ pub(crate) struct ContentsBuilder<'a> {
 impl<'a> ContentsBuilder<'a> {
     /// Spans without GenAI meaning have no hashes, unless `of_all`.
     pub(crate) fn new(body: &'a [u8], of_all: bool) -> Self {
-        Self { body, of_all, shared: Shared::default(), spans: Vec::new(), named: Vec::new() }
+        // As many as facts of them: see `genai`.
+        let spans = Vec::with_capacity((body.len() / 640 + 1).min(genai::MAX_SPANS));
+        Self { body, of_all, shared: Shared::default(), spans, named: Vec::new() }
     }
 
     /// Takes the next span of the request.

@@ -3,10 +3,12 @@
 //! Most of what holding spans costs is waiting for memory, so a look costs one line of the processor's cache and forgetting costs none: an
 //! entry whose place has left the queue is no entry, and is written over by the next one that needs its room.
 
+use zerocopy::FromZeros;
+
 /// Entries of a bucket, which fills a line of the cache.
-const SLOTS: usize = 7;
+const SLOTS: usize = 8;
 /// Entries of a bucket that are used on average, at most: then few buckets are full.
-const USED: usize = 4;
+const USED: usize = 5;
 
 /// The places that are in the queue. They wrap around, and are fewer than half of all.
 #[derive(Debug, Clone, Copy)]
@@ -32,44 +34,67 @@ pub(crate) struct Recent {
     buckets: Vec<Bucket>,
 }
 
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
+#[derive(Debug, Clone, Copy, FromZeros)]
+#[repr(C, align(64))]
 struct Bucket {
-    /// A part of the hash of each entry; zero where there never was one.
-    tags: [u32; SLOTS],
     places: [u32; SLOTS],
+    /// A part of the hash of each entry; zero where there never was one.
+    tags: [u16; SLOTS],
     /// The newest place that found this bucket full, and went on to the next.
     passed: u32,
-    has_passed: bool,
+    /// Whether there was one: 0 or 1.
+    has_passed: u32,
 }
 
 impl Bucket {
-    const EMPTY: Self = Self { tags: [0; SLOTS], places: [0; SLOTS], passed: 0, has_passed: false };
+    const EMPTY: Self = Self { places: [0; SLOTS], tags: [0; SLOTS], passed: 0, has_passed: 0 };
 
     fn is_passed(&self, live: Live) -> bool {
-        self.has_passed && live.has(self.passed)
+        self.has_passed != 0 && live.has(self.passed)
     }
 
     fn pass(&mut self, place: u32) {
-        (self.passed, self.has_passed) = (place, true);
+        (self.passed, self.has_passed) = (place, 1);
     }
 
-    fn find(&self, tag: u32, live: Live, has_key: impl Fn(u32) -> bool) -> Option<usize> {
-        let entries = self.tags.iter().zip(self.places);
-        entries
-            .enumerate()
-            .find_map(|(slot, (known, place))| (*known == tag && live.has(place) && has_key(place)).then_some(slot))
+    /// The slot of an entry.
+    #[inline]
+    fn find(&self, tag: u16, live: Live, has_key: impl Fn(u32) -> bool) -> Option<usize> {
+        // All tags are compared at once: a bit for each that is the same.
+        let mut same = bits(|slot| self.tags[slot] == tag);
+        while same != 0 {
+            let slot = same.trailing_zeros() as usize;
+            let place = self.places[slot];
+            if live.has(place) && has_key(place) {
+                return Some(slot);
+            }
+            same &= same - 1;
+        }
+        None
     }
 
+    /// A slot without an entry.
+    #[inline]
     fn free(&self, live: Live) -> Option<usize> {
-        self.tags.iter().zip(self.places).position(|(tag, place)| *tag == 0 || !live.has(place))
+        let free = bits(|slot| self.tags[slot] == 0 || !live.has(self.places[slot]));
+        (free != 0).then(|| free.trailing_zeros() as usize)
     }
+}
+
+/// A bit for each slot of which something is true. Written so that all are looked at at once.
+#[inline(always)]
+fn bits(is_set: impl Fn(usize) -> bool) -> u32 {
+    let mut bits = [0; SLOTS];
+    for (slot, bit) in bits.iter_mut().enumerate() {
+        *bit = if is_set(slot) { 1 << slot } else { 0 };
+    }
+    bits.iter().sum()
 }
 
 impl Recent {
     /// An index that need not grow until the queue has more places than that.
     pub(crate) fn new(places: usize) -> Self {
-        Self { buckets: vec![Bucket::EMPTY; places / USED + 1] }
+        Self { buckets: empty(places / USED + 1) }
     }
 
     /// Memory that a place in the queue takes here, in bytes.
@@ -80,8 +105,8 @@ impl Recent {
         ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
     }
 
-    fn tag(hash: u64) -> u32 {
-        hash as u32 | 1
+    fn tag(hash: u64) -> u16 {
+        hash as u16 | 1
     }
 
     fn next(&self, bucket: usize) -> usize {
@@ -96,11 +121,18 @@ impl Recent {
 
     /// The newest place that has a key.
     pub(crate) fn find(&self, hash: u64, live: Live, has_key: impl Fn(u32) -> bool) -> Option<u32> {
+        let (bucket, slot) = self.locate(hash, live, has_key)?;
+        Some(self.buckets[bucket].places[slot])
+    }
+
+    /// Bucket and slot of a key.
+    #[inline]
+    fn locate(&self, hash: u64, live: Live, has_key: impl Fn(u32) -> bool) -> Option<(usize, usize)> {
         let (mut at, tag) = (self.start(hash), Self::tag(hash));
         for _ in 0..self.buckets.len() {
             let bucket = self.buckets.get(at)?;
             if let Some(slot) = bucket.find(tag, live, &has_key) {
-                return bucket.places.get(slot).copied();
+                return Some((at, slot));
             }
             if !bucket.is_passed(live) {
                 return None;
@@ -120,29 +152,34 @@ impl Recent {
         has_key: impl Fn(u32) -> bool,
         hash_of: impl Fn(u32) -> u64,
     ) -> Option<u32> {
-        self.make_room(live, hash_of);
-        let before = self.find(hash, live, has_key);
-        self.write(hash, place, before, live);
-        before
+        let Some((found, slot)) = self.locate(hash, live, has_key) else {
+            self.insert(hash, place, live, hash_of);
+            return None;
+        };
+        // It went on to where it is from here.
+        let mut at = self.start(hash);
+        while at != found {
+            self.buckets[at].pass(place);
+            at = self.next(at);
+        }
+        Some(std::mem::replace(&mut self.buckets[found].places[slot], place))
     }
 
     /// The same for a key that no place has.
     pub(crate) fn insert(&mut self, hash: u64, place: u32, live: Live, hash_of: impl Fn(u32) -> u64) {
-        self.make_room(live, hash_of);
-        self.write(hash, place, None, live);
+        if live.len as usize > self.buckets.len() * USED {
+            self.grow(live, hash_of);
+        }
+        self.write(hash, place, live);
     }
 
-    /// Writes a place over one that has its key, else where there is room.
-    fn write(&mut self, hash: u64, place: u32, before: Option<u32>, live: Live) {
+    #[inline]
+    fn write(&mut self, hash: u64, place: u32, live: Live) {
         let (mut at, tag) = (self.start(hash), Self::tag(hash));
         for _ in 0..self.buckets.len() {
             let next = self.next(at);
             let Some(bucket) = self.buckets.get_mut(at) else { return };
-            let slot = match before {
-                Some(before) => bucket.find(tag, live, |known| known == before),
-                None => bucket.free(live),
-            };
-            if let Some(slot) = slot {
+            if let Some(slot) = bucket.free(live) {
                 (bucket.tags[slot], bucket.places[slot]) = (tag, place);
                 return;
             }
@@ -151,21 +188,21 @@ impl Recent {
         }
     }
 
-    fn make_room(&mut self, live: Live, hash_of: impl Fn(u32) -> u64) {
-        if live.len as usize > self.buckets.len() * USED {
-            self.grow(live, hash_of);
-        }
-    }
-
+    #[cold]
     fn grow(&mut self, live: Live, hash_of: impl Fn(u32) -> u64) {
         let old = std::mem::take(&mut self.buckets);
-        self.buckets = vec![Bucket::EMPTY; old.len() * 2];
+        self.buckets = empty(old.len() * 2);
         let entries = old.iter().flat_map(|bucket| bucket.tags.into_iter().zip(bucket.places));
         let mut places: Vec<u32> =
             entries.filter(|(tag, place)| *tag != 0 && live.has(*place)).map(|(_, place)| place).collect();
         places.sort_unstable_by_key(|place| live.age(*place));
-        places.into_iter().for_each(|place| self.write(hash_of(place), place, None, live));
+        places.into_iter().for_each(|place| self.write(hash_of(place), place, live));
     }
+}
+
+/// Empty buckets. What is not in use takes no memory: it comes zeroed from the system.
+fn empty(buckets: usize) -> Vec<Bucket> {
+    Bucket::new_vec_zeroed(buckets).unwrap_or_else(|_| vec![Bucket::EMPTY; buckets])
 }
 
 #[cfg(test)]

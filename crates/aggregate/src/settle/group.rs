@@ -262,13 +262,11 @@ pub(super) fn is_alone(window: &Window, seq: Seq, held: &Held) -> bool {
 /// The spans that may be of the call of one, some of them twice, as long as `each` wants more; tells whether it did to the end.
 fn candidates(window: &Window, held: &Held, mut each: impl FnMut(Seq) -> bool) -> bool {
     // Spans of one library are linked by id or as parent and child only.
-    let may_be_linked = |other: &Seq| {
-        window.get(*other).is_some_and(|that| {
-            that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id
-        })
+    let may_be_linked = |that: &Held| {
+        that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id
     };
-    window.same_response(held).all(&mut each)
-        && window.trace_neighbours(held).filter(may_be_linked).all(&mut each)
+    window.same_response(held, |other, _| each(other))
+        && window.trace_neighbours(held, |other, that| !may_be_linked(that) || each(other))
         && window.same_split(held).all(&mut each)
         && window.distant_relatives(held).all(&mut each)
         && window.same_unlinked(held).all(&mut each)
