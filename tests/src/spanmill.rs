@@ -49,6 +49,8 @@ pub struct Setup {
     pub log: &'static str,
     /// More of the environment.
     pub environment: Vec<(&'static str, String)>,
+    /// How many files it may have open at most.
+    pub open_files: Option<u32>,
 }
 
 impl Default for Setup {
@@ -66,6 +68,7 @@ impl Default for Setup {
             sections: String::new(),
             log: "info",
             environment: Vec::new(),
+            open_files: None,
             data: None,
             wal: "enabled: false",
             settle_wait: "2s",
@@ -340,7 +343,14 @@ impl Launched {
     pub fn new(directory: TempDir, setup: &Setup) -> Self {
         let config = directory.path().join("spanmill.yaml");
         std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
-        let mut command = command();
+        let mut command = match setup.open_files {
+            None => command(binary()),
+            Some(limit) => {
+                let mut command = command(Path::new("sh"));
+                command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary());
+                command
+            }
+        };
         command.arg("--config").arg(&config).current_dir(directory.path()).env("RUST_LOG", setup.log);
         command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process(command.spawn().expect("spanmill starts"));
@@ -451,17 +461,17 @@ impl Addresses {
 
 /// Runs a command that ends by itself.
 pub fn run(arguments: &[&str]) -> Output {
-    command().args(arguments).output().expect("spanmill runs")
+    command(binary()).args(arguments).output().expect("spanmill runs")
 }
 
 /// The same, with more of the environment.
 pub fn run_with(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
-    command().envs(environment.iter().copied()).args(arguments).output().expect("spanmill runs")
+    command(binary()).envs(environment.iter().copied()).args(arguments).output().expect("spanmill runs")
 }
 
-/// The binary, with an environment in which nothing speaks to it.
-fn command() -> Command {
-    let mut command = Command::new(binary());
+/// A program, with an environment in which nothing speaks to Spanmill.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()

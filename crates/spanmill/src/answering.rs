@@ -19,6 +19,7 @@ use crate::config::access::{Auth, Tls};
 use crate::config::exporters::PrometheusExporter;
 use crate::config::sections;
 use crate::failure::Failure;
+use crate::files;
 use crate::server::{current_metrics, told};
 use crate::telemetry::Telemetry;
 
@@ -78,7 +79,7 @@ impl Answering {
     /// Answers until the end, under the limits that the receivers have for connections.
     fn serve(&mut self, listener: TcpListener, tls: Option<&Tls>, router: Router) -> Result<(), Failure> {
         let tls = tls.map(Tls::load).transpose()?;
-        let limits = Limits { max_connections: MAX_CONNECTIONS, ..Limits::default() };
+        let limits = Limits { max_connections: files::connections(MAX_CONNECTIONS), ..Limits::default() };
         let (service, shutdown) = (TowerToHyperService::new(router), told(self.stop.subscribe()));
         self.servers.spawn(async move {
             let served = receive::serve_http(listener, tls, limits, service, shutdown, GRACE).await;

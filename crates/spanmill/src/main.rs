@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod console;
 mod failure;
+mod files;
 mod forward;
 mod gauges;
 mod ingest;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::config::access::Tls;
 use crate::config::receivers::OtlpReceiver;
 use crate::failure::Failure;
+use crate::files;
 use crate::ingest::Ingestion;
 use crate::server::told;
 
@@ -36,7 +37,8 @@ impl Receiving {
     ) -> Result<Self, Failure> {
         let budget = Budget::new(config.memory_budget.as_usize());
         let intake = Intake::new(Arc::new(ingestion), budget, meter).with_credentials(config.auth.credentials()?);
-        let limits = |max_request_size| Limits { max_request_size, ..Limits::default() };
+        let max_connections = files::connections(Limits::default().max_connections);
+        let limits = |max_request_size| Limits { max_request_size, max_connections, ..Limits::default() };
         let grpc_limits = limits(config.protocols.grpc.max_recv_msg_size.as_usize());
         let http_limits = limits(config.protocols.http.max_request_body_size.as_usize());
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;

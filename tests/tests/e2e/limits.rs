@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::common::v1::any_value;
-use spanmill_tests::{PATIENCE, Setup, Signal, eventually, grpc_frame, post};
+use spanmill_tests::{PATIENCE, Setup, Signal, Spanmill, eventually, grpc_frame, post, rows};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -236,4 +236,31 @@ async fn overload_is_pushed_back_and_comes_again() {
     let answer = spanmill_tests::grpc_call(grpc, Signal::Traces.grpc_path(), &[], frame).await;
     assert_eq!(answer.grpc_code(), Code::Ok);
     target.spanmill.stop();
+}
+
+// Strangers who take every connection there may be leave the log and the archive enough files to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_leave_files_for_the_rest() {
+    let wal = "enabled: true, max_size: 64MiB";
+    let setup = Setup { open_files: Some(160), wal, settle_wait: "10ms", archive_age: "1s", ..Setup::default() };
+    let spanmill = Spanmill::start(&setup);
+    let mut strangers = Vec::new();
+    for _ in 0..300 {
+        strangers.push(TcpStream::connect(spanmill.addresses.grpc).await.unwrap());
+    }
+    let large = |id| {
+        let padding = attribute("padding", any_value::Value::StringValue("x".repeat(512 << 10)));
+        let mut span = call(id, "gpt-4o");
+        span.attributes.push(padding);
+        payload(vec![span])
+    };
+    // More than two segments of the log.
+    for id in 1..=80 {
+        let answer = post(spanmill.addresses.http, Signal::Traces.http_path(), &[PROTOBUF], large(id).body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(spanmill.counted(80).await.requests, 80);
+    drop(strangers);
+    let stopped = spanmill.stop().succeeded();
+    assert_eq!(rows(&stopped.archive()).len(), 80);
 }
