@@ -97,7 +97,7 @@ def compare(sent, direct, behind):
         traces = server.tokens()
         told = [sum(row[column] or 0 for row in traces) for column in (1, 2)]
         with_usage = sum(row[1] is not None for row in traces)
-        say(f"{name}: {len(server.ids())} spans of {len(traces)} traces, {with_usage} of them with {told[0]} input and {told[1]} output tokens")
+        say(f"{name}: {len(server.ids())} spans of {len(traces)} traces; {with_usage} have usage: {told[0]} input, {told[1]} output tokens")
     return problems
 
 
