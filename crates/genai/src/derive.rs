@@ -19,7 +19,7 @@ pub use self::explain::Source;
 use self::found::{Exception, Found};
 use self::logs::LogDerivation;
 use crate::coerce;
-use crate::dialects::{DialectId, EventSays, Fact, PatternMatch, Plain, Table};
+use crate::dialects::{Dialect, DialectId, EventSays, Fact, PatternMatch, Plain, Table};
 use crate::evaluation::Evaluation;
 use crate::facts::SpanFacts;
 
@@ -330,6 +330,14 @@ impl<'a> Derivation<'a> {
         if self.found.has(Plain::RequestData) {
             self.split(facts);
         }
+    }
+
+    /// The dialect that says how the span means its counts and times: that of the library which made it, if its scope is known, and
+    /// not that of an exporter which added its own keys.
+    #[inline]
+    fn meaning(&self, facts: &SpanFacts) -> &'static Dialect {
+        let known = if self.scope_dialect == DialectId::NONE { facts.dialect } else { self.scope_dialect };
+        known.dialect()
     }
 
     #[inline]
