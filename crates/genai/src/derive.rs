@@ -229,7 +229,7 @@ impl<'a> Derivation<'a> {
         if self.facts.len() > MAX_SPANS {
             return true;
         }
-        self.found.keep_own(self.found.dialect.min(self.scope_dialect), self.body);
+        self.found.keep_own(self.dialect(), self.body);
         false
     }
 
@@ -306,7 +306,7 @@ impl<'a> Derivation<'a> {
         facts.end = span.end;
         facts.kind = span.kind.into();
         facts.status = span.status_code.into();
-        facts.dialect = self.found.dialect.min(self.scope_dialect);
+        facts.dialect = self.dialect();
         if self.found.dialect == DialectId::NONE && !self.is_known_by_name(facts) {
             return;
         }
@@ -330,6 +330,15 @@ impl<'a> Derivation<'a> {
         if self.found.has(Plain::RequestData) {
             self.split(facts);
         }
+    }
+
+    /// The dialect that the span speaks.
+    #[inline]
+    fn dialect(&self) -> DialectId {
+        let dialect = self.found.dialect.min(self.scope_dialect);
+        // Who writes the current name of the provider writes the current conventions, and the older key for older readers.
+        let is_current = dialect == DialectId::LEGACY && self.found.has(Plain::Provider);
+        if is_current { DialectId::ANY } else { dialect }
     }
 
     /// The dialect that says how the span means its counts and times: that of the library which made it, if its scope is known, and

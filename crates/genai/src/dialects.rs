@@ -198,6 +198,8 @@ impl DialectId {
     pub(crate) const NONE: Self = Self(u8::MAX);
     /// GenAI, but no signal of a dialect.
     pub(crate) const ANY: Self = Self(u8::MAX - 1);
+    /// [`otel::LEGACY`].
+    pub(crate) const LEGACY: Self = Self(DIALECTS.len() as u8 - 1);
 
     /// The dialect; that of OpenTelemetry if no signal was seen.
     pub fn dialect(self) -> &'static Dialect {

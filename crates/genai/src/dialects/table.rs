@@ -151,6 +151,12 @@ mod tests {
         }
     }
 
+    // The last of the table is what came before the current conventions.
+    #[test]
+    fn the_last_is_legacy() {
+        assert_eq!(DialectId::LEGACY.dialect().name, "otel_genai_legacy");
+    }
+
     // Every scope and every signal leads to its own dialect: no earlier row takes it away.
     #[test]
     fn scopes_and_signals_lead_home() {
