@@ -69,6 +69,7 @@ const DIALECTS: &[&Dialect] = &[
     &anthropic_platform::DIALECT,
     &anthropic_platform::SDK,
     &strands::DIALECT,
+    &openlit::LITELLM,
     &openlit::DIALECT,
     &google_adk::DIALECT,
     &pydantic_ai::DIALECT,

@@ -112,15 +112,20 @@ impl Derivation<'_> {
         counts.include_reasoning(dialect.reasoning, total);
     }
 
-    /// How the provider of the model itself reports input.
+    /// How the provider of the model itself reports input. Who serves others' models behind an interface of its own reports as that
+    /// one does, whatever the model is called.
     fn native(&self, facts: &SpanFacts) -> Native {
-        let is_claude = [facts.request_model, facts.response_model]
-            .iter()
-            .any(|model| memchr::memmem::find(model.bytes(self.body), b"claude").is_some());
+        let is_claude = || {
+            [facts.request_model, facts.response_model]
+                .iter()
+                .any(|model| memchr::memmem::find(model.bytes(self.body), b"claude").is_some())
+        };
         match facts.provider {
-            _ if is_claude => Native::Excluded,
             Label::Known("anthropic" | "aws.bedrock") => Native::Excluded,
+            // It serves Claude behind Anthropic's interface.
+            Label::Known("gcp.vertex_ai") if is_claude() => Native::Excluded,
             Label::Known(_) => Native::Included,
+            Label::None | Label::Raw(_) if is_claude() => Native::Excluded,
             Label::None | Label::Raw(_) => Native::Unknown,
         }
     }
