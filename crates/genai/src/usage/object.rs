@@ -133,12 +133,6 @@ impl UsageObject {
         (!raw.can_add_up_to(total)).then_some(Inconsistency::TotalMismatch)
     }
 
-    /// Whether the total says that input leaves cached tokens out (Bedrock).
-    fn adds_up_with(&self, input: u32, cached: u32) -> bool {
-        let (Some(output), Some(total)) = (self.get(Field::Output), self.get(Field::Total)) else { return false };
-        cached > 0 && u64::from(total) == u64::from(input) + u64::from(output) + u64::from(cached)
-    }
-
     /// The canonical usage, by the shape of the object. `trust_inclusive` says that the writer normalises `input_tokens` to
     /// include cached tokens whatever stands beside it (MLflow).
     pub(crate) fn usage(&self, trust_inclusive: bool) -> Usage {
@@ -154,11 +148,16 @@ impl UsageObject {
         };
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
 
+        let adds_up_with_cache = |input| {
+            let (output, reasoning) = (self.get(Field::Output), self.get(Field::Reasoning));
+            let raw = Usage { input: Some(input), cache_read, cache_write, output, reasoning, ..Usage::NONE };
+            raw.adds_up_with_cache(self.get(Field::Total))
+        };
         let input = if let Some(input) = self.get(Field::InputInclusive) {
             // LiteLLM 1.75 includes reads but not writes: the write then stands beside the input and in no details.
             let write_beside =
                 self.get(Field::CacheWrite).unwrap_or(0) > 0 && self.get(Field::CacheWriteInDetails).is_none();
-            Some(if self.adds_up_with(input, cached) {
+            Some(if adds_up_with_cache(input) {
                 input.saturating_add(cached)
             } else if write_beside {
                 input.saturating_add(self.get(Field::CacheWrite).unwrap_or(0))
@@ -169,7 +168,7 @@ impl UsageObject {
             let anthropic_wire = self.get(Field::CacheRead).or(self.get(Field::CacheWrite)).is_some()
                 && self.get(Field::Total).is_none()
                 && !self.has_input_details;
-            let left_out = (anthropic_wire && !trust_inclusive) || cached > input || self.adds_up_with(input, cached);
+            let left_out = (anthropic_wire && !trust_inclusive) || cached > input || adds_up_with_cache(input);
             Some(if left_out { input.saturating_add(cached) } else { input })
         } else {
             let parts = self.get(Field::InputBucket).unwrap_or(0).saturating_add(cached);
