@@ -335,10 +335,20 @@ impl<'a> Derivation<'a> {
     /// The dialect that the span speaks.
     #[inline]
     fn dialect(&self) -> DialectId {
-        let dialect = self.found.dialect.min(self.scope_dialect);
+        let signalled = self.found.dialect.min(self.scope_dialect);
+        if signalled < DialectId::LEGACY || self.found.dialect == DialectId::NONE {
+            return signalled;
+        }
+        if let Some(posing) = self.table.of_provider(self.told_provider().bytes(self.body)) {
+            return posing;
+        }
         // Who writes the current name of the provider writes the current conventions, and the older key for older readers.
-        let is_current = dialect == DialectId::LEGACY && self.found.has(Plain::Provider);
-        if is_current { DialectId::ANY } else { dialect }
+        if self.found.has(Plain::Provider) { DialectId::ANY } else { signalled }
+    }
+
+    fn told_provider(&self) -> Text {
+        let current = self.text(Plain::Provider);
+        if current.is_empty() { self.text(Plain::ProviderElsewhere) } else { current }
     }
 
     /// The dialect that says how the span means its counts and times: that of the library which made it, if its scope is known, and

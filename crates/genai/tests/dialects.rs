@@ -51,6 +51,9 @@ fn voltagent() {
 fn unit_of_the_first_token() {
     let span = [("gen_ai.operation.name", "chat"), ("gen_ai.server.time_to_first_token", "250")];
     assert!(facts("strands.telemetry.tracer", "chat", &span).ends_with(" streamed=250ms"));
+    // Its TypeScript SDK is known by the provider that it poses as.
+    let typescript = [&span[..], &[("gen_ai.provider.name", "strands-agents")]].concat();
+    assert!(facts("my-service", "chat", &typescript).ends_with(" streamed=250ms"));
     let span = [("gen_ai.operation.name", "chat"), ("gen_ai.server.time_to_first_token", "0.25")];
     assert!(facts("openlit.instrumentation.openai", "chat x", &span).ends_with(" streamed=250ms"));
     let span = [&span[..], &[("gen_ai.request.stream", "false")]].concat();
