@@ -120,11 +120,8 @@ fn flags(held: &Held) -> u32 {
 
 /// The role of a held span: `usual` if no flag says otherwise.
 fn role(is: impl Fn(u32) -> bool, usual: Role) -> Role {
-    let flagged = [
-        (flag::EMBEDDINGS, Role::Embeddings),
-        (flag::CHAIN, Role::Chain),
-        (flag::UNRECOGNISED, Role::Unrecognised),
-    ];
+    let flagged =
+        [(flag::EMBEDDINGS, Role::Embeddings), (flag::CHAIN, Role::Chain), (flag::UNRECOGNISED, Role::Unrecognised)];
     flagged.into_iter().find(|(flag, _)| is(*flag)).map_or(usual, |(_, role)| role)
 }
 

@@ -151,7 +151,8 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
     if !(inner_is_root(x, y) || inner_is_root(y, x)) {
         return None;
     }
-    if (x.scope, x.name) == (y.scope, y.name) || !x.families.agree(y.families) || x.is_embeddings() != y.is_embeddings() {
+    if (x.scope, x.name) == (y.scope, y.name) || !x.families.agree(y.families) || x.is_embeddings() != y.is_embeddings()
+    {
         return None;
     }
     let fits = match (x.has_usage(), y.has_usage()) {

@@ -63,9 +63,9 @@ impl Told {
 fn attribute_value(value: &serde_json::Value) -> Value {
     match value {
         serde_json::Value::Bool(flag) => Value::BoolValue(*flag),
-        serde_json::Value::Number(number) => number
-            .as_i64()
-            .map_or_else(|| Value::DoubleValue(number.as_f64().unwrap()), Value::IntValue),
+        serde_json::Value::Number(number) => {
+            number.as_i64().map_or_else(|| Value::DoubleValue(number.as_f64().unwrap()), Value::IntValue)
+        }
         serde_json::Value::String(text) => Value::StringValue(text.clone()),
         other => panic!("{other} is no value of an attribute here"),
     }
