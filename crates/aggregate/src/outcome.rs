@@ -37,6 +37,14 @@ pub(crate) const REPEATED: &str = "repeated";
 /// Why a late span counts after all: with its usage, not as a request. Whoever sums the rows of the archive adds these.
 pub(crate) const ADDS_USAGE: &str = "adds_usage";
 
+/// The reason that a role gives.
+pub(crate) const fn reason_of(role: Role) -> &'static str {
+    match role {
+        Role::Unrecognised => UNKNOWN_OPERATION,
+        role => role.name(),
+    }
+}
+
 /// All reasons of outcomes. Checkpoints hold places in this list: what is new goes to its end.
 pub(crate) const REASONS: &[&str] = &[
     NO_GENAI_ATTRIBUTES,
@@ -127,10 +135,15 @@ impl SpanOutcome {
             Role::None => (Outcome::NotGenai, NO_GENAI_ATTRIBUTES),
             _ if !facts.has_valid_ids() => (Outcome::Malformed, INVALID_IDS),
             Role::Llm | Role::Embeddings => return None,
-            Role::Unrecognised => (Outcome::Unrecognised, UNKNOWN_OPERATION),
-            role => (Outcome::NotACall, role.name()),
+            role => return Some(Self::not_counted(role)),
         };
         Some(Self::new(outcome, reason, [0; 8]))
+    }
+
+    /// The outcome of a span of a role that is no call.
+    pub(crate) fn not_counted(role: Role) -> Self {
+        let outcome = if role == Role::Unrecognised { Outcome::Unrecognised } else { Outcome::NotACall };
+        Self::new(outcome, reason_of(role), [0; 8])
     }
 
     /// The outcome of a span that its client sent again. It has no row of its own in the archive.

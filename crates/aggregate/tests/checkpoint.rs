@@ -145,7 +145,7 @@ fn any_span() -> impl Strategy<Value = Made> {
     let usage = proptest::option::of(select(vec![(100, 10), (100, 11), (7, 0)]));
     let model = select(vec!["gpt-4o", "gpt-4o-2024-08-06", "claude-sonnet-4-5", "no-such-model"]);
     let response = proptest::option::weighted(0.3, select(vec!["r1", "r2", "r3"]));
-    let what = (0..14_u8, select(vec!["sdk", "framework", "gateway"]), any::<bool>());
+    let what = (0..16_u8, select(vec!["sdk", "framework", "gateway"]), any::<bool>());
     (ids, times, usage, model, response, what, 0..8_u8).prop_map(
         |((trace, id, parent), (from, length), usage, model, response, (kind, scope, failed), rare)| {
             let mut made = match kind {
@@ -158,6 +158,9 @@ fn any_span() -> impl Strategy<Value = Made> {
                 5 => call(id, "logfire.openai")
                     .with("request_data", "{\"model\":\"gpt-4o\"}")
                     .with("logfire.span_type", select_part(rare)),
+                // What may stand for a call.
+                6 => call(id, scope).with("gen_ai.operation.name", "chain"),
+                7 => call(id, scope).with("gen_ai.operation.name", "mumble"),
                 _ => call(id, scope),
             };
             if kind > 1 {

@@ -9,6 +9,7 @@ use aggregate::{SettleSettings, Totals};
 use bytes::Bytes;
 use common::corpus::{Client, Sums, clients, more_clients};
 use common::driver::{Driver, SECOND, settings};
+use common::shapes::shapes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -66,6 +67,27 @@ fn more_clients_are_exact() {
     for client in clients {
         assert_eq!(Sums::from(&count(&client.requests, true).0), client.expected.totals, "{}", client.name);
     }
+}
+
+// What libraries write that neither has comes to what it means, in whatever order its spans arrive.
+#[test]
+fn shapes_are_exact() {
+    let mut wrong = Vec::new();
+    for shape in shapes() {
+        let request = shape.request();
+        let (totals, by_model) = count(std::slice::from_ref(&request), false);
+        if Sums::from(&totals) != shape.expected {
+            wrong.push(format!("{}: {:?}\n   expected {:?}", shape.name, Sums::from(&totals), shape.expected));
+        }
+        if shape.model.as_ref().is_some_and(|model| by_model.keys().ne([model])) {
+            wrong.push(format!("{}: counted under {:?}", shape.name, by_model.keys()));
+        }
+        let backwards: Vec<Bytes> = one_by_one(&request).into_iter().rev().collect();
+        if count(&backwards, false).0 != totals {
+            wrong.push(format!("{}: another total backwards", shape.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 // With unlinked duplicates merged, every client comes to its truth in every cell, by model too.

@@ -19,7 +19,7 @@ pub use self::explain::Source;
 use self::found::{Exception, Found};
 use self::logs::LogDerivation;
 use crate::coerce;
-use crate::dialects::{DialectId, EventSays, Fact, PatternMatch, Plain, Table};
+use crate::dialects::{Dialect, DialectId, EventSays, Fact, PatternMatch, Plain, Table};
 use crate::evaluation::Evaluation;
 use crate::facts::SpanFacts;
 
@@ -274,7 +274,7 @@ impl<'a> Derivation<'a> {
         if self.facts.len() > MAX_SPANS {
             return true;
         }
-        self.found.keep_own(self.found.dialect.min(self.scope_dialect), self.body);
+        self.found.keep_own(self.dialect(), self.body);
         false
     }
 
@@ -351,7 +351,7 @@ impl<'a> Derivation<'a> {
         facts.end = span.end;
         facts.kind = span.kind.into();
         facts.status = span.status_code.into();
-        facts.dialect = self.found.dialect.min(self.scope_dialect);
+        facts.dialect = self.dialect();
         if self.found.dialect == DialectId::NONE && !self.is_known_by_name(facts) {
             return;
         }
@@ -375,6 +375,33 @@ impl<'a> Derivation<'a> {
         if self.found.has(Plain::RequestData) {
             self.split(facts);
         }
+    }
+
+    /// The dialect that the span speaks.
+    #[inline]
+    fn dialect(&self) -> DialectId {
+        let signalled = self.found.dialect.min(self.scope_dialect);
+        if signalled < DialectId::LEGACY || self.found.dialect == DialectId::NONE {
+            return signalled;
+        }
+        if let Some(posing) = self.table.of_provider(self.told_provider().bytes(self.body)) {
+            return posing;
+        }
+        // Who writes the current name of the provider writes the current conventions, and the older key for older readers.
+        if self.found.has(Plain::Provider) { DialectId::ANY } else { signalled }
+    }
+
+    fn told_provider(&self) -> Text {
+        let current = self.text(Plain::Provider);
+        if current.is_empty() { self.text(Plain::ProviderElsewhere) } else { current }
+    }
+
+    /// The dialect that says how the span means its counts and times: that of the library which made it, if its scope is known, and
+    /// not that of an exporter which added its own keys.
+    #[inline]
+    fn meaning(&self, facts: &SpanFacts) -> &'static Dialect {
+        let known = if self.scope_dialect == DialectId::NONE { facts.dialect } else { self.scope_dialect };
+        known.dialect()
     }
 
     #[inline]

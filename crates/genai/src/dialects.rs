@@ -4,8 +4,8 @@
 //! refuses keys that stand twice. Facts about dialects and their sources: reference/dialects.md of the project.
 //!
 //! **Order is precedence.** Where two keys of a span tell the same fact, the one that stands earlier wins; a span speaks the
-//! first dialect of the list that it gives a signal of (a key with [`Key::is_signal`], or the name of its scope), and
-//! the OpenTelemetry conventions if it gives none.
+//! first dialect of the list that it gives a signal of (a key with [`Key::is_signal`], or the name of its scope); if it gives
+//! none, one that poses as the provider, and the OpenTelemetry conventions if none does.
 //!
 //! `docs/dialects.md` is this table, written by [`documentation`].
 
@@ -69,6 +69,7 @@ const DIALECTS: &[&Dialect] = &[
     &anthropic_platform::DIALECT,
     &anthropic_platform::SDK,
     &strands::DIALECT,
+    &openlit::LITELLM,
     &openlit::DIALECT,
     &google_adk::DIALECT,
     &pydantic_ai::DIALECT,
@@ -106,6 +107,8 @@ pub struct Dialect {
     pub title: &'static str,
     /// Names of its instrumentation scopes, or what stands before a separator in them.
     pub scopes: &'static [&'static str],
+    /// What it writes as provider, if it names itself there: that is a signal, but less of one than a key.
+    pub poses_as_provider: &'static [&'static str],
     /// Whether its input tokens include cached ones.
     pub cache: CacheSemantics,
     /// Whether its output tokens include reasoning.
@@ -139,6 +142,7 @@ pub(crate) const PLAIN: Dialect = Dialect {
     name: "",
     title: "",
     scopes: &[],
+    poses_as_provider: &[],
     cache: CacheSemantics::Included,
     reasoning: ReasoningSemantics::Included,
     call_needs_model: false,
@@ -198,6 +202,8 @@ impl DialectId {
     pub(crate) const NONE: Self = Self(u8::MAX);
     /// GenAI, but no signal of a dialect.
     pub(crate) const ANY: Self = Self(u8::MAX - 1);
+    /// [`otel::LEGACY`].
+    pub(crate) const LEGACY: Self = Self(DIALECTS.len() as u8 - 1);
 
     /// The dialect; that of OpenTelemetry if no signal was seen.
     pub fn dialect(self) -> &'static Dialect {

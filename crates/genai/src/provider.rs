@@ -69,6 +69,9 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("moonshot_ai", "moonshot_ai"),
     ("moonshot", "moonshot_ai"),
     ("perplexity", "perplexity"),
+    ("openrouter", "openrouter"),
+    ("openrouter.chat", "openrouter"),
+    ("openrouter.completion", "openrouter"),
     ("x_ai", "x_ai"),
     ("xai", "x_ai"),
     ("strands-agents", ""),
@@ -177,7 +180,8 @@ pub(crate) fn of_model(model: Text, body: &[u8]) -> Label {
     while let Some(slash) = memchr::memchr(b'/', bytes) {
         let before = bytes.get(..slash).unwrap_or_default();
         match ALIASES.find_ignoring_case(before) {
-            Some(name) if !name.is_empty() => return Label::Known(name),
+            // OpenRouter's name stands before that of whom it routes to.
+            Some(&name) if !matches!(name, "" | "openrouter") => return Label::Known(name),
             _ => bytes = bytes.get(slash + 1..).unwrap_or_default(),
         }
     }

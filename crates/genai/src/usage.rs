@@ -229,8 +229,18 @@ impl Usage {
                 .any(|cached| [base + cached, base + cached + reasoning].contains(&u64::from(total)))
     }
 
-    /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` decides where it is told. More
-    /// cached tokens than input show that they were left out, unless the provider is known to include them.
+    /// Whether `total` shows that input leaves out what is cached: it is the sum of them all, with reasoning or without. That it is not
+    /// shows nothing: who leaves it out of input may leave it out of the total.
+    pub(crate) fn adds_up_with_cache(&self, total: Option<u32>) -> bool {
+        let (Some(input), Some(output), Some(total)) = (self.input, self.output, total) else { return false };
+        let cached = self.cached();
+        let sum = u64::from(input) + u64::from(output) + u64::from(cached);
+        let reasoning = u64::from(self.reasoning.unwrap_or(0));
+        cached > 0 && [sum, sum + reasoning].contains(&u64::from(total))
+    }
+
+    /// Makes a raw report canonical: adds to input what the dialect left out of it. `total` goes before `semantics` where it tells.
+    /// More cached tokens than input show that they were left out, unless the provider is known to include them.
     pub(crate) fn include_cache(
         &mut self,
         semantics: CacheSemantics,
@@ -242,7 +252,9 @@ impl Usage {
         if cached == 0 {
             return;
         }
+        let total = total();
         let left_out = match semantics {
+            _ if self.adds_up_with_cache(total) => true,
             CacheSemantics::Included => cached > input && native() != Native::Included,
             CacheSemantics::Excluded => true,
             CacheSemantics::ExcludedByAnthropic => match native() {
@@ -251,7 +263,7 @@ impl Usage {
                 Native::Unknown => cached > input,
             },
             CacheSemantics::ByTotal => {
-                total().is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
+                total.is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
             }
         };
         if left_out {
@@ -308,6 +320,10 @@ mod tests {
         assert_eq!(input(raw, ByTotal, Native::Unknown, Some(110)), Some(100));
         assert_eq!(input(raw, ByTotal, Native::Unknown, Some(174)), Some(164));
         assert_eq!(input(raw, ByTotal, Native::Unknown, None), Some(164));
+        // A total with it shows that it was left out, whatever is usual; one without it shows nothing.
+        assert_eq!(input(raw, Included, Native::Included, Some(174)), Some(164));
+        assert_eq!(input(Usage { reasoning: Some(3), ..raw }, Included, Native::Included, Some(177)), Some(164));
+        assert_eq!(input(raw, Excluded, Native::Excluded, Some(110)), Some(164));
         // More cached than read: left out, unless it can't be.
         let odd = Usage { input: Some(10), ..raw };
         assert_eq!(input(odd, Included, Native::Unknown, None), Some(74));

@@ -78,6 +78,19 @@ fn the_winner_is_named() {
     assert_eq!(told(&object, &["input", "output"]), of_object);
 }
 
+// What says which conventions a span follows: a framework that poses as the provider, and the newer of two keys for it.
+#[test]
+fn the_provider_tells_the_dialect() {
+    let dialect = |attributes: &[(&'static str, &'static str)]| {
+        let built = Built::new("app", "span", attributes, &[]);
+        format!("{}{}", built.facts.dialect.dialect().name, told(&built, &["dialect"]))
+    };
+    assert_eq!(dialect(&[("gen_ai.system", "strands-agents")]), "strands dialect<-gen_ai.system");
+    assert_eq!(dialect(&[("gen_ai.system", "openai")]), "otel_genai_legacy dialect<-gen_ai.system");
+    let both = [("gen_ai.system", "openai"), ("gen_ai.provider.name", "openai")];
+    assert_eq!(dialect(&both), "otel_genai dialect<-gen_ai.provider.name");
+}
+
 // What adds up to a count is named in full.
 #[test]
 fn parts_are_named() {

@@ -1,9 +1,9 @@
-//! A held span: a call in the settle window, or an agent that may stand for one.
+//! A held span: a call in the settle window, or another span that may stand for one.
 
 use std::collections::HashMap;
 
 use genai::price::PriceRef;
-use genai::{ErrorClass, SplitReport};
+use genai::{ErrorClass, Role, SplitReport};
 
 use super::codes::{REPORT_PARTS, code, named, required};
 use super::plain::{amount, money, trace_halves, usage, usage_message, valid_ids};
@@ -24,6 +24,8 @@ mod flag {
     pub(super) const CHILD_TAKEN: u32 = 1 << 6;
     pub(super) const PARENT_TAKEN: u32 = 1 << 7;
     pub(super) const HALF_TAKEN: u32 = 1 << 8;
+    pub(super) const CHAIN: u32 = 1 << 9;
+    pub(super) const UNRECOGNISED: u32 = 1 << 10;
 }
 
 /// What held spans refer to, as the checkpoint has it.
@@ -101,7 +103,9 @@ fn flags(held: &Held) -> u32 {
         State::Counted { alone, with_usage, with_cost } => (true, alone, with_usage, with_cost),
     };
     let all = [
-        (held.is_embeddings, flag::EMBEDDINGS),
+        (held.role == Role::Embeddings, flag::EMBEDDINGS),
+        (held.role == Role::Chain, flag::CHAIN),
+        (held.role == Role::Unrecognised, flag::UNRECOGNISED),
         (held.response_model_is_weak, flag::WEAK_RESPONSE_MODEL),
         (counted, flag::COUNTED),
         (alone, flag::COUNTED_ALONE),
@@ -112,6 +116,13 @@ fn flags(held: &Held) -> u32 {
         (held.taken.half, flag::HALF_TAKEN),
     ];
     all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, flag)| flag).sum()
+}
+
+/// The role of a held span: `usual` if no flag says otherwise.
+fn role(is: impl Fn(u32) -> bool, usual: Role) -> Role {
+    let flagged =
+        [(flag::EMBEDDINGS, Role::Embeddings), (flag::CHAIN, Role::Chain), (flag::UNRECOGNISED, Role::Unrecognised)];
+    flagged.into_iter().find(|(flag, _)| is(*flag)).map_or(usual, |(_, role)| role)
 }
 
 fn state(is: impl Fn(u32) -> bool) -> State {
@@ -126,8 +137,8 @@ fn state(is: impl Fn(u32) -> bool) -> State {
 }
 
 impl Restoring<'_> {
-    /// A span as it was held, but for its links.
-    pub(super) fn held_span(&mut self, told: messages::Held) -> Result<Held, RestoreError> {
+    /// A span as it was held, but for its links. Its role is the `usual` one where it stands, if it does not tell another.
+    pub(super) fn held_span(&mut self, told: messages::Held, usual: Role) -> Result<Held, RestoreError> {
         let (trace_id, span_id) = valid_ids([told.trace_high, told.trace_low], told.span)?;
         check(told.receive_time <= self.head.now, "receive_time", "later than now")?;
         let trace_size = u8::try_from(told.trace_size).unwrap_or(0);
@@ -152,7 +163,7 @@ impl Restoring<'_> {
             usage: told.usage.map(usage).unwrap_or_default(),
             time_to_first_chunk: told.time_to_first_chunk,
             error: named(&ErrorClass::ALL, told.error_class, "error_class")?,
-            is_embeddings: is(flag::EMBEDDINGS),
+            role: role(is, usual),
             response_model_is_weak: is(flag::WEAK_RESPONSE_MODEL),
             state: state(is),
             counted_span_id: told.counted_span.to_be_bytes(),

@@ -1,5 +1,7 @@
 //! What the settle stage holds, in the order of arrival: links are found again when it is held again.
 
+use genai::Role;
+
 use super::held::References;
 use super::messages::{self, tag};
 use super::plain::{trace_halves, valid_ids};
@@ -40,7 +42,7 @@ fn message(node: &Node, references: &References<'_>) -> messages::Node {
 
 impl Restoring<'_> {
     pub(super) fn held(&mut self, told: messages::Held) -> Result<(), RestoreError> {
-        let held = self.held_span(told)?;
+        let held = self.held_span(told, Role::Llm)?;
         self.pipeline.settle.restore(held);
         Ok(())
     }
@@ -49,7 +51,7 @@ impl Restoring<'_> {
         let (trace_id, span_id) = valid_ids([told.trace_high, told.trace_low], told.span)?;
         let agent = match (told.decided, told.waiting) {
             (0, None) => Agent::None,
-            (0, Some(held)) => Agent::Waiting(Box::new(self.held_span(*held)?)),
+            (0, Some(held)) => Agent::Waiting(Box::new(self.held_span(*held, Role::Agent)?)),
             (COUNTED, None) => Agent::Counted,
             (PASSED, None) => Agent::Passed,
             _ => return Err(RestoreError::invalid("decided", "a number that means nothing")),

@@ -1,14 +1,14 @@
 //! From spans to counted calls: what the pipeline does with the spans of a request, and when their time has come.
 
 use bytes::Bytes;
-use genai::{Money, Role, SpanFacts, Usage};
+use genai::{Label, Money, Role, SpanFacts, Usage};
 
 use super::Pipeline;
 use crate::call::Call;
 use crate::errors::ErrorRecord;
 use crate::histogram::Origin;
 use crate::key::Kind;
-use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome};
+use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome, reason_of};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
 use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
@@ -76,9 +76,9 @@ impl Pipeline {
             self.note_settled_early();
             self.decided(agent);
         }
-        let agent = self.agent(body, facts, receive_time, place);
-        let waits = agent.is_some();
-        self.settle.pass(facts, agent);
+        let stand_in = self.stand_in(body, facts, receive_time, place);
+        let waits = stand_in.is_some();
+        self.settle.pass(facts, stand_in);
         (!waits).then_some(outcome)
     }
 
@@ -108,16 +108,16 @@ impl Pipeline {
         Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })
     }
 
-    /// What is counted for an agent, if it turns out to stand for a call.
-    fn agent(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<Box<Held>> {
-        if facts.role != Role::Agent || facts.usage_is_running_total || !facts.usage.is_reported() {
+    /// What is counted for a span that is no call, if it turns out to stand for one.
+    fn stand_in(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<Box<Held>> {
+        if facts.usage_is_running_total || !facts.usage.is_reported() || !may_stand_for_a_call(facts) {
             return None;
         }
         let series = self.series.number_of_kind(Kind::Call, body, facts)?;
         let context = self.context(body, facts, receive_time, place, series);
-        let mut agent = Box::new(Held::BLANK);
-        agent.fill(body, facts, &context);
-        Some(agent)
+        let mut stand_in = Box::new(Held::BLANK);
+        stand_in.fill(body, facts, &context);
+        Some(stand_in)
     }
 
     fn context(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place, series: u32) -> Context {
@@ -211,8 +211,7 @@ impl Pipeline {
         }
         let Some(counted) = self.settle.get(merged.counted) else { return };
         let (origin, counted_span_id) = (counted.origin(), counted.span_id);
-        let role = if counted.is_embeddings { Role::Embeddings } else { Role::Llm };
-        let reason = if merged.duration.is_none() { INVALID_DURATION } else { role.name() };
+        let reason = if merged.duration.is_none() { INVALID_DURATION } else { counted.role.name() };
         let series = self.series_of(members, counted.series);
         let call = Call {
             origin,
@@ -364,12 +363,11 @@ impl Pipeline {
         self.saved.cost += cost.of_span().amount.unwrap_or(Money::ZERO);
     }
 
-    /// Counts an agent that stands for a call, or not.
+    /// Counts a span that stands for a call, or not.
     fn decided(&mut self, agent: DecidedAgent) {
         let DecidedAgent { mut held, is_call } = agent;
         if !is_call {
-            let outcome = SpanOutcome::new(Outcome::NotACall, Role::Agent.name(), [0; 8]);
-            return self.decide(held.place, outcome);
+            return self.decide(held.place, SpanOutcome::not_counted(held.role));
         }
         let usage = Some(held.usage);
         let told = Told { usage, supplied: held.supplied_cost(), service_tier: held.service_tier() };
@@ -389,13 +387,25 @@ impl Pipeline {
         if let Some(record) = held.rare.as_mut().and_then(|rare| rare.error.take()) {
             self.errors.add(*record);
         }
-        let outcome = SpanOutcome::new(Outcome::Counted, Role::Agent.name(), held.span_id);
+        let outcome = SpanOutcome::new(Outcome::Counted, reason_of(held.role), held.span_id);
         self.decide(held.place, SpanOutcome { cost: Some(cost.of_span()), ..outcome });
     }
 
     fn decide(&mut self, place: Place, outcome: SpanOutcome) {
         self.note(&outcome);
         self.pending.decide(place, outcome);
+    }
+}
+
+/// Whether a span that is no call is of a kind that some libraries write in place of one: an agent, or structure that names a model
+/// and no purpose of its own.
+fn may_stand_for_a_call(facts: &SpanFacts) -> bool {
+    let names_model = !(facts.request_model.is_empty() && facts.response_model.is_empty());
+    match (facts.role, facts.operation) {
+        (Role::Agent, _) => true,
+        (Role::Chain, Label::None | Label::Known("chain" | "invoke_workflow" | "execute_task")) => names_model,
+        (Role::Unrecognised, _) => names_model && facts.tool_name.is_empty(),
+        _ => false,
     }
 }
 
@@ -417,7 +427,7 @@ fn cost(series: &mut SeriesTable, pricing: &Pricing, number: u32, counted: &Held
         price,
         time: counted.called_at(),
         usage: told.usage,
-        has_output: !counted.is_embeddings,
+        has_output: !counted.is_embeddings(),
         supplied: told.supplied,
         service_tier: told.service_tier,
     })

@@ -1,7 +1,7 @@
 //! A call span while it waits for the others of its call, and afterwards, while late ones may still come.
 
 use genai::price::PriceRef;
-use genai::{ErrorClass, Money, SpanFacts, SplitReport, Usage};
+use genai::{ErrorClass, Money, Role, SpanFacts, SplitReport, Usage};
 
 use crate::contents::SpanContent;
 use crate::errors::ErrorRecord;
@@ -94,7 +94,7 @@ pub(crate) struct Held {
     /// Memory behind `rare`, in bytes.
     pub(crate) heap: u32,
     pub(crate) error: Option<ErrorClass>,
-    pub(crate) is_embeddings: bool,
+    pub(crate) role: Role,
     /// See [`SpanFacts::response_model_is_weak`].
     pub(crate) response_model_is_weak: bool,
 
@@ -188,7 +188,7 @@ impl Held {
         usage: Usage::NONE,
         time_to_first_chunk: None,
         error: None,
-        is_embeddings: false,
+        role: Role::Llm,
         response_model_is_weak: false,
         state: State::Waiting,
         counted_span_id: [0; 8],
@@ -224,7 +224,7 @@ impl Held {
         self.usage = facts.usage;
         self.time_to_first_chunk = facts.time_to_first_chunk;
         self.error = facts.error.map(|error| error.class);
-        self.is_embeddings = facts.role == genai::Role::Embeddings;
+        self.role = facts.role;
         self.response_model_is_weak = facts.response_model_is_weak;
         self.rare = Rare::of(body, facts, context).map(Box::new);
         self.heap = self.rare.as_ref().map_or(0, |rare| rare.bytes());
@@ -258,6 +258,10 @@ impl Held {
     /// The service tier that it names; empty if it names none.
     pub(crate) fn service_tier(&self) -> &str {
         self.rare.as_ref().map_or("", |rare| &rare.service_tier)
+    }
+
+    pub(crate) fn is_embeddings(&self) -> bool {
+        self.role == Role::Embeddings
     }
 
     pub(crate) fn has_usage(&self) -> bool {

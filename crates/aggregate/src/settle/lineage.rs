@@ -1,11 +1,13 @@
 //! Which agents have no call below them.
 //!
-//! Some frameworks report what was used on their agents only. So the usage of an agent stands for a call if no span of a call
-//! stands below it. To know that, the spans between agents and calls are remembered for a while, by their ids alone.
+//! Some frameworks report what was used on their agents only, some on tasks or on spans that are not recognised: all of them are
+//! called agents here. So the usage of an agent stands for a call if no span of a call stands below it. To know that, the spans
+//! between agents and calls are remembered for a while, by their ids alone.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 
+use genai::Role;
 use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
@@ -233,6 +235,7 @@ impl Lineage {
                 sources.push((node.span_id, node.start));
             }
         }
+        let agents = sources.len();
         for call in window.trace(agent.trace_id).take(MAX_SPANS).filter_map(|seq| window.get(seq)) {
             parents.insert(call.span_id, call.parent_span_id);
             sources.push((call.span_id, call.start));
@@ -242,6 +245,10 @@ impl Lineage {
             return true;
         }
         let above: HashSet<SpanId, RandomState> = ancestors(&parents, agent.span_id).collect();
+        // Structure within a call tells of that one again; an agent within one, which a tool of it runs, does not.
+        if held.role != Role::Agent && sources.iter().skip(agents).any(|(call, _)| above.contains(call)) {
+            return true;
+        }
         // Of each span above a source, where its chain ends: each is walked once.
         let mut ends: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
         let mut walked = Vec::new();

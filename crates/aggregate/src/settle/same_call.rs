@@ -114,7 +114,7 @@ fn split_report(a: &Held, b: &Held) -> Option<Misfit> {
 /// D: a wrapper and what it wraps. The child must begin within its parent; it may end after it.
 fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     let begins_within = c.start.saturating_add(SLACK) >= p.start && c.start <= p.end.saturating_add(SLACK);
-    if p.is_embeddings != c.is_embeddings || !begins_within || !p.families.agree(c.families) {
+    if p.is_embeddings() != c.is_embeddings() || !begins_within || !p.families.agree(c.families) {
         return None;
     }
     // One library under itself: a call that another call led to, unless they say the same.
@@ -139,7 +139,7 @@ fn two_libraries(x: &Held, y: &Held) -> Option<Misfit> {
     let fits = x.scope != y.scope
         && is_contained(x, y)
         && x.families.agree(y.families)
-        && x.is_embeddings == y.is_embeddings
+        && x.is_embeddings() == y.is_embeddings()
         && x.error.is_some() == y.error.is_some()
         && !usages_differ(x, y);
     fits.then(|| (0, distance(x, y)))
@@ -151,7 +151,8 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
     if !(inner_is_root(x, y) || inner_is_root(y, x)) {
         return None;
     }
-    if (x.scope, x.name) == (y.scope, y.name) || !x.families.agree(y.families) || x.is_embeddings != y.is_embeddings {
+    if (x.scope, x.name) == (y.scope, y.name) || !x.families.agree(y.families) || x.is_embeddings() != y.is_embeddings()
+    {
         return None;
     }
     let fits = match (x.has_usage(), y.has_usage()) {

@@ -13,7 +13,7 @@ use otlp::{Text, Value};
 
 use self::rows::{Evidence, ROWS, Row, Told};
 use super::{BEHIND, Derivation, DeriveError, Deriver};
-use crate::dialects::{DialectId, EventSays, Fact, Row as TableRow};
+use crate::dialects::{DialectId, EventSays, Fact, Plain, Row as TableRow};
 use crate::facts::SpanFacts;
 
 /// Where a fact of a span was read.
@@ -124,10 +124,13 @@ impl Explained<'_, '_> {
         }
         let tells =
             |row: &TableRow| row.dialect == spoken || (row.owner == spoken && matches!(row.fact, Fact::Role { .. }));
-        let key = attributes(body, self.span.message, SPAN_ATTRIBUTES)
-            .find(|pair| table.row(pair.key.bytes(body)).is_some_and(tells))
-            .map(|pair| pair.key.str(body).into_owned());
-        key.into_iter().collect()
+        let key = |tells: &dyn Fn(&TableRow) -> bool| {
+            attributes(body, self.span.message, SPAN_ATTRIBUTES)
+                .find(|pair| table.row(pair.key.bytes(body)).is_some_and(tells))
+                .map(|pair| pair.key.str(body).into_owned())
+        };
+        let poses = |row: &TableRow| matches!(row.fact, Fact::Plain(Plain::Provider | Plain::ProviderElsewhere));
+        key(&tells).or_else(|| key(&poses)).into_iter().collect()
     }
 
     /// The least evidence that tells a fact as it is.

@@ -48,14 +48,13 @@ impl Derivation<'_> {
         let told = self.name(Plain::Operation);
         if !told.is_empty() {
             let (label, role) = operation::canonical(told, self.body);
+            if role == Role::Unrecognised {
+                return self.requested(facts).unwrap_or((role, label));
+            }
             return (role, label);
         }
-        if self.found.has(Plain::RequestType) {
-            let (label, role) = operation::canonical(self.text(Plain::RequestType), self.body);
-            if role.is_call() {
-                let is_chat = dialect.completion_is_chat && label == Label::Known("text_completion");
-                return (role, if is_chat { Label::Known("chat") } else { label });
-            }
+        if let Some(requested) = self.requested(facts) {
+            return requested;
         }
         if self.found.has(Plain::ToolName) || self.found.has(Plain::ToolCallId) {
             return (Role::Tool, operation::of_role(Role::Tool));
@@ -73,6 +72,16 @@ impl Derivation<'_> {
             return (Role::Llm, operation::of_role(Role::Llm));
         }
         (Role::Unrecognised, Label::None)
+    }
+
+    /// The call that a request type tells of.
+    fn requested(&self, facts: &SpanFacts) -> Option<(Role, Label)> {
+        if !self.found.has(Plain::RequestType) {
+            return None;
+        }
+        let (label, role) = operation::canonical(self.text(Plain::RequestType), self.body);
+        let is_chat = facts.dialect.dialect().completion_is_chat && label == Label::Known("text_completion");
+        role.is_call().then_some((role, if is_chat { Label::Known("chat") } else { label }))
     }
 
     /// Whether a span that does not say what it is names a model, and who serves it, or what was used, or that it failed.

@@ -16,7 +16,7 @@ impl Derivation<'_> {
         let seconds = number(Plain::FirstChunkSeconds)
             .or_else(|| number(Plain::FirstChunkMillis).map(|millis| millis / 1e3))
             .or_else(|| {
-                number(Plain::FirstChunkInUnit).map(|number| match facts.dialect.dialect().first_chunk_unit {
+                number(Plain::FirstChunkInUnit).map(|number| match self.meaning(facts).first_chunk_unit {
                     Unit::Seconds => number,
                     Unit::Milliseconds => number / 1e3,
                 })

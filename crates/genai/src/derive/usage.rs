@@ -34,7 +34,7 @@ impl Derivation<'_> {
         facts.usage = counts;
         facts.inconsistency = flaw;
         facts.usage_is_running_total =
-            facts.dialect.dialect().has_running_totals && !facts.role.is_call() && counts.is_reported();
+            self.meaning(facts).has_running_totals && !facts.role.is_call() && counts.is_reported();
         if self.found.has_any(COST) {
             facts.supplied_cost = self.cost();
         }
@@ -98,7 +98,7 @@ impl Derivation<'_> {
 
     /// `whole_input` is what the provider's own object beside the counts adds up to, cached tokens included.
     fn make_canonical(&self, counts: &mut Usage, facts: &SpanFacts, whole_input: Option<u32>) {
-        let dialect = facts.dialect.dialect();
+        let dialect = self.meaning(facts);
         let semantics = match self.count(Plain::UncachedInputTokens, &mut None) {
             // AI SDK 6 writes the same keys as 5 on the spans of objects, and means all of the input.
             _ if whole_input.is_some() && whole_input == counts.input => CacheSemantics::Included,
@@ -112,15 +112,20 @@ impl Derivation<'_> {
         counts.include_reasoning(dialect.reasoning, total);
     }
 
-    /// How the provider of the model itself reports input.
+    /// How the provider of the model itself reports input. Who serves others' models behind an interface of its own reports as that
+    /// one does, whatever the model is called.
     fn native(&self, facts: &SpanFacts) -> Native {
-        let is_claude = [facts.request_model, facts.response_model]
-            .iter()
-            .any(|model| memchr::memmem::find(model.bytes(self.body), b"claude").is_some());
+        let is_claude = || {
+            [facts.request_model, facts.response_model]
+                .iter()
+                .any(|model| memchr::memmem::find(model.bytes(self.body), b"claude").is_some())
+        };
         match facts.provider {
-            _ if is_claude => Native::Excluded,
             Label::Known("anthropic" | "aws.bedrock") => Native::Excluded,
+            // It serves Claude behind Anthropic's interface.
+            Label::Known("gcp.vertex_ai") if is_claude() => Native::Excluded,
             Label::Known(_) => Native::Included,
+            Label::None | Label::Raw(_) if is_claude() => Native::Excluded,
             Label::None | Label::Raw(_) => Native::Unknown,
         }
     }

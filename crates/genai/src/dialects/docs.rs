@@ -25,6 +25,9 @@ fn section(dialect: &Dialect) -> String {
     if !dialect.scopes.is_empty() {
         section += &format!(", scopes {}", list(dialect.scopes));
     }
+    if !dialect.poses_as_provider.is_empty() {
+        section += &format!(", poses as provider {}", list(dialect.poses_as_provider));
+    }
     section += ". ";
     section += match dialect.cache {
         CacheSemantics::Included => "Input includes cached tokens",

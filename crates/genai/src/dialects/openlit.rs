@@ -32,3 +32,13 @@ pub(super) const DIALECT: Dialect = Dialect {
     source: "openlit/openlit@ad20b7b sdk/python/src/openlit/semcov/__init__.py, instrumentation/anthropic/utils.py; corpus openlit",
     ..PLAIN
 };
+
+/// Its instrumentation of a library that gives every provider's usage the shape of OpenAI's; everything else is as above.
+pub(super) const LITELLM: Dialect = Dialect {
+    title: "OpenLIT SDK, of LiteLLM",
+    scopes: &["openlit.instrumentation.litellm"],
+    cache: CacheSemantics::Included,
+    keys: &[],
+    events: &[],
+    ..DIALECT
+};

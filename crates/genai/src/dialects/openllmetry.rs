@@ -41,6 +41,8 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("llm.usage.prompt_tokens", InputTokens),
         key("llm.usage.completion_tokens", OutputTokens),
         key("llm.usage.total_tokens", TotalTokens).and_signal(),
+        key("llm.usage.cache_read_input_tokens", CacheReadTokens),
+        key("llm.usage.cache_creation_input_tokens", CacheWriteTokens),
         key("llm.usage.reasoning_tokens", ReasoningTokens),
         key("gen_ai.is_streaming", Streaming),
         key("llm.is_streaming", Streaming),

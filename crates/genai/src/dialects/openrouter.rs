@@ -8,8 +8,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     title: "OpenRouter Broadcast, Sentry SDKs",
     scopes: &["openrouter"],
     keys: &[
-        key("gen_ai.usage.input_tokens.cached", CacheReadTokens),
-        key("gen_ai.usage.input_tokens.cache_write", CacheWriteTokens),
+        key("gen_ai.usage.input_tokens.cached", CacheReadTokens).and_signal(),
+        key("gen_ai.usage.input_tokens.cache_write", CacheWriteTokens).and_signal(),
         key("gen_ai.usage.output_tokens.reasoning", ReasoningTokens),
     ],
     source: "openrouter.ai/docs/guides/features/broadcast/otel-collector; getsentry/sentry-python sentry_sdk/consts.py",

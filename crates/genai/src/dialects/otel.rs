@@ -77,6 +77,19 @@ pub(super) const LEGACY: Dialect = Dialect {
         key("gen_ai.system", ProviderElsewhere).and_signal(),
         key("gen_ai.usage.prompt_tokens", InputTokens).and_signal(), // 1.26
         key("gen_ai.usage.completion_tokens", OutputTokens).and_signal(), // 1.26
+        // What gateways and SDKs wrote before there were names for it.
+        key("gen_ai.usage.cached_input_tokens", CacheReadTokens),
+        key("gen_ai.usage.cached_tokens", CacheReadTokens),
+        key("gen_ai.usage.cache_read_tokens", CacheReadTokens),
+        key("gen_ai.usage.input_tokens_details.cached_tokens", CacheReadTokens),
+        key("gen_ai.usage.cache_write_tokens", CacheWriteTokens),
+        key("gen_ai.usage.cache_creation_tokens", CacheWriteTokens),
+        key("gen_ai.usage.cache_creation.5m_input_tokens", CacheWrite5mTokens),
+        key("gen_ai.usage.cache_creation.1h_input_tokens", CacheWrite1hTokens),
+        key("gen_ai.usage.output_tokens_details.reasoning_tokens", ReasoningTokens),
+        key("gen_ai.usage.reasoning_output_tokens", ReasoningTokens),
+        key("gen_ai.usage.thinking_tokens", ReasoningTokens),
+        key("gen_ai.usage.thoughts_tokens", ReasoningTokens),
         key("gen_ai.response.finish_reason", FinishReason),
         key("gen_ai.openai.response.service_tier", ServiceTier),
         key("gen_ai.openai.request.service_tier", ServiceTier),

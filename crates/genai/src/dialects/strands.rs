@@ -7,7 +7,9 @@ use crate::usage::CacheSemantics;
 pub(super) const DIALECT: Dialect = Dialect {
     name: "strands",
     title: "AWS Strands Agents",
-    scopes: &["strands.telemetry.tracer"],
+    // The TypeScript SDK calls its scope as the service is called.
+    scopes: &["strands.telemetry.tracer", "strands-agents"],
+    poses_as_provider: &["strands-agents"],
     // Bedrock Converse leaves cached tokens out, the other models include them.
     cache: CacheSemantics::ByTotal,
     first_chunk_unit: Unit::Milliseconds,
@@ -15,6 +17,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     has_running_totals: true,
     keys: &[
         signal("event_loop.cycle_id"),
+        signal("gen_ai.event.start_time"),
         key("gen_ai.tool.status", Outcome),
         own("tool.status", Outcome), // until 1.11
     ],

@@ -10,6 +10,7 @@ use crate::lookup::Lookup;
 pub(crate) struct Table {
     rows: Lookup<Row>,
     scopes: Vec<(&'static str, DialectId)>,
+    posing: Vec<(&'static str, DialectId)>,
     patterns: Vec<Pattern>,
     events: Vec<EventKey>,
 }
@@ -57,11 +58,13 @@ impl Table {
     fn build() -> Self {
         let mut rows = Vec::new();
         let mut scopes = Vec::new();
+        let mut posing = Vec::new();
         let mut patterns = Vec::new();
         let mut events = Vec::new();
         for (owner, dialect) in (0..).map(DialectId).zip(DIALECTS) {
             events.extend_from_slice(dialect.events);
             scopes.extend(dialect.scopes.iter().map(|scope| (*scope, owner)));
+            posing.extend(dialect.poses_as_provider.iter().map(|name| (*name, owner)));
             for key in dialect.keys {
                 let dialect = match key {
                     Key { is_signal: true, .. } => owner,
@@ -75,7 +78,7 @@ impl Table {
                 }
             }
         }
-        Self { rows: Lookup::new(rows.into_iter()), scopes, patterns, events }
+        Self { rows: Lookup::new(rows.into_iter()), scopes, posing, patterns, events }
     }
 
     /// The row of a key.
@@ -108,6 +111,11 @@ impl Table {
             if known.ends_with(b".") { name.starts_with(known) } else { name == known }
         };
         self.events.iter().find(is_it).map(|event| event.says)
+    }
+
+    /// The dialect that poses as the provider of this name.
+    pub(crate) fn of_provider(&self, provider: &[u8]) -> Option<DialectId> {
+        self.posing.iter().find(|(name, _)| name.as_bytes() == provider).map(|(_, id)| *id)
     }
 
     /// The dialect that has `scope` among its scopes.
@@ -149,6 +157,12 @@ mod tests {
             let row = table.row(key.name.as_bytes()).unwrap_or_else(|| panic!("{} is not found", key.name));
             assert_eq!((usize::from(row.rank), row.fact), (i, key.fact), "{}", key.name);
         }
+    }
+
+    // The last of the table is what came before the current conventions.
+    #[test]
+    fn the_last_is_legacy() {
+        assert_eq!(DialectId::LEGACY.dialect().name, "otel_genai_legacy");
     }
 
     // Every scope and every signal leads to its own dialect: no earlier row takes it away.

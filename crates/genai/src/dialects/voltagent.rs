@@ -9,6 +9,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     keys: &[
         key("voltagent.conversation_id", ConversationId).and_signal(),
         signal("voltagent.operation_id"),
+        key("llm.model", RequestModel),
+        key("llm.usage.cached_tokens", CacheReadTokens),
         own("usage.prompt_tokens", InputTokens),
         own("usage.completion_tokens", OutputTokens),
         own("usage.total_tokens", TotalTokens),

@@ -21,10 +21,22 @@ pub(super) enum Field {
     Reasoning,
     ReasoningExclusive,
     Total,
+    /// Parts that stand beside [`Self::InputExclusive`] and [`Self::OutputExclusive`], under a key each.
+    InputBucket,
+    OutputBucket,
+    /// Parts of [`Self::CacheRead`], told again.
+    CacheReadBucket,
 }
 
 impl Field {
-    pub(super) const COUNT: usize = Self::Total as usize + 1;
+    pub(super) const COUNT: usize = Self::CacheReadBucket as usize + 1;
+    /// How many of them have keys of their own: the first ones.
+    pub(super) const KEYED: usize = Self::Total as usize + 1;
+
+    /// Whether several keys tell a part of it each.
+    pub(super) const fn is_bucket(self) -> bool {
+        self as usize >= Self::KEYED
+    }
 }
 
 /// Keys at the top of a usage object.
@@ -68,11 +80,18 @@ const TOP: &[(&str, Field)] = &[
     ("cacheCreationInputTokens", Field::CacheWrite),
     ("cacheWriteInputTokens", Field::CacheWrite),
     ("input_cache_creation", Field::CacheWrite),
+    ("input_ephemeral_5m_input_tokens", Field::CacheWrite5m),
+    ("input_ephemeral_1h_input_tokens", Field::CacheWrite1h),
     ("total_tokens", Field::Total),
     ("totalTokens", Field::Total),
     ("total", Field::Total),
     ("tokens", Field::Total),
 ];
+
+/// How keys begin that hold one more part of input or output each, disjoint from all others: `input_audio`, `output_modality_TEXT`,
+/// `output_accepted_prediction_tokens` (Langfuse). They do so beside `input` and `output` only.
+const BUCKETS: &[(&str, Field)] =
+    &[("input_", Field::InputBucket), ("output_", Field::OutputBucket), ("cached_modality_", Field::CacheReadBucket)];
 
 /// Keys inside `*_details` and `*TokenDetails` objects, and inside Anthropic's `cache_creation`.
 const DETAILS: &[(&str, Field)] = &[
@@ -135,6 +154,10 @@ impl Level {
             (Self::Top, "usage") => Next::Object(Self::Top),
             (Self::Top, _) if OUTPUT_DETAILS.contains(&key) => Next::Object(Self::Details),
             (Self::Top, _) if INPUT_DETAILS.contains(&key) => Next::InputDetails,
+            (Self::Top, _) => {
+                let bucket = BUCKETS.iter().find(|(beginning, _)| key.starts_with(beginning));
+                bucket.map_or(Next::Nothing, |(_, field)| Next::Count(*field))
+            }
             _ => Next::Nothing,
         }
     }

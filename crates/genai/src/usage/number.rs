@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::coerce::MAX_COUNT;
+use crate::coerce::{Count, MAX_COUNT};
 
 /// A count as a number or as anything else, which is then no count.
 #[derive(Default)]
@@ -21,6 +21,16 @@ impl Number {
 
     const fn of(tokens: u64) -> Self {
         if tokens <= MAX_COUNT { Self { tokens: Some(tokens as u32), is_invalid: false } } else { Self::INVALID }
+    }
+}
+
+impl From<Count> for Number {
+    fn from(count: Count) -> Self {
+        match count {
+            Count::Tokens(tokens) => Self { tokens: Some(tokens), is_invalid: false },
+            Count::Absent => Self::NONE,
+            Count::Invalid => Self::INVALID,
+        }
     }
 }
 

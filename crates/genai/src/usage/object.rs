@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::fields::{Field, Level, Next};
 use super::number::Number;
 use super::{Inconsistency, ReasoningSemantics, Usage};
-use crate::coerce::{self, Count};
+use crate::coerce;
 
 /// More than this is no usage object.
 const MAX_SIZE: usize = 64 * 1024;
@@ -83,11 +83,17 @@ impl UsageObject {
 
     /// Whether a count is told, or at least tried to be.
     fn says_something(&self) -> bool {
-        self.has_invalid || self.found.iter().any(Option::is_some)
+        self.has_invalid || self.found.iter().take(Field::KEYED).any(Option::is_some)
     }
 
-    fn keep(&mut self, field: Field, tokens: Option<u32>) {
+    fn keep(&mut self, field: Field, Number { tokens, is_invalid }: Number) {
         let slot = &mut self.found[field as usize];
+        if field.is_bucket() {
+            // In other shapes the same keys may hold anything.
+            *slot = slot.map_or(tokens, |found| Some(found.saturating_add(tokens.unwrap_or(0))));
+            return;
+        }
+        self.has_invalid |= is_invalid;
         *slot = slot.filter(|found| *found > 0).or(tokens).or(*slot);
     }
 
@@ -98,11 +104,7 @@ impl UsageObject {
         for pair in key_values(body, list) {
             let Ok(key) = std::str::from_utf8(pair.key.bytes(body)) else { continue };
             match (level.next(key), pair.value) {
-                (Next::Count(field), value) => match coerce::count(value, body) {
-                    Count::Tokens(tokens) => self.keep(field, Some(tokens)),
-                    Count::Absent => {}
-                    Count::Invalid => self.has_invalid = true,
-                },
+                (Next::Count(field), value) => self.keep(field, Number::from(coerce::count(value, body))),
                 (Next::Object(level), Value::KeyValues(list)) if depth < DEEPEST => {
                     self.read_pairs(list, body, level, depth + 1);
                 }
@@ -131,16 +133,10 @@ impl UsageObject {
         (!raw.can_add_up_to(total)).then_some(Inconsistency::TotalMismatch)
     }
 
-    /// Whether the total says that input leaves cached tokens out (Bedrock).
-    fn adds_up_with(&self, input: u32, cached: u32) -> bool {
-        let (Some(output), Some(total)) = (self.get(Field::Output), self.get(Field::Total)) else { return false };
-        cached > 0 && u64::from(total) == u64::from(input) + u64::from(output) + u64::from(cached)
-    }
-
     /// The canonical usage, by the shape of the object. `trust_inclusive` says that the writer normalises `input_tokens` to
     /// include cached tokens whatever stands beside it (MLflow).
     pub(crate) fn usage(&self, trust_inclusive: bool) -> Usage {
-        let cache_read = self.get(Field::CacheRead);
+        let cache_read = self.get(Field::CacheRead).or(self.get(Field::CacheReadBucket));
         let by_age = [Field::CacheWrite5m, Field::CacheWrite1h]
             .into_iter()
             .filter_map(|field| self.get(field))
@@ -152,11 +148,16 @@ impl UsageObject {
         };
         let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
 
+        let adds_up_with_cache = |input| {
+            let (output, reasoning) = (self.get(Field::Output), self.get(Field::Reasoning));
+            let raw = Usage { input: Some(input), cache_read, cache_write, output, reasoning, ..Usage::NONE };
+            raw.adds_up_with_cache(self.get(Field::Total))
+        };
         let input = if let Some(input) = self.get(Field::InputInclusive) {
             // LiteLLM 1.75 includes reads but not writes: the write then stands beside the input and in no details.
             let write_beside =
                 self.get(Field::CacheWrite).unwrap_or(0) > 0 && self.get(Field::CacheWriteInDetails).is_none();
-            Some(if self.adds_up_with(input, cached) {
+            Some(if adds_up_with_cache(input) {
                 input.saturating_add(cached)
             } else if write_beside {
                 input.saturating_add(self.get(Field::CacheWrite).unwrap_or(0))
@@ -167,16 +168,20 @@ impl UsageObject {
             let anthropic_wire = self.get(Field::CacheRead).or(self.get(Field::CacheWrite)).is_some()
                 && self.get(Field::Total).is_none()
                 && !self.has_input_details;
-            let left_out = (anthropic_wire && !trust_inclusive) || cached > input || self.adds_up_with(input, cached);
+            let left_out = (anthropic_wire && !trust_inclusive) || cached > input || adds_up_with_cache(input);
             Some(if left_out { input.saturating_add(cached) } else { input })
         } else {
-            self.get(Field::InputExclusive).map(|input| input.saturating_add(cached))
+            let parts = self.get(Field::InputBucket).unwrap_or(0).saturating_add(cached);
+            self.get(Field::InputExclusive).map(|input| input.saturating_add(parts))
         };
 
         let reasoning_apart = self.get(Field::ReasoningExclusive);
         let output = match self.get(Field::Output) {
             Some(output) => Some(output),
-            None => self.get(Field::OutputExclusive).map(|output| output.saturating_add(reasoning_apart.unwrap_or(0))),
+            None => {
+                let parts = self.get(Field::OutputBucket).unwrap_or(0).saturating_add(reasoning_apart.unwrap_or(0));
+                self.get(Field::OutputExclusive).map(|output| output.saturating_add(parts))
+            }
         };
         let mut usage = Usage {
             input,
@@ -220,9 +225,8 @@ impl<'de> Visitor<'de> for Object<'_> {
         while let Some(next) = map.next_key_seed(self.level)? {
             match next {
                 Next::Count(field) => {
-                    let Number { tokens, is_invalid } = map.next_value()?;
-                    self.into.has_invalid |= is_invalid;
-                    self.into.keep(field, tokens);
+                    let number = map.next_value()?;
+                    self.into.keep(field, number);
                 }
                 Next::Object(level) => {
                     map.next_value_seed(Object { into: self.into, level, is_input_details: false })?;
