@@ -53,8 +53,10 @@ impl Bucket {
         self.has_passed != 0 && live.has(self.passed)
     }
 
-    fn pass(&mut self, place: u32) {
-        (self.passed, self.has_passed) = (place, 1);
+    fn pass(&mut self, place: u32, live: Live) {
+        if !self.is_passed(live) || live.age(self.passed) < live.age(place) {
+            (self.passed, self.has_passed) = (place, 1);
+        }
     }
 
     /// The slot of an entry.
@@ -142,8 +144,8 @@ impl Recent {
         None
     }
 
-    /// Makes a place the newest that has its key, and gives the one that was it before. The place must be newer than all that are
-    /// known. `hash_of` tells the hash of a place.
+    /// Makes a place the newest that has its key, and gives the one that was it before, which must be older. `hash_of` tells the hash of
+    /// a place.
     pub(crate) fn put(
         &mut self,
         hash: u64,
@@ -159,7 +161,7 @@ impl Recent {
         // It went on to where it is from here.
         let mut at = self.start(hash);
         while at != found {
-            self.buckets[at].pass(place);
+            self.buckets[at].pass(place, live);
             at = self.next(at);
         }
         Some(std::mem::replace(&mut self.buckets[found].places[slot], place))
@@ -183,7 +185,7 @@ impl Recent {
                 (bucket.tags[slot], bucket.places[slot]) = (tag, place);
                 return;
             }
-            bucket.pass(place);
+            bucket.pass(place, live);
             at = next;
         }
     }
@@ -207,7 +209,7 @@ fn empty(buckets: usize) -> Vec<Bucket> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeMap, VecDeque};
 
     use proptest::prelude::*;
 
@@ -219,29 +221,41 @@ mod tests {
     }
 
     proptest! {
-        // Whatever comes and goes, it finds the newest place in the queue that has a key, and nothing that has left.
+        // Whatever comes and goes, and however late it is put in, the index finds the newest place in the queue that has a key, and nothing
+        // that has left.
         #[test]
-        fn it_finds_what_a_plain_queue_holds(steps in proptest::collection::vec((0..60_u8, 0..3_usize), 1..400), places in 0..40_usize, first: u32) {
+        fn it_finds_what_a_plain_queue_holds(steps in proptest::collection::vec((0..60_u8, 0..3_usize, 0..4_u8), 1..400), places in 0..40_usize, first: u32) {
             let mut recent = Recent::new(places);
-            let mut queue = VecDeque::new();
+            let (mut queue, mut waiting) = (VecDeque::new(), VecDeque::new());
             let mut first = first;
-            for (key, leave) in steps {
+            let mut newest = BTreeMap::new();
+            for (key, leave, late) in steps {
                 let place = first.wrapping_add(queue.len() as u32);
-                let live = Live { first, len: queue.len() as u32 };
-                let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
-                let newest = |key: u8| queue.iter().rposition(|known| *known == key).map(|at| first.wrapping_add(at as u32));
-                let before = recent.put(hash(key), place, live, |place| key_of(place) == Some(key), |place| key_of(place).map_or(0, hash));
-                prop_assert_eq!(before, newest(key));
                 queue.push_back(key);
+                waiting.push_back(place);
+                let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
+                let live = Live { first, len: queue.len() as u32 };
+                // Those of one key in their order, others in any.
+                while waiting.len() > usize::from(late) {
+                    let place = if late == 2 { waiting.pop_back() } else { waiting.pop_front() }.unwrap();
+                    let Some(key) = key_of(place) else { continue };
+                    let known = newest.get(&key).copied().filter(|known: &u32| key_of(*known) == Some(key));
+                    if known.is_some_and(|known| live.age(known) > live.age(place)) {
+                        continue;
+                    }
+                    let before = recent.put(hash(key), place, live, |place| key_of(place) == Some(key), |place| key_of(place).map_or(0, hash));
+                    prop_assert_eq!(before, known);
+                    newest.insert(key, place);
+                }
                 for _ in 0..leave.min(queue.len()) {
                     queue.pop_front();
                     first = first.wrapping_add(1);
                 }
                 let live = Live { first, len: queue.len() as u32 };
+                let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
                 for key in 0..60 {
-                    let key_of = |place: u32| queue.get(place.wrapping_sub(first) as usize).copied();
-                    let newest = queue.iter().rposition(|known| *known == key).map(|at| first.wrapping_add(at as u32));
-                    prop_assert_eq!(recent.find(hash(key), live, |place| key_of(place) == Some(key)), newest);
+                    let known = newest.get(&key).copied().filter(|known| key_of(*known) == Some(key));
+                    prop_assert_eq!(recent.find(hash(key), live, |place| key_of(place) == Some(key)), known);
                 }
             }
         }

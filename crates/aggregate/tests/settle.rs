@@ -6,6 +6,7 @@ mod common;
 use aggregate::{Outcome, Record, Settings, SettleSettings};
 use common::driver::{Driver, SECOND, settings};
 use common::spans::{Made, agent, call, other, request};
+use opentelemetry_proto::tonic::common::v1::any_value;
 use spanmill_aggregate as aggregate;
 
 /// Requests, errors, input and output tokens.
@@ -84,6 +85,15 @@ fn unrelated_calls_below_a_call_count() {
     assert_eq!(counted(&settings(100), &[outer, afterwards]), (2, 0, 200, 20));
 }
 
+// One endpoint's answer is an embedding to one library and a completion to the other: the same usage makes it one call.
+#[test]
+fn an_embedding_may_be_taken_for_a_completion() {
+    let outer = call(1, "http").with("gen_ai.operation.name", "text_completion").using(100, 0);
+    let inner = call(2, "sdk").under(1).with("gen_ai.operation.name", "embeddings").using(100, 0);
+    assert_eq!(counted(&settings(100), &[outer.clone(), inner.clone()]), (1, 0, 100, 0));
+    assert_eq!(counted(&settings(100), &[outer, inner.using(99, 0)]), (2, 0, 199, 0));
+}
+
 // Of two calls under one wrapper one is the wrapper's: the one that tells the same usage, else the one that went alike.
 #[test]
 fn a_wrapper_wraps_one_call() {
@@ -91,6 +101,10 @@ fn a_wrapper_wraps_one_call() {
     let failed = call(2, "sdk").under(1).during(10, 300).failed();
     let retried = call(3, "sdk").under(1).during(400, 990).using(100, 10);
     assert_eq!(counted(&settings(100), &[wrapper.clone(), failed, retried]), (2, 1, 100, 10));
+    let mut with_cache = call(2, "sdk").under(1).during(0, 900).using(164, 10);
+    with_cache.set("gen_ai.usage.cache_read.input_tokens", any_value::Value::IntValue(64));
+    let failed_later = call(3, "framework").under(1).during(910, 990).failed();
+    assert_eq!(counted(&settings(100), &[wrapper.clone(), with_cache, failed_later]), (2, 1, 164, 10));
     let first = call(2, "sdk").under(1).during(10, 300).using(40, 4);
     let second = call(3, "sdk").under(1).during(400, 990).using(60, 6);
     assert_eq!(counted(&settings(100), &[wrapper, first, second]), (2, 0, 100, 10));

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use crate::json;
 use crate::model;
+use crate::repr::{self, Repr};
 use crate::usage::{self, Inconsistency, Usage, UsageObject};
 
 /// How much of the answers of one span is read.
@@ -24,6 +25,9 @@ const TAIL: usize = 64 * 1024;
 pub(crate) struct Answer<'a> {
     body: &'a [u8],
     budget: usize,
+    /// What is being read.
+    text: Text,
+    reads_reprs: bool,
     /// Canonical.
     pub(crate) usage: Usage,
     pub(crate) flaw: Option<Inconsistency>,
@@ -44,8 +48,11 @@ impl Name {
 }
 
 impl<'a> Answer<'a> {
-    pub(crate) fn new(body: &'a [u8]) -> Self {
-        Self { body, budget: BUDGET, usage: Usage::default(), flaw: None, names: [Text::default(); Name::COUNT] }
+    /// Of an answer in `body`. Texts of Python objects are read if `reads_reprs`: they may be a model's own words, so they do
+    /// not make a usage where none is told.
+    pub(crate) fn new(body: &'a [u8], reads_reprs: bool) -> Self {
+        let (usage, names) = (Usage::default(), [Text::default(); Name::COUNT]);
+        Self { body, budget: BUDGET, text: Text::default(), reads_reprs, usage, flaw: None, names }
     }
 
     /// A text of it; empty if it is not told.
@@ -75,8 +82,16 @@ impl<'a> Answer<'a> {
     /// Reads one more text, and keeps what was not told before.
     pub(crate) fn read(&mut self, text: Text) {
         let bytes = text.bytes(self.body);
-        if !matches!(bytes.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
+        let is_repr = repr::is_begun(bytes);
+        if !is_repr && !matches!(bytes.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')) {
             return;
+        }
+        self.text = text;
+        if is_repr {
+            let is_small = bytes.len() <= self.budget;
+            return if let (true, Ok(text)) = (is_small, std::str::from_utf8(bytes)) {
+                self.read_repr(text)
+            };
         }
         if bytes.len() > self.budget {
             self.read_ends(text);
@@ -85,6 +100,13 @@ impl<'a> Answer<'a> {
         self.budget -= bytes.len();
         // What was read before an error stays: the text may have been cut off.
         let _ = Node { answer: self }.deserialize(&mut serde_json::Deserializer::from_slice(bytes));
+    }
+
+    /// Reads what a library could not make JSON of.
+    fn read_repr(&mut self, text: &str) {
+        if self.reads_reprs && repr::is_begun(text.as_bytes()) {
+            let _ = Node { answer: self }.deserialize(&mut Repr::new(text));
+        }
     }
 
     /// Of a text that is too long: names in front, usage at the end.
@@ -122,11 +144,16 @@ impl<'a> Answer<'a> {
         self.usage.complete(&told);
     }
 
-    /// The range of the body that `text`, borrowed from it, stands at.
+    /// The range of the body that `text`, read from it, stands at.
     fn range(&self, text: &str) -> Text {
         let start = (text.as_ptr() as usize).wrapping_sub(self.body.as_ptr() as usize);
         let is_inside = start.checked_add(text.len()).is_some_and(|end| end <= self.body.len());
-        if is_inside { Text::new(start as u32, text.len() as u32) } else { Text::default() }
+        if is_inside {
+            return Text::new(start as u32, text.len() as u32);
+        }
+        // Of a text inside of a text: wherever the same stands.
+        let same = memmem::find(self.text.bytes(self.body), text.as_bytes());
+        same.map_or(Text::default(), |at| self.text.part(at as u32, (at + text.len()) as u32))
     }
 }
 
@@ -157,7 +184,7 @@ const PARTS: [&str; 12] = [
     "generations",
     "choices",
     "candidates",
-    "raw",     // LlamaIndex
+    "raw",     // LlamaIndex, smolagents
     "replies", // Haystack
     "meta",
 ];
@@ -221,7 +248,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
         Ok(())
     }
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.answer.read_repr(text);
         Ok(())
     }
 }
@@ -252,6 +280,7 @@ impl Visitor<'_> for KeySeed {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Next, E> {
+        let key = key.trim_start_matches('_'); // Haystack
         if let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == key) {
             return Ok(Next::Name(*name));
         }
@@ -316,7 +345,7 @@ mod tests {
 
     fn read(texts: &[&str]) -> (Usage, String, String) {
         let body = texts.concat();
-        let mut answer = Answer::new(body.as_bytes());
+        let mut answer = Answer::new(body.as_bytes(), true);
         let mut start = 0;
         for text in texts {
             answer.read(Text::new(start, text.len() as u32));
@@ -354,6 +383,27 @@ mod tests {
         let gemini = r#"{"candidates": [{"finish_reason": "STOP"}], "response_id": "abc-1234", "model_version": "gemini-2.5-pro",
             "usage_metadata": {"prompt_token_count": 114, "cached_content_token_count": 64, "candidates_token_count": 26}}"#;
         assert_eq!(read(&[gemini]), (usage(114, Some(64), None, 26), "gemini-2.5-pro".into(), "abc-1234".into()));
+    }
+
+    // Objects of Python that were written as texts into JSON tell the same, but what a model says is not read without need.
+    #[test]
+    fn reprs() {
+        let smolagents = concat!(
+            r#"{"role": "assistant", "content": "a", "raw": "ChatCompletion(id='chatcmpl-1', choices=[Choice(message=Message("#,
+            r#"content=\"usage={'prompt_tokens': 1}\", role=<Role.A: 'a'>))], model='gpt-4o-2024-08-06', usage=CompletionUsage("#,
+            r#"completion_tokens=26, prompt_tokens=114, prompt_tokens_details=PromptTokensDetails(cached_tokens=64)))", "#,
+            r#""token_usage": {"input_tokens": 114, "output_tokens": 26}}"#
+        );
+        let expected = (usage(114, Some(64), None, 26), "gpt-4o-2024-08-06".into(), "chatcmpl-1".into());
+        assert_eq!(read(&[smolagents]), expected);
+        let haystack = concat!(
+            r#"{"replies": ["ChatMessage(_role=<ChatRole.A: 'a'>, _content=[TextContent(text=\"it's\")], _name=None, _meta={'model': "#,
+            r#"'gpt-4o', 'usage': {'completion_tokens': 26, 'prompt_tokens': 114, 'prompt_tokens_details': {'cached_tokens': 64}}})"]}"#
+        );
+        assert_eq!(read(&[haystack]), (usage(114, Some(64), None, 26), "gpt-4o".into(), String::new()));
+        let mut said = Answer::new(haystack.as_bytes(), false);
+        said.read(Text::new(0, haystack.len() as u32));
+        assert_eq!(said.usage, Usage::default());
     }
 
     // What was cut off gives what stands before the cut; what is no answer gives nothing, and never fails.

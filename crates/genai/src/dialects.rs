@@ -56,7 +56,9 @@ mod weave;
 /// ones that it keeps compatible.
 const DIALECTS: &[&Dialect] = &[
     &otel::DIALECT,
+    &otel::BEDROCK,
     &openinference::WITHOUT_CACHE,
+    &openinference::BEDROCK,
     &openinference::RUNNING_TOTALS,
     &openinference::DIALECT,
     &langfuse::DIALECT,
@@ -94,6 +96,7 @@ const DIALECTS: &[&Dialect] = &[
     &claude_code::DIALECT,
     &crewai_native::DIALECT,
     // Its SDK adds keys to the spans of others, and others write its older ones: it and what everybody wrote come last.
+    &openllmetry::AS_PROVIDED,
     &openllmetry::DIALECT,
     &otel::LEGACY,
 ];
@@ -119,8 +122,14 @@ pub struct Dialect {
     pub completion_is_chat: bool,
     /// Names of spans that are only what went over the wire below a call, whatever they say.
     pub raw_spans: &'static [&'static str],
+    /// How the names of spans end that say they are calls, and make none.
+    pub helpers: &'static [&'static str],
     /// Whether usage on its spans that are no calls goes on from earlier ones.
     pub has_running_totals: bool,
+    /// Whether an answer that ended in an error is a failure: others say so of streams that nobody read to their end.
+    pub fails_by_finish_reason: bool,
+    /// Whether a call may have any role: its operation says that it is one.
+    pub calls_have_any_role: bool,
     /// Whether a span of it that names an agent, and no operation, is one.
     pub agents_only_named: bool,
     /// Whether its span names say `{operation} {model}` where attributes do not.
@@ -148,7 +157,10 @@ pub(crate) const PLAIN: Dialect = Dialect {
     call_needs_model: false,
     completion_is_chat: false,
     raw_spans: &[],
+    helpers: &[],
     has_running_totals: false,
+    fails_by_finish_reason: false,
+    calls_have_any_role: false,
     agents_only_named: false,
     is_named_by_call: false,
     is_server: false,

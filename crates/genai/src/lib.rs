@@ -32,6 +32,7 @@ mod money;
 mod operation;
 mod provider;
 mod redact;
+mod repr;
 mod role;
 mod tier;
 mod usage;

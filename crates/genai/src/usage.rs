@@ -88,6 +88,8 @@ pub enum CacheSemantics {
     ExcludedByAnthropic,
     /// Included if the total is input + output, left out otherwise.
     ByTotal,
+    /// Left out if a total is told that is not input + output, included otherwise.
+    IncludedByTotal,
 }
 
 /// How the provider of a model itself reports input tokens.
@@ -213,6 +215,11 @@ impl Usage {
         self.output?.checked_sub(self.reasoning.filter(|tokens| *tokens > 0)?)
     }
 
+    /// Whether a total is that of input and output as they are.
+    fn is_sum(&self, total: u32) -> bool {
+        total == self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+
     fn cached(&self) -> u32 {
         self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0))
     }
@@ -262,9 +269,8 @@ impl Usage {
                 Native::Included => false,
                 Native::Unknown => cached > input,
             },
-            CacheSemantics::ByTotal => {
-                total.is_none_or(|total| total != input.saturating_add(self.output.unwrap_or(0))) || cached > input
-            }
+            CacheSemantics::ByTotal => total.is_none_or(|total| !self.is_sum(total)) || cached > input,
+            CacheSemantics::IncludedByTotal => total.is_some_and(|total| !self.is_sum(total)) || cached > input,
         };
         if left_out {
             self.input = Some(input.saturating_add(cached));

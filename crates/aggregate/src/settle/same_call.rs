@@ -114,7 +114,9 @@ fn split_report(a: &Held, b: &Held) -> Option<Misfit> {
 /// D: a wrapper and what it wraps. The child must begin within its parent; it may end after it.
 fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     let begins_within = c.start.saturating_add(SLACK) >= p.start && c.start <= p.end.saturating_add(SLACK);
-    if p.is_embeddings() != c.is_embeddings() || !begins_within || !p.families.agree(c.families) {
+    // Who looks at requests from below may not know an embedding from a completion.
+    let tell_the_same = p.scope != c.scope && p.has_usage() && c.has_usage() && !usages_differ(p, c);
+    if (p.is_embeddings() != c.is_embeddings() && !tell_the_same) || !begins_within || !p.families.agree(c.families) {
         return None;
     }
     // One library under itself: a call that another call led to, unless they say the same.
@@ -163,9 +165,9 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
     fits.then(|| (0, distance(x, y)))
 }
 
-/// Whether both tell their usage and not the same.
+/// Whether both tell their usage and not the same; one of them may not know of the cached part.
 fn usages_differ(a: &Held, b: &Held) -> bool {
-    a.has_usage() && b.has_usage() && (a.usage.input, a.usage.output) != (b.usage.input, b.usage.output)
+    a.has_usage() && b.has_usage() && (a.usage.output != b.usage.output || !inputs_agree(a, b))
 }
 
 /// Whether inputs are equal, or differ by exactly what one of them counts as cached. No call is without input: zero is what

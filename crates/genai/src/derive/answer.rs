@@ -17,7 +17,7 @@ impl Derivation<'_> {
         if !(facts.role.is_call() || facts.role == Role::RawResponse) || !is_open(facts) {
             return;
         }
-        let mut answer = Answer::new(self.body);
+        let mut answer = Answer::new(self.body, facts.usage.is_reported());
         if let Value::String(text) = self.found.get(Plain::Answer) {
             answer.read(text);
         }

@@ -8,11 +8,11 @@ use super::found::FAILURE;
 use crate::coerce;
 use crate::dialects::Plain;
 use crate::error::{self, ErrorClass, ErrorFacts};
-use crate::facts::{SpanFacts, Status};
+use crate::facts::{Label, SpanFacts, Status};
 
 impl Derivation<'_> {
     pub(super) fn failure(&self, span: &Span, facts: &SpanFacts) -> Option<ErrorFacts> {
-        let is_error = Status::from(span.status_code) == Status::Error;
+        let is_error = Status::from(span.status_code) == Status::Error || ended_in_error(facts);
         if !is_error && self.found.exception.is_none() && !self.found.has_any(FAILURE) {
             return None;
         }
@@ -68,4 +68,12 @@ impl Derivation<'_> {
     fn flag(&self, plain: Plain) -> Option<bool> {
         if self.found.has(plain) { coerce::flag(self.found.get(plain), self.body) } else { None }
     }
+}
+
+/// Whether a call says of its answer that an error ended it, and nothing was used.
+fn ended_in_error(facts: &SpanFacts) -> bool {
+    facts.dialect.dialect().fails_by_finish_reason
+        && facts.role.is_call()
+        && facts.finish_reason == Label::Known("error")
+        && !facts.usage.is_reported()
 }

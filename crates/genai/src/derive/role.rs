@@ -30,7 +30,13 @@ impl Derivation<'_> {
         if dialect.is_server {
             return (Role::Server, Label::None);
         }
-        if let Some(found) = self.found.role {
+        let name = facts.name.bytes(self.body);
+        if dialect.helpers.iter().any(|ending| name.ends_with(ending.as_bytes())) {
+            return (Role::Chain, operation::of_role(Role::Chain));
+        }
+        if let Some(found) = self.found.role
+            && !(dialect.calls_have_any_role && self.says_call())
+        {
             let value = found.value.bytes(self.body);
             let says = found.values.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, says)| *says);
             let role = match says {
@@ -82,6 +88,14 @@ impl Derivation<'_> {
         let (label, role) = operation::canonical(self.text(Plain::RequestType), self.body);
         let is_chat = facts.dialect.dialect().completion_is_chat && label == Label::Known("text_completion");
         role.is_call().then_some((role, if is_chat { Label::Known("chat") } else { label }))
+    }
+
+    /// Whether the operation is one of a call.
+    #[cold]
+    fn says_call(&self) -> bool {
+        [Plain::Operation, Plain::RequestType]
+            .into_iter()
+            .any(|plain| self.found.has(plain) && operation::canonical(self.text(plain), self.body).1.is_call())
     }
 
     /// Whether a span that does not say what it is names a model, and who serves it, or what was used, or that it failed.

@@ -35,6 +35,9 @@ fn section(dialect: &Dialect) -> String {
         CacheSemantics::ExcludedByAnthropic => {
             "Input leaves cached tokens out for Anthropic and Bedrock, includes them for others"
         }
+        CacheSemantics::IncludedByTotal => {
+            "Input leaves cached tokens out if the total is not input and output, else includes them"
+        }
         CacheSemantics::ByTotal => {
             "Input includes cached tokens if the total is input and output, else leaves them out"
         }
@@ -47,6 +50,8 @@ fn section(dialect: &Dialect) -> String {
         (dialect.is_server, "Its spans are those of a model server: the client counts the calls."),
         (dialect.call_needs_model, "A span without a request model is what went over the wire below a call."),
         (dialect.completion_is_chat, "The request type `completion` is a chat."),
+        (dialect.fails_by_finish_reason, "A call of it whose finish reason is `error` failed."),
+        (dialect.calls_have_any_role, "A span whose operation is a call's is one, whatever its role."),
         (dialect.agents_only_named, "Spans that name an agent and no operation are agents."),
         (dialect.is_named_by_call, "Span names say `{operation} {model}` where attributes do not."),
         (dialect.has_running_totals, "Usage on its agents goes on from earlier runs and never stands for calls."),
@@ -58,6 +63,9 @@ fn section(dialect: &Dialect) -> String {
     }
     if !dialect.raw_spans.is_empty() {
         section += &format!(" Spans called {} are no calls.", list(dialect.raw_spans));
+    }
+    if !dialect.helpers.is_empty() {
+        section += &format!(" Spans whose names end in {} are no calls.", list(dialect.helpers));
     }
     section.push_str("\n\n");
     if !(dialect.keys.is_empty() && dialect.events.is_empty()) {

@@ -9,6 +9,7 @@ pub(super) const DIALECT: Dialect = Dialect {
     name: "openinference",
     title: "OpenInference",
     scopes: &["openinference.instrumentation", "@arizeai/openinference"],
+    helpers: &["._prepare_chat_with_tools"], // LlamaIndex
     keys: &[
         role(
             "openinference.span.kind",
@@ -75,13 +76,25 @@ pub(super) const DIALECT: Dialect = Dialect {
     ..PLAIN
 };
 
-/// Its instrumentations that hand on a usage without cached tokens; everything else is as above.
+/// Its instrumentation of the Claude Agent SDK, that hands on a usage without cached tokens, also in the total.
 pub(super) const WITHOUT_CACHE: Dialect = Dialect {
-    title: "OpenInference, of Bedrock and the Claude Agent SDK",
-    scopes: &["openinference.instrumentation.bedrock", "openinference.instrumentation.claude_agent_sdk"],
-    cache: CacheSemantics::ByTotal,
+    title: "OpenInference, of the Claude Agent SDK",
+    scopes: &["openinference.instrumentation.claude_agent_sdk"],
+    cache: CacheSemantics::Excluded,
     keys: &[],
     events: &[],
+    source: "Arize-ai/openinference@06d8eed openinference-instrumentation-claude-agent-sdk _wrappers.py",
+    ..DIALECT
+};
+
+/// Its instrumentation of Bedrock: Converse once left cached tokens out of input, but not of the total.
+pub(super) const BEDROCK: Dialect = Dialect {
+    title: "OpenInference, of Bedrock",
+    scopes: &["openinference.instrumentation.bedrock"],
+    cache: CacheSemantics::IncludedByTotal,
+    keys: &[],
+    events: &[],
+    source: "openinference-instrumentation-bedrock 0.1.61, run against a server that counts",
     ..DIALECT
 };
 

@@ -3,6 +3,7 @@
 use super::Plain::*;
 use super::{Dialect, EventKey, EventSays, PLAIN, Says, key, role, signal};
 use crate::role::Role;
+use crate::usage::CacheSemantics;
 
 pub(super) const DIALECT: Dialect = Dialect {
     name: "openllmetry",
@@ -12,20 +13,20 @@ pub(super) const DIALECT: Dialect = Dialect {
         "traceloop.tracer",
         "opentelemetry.instrumentation.openai.v0",
         "opentelemetry.instrumentation.openai.v1",
-        "opentelemetry.instrumentation.bedrock",
         "opentelemetry.instrumentation.cohere",
         "opentelemetry.instrumentation.crewai",
         "opentelemetry.instrumentation.google_generativeai",
         "opentelemetry.instrumentation.groq",
-        "opentelemetry.instrumentation.llamaindex",
         "opentelemetry.instrumentation.mistralai",
         "opentelemetry.instrumentation.ollama",
         "opentelemetry.instrumentation.replicate",
         "opentelemetry.instrumentation.together",
         "opentelemetry.instrumentation.watsonx",
     ],
+    // LlamaIndex's models are tasks and workflows as well.
+    calls_have_any_role: true,
     keys: &[
-        // Written by its decorators only: never a call.
+        // Of its decorators and of frameworks; a call only if it says so elsewhere.
         role(
             "traceloop.span.kind",
             &[
@@ -73,4 +74,15 @@ pub(super) const DIALECT: Dialect = Dialect {
     ],
     source: "traceloop/openllmetry@93429cf packages/opentelemetry-semantic-conventions-ai; tags 0.10.0, 0.14.0, 0.20.0",
     ..PLAIN
+};
+
+/// Its instrumentations that hand on input as the provider counts it; everything else is as above.
+pub(super) const AS_PROVIDED: Dialect = Dialect {
+    title: "OpenLLMetry, of Bedrock and LlamaIndex",
+    scopes: &["opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.llamaindex"],
+    cache: CacheSemantics::ExcludedByAnthropic,
+    keys: &[],
+    events: &[],
+    source: "opentelemetry-instrumentation-{bedrock,llamaindex} 0.62.4, run against a server that counts",
+    ..DIALECT
 };

@@ -65,6 +65,17 @@ pub(super) const DIALECT: Dialect = Dialect {
     ..PLAIN
 };
 
+/// Its instrumentation of Bedrock, that hands on a usage without cached tokens; everything else is as above.
+pub(super) const BEDROCK: Dialect = Dialect {
+    title: "OpenTelemetry GenAI semantic conventions, of Bedrock",
+    scopes: &["opentelemetry.instrumentation.genai.bedrock"],
+    cache: CacheSemantics::Excluded,
+    keys: &[],
+    events: &[],
+    source: "opentelemetry-instrumentation-genai-bedrock 1.3b0 extractors.py, run against a server that counts",
+    ..DIALECT
+};
+
 /// What came before `gen_ai.provider.name`. Keys that others write as well: it is the last of the table, so that any other
 /// dialect goes before it, and so do their keys.
 pub(super) const LEGACY: Dialect = Dialect {

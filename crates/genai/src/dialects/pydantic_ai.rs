@@ -20,6 +20,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         key("gen_ai.usage.details.ephemeral_1h_input_tokens", CacheWrite1hTokens),
         key("gen_ai.usage.details.reasoning_tokens", ReasoningTokens),
         key("gen_ai.usage.details.thinking_tokens", ReasoningTokens), // Anthropic
+        key("gen_ai.usage.details.thoughts_tokens", ReasoningTokens), // Gemini
         key("gen_ai.usage.details.input_tokens", ProviderInputTokens),
         key("gen_ai.usage.details.prompt_tokens", ProviderInputTokens),
         key("gen_ai.usage.details.output_tokens", ProviderOutputTokens),

@@ -10,6 +10,7 @@ use super::fields::{Field, Level, Next};
 use super::number::Number;
 use super::{Inconsistency, ReasoningSemantics, Usage};
 use crate::coerce;
+use crate::repr::Repr;
 
 /// More than this is no usage object.
 const MAX_SIZE: usize = 64 * 1024;
@@ -43,7 +44,7 @@ fn parse(found: Value, body: &[u8], level: Level) -> Option<UsageObject> {
     if bytes.is_empty() || bytes.len() > MAX_SIZE {
         return None;
     }
-    parse_json(bytes, level).or_else(|| parse_json(&json_of_repr(bytes)?, level))
+    parse_json(bytes, level).or_else(|| parse_repr(bytes, level))
 }
 
 /// Reads the usage objects that stand under providers' names, e.g. `{"anthropic": {"usage": {...}}}` (AI SDK).
@@ -65,15 +66,11 @@ fn parse_json(bytes: &[u8], level: Level) -> Option<UsageObject> {
     object.says_something().then_some(object)
 }
 
-/// A Python `repr` of nested dicts as JSON: quotes doubled, `None`, `True` and `False` translated. Numbers and names are all
-/// that is wanted, so a text with a quote in it may come out wrong; then it is no JSON and gives nothing.
-fn json_of_repr(bytes: &[u8]) -> Option<Vec<u8>> {
-    if !bytes.contains(&b'\'') {
-        return None;
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let json = text.replace('\'', "\"").replace("None", "null").replace("True", "true").replace("False", "false");
-    Some(json.into_bytes())
+fn parse_repr(bytes: &[u8], level: Level) -> Option<UsageObject> {
+    let mut object = UsageObject::default();
+    let mut repr = Repr::new(std::str::from_utf8(bytes).ok()?);
+    Object { into: &mut object, level, is_input_details: false }.deserialize(&mut repr).ok()?;
+    (repr.is_at_end() && object.says_something()).then_some(object)
 }
 
 impl UsageObject {
@@ -344,6 +341,10 @@ mod tests {
         // Bedrock Converse: exclusive, which the total shows.
         let bedrock = r#"{"inputTokens": 10, "outputTokens": 5, "totalTokens": 79, "cacheReadInputTokens": 64, "cacheWriteInputTokens": 0}"#;
         assert_eq!(usage(bedrock), expected(74, Some(64), Some(0), 5, None));
+        // As an object.
+        let object = r#"CompletionUsage(completion_tokens=26, prompt_tokens=114, total_tokens=140, completion_tokens_details=
+            CompletionTokensDetails(reasoning_tokens=7, text_tokens=None), prompt_tokens_details=PromptTokensDetails(cached_tokens=64))"#;
+        assert_eq!(usage(object), expected(114, Some(64), None, 26, Some(7)));
         // LiteLLM 1.75: the write stands beside the input.
         let litellm = r#"{'completion_tokens': 62, 'prompt_tokens': 521, 'total_tokens': 583, 'completion_tokens_details': None,
             'prompt_tokens_details': {'cached_tokens': 64}, 'cache_creation_input_tokens': 32, 'cache_read_input_tokens': 64}"#;
