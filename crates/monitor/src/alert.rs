@@ -127,6 +127,17 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// Whether it may hold only because not all calls are known.
+    pub(crate) fn is_of_too_few(&self) -> bool {
+        match self {
+            Self::NoData => true,
+            Self::Field { field, side: Side::Below, .. } => field.is_sum() || field.is_rate(),
+            _ => false,
+        }
+    }
+}
+
 /// An alert, as it is configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRule {
@@ -339,6 +350,13 @@ impl Alert {
             told.tell(NotificationKind::Resolved, now, &mut incident, self.reading.map(|(value, _)| value));
         }
         told.over.push(*incident);
+    }
+
+    /// Lets a time of which nothing is known not count as time for which the condition held.
+    pub(crate) fn stand_still(&mut self, length: u64) {
+        if let Phase::Pending { since } = &mut self.phase {
+            *since += length;
+        }
     }
 
     /// Lets the time of a pause not count as time for which the condition held.

@@ -20,6 +20,7 @@ use crate::incident::Told;
 use crate::monitoring::Monitoring;
 use crate::seen::SeenKind;
 use crate::slo::{Slo, SloDefinition};
+use crate::time::Range;
 use messages::tag;
 
 /// The version of the messages.
@@ -85,6 +86,8 @@ impl Monitoring {
             next: self.next,
             dropped: self.dropped,
             forgotten: self.history.forgotten().to_vec(),
+            unseen_from: self.unseen.from,
+            unseen_to: self.unseen.to,
         };
         element(tag::HEAD, &head, &mut bytes);
         for (names, group) in self.history.groups() {
@@ -260,6 +263,9 @@ impl Restoring<'_> {
         check(self.monitoring.history.restore_times(head.now, &head.forgotten), "forgotten", "not of three lengths")?;
         // Nothing is evaluated between the newest time told and the next.
         check((head.now == 0 && head.next == 0) || head.now < head.next, "next", "before all that was told")?;
+        let unseen = Range { from: head.unseen_from, to: head.unseen_to };
+        check(unseen.from <= unseen.to && unseen.to <= head.now, "unseen", "no time before the newest")?;
+        self.monitoring.unseen = unseen;
         self.monitoring.now = head.now;
         self.monitoring.next = head.next;
         self.monitoring.dropped = head.dropped;

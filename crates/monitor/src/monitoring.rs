@@ -16,10 +16,12 @@ use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
-use crate::time::{HOUR, MINUTE, SECOND, floor};
+use crate::time::{HOUR, MINUTE, Range, SECOND, floor};
 
 /// How often everything is evaluated: at every multiple of it.
 pub const EVALUATION_STEP: u64 = 10 * SECOND;
+/// After a longer time without any word, nothing is known of it: while the log is written, the time is told at every step.
+const GAP: u64 = 6 * EVALUATION_STEP;
 /// After a longer time without any word, only so much of it is evaluated.
 const CATCH_UP: u64 = HOUR;
 /// How many notifications wait to be delivered, and how many incidents that are over are kept.
@@ -44,6 +46,8 @@ pub struct Monitoring {
     pub(crate) seen: Seen,
     /// The newest time told.
     pub(crate) now: u64,
+    /// The newest time of which nothing is known; empty if there was none.
+    pub(crate) unseen: Range,
     /// What is evaluated next.
     pub(crate) next: u64,
     pub(crate) streams: Streams,
@@ -72,6 +76,7 @@ impl Monitoring {
             dropped: 0,
             seen: Seen::default(),
             now: 0,
+            unseen: Range { from: 0, to: 0 },
             next: 0,
             streams: Streams::default(),
             generation: 0,
@@ -137,14 +142,20 @@ impl Monitoring {
         }
     }
 
-    /// Tells the time: everything is evaluated that was to be evaluated since the last time told.
+    /// Tells the time: everything is evaluated that was to be evaluated since the last time told. If that is too long ago, nobody knows what
+    /// happened since: alerts stand still then.
     pub fn advance(&mut self, now: u64) {
         if self.now == 0 {
             self.next = floor(now, EVALUATION_STEP) + EVALUATION_STEP;
         }
-        self.now = self.now.max(now);
+        let since = Range { from: self.now, to: self.now.max(now) };
+        self.now = since.to;
         if self.now < self.next {
             return;
+        }
+        if since.from > 0 && since.length() > GAP {
+            self.unseen = since;
+            self.alerts.iter_mut().for_each(|alert| alert.stand_still(since.length()));
         }
         self.next = self.next.max(floor(self.now.saturating_sub(CATCH_UP), EVALUATION_STEP));
         while self.next <= self.now {
@@ -175,13 +186,15 @@ impl Monitoring {
         }
         for chart in &mut self.charts {
             if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
-                chart.evaluate(now, monitor);
+                chart.evaluate(now, monitor, self.unseen);
             }
         }
         if now.is_multiple_of(MINUTE) {
             self.seen.advance(now);
         }
-        self.evaluate_alerts(now);
+        if now > self.unseen.to {
+            self.evaluate_alerts(now);
+        }
     }
 
     fn evaluate_alerts(&mut self, now: u64) {
