@@ -30,7 +30,7 @@ pub enum Command {
     Archive(String),
     /// It and all that is about it are forgotten. Those of the configuration can only be archived.
     Remove(String),
-    /// Nobody is told of its alerts until a time; zero ends that.
+    /// Nobody is told that its alerts fire until a time; zero ends that. Who was told before is told that they do no more.
     Mute(String, u64),
     /// A new alert.
     CreateAlert(Box<AlertRule>),
@@ -182,8 +182,7 @@ impl Monitoring {
 
     fn redefine_alert(&mut self, place: usize, rule: AlertRule) {
         let (now, mut told) = (self.now, Told::default());
-        let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
-        self.alerts[place].redefine(rule, now, is_muted, &mut told);
+        self.alerts[place].redefine(rule, now, &mut told);
         self.keep(told);
     }
 
@@ -261,11 +260,8 @@ impl Monitoring {
     /// Ends what alerts are about, whoever was told of it being told so.
     fn withdraw(&mut self, is_meant: impl Fn(&Alert) -> bool) {
         let (now, mut told) = (self.now, Told::default());
-        for place in 0..self.alerts.len() {
-            let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
-            if is_meant(&self.alerts[place]) {
-                self.alerts[place].end(now, Resolution::Withdrawn, is_muted, &mut told);
-            }
+        for alert in self.alerts.iter_mut().filter(|alert| is_meant(alert)) {
+            alert.end(now, Resolution::Withdrawn, &mut told);
         }
         self.keep(told);
     }
@@ -273,10 +269,6 @@ impl Monitoring {
     fn forget_alerts(&mut self, is_meant: impl Fn(&Alert) -> bool) {
         self.withdraw(&is_meant);
         self.alerts.retain(|alert| !is_meant(alert));
-    }
-
-    fn is_muted(&self, monitor: &str) -> bool {
-        self.monitor(monitor).is_some_and(|monitor| monitor.muted_until() > self.now)
     }
 
     fn deliver(&mut self, id: &str, notifier: String) {

@@ -88,6 +88,18 @@ fn mute_is_not_forgetting() {
     assert!(kinds(&monitoring).is_empty());
 }
 
+// Whoever was told that an alert fires is told that it does no more, though it was muted meanwhile.
+#[test]
+fn muted_alerts_end() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + 5 * MINUTE, Some(ErrorClass::Timeout));
+    monitoring.apply(START + 5 * MINUTE, Command::Mute("checkout".into(), START + HOUR)).unwrap();
+    tell(&mut monitoring, START + 5 * MINUTE, START + 20 * MINUTE, None);
+    assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
+    tell(&mut monitoring, START + 20 * MINUTE, START + 40 * MINUTE, Some(ErrorClass::Timeout));
+    assert_eq!(kinds(&monitoring).len(), 2);
+}
+
 // Silence is no alert before there was ever a call, and it is one when a window is empty, to the step.
 #[test]
 fn silence_is_told_of_those_who_spoke() {
