@@ -3,8 +3,7 @@
 use std::fmt;
 
 use crate::alert::{Alert, AlertRule, Condition};
-use crate::definition::{Config, ConfigError, MonitorDefinition};
-use crate::history::HistoryConfig;
+use crate::definition::{Config, ConfigError, MonitorDefinition, check_names};
 use crate::incident::{Resolution, Told};
 use crate::monitor::{Monitor, MonitorState};
 use crate::monitoring::Monitoring;
@@ -223,37 +222,33 @@ impl Monitoring {
         own(Subject::Slo, name, place, |place| self.slos[place].is_configured)
     }
 
-    /// Whether an alert fits what there is.
+    /// Whether an alert fits what there is. The rest is not looked at: it may be more than can be made now, or about what is gone.
     pub(crate) fn check_alert(&self, rule: &AlertRule) -> Result<(), ConfigError> {
         if matches!(rule.condition, Condition::BurnRate { .. }) {
             let problem = "burn rates belong to their objective";
             return Err(ConfigError { section: "alerts", name: rule.name.clone(), field: "when.kind", problem });
         }
-        let mut wanted = self.wanted();
-        wanted.alerts.retain(|known| known.name != rule.name);
-        wanted.alerts.push(rule.clone());
-        wanted.check()
+        self.wanted().check_rule(rule)
     }
 
-    /// Whether an objective fits what there is.
+    /// The same of an objective. Its burn alerts have names that no other alert has.
     pub(crate) fn check_slo(&self, definition: &SloDefinition) -> Result<(), ConfigError> {
-        let mut wanted = self.wanted();
-        wanted.slos.retain(|known| known.name != definition.name);
-        wanted.slos.push(definition.clone());
-        wanted.check()
+        let others = self.alerts.iter().filter(|alert| alert.objective() != Some(&*definition.name));
+        let rules: Vec<AlertRule> = definition.rules().collect();
+        check_names("alerts", others.map(|alert| &alert.rule.name).chain(rules.iter().map(|rule| &rule.name)))?;
+        let wanted = self.wanted();
+        wanted.check_slo(definition)?;
+        rules.iter().try_for_each(|rule| wanted.check_rule(rule))
     }
 
-    /// All that is watched, as if it were configured.
+    /// What alerts and objectives can be about, as if it were configured.
     fn wanted(&self) -> Config {
-        let alerts = self.alerts.iter().filter(|alert| alert.objective().is_none());
         Config {
-            history: HistoryConfig::default(),
             monitors: self.monitors.iter().map(|monitor| monitor.definition.clone()).collect(),
-            alerts: alerts.map(|alert| alert.rule.clone()).collect(),
-            slos: self.slos.iter().map(|slo| slo.definition.clone()).collect(),
             charts: self.charts.iter().map(|chart| chart.definition.clone()).collect(),
             drifts: self.drifts.clone(),
             canaries: self.canaries.iter().map(|canary| canary.definition.clone()).collect(),
+            ..Config::default()
         }
     }
 

@@ -8,6 +8,7 @@ use crate::alert::{Alert, Phase};
 use crate::call::Call;
 use crate::canary::{Canary, Side};
 use crate::chart::Chart;
+use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
 use crate::history::{Dimension, History, Packer, dimensions};
@@ -44,6 +45,8 @@ pub struct Monitoring {
     /// Notifications that were given up because too many waited.
     pub(crate) dropped: u64,
     pub(crate) seen: Seen,
+    /// Why alerts and objectives of the API were not restored.
+    pub(crate) left_out: Vec<CommandError>,
     /// The newest time told.
     pub(crate) now: u64,
     /// The newest time of which nothing is known; empty if there was none.
@@ -75,6 +78,7 @@ impl Monitoring {
             outbox: VecDeque::new(),
             dropped: 0,
             seen: Seen::default(),
+            left_out: Vec::new(),
             now: 0,
             unseen: Range { from: 0, to: 0 },
             next: 0,
@@ -292,6 +296,11 @@ impl Monitoring {
     /// All who are to be told are through with a notification.
     pub fn acknowledge(&mut self, id: &str) {
         self.outbox.retain(|waiting| waiting.notification.id != id);
+    }
+
+    /// Alerts and objectives that the API had made and that were not restored: why each.
+    pub fn left_out(&self) -> &[CommandError] {
+        &self.left_out
     }
 
     /// How many notifications were dropped because more than 1,000 waited.
