@@ -11,7 +11,7 @@ use crate::chart::Chart;
 use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
-use crate::history::{Dimension, History, Packer, dimensions};
+use crate::history::{Dimension, History, Packer, Rings, Stats, dimensions, make_room};
 use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
@@ -175,6 +175,7 @@ impl Monitoring {
 
     fn evaluate(&mut self, now: u64) {
         self.history.advance(now);
+        let most = self.history.most_memory();
         if self.generation != self.history.generation() {
             self.generation = self.history.generation();
             self.streams.clear();
@@ -188,6 +189,7 @@ impl Monitoring {
         for rings in self.canaries.iter_mut().flat_map(|canary| &mut canary.rings) {
             rings.advance(now, &mut self.packer);
         }
+        make_room(&mut self.own_rings(), most);
         for chart in &mut self.charts {
             if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
                 chart.evaluate(now, monitor, self.unseen);
@@ -199,6 +201,12 @@ impl Monitoring {
         if now > self.unseen.to {
             self.evaluate_alerts(now);
         }
+    }
+
+    /// The steps that monitors and canaries keep.
+    fn own_rings(&mut self) -> Vec<&mut Rings<Stats>> {
+        let monitors = self.monitors.iter_mut().map(|monitor| &mut monitor.rings);
+        monitors.chain(self.canaries.iter_mut().flat_map(|canary| &mut canary.rings)).collect()
     }
 
     fn evaluate_alerts(&mut self, now: u64) {

@@ -177,6 +177,25 @@ fn silence_goes_on_over_a_stop() {
     assert_eq!(kinds(&monitoring)[1..], [("silence", NotificationKind::Resolved)]);
 }
 
+// However many monitors there are, what they keep has a bound: the oldest goes first, and the window of the newest snapshot is whole.
+#[test]
+fn what_monitors_keep_has_a_bound() {
+    let monitors = (0..20).map(|number| MonitorDefinition::new(&number.to_string(), of_service("checkout")));
+    // They keep 360 steps of ten seconds each, and 180 of a minute.
+    let history = HistoryConfig { memory: 20 * 400 * 50, ..HistoryConfig::default() };
+    let mut monitoring =
+        Monitoring::new(&Config { history, monitors: monitors.collect(), ..Config::default() }).unwrap();
+    tell(&mut monitoring, START, START + 3 * HOUR, None);
+    let monitor = monitoring.monitor("7").unwrap();
+    assert_eq!(monitor.snapshot().unwrap().requests, 300);
+    let requests = |range: Range, step| -> u64 {
+        let points = monitor.points(monitoring.now(), range, step);
+        points.iter().map(|point| point.stats.requests).sum()
+    };
+    assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
+    assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
+}
+
 // A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.
 #[test]
 fn baselines_are_of_the_length_of_a_window() {
