@@ -106,14 +106,37 @@ fn signature_is_what_others_compute() {
     assert_eq!(signature(b"wh-key-93", 1_790_000_000, b"{\"a\":1}"), expected);
 }
 
-// A server that answers with what it was sent shows no secret.
+// A server that answers with what it was sent shows no secret, nor a part of one.
 #[tokio::test]
 async fn echoed_secrets_are_masked() {
-    let (url, _server) = Server::start(&[(400, "you sent tok-71c")]).await;
-    let (notifiers, mut through) = start(&[webhook(&url)]);
+    for (secret, answer, shown) in [
+        (TOKEN, "you sent tok-71c", "http 400: you sent ***"),
+        ("Bearer s3cret-t0ken", "bad token s3cret-t0ken", "http 400: bad token ***"),
+        ("Bearer s3cret-t0ken", "Bearer s3cret-t0ken", "http 400: ***"),
+        ("key=s3cret-t0ken; user=me", "[s3cret-t0ken] of me", "http 400: [***] of me"),
+    ] {
+        let (url, _server) = Server::start(&[(400, answer)]).await;
+        let Channel::Webhook(mut hook) = webhook(&url).channel else { panic!("a webhook") };
+        hook.headers = vec![("authorization".to_owned(), Secret::new(secret))];
+        let (notifiers, mut through) = start(&[notifier("webhook/oncall", Channel::Webhook(hook))]);
+        notifiers.offer("webhook/oncall", Message::new("one", notification_now(NotificationKind::Firing, 0)));
+        settled(&mut through).await;
+        assert_eq!(notifiers.statuses().read()[0].last_error.as_ref().unwrap().1, shown);
+    }
+}
+
+// A success whose body never ends is a success: it is not sent again.
+#[tokio::test]
+async fn a_success_that_stalls_is_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let patient = Notifier { timeout: Duration::from_millis(500), ..webhook(&url) };
+    let (notifiers, mut through) = start(&[patient]);
     notifiers.offer("webhook/oncall", Message::new("one", notification_now(NotificationKind::Firing, 0)));
+    let (mut connection, _) = listener.accept().await.unwrap();
+    connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nwel").await.unwrap();
     settled(&mut through).await;
-    assert_eq!(notifiers.statuses().read()[0].last_error.as_ref().unwrap().1, "http 400: you sent ***");
+    assert_eq!(notifiers.statuses().read()[0].counts, Counts { delivered: 1, ..Counts::default() });
 }
 
 // What is refused for good is not tried again, and holds up nothing behind it.
