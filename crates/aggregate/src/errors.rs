@@ -287,6 +287,11 @@ impl ErrorIndex {
         groups
     }
 
+    /// The group of a fingerprint.
+    pub fn group(&self, fingerprint: u64) -> Option<&ErrorGroup> {
+        self.groups.get(&fingerprint)
+    }
+
     /// The kept records, newest first; of one group only, if it is given.
     pub fn records(&self, fingerprint: Option<u64>) -> impl Iterator<Item = &ErrorRecord> {
         self.records.iter().rev().filter(move |record| fingerprint.is_none_or(|wanted| record.fingerprint == wanted))

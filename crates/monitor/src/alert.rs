@@ -127,6 +127,17 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// Whether it may hold only because not all calls are known.
+    pub(crate) fn is_of_too_few(&self) -> bool {
+        match self {
+            Self::NoData => true,
+            Self::Field { field, side: Side::Below, .. } => field.is_sum() || field.is_rate(),
+            _ => false,
+        }
+    }
+}
+
 /// An alert, as it is configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertRule {
@@ -240,12 +251,12 @@ impl Alert {
     }
 
     /// Takes another rule. What it knows stays if that means the same.
-    pub(crate) fn redefine(&mut self, rule: AlertRule, now: u64, is_muted: bool, told: &mut Told) {
+    pub(crate) fn redefine(&mut self, rule: AlertRule, now: u64, told: &mut Told) {
         if (&rule.monitor, &rule.condition) == (&self.rule.monitor, &self.rule.condition) {
             self.rule = rule;
             return;
         }
-        self.end(now, Resolution::Withdrawn, is_muted, told);
+        self.end(now, Resolution::Withdrawn, told);
         *self = Self::new(rule, self.is_configured);
     }
 
@@ -285,7 +296,7 @@ impl Alert {
             Reading::Unknown => None,
         };
         if !is_holding {
-            return self.end(now, unheld, is_muted, told);
+            return self.end(now, unheld, told);
         }
         let since = self.phase.since().unwrap_or(now);
         if self.phase == Phase::Inactive {
@@ -327,18 +338,26 @@ impl Alert {
         }
     }
 
-    /// Ends what is pending or firing. Who was told that it fires is told that it is over, unless that is muted.
-    pub(crate) fn end(&mut self, now: u64, resolution: Resolution, is_muted: bool, told: &mut Told) {
+    /// Ends what is pending or firing. Who was told that it fires is told that it is over, also while that is muted: else it would fire for
+    /// ever for those who were told.
+    pub(crate) fn end(&mut self, now: u64, resolution: Resolution, told: &mut Told) {
         let Phase::Firing(mut incident) = std::mem::replace(&mut self.phase, Phase::Inactive) else { return };
         incident.resolved = Some((now, resolution));
         if resolution == Resolution::Recovered {
             self.recovered += 1;
             self.recovery_time += now - incident.fired;
         }
-        if incident.told.is_some() && !is_muted {
+        if incident.told.is_some() {
             told.tell(NotificationKind::Resolved, now, &mut incident, self.reading.map(|(value, _)| value));
         }
         told.over.push(*incident);
+    }
+
+    /// Lets a time of which nothing is known not count as time for which the condition held.
+    pub(crate) fn stand_still(&mut self, length: u64) {
+        if let Phase::Pending { since } = &mut self.phase {
+            *since += length;
+        }
     }
 
     /// Lets the time of a pause not count as time for which the condition held.

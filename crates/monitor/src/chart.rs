@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::monitor::Monitor;
 use crate::snapshot::Field;
-use crate::time::MINUTE;
+use crate::time::{MINUTE, Range};
 
 /// A control chart of a field.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,10 +135,11 @@ impl Chart {
         self.points.back().map(|point| !point.broken.is_empty())
     }
 
-    /// Adds the point of the time that ends, if one does and there are enough calls in it.
-    pub(crate) fn evaluate(&mut self, now: u64, monitor: &Monitor) {
+    /// Adds the point of the time that ends, if one does, all of it is known and there are enough calls in it.
+    pub(crate) fn evaluate(&mut self, now: u64, monitor: &Monitor, unseen: Range) {
         let ChartDefinition { field, step, minimum_requests, .. } = self.definition;
-        if !now.is_multiple_of(step) || !monitor.is_active() {
+        let is_seen = Range::before(now, step).overlap(unseen) == 0;
+        if !now.is_multiple_of(step) || !monitor.is_active() || !is_seen {
             return;
         }
         let stats = monitor.rings.window(now, step);

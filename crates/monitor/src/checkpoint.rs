@@ -15,11 +15,13 @@ use prost::encoding::{self, WireType};
 use rapidhash::v3::rapidhash_v3;
 
 use crate::alert::{Alert, AlertRule};
+use crate::command::{CommandError, Subject};
 use crate::definition::{Config, MonitorDefinition};
 use crate::incident::Told;
 use crate::monitoring::Monitoring;
 use crate::seen::SeenKind;
 use crate::slo::{Slo, SloDefinition};
+use crate::time::Range;
 use messages::tag;
 
 /// The version of the messages.
@@ -85,6 +87,8 @@ impl Monitoring {
             next: self.next,
             dropped: self.dropped,
             forgotten: self.history.forgotten().to_vec(),
+            unseen_from: self.unseen.from,
+            unseen_to: self.unseen.to,
         };
         element(tag::HEAD, &head, &mut bytes);
         for (names, group) in self.history.groups() {
@@ -123,7 +127,7 @@ impl Monitoring {
 
     /// What wrote a checkpoint, to go on with what comes next. The configuration may have changed: what is defined as it was
     /// goes on, what is new begins, what is gone is forgotten, and what was told of it is withdrawn. What the API made stays, unless the
-    /// configuration has something of the same name, or no longer has what it is about.
+    /// configuration has something of the same name, or no longer has what it is about: see [`Monitoring::left_out`].
     ///
     /// # Errors
     /// The checkpoint is damaged, or of another version, or the configuration contradicts itself.
@@ -234,18 +238,26 @@ impl Restoring<'_> {
 
     /// Takes an objective that the API made, unless it does not fit the configuration any more.
     fn slo(&mut self, definition: SloDefinition) {
-        let is_taken = self.monitoring.slos.iter().any(|slo| slo.definition().name == definition.name);
-        if !is_taken && self.monitoring.check_slo(&definition).is_ok() {
-            self.monitoring.alerts.extend(definition.rules().map(|rule| Alert::new(rule, false)));
-            self.monitoring.slos.push(Slo::new(definition, false));
+        let monitoring = &mut self.monitoring;
+        let is_taken = monitoring.slos.iter().any(|slo| slo.definition().name == definition.name);
+        match monitoring.check_slo(&definition) {
+            _ if is_taken => monitoring.left_out.push(CommandError::Exists(Subject::Slo, definition.name)),
+            Err(error) => monitoring.left_out.push(error.into()),
+            Ok(()) => {
+                monitoring.alerts.extend(definition.rules().map(|rule| Alert::new(rule, false)));
+                monitoring.slos.push(Slo::new(definition, false));
+            }
         }
     }
 
     /// The same of an alert.
     fn alert(&mut self, rule: AlertRule) {
-        let is_taken = self.monitoring.alerts.iter().any(|alert| alert.rule().name == rule.name);
-        if !is_taken && self.monitoring.check_alert(&rule).is_ok() {
-            self.monitoring.alerts.push(Alert::new(rule, false));
+        let monitoring = &mut self.monitoring;
+        let is_taken = monitoring.alerts.iter().any(|alert| alert.rule().name == rule.name);
+        match monitoring.check_alert(&rule) {
+            _ if is_taken => monitoring.left_out.push(CommandError::Exists(Subject::Alert, rule.name)),
+            Err(error) => monitoring.left_out.push(error.into()),
+            Ok(()) => monitoring.alerts.push(Alert::new(rule, false)),
         }
     }
 
@@ -260,6 +272,9 @@ impl Restoring<'_> {
         check(self.monitoring.history.restore_times(head.now, &head.forgotten), "forgotten", "not of three lengths")?;
         // Nothing is evaluated between the newest time told and the next.
         check((head.now == 0 && head.next == 0) || head.now < head.next, "next", "before all that was told")?;
+        let unseen = Range { from: head.unseen_from, to: head.unseen_to };
+        check(unseen.from <= unseen.to && unseen.to <= head.now, "unseen", "no time before the newest")?;
+        self.monitoring.unseen = unseen;
         self.monitoring.now = head.now;
         self.monitoring.next = head.next;
         self.monitoring.dropped = head.dropped;

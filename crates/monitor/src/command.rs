@@ -3,8 +3,7 @@
 use std::fmt;
 
 use crate::alert::{Alert, AlertRule, Condition};
-use crate::definition::{Config, ConfigError, MonitorDefinition};
-use crate::history::HistoryConfig;
+use crate::definition::{Config, ConfigError, MonitorDefinition, check_names};
 use crate::incident::{Resolution, Told};
 use crate::monitor::{Monitor, MonitorState};
 use crate::monitoring::Monitoring;
@@ -30,7 +29,7 @@ pub enum Command {
     Archive(String),
     /// It and all that is about it are forgotten. Those of the configuration can only be archived.
     Remove(String),
-    /// Nobody is told of its alerts until a time; zero ends that.
+    /// Nobody is told that its alerts fire until a time; zero ends that. Who was told before is told that they do no more.
     Mute(String, u64),
     /// A new alert.
     CreateAlert(Box<AlertRule>),
@@ -182,8 +181,7 @@ impl Monitoring {
 
     fn redefine_alert(&mut self, place: usize, rule: AlertRule) {
         let (now, mut told) = (self.now, Told::default());
-        let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
-        self.alerts[place].redefine(rule, now, is_muted, &mut told);
+        self.alerts[place].redefine(rule, now, &mut told);
         self.keep(told);
     }
 
@@ -224,48 +222,41 @@ impl Monitoring {
         own(Subject::Slo, name, place, |place| self.slos[place].is_configured)
     }
 
-    /// Whether an alert fits what there is.
+    /// Whether an alert fits what there is. The rest is not looked at: it may be more than can be made now, or about what is gone.
     pub(crate) fn check_alert(&self, rule: &AlertRule) -> Result<(), ConfigError> {
         if matches!(rule.condition, Condition::BurnRate { .. }) {
             let problem = "burn rates belong to their objective";
             return Err(ConfigError { section: "alerts", name: rule.name.clone(), field: "when.kind", problem });
         }
-        let mut wanted = self.wanted();
-        wanted.alerts.retain(|known| known.name != rule.name);
-        wanted.alerts.push(rule.clone());
-        wanted.check()
+        self.wanted().check_rule(rule)
     }
 
-    /// Whether an objective fits what there is.
+    /// The same of an objective. Its burn alerts have names that no other alert has.
     pub(crate) fn check_slo(&self, definition: &SloDefinition) -> Result<(), ConfigError> {
-        let mut wanted = self.wanted();
-        wanted.slos.retain(|known| known.name != definition.name);
-        wanted.slos.push(definition.clone());
-        wanted.check()
+        let others = self.alerts.iter().filter(|alert| alert.objective() != Some(&*definition.name));
+        let rules: Vec<AlertRule> = definition.rules().collect();
+        check_names("alerts", others.map(|alert| &alert.rule.name).chain(rules.iter().map(|rule| &rule.name)))?;
+        let wanted = self.wanted();
+        wanted.check_slo(definition)?;
+        rules.iter().try_for_each(|rule| wanted.check_rule(rule))
     }
 
-    /// All that is watched, as if it were configured.
+    /// What alerts and objectives can be about, as if it were configured.
     fn wanted(&self) -> Config {
-        let alerts = self.alerts.iter().filter(|alert| alert.objective().is_none());
         Config {
-            history: HistoryConfig::default(),
             monitors: self.monitors.iter().map(|monitor| monitor.definition.clone()).collect(),
-            alerts: alerts.map(|alert| alert.rule.clone()).collect(),
-            slos: self.slos.iter().map(|slo| slo.definition.clone()).collect(),
             charts: self.charts.iter().map(|chart| chart.definition.clone()).collect(),
             drifts: self.drifts.clone(),
             canaries: self.canaries.iter().map(|canary| canary.definition.clone()).collect(),
+            ..Config::default()
         }
     }
 
     /// Ends what alerts are about, whoever was told of it being told so.
     fn withdraw(&mut self, is_meant: impl Fn(&Alert) -> bool) {
         let (now, mut told) = (self.now, Told::default());
-        for place in 0..self.alerts.len() {
-            let is_muted = self.is_muted(&self.alerts[place].rule.monitor);
-            if is_meant(&self.alerts[place]) {
-                self.alerts[place].end(now, Resolution::Withdrawn, is_muted, &mut told);
-            }
+        for alert in self.alerts.iter_mut().filter(|alert| is_meant(alert)) {
+            alert.end(now, Resolution::Withdrawn, &mut told);
         }
         self.keep(told);
     }
@@ -273,10 +264,6 @@ impl Monitoring {
     fn forget_alerts(&mut self, is_meant: impl Fn(&Alert) -> bool) {
         self.withdraw(&is_meant);
         self.alerts.retain(|alert| !is_meant(alert));
-    }
-
-    fn is_muted(&self, monitor: &str) -> bool {
-        self.monitor(monitor).is_some_and(|monitor| monitor.muted_until() > self.now)
     }
 
     fn deliver(&mut self, id: &str, notifier: String) {

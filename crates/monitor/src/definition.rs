@@ -77,19 +77,7 @@ impl Config {
         let no_monitor = "there is no such monitor";
         let most = self.monitors.get(MOST_MONITORS).map(|monitor| &monitor.name);
         check("monitors", most.unwrap_or(&String::new()), "name", most.is_none(), "more monitors than there may be")?;
-        for slo in &self.slos {
-            let wrong = |field, is_right, problem| check("slos", &slo.name, field, is_right, problem);
-            wrong("monitor", is_monitor(&slo.monitor), no_monitor)?;
-            wrong("target", 0.0 < slo.target && slo.target < 1.0, "the target is not between 0 and 1")?;
-            for alert in &slo.burn_alerts {
-                wrong("burn_alerts", alert.factor > 0.0, "a burn rate is not above 0")?;
-                wrong(
-                    "burn_alerts",
-                    (2 * MINUTE..=30 * DAY).contains(&alert.window),
-                    "a burn window is not between 2m and 30d",
-                )?;
-            }
-        }
+        self.slos.iter().try_for_each(|slo| self.check_slo(slo))?;
         for chart in &self.charts {
             let wrong = |field, is_right, problem| check("charts", &chart.name, field, is_right, problem);
             wrong("monitor", is_monitor(&chart.monitor), no_monitor)?;
@@ -116,7 +104,24 @@ impl Config {
         rules.iter().try_for_each(|rule| self.check_rule(rule))
     }
 
-    fn check_rule(&self, rule: &AlertRule) -> Result<(), ConfigError> {
+    /// Whether an objective fits what there is; its burn alerts left out.
+    pub(crate) fn check_slo(&self, slo: &SloDefinition) -> Result<(), ConfigError> {
+        let wrong = |field, is_right, problem| check("slos", &slo.name, field, is_right, problem);
+        wrong("monitor", self.monitors.iter().any(|monitor| monitor.name == slo.monitor), "there is no such monitor")?;
+        wrong("target", 0.0 < slo.target && slo.target < 1.0, "the target is not between 0 and 1")?;
+        for alert in &slo.burn_alerts {
+            wrong("burn_alerts", alert.factor > 0.0, "a burn rate is not above 0")?;
+            wrong(
+                "burn_alerts",
+                (2 * MINUTE..=30 * DAY).contains(&alert.window),
+                "a burn window is not between 2m and 30d",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether an alert fits what there is.
+    pub(crate) fn check_rule(&self, rule: &AlertRule) -> Result<(), ConfigError> {
         let wrong = |field, is_right, problem| check("alerts", &rule.name, field, is_right, problem);
         wrong("monitor", self.monitors.iter().any(|monitor| monitor.name == rule.monitor), "there is no such monitor")?;
         wrong("repeat_seconds", rule.repeat != Some(0), "it cannot be repeated all the time")?;
@@ -171,7 +176,10 @@ fn check(
 }
 
 /// Names say something, and are told apart.
-fn check_names<'a>(section: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), ConfigError> {
+pub(crate) fn check_names<'a>(
+    section: &'static str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), ConfigError> {
     let mut known = HashSet::new();
     for name in names {
         check(section, name, "name", !name.is_empty(), "the name is empty")?;

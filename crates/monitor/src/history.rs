@@ -20,6 +20,6 @@ pub use histogram::{Histogram, RELATIVE_ERROR};
 pub(crate) use pack::{Packer, Unpacker};
 pub(crate) use query::points;
 pub use query::{Answer, Filter, Measure, Point, Query, Scan, Series};
-pub(crate) use rings::{Cell, LEVELS, Packed, Rings, level_for, window};
+pub(crate) use rings::{Cell, LEVELS, Packed, Rings, level_for, make_room, window};
 pub use stats::Stats;
 pub(crate) use stats::ratio;

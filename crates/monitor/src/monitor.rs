@@ -94,7 +94,7 @@ impl Monitor {
         self.state
     }
 
-    /// Until when nobody is told of its alerts; in the past if they are.
+    /// Until when nobody is told that its alerts fire; in the past if they are.
     pub fn muted_until(&self) -> u64 {
         self.muted_until
     }

@@ -8,18 +8,21 @@ use crate::alert::{Alert, Phase};
 use crate::call::Call;
 use crate::canary::{Canary, Side};
 use crate::chart::Chart;
+use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
-use crate::history::{Dimension, History, Packer, dimensions};
+use crate::history::{Dimension, History, Packer, Rings, Stats, dimensions, make_room};
 use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
-use crate::time::{HOUR, MINUTE, SECOND, floor};
+use crate::time::{HOUR, MINUTE, Range, SECOND, floor};
 
 /// How often everything is evaluated: at every multiple of it.
 pub const EVALUATION_STEP: u64 = 10 * SECOND;
+/// After a longer time without any word, nothing is known of it: while the log is written, the time is told at every step.
+const GAP: u64 = 6 * EVALUATION_STEP;
 /// After a longer time without any word, only so much of it is evaluated.
 const CATCH_UP: u64 = HOUR;
 /// How many notifications wait to be delivered, and how many incidents that are over are kept.
@@ -42,8 +45,12 @@ pub struct Monitoring {
     /// Notifications that were given up because too many waited.
     pub(crate) dropped: u64,
     pub(crate) seen: Seen,
+    /// Why alerts and objectives of the API were not restored.
+    pub(crate) left_out: Vec<CommandError>,
     /// The newest time told.
     pub(crate) now: u64,
+    /// The newest time of which nothing is known; empty if there was none.
+    pub(crate) unseen: Range,
     /// What is evaluated next.
     pub(crate) next: u64,
     pub(crate) streams: Streams,
@@ -71,7 +78,9 @@ impl Monitoring {
             outbox: VecDeque::new(),
             dropped: 0,
             seen: Seen::default(),
+            left_out: Vec::new(),
             now: 0,
+            unseen: Range { from: 0, to: 0 },
             next: 0,
             streams: Streams::default(),
             generation: 0,
@@ -137,14 +146,20 @@ impl Monitoring {
         }
     }
 
-    /// Tells the time: everything is evaluated that was to be evaluated since the last time told.
+    /// Tells the time: everything is evaluated that was to be evaluated since the last time told. If that is too long ago, nobody knows what
+    /// happened since: alerts stand still then.
     pub fn advance(&mut self, now: u64) {
         if self.now == 0 {
             self.next = floor(now, EVALUATION_STEP) + EVALUATION_STEP;
         }
-        self.now = self.now.max(now);
+        let since = Range { from: self.now, to: self.now.max(now) };
+        self.now = since.to;
         if self.now < self.next {
             return;
+        }
+        if since.from > 0 && since.length() > GAP {
+            self.unseen = since;
+            self.alerts.iter_mut().for_each(|alert| alert.stand_still(since.length()));
         }
         self.next = self.next.max(floor(self.now.saturating_sub(CATCH_UP), EVALUATION_STEP));
         while self.next <= self.now {
@@ -160,6 +175,7 @@ impl Monitoring {
 
     fn evaluate(&mut self, now: u64) {
         self.history.advance(now);
+        let most = self.history.most_memory();
         if self.generation != self.history.generation() {
             self.generation = self.history.generation();
             self.streams.clear();
@@ -173,15 +189,24 @@ impl Monitoring {
         for rings in self.canaries.iter_mut().flat_map(|canary| &mut canary.rings) {
             rings.advance(now, &mut self.packer);
         }
+        make_room(&mut self.own_rings(), most);
         for chart in &mut self.charts {
             if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
-                chart.evaluate(now, monitor);
+                chart.evaluate(now, monitor, self.unseen);
             }
         }
         if now.is_multiple_of(MINUTE) {
             self.seen.advance(now);
         }
-        self.evaluate_alerts(now);
+        if now > self.unseen.to {
+            self.evaluate_alerts(now);
+        }
+    }
+
+    /// The steps that monitors and canaries keep.
+    fn own_rings(&mut self) -> Vec<&mut Rings<Stats>> {
+        let monitors = self.monitors.iter_mut().map(|monitor| &mut monitor.rings);
+        monitors.chain(self.canaries.iter_mut().flat_map(|canary| &mut canary.rings)).collect()
     }
 
     fn evaluate_alerts(&mut self, now: u64) {
@@ -279,6 +304,11 @@ impl Monitoring {
     /// All who are to be told are through with a notification.
     pub fn acknowledge(&mut self, id: &str) {
         self.outbox.retain(|waiting| waiting.notification.id != id);
+    }
+
+    /// Alerts and objectives that the API had made and that were not restored: why each.
+    pub fn left_out(&self) -> &[CommandError] {
+        &self.left_out
     }
 
     /// How many notifications were dropped because more than 1,000 waited.

@@ -1,6 +1,6 @@
 //! What the condition of an alert comes to.
 
-use crate::alert::{Alert, AlertRule, AlertThreshold, Baseline, Condition, Reading, Side};
+use crate::alert::{Alert, AlertRule, AlertThreshold, Baseline, Condition, Phase, Reading, Side};
 use crate::chart::ChartRule;
 use crate::history::{LEVELS, Stats};
 use crate::monitor::Monitor;
@@ -14,6 +14,11 @@ impl Monitoring {
     pub(crate) fn read(&self, alert: &mut Alert, monitor: &Monitor, now: u64) -> Reading {
         let Some(snapshot) = monitor.snapshot() else { return Reading::Unknown };
         let AlertRule { condition, minimum_requests, .. } = &alert.rule;
+        // What fires goes on: it ends when there are enough calls.
+        let is_seen = snapshot.at.saturating_sub(snapshot.length) >= self.unseen.to;
+        if !is_seen && condition.is_of_too_few() && !matches!(alert.phase, Phase::Firing(_)) {
+            return Reading::Unknown;
+        }
         if *condition == Condition::NoData {
             let holds = snapshot.requests == 0 && monitor.last_call().is_some();
             return Reading::Known { value: snapshot.requests as f64, threshold: 1.0, holds };
@@ -28,7 +33,8 @@ impl Monitoring {
                 let threshold = match threshold {
                     AlertThreshold::Fixed(threshold) => *threshold,
                     AlertThreshold::Baseline { factor, length } => {
-                        let usual = Usual { field: *field, length: *length, least: *minimum_requests };
+                        let (unseen, least) = (self.unseen, *minimum_requests);
+                        let usual = Usual { field: *field, length: *length, least, unseen };
                         factor * usual.value(&mut alert.baseline, since, monitor, snapshot)?
                     }
                 };
@@ -84,6 +90,8 @@ struct Usual {
     length: u64,
     /// With fewer calls it is not known.
     least: u64,
+    /// The newest time of which nothing is known.
+    unseen: Range,
 }
 
 impl Usual {
@@ -106,7 +114,8 @@ impl Usual {
 
     /// The field over a range, as it would be in a window of a length. It is known when the calls of one such window are.
     fn over(&self, range: Range, level: usize, monitor: &Monitor, window: u64) -> Option<f64> {
-        let covered = range.to.saturating_sub(range.from.max(monitor.first_call));
+        let known = Range { from: range.from.max(monitor.first_call), to: range.to };
+        let covered = known.length() - known.overlap(self.unseen);
         if monitor.first_call == 0 || covered < window {
             return None;
         }

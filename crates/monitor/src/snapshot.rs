@@ -120,6 +120,11 @@ impl Field {
         matches!(self, Self::TotalRequests | Self::Tokens | Self::InputTokens | Self::OutputTokens | Self::Cost)
     }
 
+    /// Whether it is a sum for each second of the window.
+    pub(crate) const fn is_rate(self) -> bool {
+        matches!(self, Self::RequestRate | Self::TokensPerSecond)
+    }
+
     /// What it is for calls of a time of that length in nanoseconds; `None` if they do not tell.
     pub fn of(self, stats: &Stats, length: u64) -> Option<f64> {
         let per_second = |count: f64| (length > 0).then(|| count / (length as f64 / SECOND as f64));

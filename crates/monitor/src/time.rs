@@ -29,6 +29,11 @@ impl Range {
         self.to.saturating_sub(self.from)
     }
 
+    /// For how long both are.
+    pub(crate) fn overlap(self, other: Self) -> u64 {
+        self.to.min(other.to).saturating_sub(self.from.max(other.from))
+    }
+
     /// Whether a time lies in it.
     pub const fn contains(self, time: u64) -> bool {
         self.from <= time && time < self.to

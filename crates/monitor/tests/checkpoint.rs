@@ -217,6 +217,37 @@ fn a_changed_configuration_goes_on() {
     assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
 }
 
+// What the API made outlives a restart with more monitors in the configuration than the API could have made; what is about something that is
+// gone, or has the name of something new, is left out, and that is told.
+#[test]
+fn what_the_api_made_outlives_new_monitors() {
+    let made = |name: &str| Box::new(MonitorDefinition::new(name, Selector::default()));
+    let of = |name: &str, monitor: &str| Box::new(AlertRule { name: name.into(), ..*alert(monitor, 1) });
+    let mut before = Monitoring::new(&config()).unwrap();
+    for command in [
+        Command::Create(made("made")),
+        Command::CreateAlert(of("on made", "made")),
+        Command::CreateSlo(objective("made", 5)),
+        Command::CreateAlert(of("on all", "all")),
+        Command::CreateAlert(of("taken", "made")),
+    ] {
+        before.apply(START, command).unwrap();
+    }
+    let mut changed = config();
+    changed.alerts.retain(|rule| rule.monitor != "all");
+    changed.monitors.retain(|monitor| monitor.name != "all");
+    changed.monitors.extend((2..MOST_MONITORS + 1).map(|number| *made(&number.to_string())));
+    changed.alerts.push(*of("taken", "checkout"));
+    let mut after = Monitoring::restore(&changed, &before.checkpoint()).unwrap();
+    assert_eq!(after.monitors().len(), MOST_MONITORS + 1);
+    let own = after.alerts().iter().filter(|alert| !alert.is_configured() && alert.objective().is_none());
+    assert_eq!(own.map(|alert| &*alert.rule().name).collect::<Vec<_>>(), ["on made"]);
+    assert!(after.slos().iter().any(|slo| slo.definition().name == "own"));
+    let told: Vec<String> = after.left_out().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["alerts: \"on all\": there is no such monitor", "there is a alert \"taken\" already"]);
+    after.apply(after.now(), Command::CreateAlert(of("one more", "made"))).unwrap();
+}
+
 // Whom a notification was delivered to outlives a restart, and what all have is delivered to nobody again: also where the records of
 // the log are applied once more to an older checkpoint.
 #[test]

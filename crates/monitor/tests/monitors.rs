@@ -29,6 +29,13 @@ fn tell(monitoring: &mut Monitoring, from: u64, until: u64, error: Option<ErrorC
     monitoring.advance(until);
 }
 
+/// Tells nothing but the time, as the log does.
+fn pass(monitoring: &mut Monitoring, until: u64) {
+    while monitoring.now() < until {
+        monitoring.advance(until.min(monitoring.now() + EVALUATION_STEP));
+    }
+}
+
 fn kinds(monitoring: &Monitoring) -> Vec<(&str, NotificationKind)> {
     monitoring.notifications().map(|told| (&*told.incident.alert, told.kind)).collect()
 }
@@ -81,17 +88,112 @@ fn mute_is_not_forgetting() {
     assert!(kinds(&monitoring).is_empty());
 }
 
+// Whoever was told that an alert fires is told that it does no more, though it was muted meanwhile.
+#[test]
+fn muted_alerts_end() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + 5 * MINUTE, Some(ErrorClass::Timeout));
+    monitoring.apply(START + 5 * MINUTE, Command::Mute("checkout".into(), START + HOUR)).unwrap();
+    tell(&mut monitoring, START + 5 * MINUTE, START + 20 * MINUTE, None);
+    assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
+    tell(&mut monitoring, START + 20 * MINUTE, START + 40 * MINUTE, Some(ErrorClass::Timeout));
+    assert_eq!(kinds(&monitoring).len(), 2);
+}
+
 // Silence is no alert before there was ever a call, and it is one when a window is empty, to the step.
 #[test]
 fn silence_is_told_of_those_who_spoke() {
     let mut monitoring = Monitoring::new(&config()).unwrap();
     tell(&mut monitoring, START, START, None);
-    monitoring.advance(START + HOUR);
+    pass(&mut monitoring, START + HOUR);
     assert_eq!((monitoring.incidents().count(), monitoring.monitor("checkout").unwrap().health()), (0, Health::NoData));
     tell(&mut monitoring, START + HOUR, START + HOUR + SECOND, None);
-    monitoring.advance(START + 2 * HOUR);
+    pass(&mut monitoring, START + 2 * HOUR);
     let incident = monitoring.incidents().next().unwrap();
     assert_eq!((&*incident.alert, incident.fired), ("silence", START + HOUR + 5 * MINUTE + 10 * SECOND));
+}
+
+/// Alerts on errors, on silence and on few calls.
+fn watchful() -> Config {
+    let few = Condition::Field { field: Field::RequestRate, side: Side::Below, threshold: AlertThreshold::Fixed(0.9) };
+    let mut config = config();
+    config.alerts.push(AlertRule::new("few", "checkout", few));
+    config
+}
+
+// While nobody told the time, nobody knows what happened: after a stop of six minutes neither silence nor few calls are told until a
+// whole window is known again, and a condition that held before is not one that held meanwhile. Another restart changes none of it.
+#[test]
+fn a_stop_is_no_silence() {
+    let mut monitoring = Monitoring::new(&watchful()).unwrap();
+    tell(&mut monitoring, START, START + 10 * MINUTE, None);
+    tell(&mut monitoring, START + 10 * MINUTE, START + 10 * MINUTE + 160 * SECOND, Some(ErrorClass::Timeout));
+    let since = START + 10 * MINUTE + 160 * SECOND;
+    // The first calls were few.
+    let told = kinds(&monitoring).len();
+    assert_eq!(*monitoring.alerts()[0].phase(), Phase::Pending { since });
+    let begin = since + 6 * MINUTE;
+    let mut monitoring = Monitoring::restore(&watchful(), &monitoring.checkpoint()).unwrap();
+    monitoring.advance(begin);
+    assert_eq!(*monitoring.alerts()[0].phase(), Phase::Pending { since: begin });
+    let mut monitoring = Monitoring::restore(&watchful(), &monitoring.checkpoint()).unwrap();
+    tell(&mut monitoring, begin, begin + MINUTE, Some(ErrorClass::Timeout));
+    assert_eq!(kinds(&monitoring)[told..], [("errors", NotificationKind::Firing)]);
+    assert_eq!(monitoring.incidents().next().map(|incident| incident.fired), Some(begin + MINUTE));
+    // Silence of which all of the window is known is told again.
+    let mut silent = Monitoring::restore(&watchful(), &monitoring.checkpoint()).unwrap();
+    pass(&mut silent, begin + 7 * MINUTE);
+    let fired =
+        |alert: &str| silent.incidents().find(|incident| incident.alert == alert).map(|incident| incident.fired);
+    assert_eq!([fired("few"), fired("silence")], [Some(begin + 5 * MINUTE), Some(begin + 6 * MINUTE)]);
+}
+
+// A stop that is shorter than a minute is none: silence is told to the step, and the time of what is pending goes on.
+#[test]
+fn a_short_stop_is_not_to_be_seen() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + 30 * SECOND, Some(ErrorClass::Timeout));
+    let mut monitoring = Monitoring::restore(&config(), &monitoring.checkpoint()).unwrap();
+    tell(&mut monitoring, START + 80 * SECOND, START + 81 * SECOND, Some(ErrorClass::Timeout));
+    let [errors] = &*monitoring.incidents().collect::<Vec<_>>() else { panic!("{:?}", kinds(&monitoring)) };
+    assert_eq!((&*errors.alert, errors.since, errors.fired), ("errors", START + 10 * SECOND, START + 70 * SECOND));
+    pass(&mut monitoring, START + 6 * MINUTE);
+    let mut monitoring = Monitoring::restore(&config(), &monitoring.checkpoint()).unwrap();
+    monitoring.advance(START + 7 * MINUTE);
+    let silence = monitoring.incidents().find(|incident| incident.alert == "silence").unwrap();
+    assert_eq!(silence.fired, START + 390 * SECOND);
+}
+
+// Silence that is told already stays so over a stop, and ends when somebody speaks.
+#[test]
+fn silence_goes_on_over_a_stop() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + MINUTE, None);
+    pass(&mut monitoring, START + 10 * MINUTE);
+    monitoring.advance(START + 30 * MINUTE);
+    pass(&mut monitoring, START + 40 * MINUTE);
+    assert_eq!(kinds(&monitoring), [("silence", NotificationKind::Firing)]);
+    tell(&mut monitoring, START + 40 * MINUTE, START + 41 * MINUTE, None);
+    assert_eq!(kinds(&monitoring)[1..], [("silence", NotificationKind::Resolved)]);
+}
+
+// However many monitors there are, what they keep has a bound: the oldest goes first, and the window of the newest snapshot is whole.
+#[test]
+fn what_monitors_keep_has_a_bound() {
+    let monitors = (0..20).map(|number| MonitorDefinition::new(&number.to_string(), of_service("checkout")));
+    // They keep 360 steps of ten seconds each, and 180 of a minute.
+    let history = HistoryConfig { memory: 20 * 400 * 50, ..HistoryConfig::default() };
+    let mut monitoring =
+        Monitoring::new(&Config { history, monitors: monitors.collect(), ..Config::default() }).unwrap();
+    tell(&mut monitoring, START, START + 3 * HOUR, None);
+    let monitor = monitoring.monitor("7").unwrap();
+    assert_eq!(monitor.snapshot().unwrap().requests, 300);
+    let requests = |range: Range, step| -> u64 {
+        let points = monitor.points(monitoring.now(), range, step);
+        points.iter().map(|point| point.stats.requests).sum()
+    };
+    assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
+    assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
 }
 
 // A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.

@@ -1,6 +1,7 @@
 //! E-mail over SMTP.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lettre::message::{Mailbox, header::ContentType};
@@ -10,7 +11,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use crate::message::Message;
 use crate::notifier::NotifyError;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Verdict};
 use transport::Secret;
 
 /// Whom mail is sent to, and by which server.
@@ -28,7 +29,7 @@ pub struct Email {
     pub credentials: Option<(String, Secret)>,
     /// Who it is from: `a@example.com` or `Name <a@example.com>`.
     pub from: String,
-    /// Who gets it: one mail to all of them.
+    /// Who gets it: one mail to all of them, and one each if the server refuses that.
     pub to: Vec<String>,
 }
 
@@ -50,6 +51,8 @@ pub enum Encryption {
     None,
 }
 
+type Transport = AsyncSmtpTransport<Tokio1Executor>;
+
 /// A mail server that can be told.
 #[derive(Debug)]
 pub(crate) struct EmailClient {
@@ -57,6 +60,17 @@ pub(crate) struct EmailClient {
     from: Mailbox,
     to: Vec<Mailbox>,
     timeout: Duration,
+    /// The newest message that the server refused for all receivers together.
+    alone: Mutex<Alone>,
+}
+
+/// A message of which every receiver gets a mail of his own, over all attempts.
+#[derive(Debug, Default)]
+struct Alone {
+    /// The key of the message.
+    key: String,
+    /// Of each receiver: `None` until the server has taken or refused his mail for good.
+    settled: Vec<Option<Result<(), String>>>,
 }
 
 impl EmailClient {
@@ -66,40 +80,89 @@ impl EmailClient {
         if to.is_empty() {
             return Err(NotifyError::NoAddress);
         }
-        Ok(Self { from: mailbox(&email.from)?, to, email: email.clone(), timeout })
+        Ok(Self { from: mailbox(&email.from)?, to, email: email.clone(), timeout, alone: Mutex::default() })
     }
 
     pub(crate) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
-        let mail = self.mail(message).map_err(|error| Failure::permanent(error.to_string()))?;
+        let transport = self.transport().await?;
+        if self.alone().key != message.key {
+            match self.send(&transport, message, &self.to).await {
+                Err(Failure { verdict: Verdict::Permanent, .. }) if self.to.len() > 1 => {}
+                result => return result,
+            }
+            *self.alone() = Alone { key: message.key.clone(), settled: vec![None; self.to.len()] };
+        }
+        self.deliver_alone(&transport, message).await
+    }
+
+    /// Sends each receiver a mail of his own who has none yet: one bad address is nobody else's loss. It is refused if all are.
+    async fn deliver_alone(&self, transport: &Transport, message: &Message) -> Result<(), Failure> {
+        let mut deferred = None;
+        for (place, to) in self.to.iter().enumerate() {
+            if self.alone().settled.get(place).is_some_and(Option::is_some) {
+                continue;
+            }
+            let settled = match self.send(transport, message, std::slice::from_ref(to)).await {
+                Ok(()) => Ok(()),
+                Err(Failure { verdict: Verdict::Permanent, message: error }) => {
+                    tracing::warn!(to = %to.email, error, "mail to one of several receivers was refused");
+                    Err(error)
+                }
+                Err(failure) => {
+                    deferred.get_or_insert(failure);
+                    continue;
+                }
+            };
+            if let Some(place) = self.alone().settled.get_mut(place) {
+                *place = Some(settled);
+            }
+        }
+        if let Some(failure) = deferred {
+            return Err(failure);
+        }
+        let refused = self.alone().settled.iter().flatten().cloned().collect::<Result<Vec<()>, String>>().err();
+        let is_taken = self.alone().settled.iter().flatten().any(Result::is_ok);
+        refused.filter(|_| !is_taken).map_or(Ok(()), |error| Err(Failure::permanent(error)))
+    }
+
+    fn alone(&self) -> MutexGuard<'_, Alone> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn transport(&self) -> Result<Transport, Failure> {
         let email = self.email.clone();
         // Files are read, and may be slow.
         let tls = tokio::task::spawn_blocking(move || tls(&email)).await;
         let tls = tls.map_err(|error| Failure::transient(error.to_string()))?.map_err(Failure::transient)?;
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&self.email.host)
-            .port(self.email.port)
-            .timeout(Some(self.timeout))
-            .tls(tls);
+        let transport =
+            Transport::builder_dangerous(&self.email.host).port(self.email.port).timeout(Some(self.timeout)).tls(tls);
         let transport = match &self.email.credentials {
             None => transport,
             Some((user, password)) => {
                 transport.credentials(Credentials::new(user.clone(), password.expose().to_owned()))
             }
         };
-        match transport.build::<Tokio1Executor>().send(mail).await {
+        Ok(transport.build())
+    }
+
+    /// One mail to all of `to`.
+    async fn send(&self, transport: &Transport, message: &Message, to: &[Mailbox]) -> Result<(), Failure> {
+        let mail = self.mail(message, to).map_err(|error| Failure::permanent(error.to_string()))?;
+        match transport.send(mail).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_permanent() => Err(Failure::permanent(error.to_string())),
             Err(error) => Err(Failure::transient(error.to_string())),
         }
     }
 
-    fn mail(&self, message: &Message) -> Result<lettre::Message, lettre::error::Error> {
+    fn mail(&self, message: &Message, to: &[Mailbox]) -> Result<lettre::Message, lettre::error::Error> {
         let builder = lettre::Message::builder()
             .from(self.from.clone())
             .subject(message.summary())
             .message_id(Some(format!("<{}@spanmill>", message.key)))
             .header(ContentType::TEXT_PLAIN)
             .date_now();
-        let builder = self.to.iter().fold(builder, |builder, to| builder.to(to.clone()));
+        let builder = to.iter().fold(builder, |builder, to| builder.to(to.clone()));
         builder.body(message.text())
     }
 }

@@ -106,14 +106,37 @@ fn signature_is_what_others_compute() {
     assert_eq!(signature(b"wh-key-93", 1_790_000_000, b"{\"a\":1}"), expected);
 }
 
-// A server that answers with what it was sent shows no secret.
+// A server that answers with what it was sent shows no secret, nor a part of one.
 #[tokio::test]
 async fn echoed_secrets_are_masked() {
-    let (url, _server) = Server::start(&[(400, "you sent tok-71c")]).await;
-    let (notifiers, mut through) = start(&[webhook(&url)]);
+    for (secret, answer, shown) in [
+        (TOKEN, "you sent tok-71c", "http 400: you sent ***"),
+        ("Bearer s3cret-t0ken", "bad token s3cret-t0ken", "http 400: bad token ***"),
+        ("Bearer s3cret-t0ken", "Bearer s3cret-t0ken", "http 400: ***"),
+        ("key=s3cret-t0ken; user=me", "[s3cret-t0ken] of me", "http 400: [***] of me"),
+    ] {
+        let (url, _server) = Server::start(&[(400, answer)]).await;
+        let Channel::Webhook(mut hook) = webhook(&url).channel else { panic!("a webhook") };
+        hook.headers = vec![("authorization".to_owned(), Secret::new(secret))];
+        let (notifiers, mut through) = start(&[notifier("webhook/oncall", Channel::Webhook(hook))]);
+        notifiers.offer("webhook/oncall", Message::new("one", notification_now(NotificationKind::Firing, 0)));
+        settled(&mut through).await;
+        assert_eq!(notifiers.statuses().read()[0].last_error.as_ref().unwrap().1, shown);
+    }
+}
+
+// A success whose body never ends is a success: it is not sent again.
+#[tokio::test]
+async fn a_success_that_stalls_is_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let patient = Notifier { timeout: Duration::from_millis(500), ..webhook(&url) };
+    let (notifiers, mut through) = start(&[patient]);
     notifiers.offer("webhook/oncall", Message::new("one", notification_now(NotificationKind::Firing, 0)));
+    let (mut connection, _) = listener.accept().await.unwrap();
+    connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nwel").await.unwrap();
     settled(&mut through).await;
-    assert_eq!(notifiers.statuses().read()[0].last_error.as_ref().unwrap().1, "http 400: you sent ***");
+    assert_eq!(notifiers.statuses().read()[0].counts, Counts { delivered: 1, ..Counts::default() });
 }
 
 // What is refused for good is not tried again, and holds up nothing behind it.
@@ -214,8 +237,10 @@ async fn alertmanager_hears_of_what_lasts() {
     assert!(resolved_at(last) && !resolved_at(before), "told once that it is over");
 }
 
-/// Answers the mails of one connection after the other: the reply to `RCPT`, and then what it says to a mail.
+/// Answers the mails of one connection after the other: what it says to a mail. Nobody at example.org is known, and who is at example.net
+/// is known when he was asked for twice.
 async fn smtp(listener: TcpListener, replies: Vec<&'static str>, mails: tokio::sync::mpsc::UnboundedSender<String>) {
+    let mut asked_for = 0;
     for reply in replies {
         let (connection, _) = listener.accept().await.unwrap();
         let (read, mut write) = connection.into_split();
@@ -238,6 +263,11 @@ async fn smtp(listener: TcpListener, replies: Vec<&'static str>, mails: tokio::s
                     "354 go on"
                 }
                 (None, "QUIT") => "221 bye",
+                (None, line) if line.starts_with("RCPT") && line.contains("@example.org") => "550 no such user",
+                (None, line) if line.starts_with("RCPT") && line.contains("@example.net") && asked_for == 0 => {
+                    asked_for += 1;
+                    "451 later"
+                }
                 (None, _) => "250 fine",
             };
             write.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
@@ -251,7 +281,7 @@ async fn mail_is_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, mut mails) = tokio::sync::mpsc::unbounded_channel();
-    tokio::spawn(smtp(listener, vec!["451 later", "250 taken", "554 never"], sender));
+    tokio::spawn(smtp(listener, vec!["451 later", "250 taken", "554 never", "554 never", "554 never"], sender));
     let (notifiers, mut through) = start(&[email(port, Encryption::None)]);
     let message = |number| Message::new("one", notification_now(NotificationKind::Firing, number));
     let (first, second) = (message(0), message(1));
@@ -268,6 +298,41 @@ async fn mail_is_tried_again() {
     }
     let counts = notifiers.statuses().read()[0].counts;
     assert_eq!(counts, Counts { delivered: 1, refused: 1, failed_attempts: 2, ..Counts::default() });
+}
+
+// A receiver whom the server does not know costs nobody else the mail: each gets one of his own, once, also if another one's is deferred.
+// It is refused if nobody is known.
+#[tokio::test]
+async fn unknown_receivers_cost_nobody_else_the_mail() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, mut mails) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(smtp(listener, vec!["250 taken"; 100], sender));
+    let to = |addresses: &[&str]| {
+        let Channel::Email(mut team) = email(port, Encryption::None).channel else { panic!("mail") };
+        team.to = addresses.iter().map(|&address| address.to_owned()).collect();
+        notifier(addresses[0], Channel::Email(team))
+    };
+    let some = ["gone@example.org", "a@example.com", "slow@example.net", "b@example.com"];
+    let none = ["no@example.org", "never@example.org"];
+    let (notifiers, mut through) = start(&[to(&some), to(&none)]);
+    for (name, number) in [(some[0], 0), (none[0], 1)] {
+        notifiers.offer(name, Message::new("one", notification_now(NotificationKind::Firing, number)));
+        settled(&mut through).await;
+    }
+    let mut told = Vec::new();
+    while let Ok(mail) = mails.try_recv() {
+        told.extend(mail.lines().find_map(|line| line.strip_prefix("To: ").map(str::to_owned)));
+    }
+    assert_eq!(told, ["a@example.com", "b@example.com", "slow@example.net"]);
+    let counts: Vec<Counts> = notifiers.statuses().read().iter().map(|status| status.counts).collect();
+    let [delivered, refused] = [(1, 0), (0, 1)].map(|(delivered, refused)| Counts {
+        delivered,
+        refused,
+        failed_attempts: 1,
+        ..Counts::default()
+    });
+    assert_eq!(counts, [delivered, refused]);
 }
 
 // Where TLS is asked for, nothing is told to a server that has none.

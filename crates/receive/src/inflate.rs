@@ -3,7 +3,7 @@ use crate::Refusal;
 use crate::budget::Hold;
 use crate::headers::Compression;
 use flate2::bufread::MultiGzDecoder;
-use std::io::{ErrorKind, Read};
+use std::io::{self, BufRead, ErrorKind, Read};
 
 /// The first guess never exceeds this multiple of the compressed size, whatever the sender declares.
 const MAX_DECLARED_RATIO: usize = 16;
@@ -11,6 +11,8 @@ const MAX_DECLARED_RATIO: usize = 16;
 const MIN_BUFFER: usize = 4 << 10;
 /// Other tasks get their turn after this much output: about 2 ms.
 const STEP: usize = 1 << 20;
+/// The same after this much input: it may be made of members and frames that hold nothing.
+const SLICE: usize = 32 << 10;
 /// 8 MiB, what RFC 9659 lets a sender use; a larger window would be memory outside the budget.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
@@ -25,15 +27,51 @@ pub(crate) async fn inflate(
     let first_guess =
         declared.min(wire.len().saturating_mul(MAX_DECLARED_RATIO)).clamp(MIN_BUFFER, limit.max(MIN_BUFFER));
     match compression {
-        Compression::Gzip => read_all(MultiGzDecoder::new(wire), first_guess, limit, hold).await,
+        Compression::Gzip => read_all(MultiGzDecoder::new(Slices::new(wire)), first_guess, limit, hold).await,
         Compression::Zstd => read_all(zstd_decoder(wire).map_err(corrupt)?, first_guess, limit, hold).await,
     }
 }
 
-fn zstd_decoder(wire: &[u8]) -> std::io::Result<zstd::Decoder<'static, &[u8]>> {
-    let mut decoder = zstd::Decoder::with_buffer(wire)?;
+fn zstd_decoder(wire: &[u8]) -> io::Result<zstd::Decoder<'static, Slices<'_>>> {
+    let mut decoder = zstd::Decoder::with_buffer(Slices::new(wire))?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
     Ok(decoder)
+}
+
+/// Bytes that come in slices: before each but the first, whoever reads is told once that it would block.
+struct Slices<'a> {
+    rest: &'a [u8],
+    /// What is left of the slice.
+    left: usize,
+}
+
+impl<'a> Slices<'a> {
+    fn new(rest: &'a [u8]) -> Self {
+        Self { rest, left: SLICE }
+    }
+}
+
+impl BufRead for Slices<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 && !self.rest.is_empty() {
+            self.left = SLICE;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(&self.rest[..self.rest.len().min(self.left)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.rest = &self.rest[count..];
+        self.left -= count;
+    }
+}
+
+impl Read for Slices<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 /// The inflated size the sender declares: exact for what honest clients send, so that one allocation is enough.
@@ -61,7 +99,7 @@ async fn read_all(
         if filled == out.len() {
             // full: end of input, over the limit, or a larger buffer - one byte more tells
             let mut next = [0];
-            if read(&mut decoder, &mut next)? == 0 {
+            if read(&mut decoder, &mut next).await? == 0 {
                 break;
             }
             if filled >= limit {
@@ -77,7 +115,7 @@ async fn read_all(
             continue;
         }
         let step_end = out.len().min(filled + STEP);
-        let count = read(&mut decoder, &mut out[filled..step_end])?;
+        let count = read(&mut decoder, &mut out[filled..step_end]).await?;
         if count == 0 {
             break;
         }
@@ -94,16 +132,17 @@ async fn read_all(
     Ok(out)
 }
 
-fn read(decoder: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Refusal> {
+async fn read(decoder: &mut (impl Read + Send), buffer: &mut [u8]) -> Result<usize, Refusal> {
     loop {
         match decoder.read(buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::task::yield_now().await,
             result => return result.map_err(corrupt),
         }
     }
 }
 
-fn corrupt(error: std::io::Error) -> Refusal {
+fn corrupt(error: io::Error) -> Refusal {
     Refusal::Malformed(format!("compressed body cannot be read: {error}"))
 }
 
@@ -171,6 +210,31 @@ mod tests {
         let two_frames =
             [zstd::encode_all(&b"one "[..], 1).unwrap(), zstd::encode_all(&b"two"[..], 1).unwrap()].concat();
         assert_eq!(run(Compression::Zstd, &two_frames, 100).await.0.unwrap(), b"one two");
+    }
+
+    // Members and frames that hold nothing keep nobody else from their turn, however many there are: after them comes what was sent.
+    #[tokio::test]
+    async fn nothing_holds_up_nobody() {
+        let frame = |content: &[u8]| zstd::encode_all(content, 1).unwrap();
+        for (compression, nothing, wire) in
+            [(Compression::Gzip, gzip(b""), gzip(b"sent")), (Compression::Zstd, frame(b""), frame(b"sent"))]
+        {
+            let members = 10 * SLICE / nothing.len();
+            let wire = [nothing.repeat(members), wire].concat();
+            let turns = std::cell::Cell::new(0);
+            let others = async {
+                loop {
+                    turns.set(turns.get() + 1);
+                    tokio::task::yield_now().await;
+                }
+            };
+            let inflated = tokio::select! {
+                (inflated, _) = run(compression, &wire, 100) => inflated,
+                () = others => unreachable!("they never end"),
+            };
+            assert_eq!(inflated.unwrap(), b"sent");
+            assert!(turns.get() >= 9, "{compression:?}: {} turns", turns.get());
+        }
     }
 
     // Cut off, changed or foreign data is an error, never a shorter body.

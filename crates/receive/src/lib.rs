@@ -22,6 +22,7 @@ mod grpc;
 mod grpc_frame;
 mod headers;
 mod http;
+mod idle;
 mod inflate;
 mod intake;
 mod json;

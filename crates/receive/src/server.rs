@@ -1,6 +1,7 @@
 //! The two servers: settings, connections, shutdown.
 use crate::accept::{Acceptor, Connection};
 use crate::grpc::GrpcService;
+use crate::idle::{Answer, Requests};
 use crate::windows::{Window, Windows};
 use crate::{Ingest, Intake, Signal, Tls, http};
 use ::http::{Request, Response};
@@ -45,9 +46,12 @@ pub struct Limits {
     pub max_request_size: usize,
     /// How long a body may take to arrive.
     pub body_read_timeout: Duration,
-    /// How long the head of an HTTP/1 request may take; also how long an idle HTTP/1 connection, and one whose client has not
-    /// begun to speak, is kept.
+    /// How long the head of an HTTP/1 request may take; also how long an idle HTTP/1 connection, and one on which nothing was asked
+    /// yet, is kept.
     pub header_read_timeout: Duration,
+    /// How long an HTTP/2 connection is kept on which nothing is asked any more. Pings are no requests. Exporters send every minute or
+    /// more often, and open another connection where one was closed.
+    pub idle_timeout: Duration,
     /// Connections at once; more wait in the kernel's queue.
     pub max_connections: usize,
 }
@@ -58,6 +62,7 @@ impl Default for Limits {
             max_request_size: 64 << 20,
             body_read_timeout: Duration::from_secs(60),
             header_read_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
             max_connections: 4096,
         }
     }
@@ -143,7 +148,7 @@ impl<I: Ingest> GrpcServer<I> {
             health.stop().await;
         };
         let settings = http_settings(limits).http2_only();
-        serve_connections(Acceptor::new(listener, tls, limits), settings, windows, service, stop, grace).await
+        serve_connections(Acceptor::new(listener, tls, limits), limits, settings, windows, service, stop, grace).await
     }
 }
 
@@ -181,6 +186,7 @@ impl<I: Ingest> HttpServer<I> {
         });
         serve_connections(
             Acceptor::new(listener, tls, limits),
+            limits,
             http_settings(limits),
             windows,
             service,
@@ -209,11 +215,12 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let acceptor = Acceptor::new(listener, tls, limits);
-    serve_connections(acceptor, http_settings(limits), Windows::new(0), service, shutdown, grace).await
+    serve_connections(acceptor, limits, http_settings(limits), Windows::new(0), service, shutdown, grace).await
 }
 
 async fn serve_connections<S, B>(
     acceptor: Acceptor,
+    limits: Limits,
     settings: auto::Builder<TokioExecutor>,
     windows: Windows,
     service: S,
@@ -231,7 +238,8 @@ where
         tokio::select! {
             connection = acceptor.accept() => {
                 let (settings, window) = (settings.clone(), windows.take());
-                connections.spawn(serve_connection(settings, window, connection, service.clone(), stopping.clone()));
+                let (service, stopping) = (service.clone(), stopping.clone());
+                connections.spawn(serve_connection(limits, settings, window, connection, service, stopping));
             }
             Some(_) = connections.join_next() => {}
             () = &mut shutdown => break,
@@ -245,6 +253,7 @@ where
 }
 
 async fn serve_connection<S, B>(
+    limits: Limits,
     mut settings: auto::Builder<TokioExecutor>,
     window: Window,
     connection: Connection,
@@ -258,12 +267,37 @@ async fn serve_connection<S, B>(
         .http2()
         .initial_stream_window_size(window.bytes().min(http2::STREAM_WINDOW))
         .initial_connection_window_size(window.bytes());
-    let mut serving = pin!(settings.serve_connection(TokioIo::new(connection), service));
-    let result = tokio::select! {
-        result = serving.as_mut() => result,
-        _ = stopping.changed() => {
+    let requests = Requests::none();
+    let counted = {
+        let requests = requests.clone();
+        service_fn(move |request| {
+            let (ongoing, answering) = (requests.begin(), service.call(request));
+            async move { answering.await.map(|response| response.map(|body| Answer::new(body, ongoing))) }
+        })
+    };
+    let Limits { header_read_timeout: first, idle_timeout, .. } = limits;
+    let idle = async {
+        requests.idle(first, idle_timeout).await;
+    };
+    let mut serving = pin!(settings.serve_connection(TokioIo::new(connection), counted));
+    let ended = tokio::select! {
+        result = serving.as_mut() => Some(result),
+        _ = stopping.changed() => None,
+        () = idle => None,
+    };
+    let result = match ended {
+        Some(result) => result,
+        None => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            // whoever does not go though nothing is asked is cut off
+            let stays = async {
+                tokio::time::sleep(first).await;
+                requests.idle(first, first).await;
+            };
+            tokio::select! {
+                result = serving => result,
+                () = stays => return,
+            }
         }
     };
     if let Err(error) = result {

@@ -349,6 +349,42 @@ async fn shutdown_deadline() {
     assert!(matches!(server.stop().await.unwrap(), Err(ServeError::Deadline(_))));
 }
 
+/// A connection without any gRPC library, and how it ends. It answers pings.
+async fn connect(
+    server: &Running,
+) -> (hyper::client::conn::http2::SendRequest<UnsyncBoxBody<Bytes, Infallible>>, tokio::task::JoinHandle<()>) {
+    let stream = TokioIo::new(TcpStream::connect(server.address).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    (sender, tokio::spawn(async move { drop(connection.await) }))
+}
+
+// Whoever greets, answers pings and never asks anything is told to go in time, and so is who asks no more; meanwhile requests come through,
+// however long they take.
+#[tokio::test]
+async fn idle_connections_end() {
+    let patience = Duration::from_millis(200);
+    let few = Limits { max_connections: 1, header_read_timeout: patience, idle_timeout: 2 * patience, ..limits() };
+    let server = start(Kind::Grpc, few, GRACE).await;
+    let (_sender, ended) = connect(&server).await;
+    tokio::time::timeout(GRACE, ended).await.expect("a connection without requests was kept").unwrap();
+
+    let (mut sender, ended) = connect(&server).await;
+    server.recorder.gate.forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
+    let request = http::Request::post(format!("http://{}{TRACES}", server.address));
+    let message = data(frame(0, &traces(1, "x").encode_to_vec()));
+    let request = request.header("content-type", "application/grpc").body(message).unwrap();
+    let asked = tokio::spawn(async move {
+        let status = sender.send_request(request).await.unwrap().status();
+        (sender, status)
+    });
+    tokio::time::sleep(5 * patience).await;
+    assert!(!ended.is_finished() && !asked.is_finished());
+    server.recorder.gate.add_permits(1);
+    let (_sender, status) = asked.await.unwrap();
+    assert_eq!(status, 200);
+    tokio::time::timeout(GRACE, ended).await.expect("an idle connection was kept").unwrap();
+}
+
 // A client that connects and stays silent is disconnected, and meanwhile takes one of the slots.
 #[tokio::test]
 async fn silent_connection() {

@@ -31,7 +31,12 @@ pub(crate) fn see(receive_time: u64, named: &[Named], monitoring: &mut Monitorin
 /// The configuration contradicts itself.
 pub(crate) fn restore(config: &Config, checkpoint: &[u8]) -> Result<Monitoring, ConfigError> {
     match Monitoring::restore(config, checkpoint) {
-        Ok(monitoring) => Ok(monitoring),
+        Ok(monitoring) => {
+            for reason in monitoring.left_out() {
+                tracing::warn!(%reason, "an alert or objective that the API had made is no more");
+            }
+            Ok(monitoring)
+        }
         Err(RestoreError::Config(error)) => Err(error),
         Err(error) => {
             tracing::warn!(%error, "history and alerts begin anew");

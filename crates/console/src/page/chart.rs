@@ -14,6 +14,8 @@ const WIDTH: f64 = 1_000.0;
 const HEIGHT: f64 = 200.0;
 /// Colours of series; what is beyond them is grey.
 pub(super) const COLOURS: usize = 8;
+/// Steps of an axis: more than there is room for.
+const MOST_STEPS: u64 = 1_000;
 /// Labels on the axis of time.
 const MOST_LABELS: u64 = 7;
 const LABEL_STEPS: [u64; 17] = [
@@ -45,9 +47,12 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// The time between, in whole steps; of too many the newest.
     pub(super) fn new(from: u64, to: u64, step: u64) -> Self {
         let from = from - from % step;
-        Self { from, step, steps: to.saturating_sub(from).div_ceil(step).clamp(1, 1_000) as usize }
+        let steps = to.saturating_sub(from).div_ceil(step).max(1);
+        let left_out = steps.saturating_sub(MOST_STEPS);
+        Self { from: from + left_out * step, step, steps: (steps - left_out) as usize }
     }
 
     pub(super) fn of(answer: &Answer) -> Self {
@@ -428,6 +433,18 @@ pub(super) fn distribution(values: &[(f64, u64)], marks: &[(&str, f64)]) -> Mark
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // An axis holds all of a time, and of a very long one the newest: what came last is always to be seen.
+    #[test]
+    fn the_newest_is_shown() {
+        let axis = |from, to| Axis::new(from, to, 10);
+        let short = axis(105, 121);
+        assert_eq!((short.from, short.steps, short.place(104), short.place(120)), (100, 3, Some(0), Some(2)));
+        assert_eq!((axis(5, 5).from, axis(5, 5).steps), (0, 1));
+        // Two days of office hours, and a night between them.
+        let long = axis(0, 20_000);
+        assert_eq!((long.from, long.steps, long.place(9_999), long.place(19_999)), (10_000, 1_000, None, Some(999)));
+    }
 
     // All that is drawn is between the ends of its axis, which has zero on it and few round steps.
     #[test]

@@ -1,16 +1,18 @@
 //! Failed calls: what they have in common, and each.
 
-use aggregate::{ErrorGroup, ErrorRecord};
+use std::collections::HashMap;
+
+use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
 use genai::ErrorClass;
 use maud::{Markup, html};
-use monitor::Dimension;
+use monitor::{Dimension, Range};
 
 use super::chart::{Axis, Chart, Line, Shape, sparkline};
 use super::layout::heading;
 use super::place::Place;
 use super::text::{Unit, count, name, time};
 use super::traces::trace;
-use crate::api::errors::{Wanted, groups, model};
+use crate::api::errors::{Wanted, model};
 use crate::console::{Console, Settings};
 use crate::problem::Problem;
 use crate::view::step;
@@ -28,27 +30,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
     let (now, chart) = over_time(console, place)?;
     let range = place.view.range(now);
     let trend = Axis::new(range.from, range.to, (range.length() / TREND as u64).max(1));
-    let (groups, records, total) = console.errors(|errors| {
-        let in_time = |record: &&ErrorRecord| range.contains(record.receive_time);
-        let found: Vec<&ErrorRecord> = wanted.records(errors).filter(in_time).collect();
-        let mut shown: Vec<(ErrorGroup, u64, Vec<Option<f64>>)> = Vec::new();
-        for (group, _) in groups(errors, &wanted) {
-            let mut steps = vec![Some(0.0); trend.steps];
-            let mut count = 0;
-            for record in found.iter().filter(|record| record.fingerprint == group.fingerprint) {
-                count += 1;
-                if let Some(Some(step)) = trend.place(record.receive_time).and_then(|place| steps.get_mut(place)) {
-                    *step += 1.0;
-                }
-            }
-            if count > 0 && shown.len() < MOST_GROUPS {
-                shown.push((group.clone(), count, steps));
-            }
-        }
-        shown.sort_by_key(|(group, count, _)| std::cmp::Reverse((*count, group.last_seen)));
-        let total = found.len();
-        (shown, found.into_iter().take(MOST_RECORDS).cloned().collect::<Vec<_>>(), total)
-    })?;
+    let Found { groups, records, total } = console.errors(|errors| Found::new(errors, &wanted, range, trend))?;
     Ok(html! {
         (heading("Errors", classes(place)))
         (chart.render(place))
@@ -62,6 +44,51 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             (table(&records, now, &console.settings))
         }
     })
+}
+
+/// A group, how many of its records are wanted, and when they came.
+type Shown = (ErrorGroup, u64, Vec<Option<f64>>);
+
+/// What is shown of the error records.
+struct Found {
+    /// Those with the most wanted records.
+    groups: Vec<Shown>,
+    /// The newest.
+    records: Vec<ErrorRecord>,
+    /// How many there are.
+    total: usize,
+}
+
+impl Found {
+    /// Nothing is counted meanwhile: each record is looked at once or twice, however many groups there are, and only what is shown is copied.
+    fn new(errors: &ErrorIndex, wanted: &Wanted, range: Range, trend: Axis) -> Self {
+        let in_time = |record: &&ErrorRecord| range.contains(record.receive_time);
+        let found: Vec<&ErrorRecord> = wanted.records(errors).filter(in_time).collect();
+        // Of each group how many there are, and when the newest came.
+        let mut counts = HashMap::<u64, (u64, u64)>::new();
+        for record in &found {
+            counts.entry(record.fingerprint).or_insert((0, record.receive_time)).0 += 1;
+        }
+        let mut most: Vec<((u64, u64), u64)> =
+            counts.into_iter().map(|(fingerprint, counted)| (counted, fingerprint)).collect();
+        most.sort_unstable_by(|one, other| other.cmp(one));
+        most.truncate(MOST_GROUPS);
+        let groups = most.into_iter().filter_map(|((count, _), fingerprint)| {
+            Some((errors.group(fingerprint)?.clone(), count, vec![Some(0.0); trend.steps]))
+        });
+        let mut groups: Vec<Shown> = groups.collect();
+        let places: HashMap<u64, usize> =
+            (0..).zip(&groups).map(|(place, shown)| (shown.0.fingerprint, place)).collect();
+        for record in &found {
+            let Some(place) = places.get(&record.fingerprint) else { continue };
+            let steps = &mut groups[*place].2;
+            if let Some(Some(step)) = trend.place(record.receive_time).and_then(|place| steps.get_mut(place)) {
+                *step += 1.0;
+            }
+        }
+        let total = found.len();
+        Self { groups, records: found.into_iter().take(MOST_RECORDS).cloned().collect(), total }
+    }
 }
 
 fn classes(place: &Place) -> Markup {
@@ -95,7 +122,7 @@ fn over_time(console: &Console, place: &Place) -> Result<(u64, Chart<'static>), 
     Ok((now, chart))
 }
 
-fn groups_table(groups: &[(ErrorGroup, u64, Vec<Option<f64>>)], place: &Place, now: u64) -> Markup {
+fn groups_table(groups: &[Shown], place: &Place, now: u64) -> Markup {
     if groups.is_empty() {
         return html! { p.empty { "No failed call in this time. That is how it should be." } };
     }
@@ -138,5 +165,57 @@ pub(super) fn table(records: &[ErrorRecord], now: u64, settings: &Settings) -> M
                 td { (trace(settings, &record.trace_id, Some(&record.span_id))) }
             } } }
         } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    const RANGE: Range = Range { from: 0, to: 1_000_000 };
+
+    fn index(records: u64, fingerprint: impl Fn(u64) -> u64) -> ErrorIndex {
+        let mut errors = ErrorIndex::new(100_000);
+        for number in 0..records {
+            let mut record = ErrorRecord::of(ErrorClass::Timeout);
+            (record.receive_time, record.fingerprint) = (number * 10, fingerprint(number));
+            errors.add(record);
+        }
+        errors
+    }
+
+    fn found(errors: &ErrorIndex) -> Found {
+        Found::new(errors, &Wanted::default(), RANGE, Axis::new(RANGE.from, RANGE.to, RANGE.length() / 4))
+    }
+
+    // The groups with the most records are shown, also if others failed later, with all of their records in the trend.
+    #[test]
+    fn the_largest_groups_are_shown() {
+        let errors = index(30_000, |number| if number < 10_000 { number % 2 } else { number });
+        let Found { groups, records, total } = found(&errors);
+        assert_eq!((groups.len(), records.len(), total), (MOST_GROUPS, MOST_RECORDS, 30_000));
+        let shown = |place: usize| (groups[place].0.fingerprint, groups[place].1, groups[place].2.clone());
+        let trend = vec![Some(5_000.0), Some(0.0), Some(0.0), Some(0.0)];
+        assert_eq!([shown(0), shown(1)], [(1, 5_000, trend.clone()), (0, 5_000, trend)]);
+        assert_eq!((shown(2).0, shown(2).1), (29_999, 1));
+    }
+
+    // Where every failure is a group of its own, looking takes about as long as where all are one group: it holds up counting.
+    #[test]
+    fn many_groups_take_no_longer() {
+        let quickest = |errors: &ErrorIndex| -> Duration {
+            let timed = |_| {
+                let begin = Instant::now();
+                assert_eq!(found(errors).total, 20_000);
+                begin.elapsed()
+            };
+            (0..3).map(timed).min().unwrap()
+        };
+        let [one, many] = [index(20_000, |_| 1), index(20_000, |number| number)].map(|errors| quickest(&errors));
+        assert!(many < 30 * one, "{many:?} for many groups, {one:?} for one");
     }
 }

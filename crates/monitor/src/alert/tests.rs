@@ -55,9 +55,7 @@ fn notifications(all: &[Read], (_, until, fires): (usize, usize, usize)) -> Vec<
             Some(_) => {}
         }
     }
-    if let Some((_, false)) = all.get(until)
-        && !told.is_empty()
-    {
+    if until < all.len() && !told.is_empty() {
         told.push((NotificationKind::Resolved, until));
     }
     told

@@ -52,7 +52,7 @@ pub type Dimensions<'a> = [&'a str; Dimension::ALL.len()];
 pub struct HistoryConfig {
     /// How many groups there may be, beside the one for the rest.
     pub groups: usize,
-    /// Bytes that closed steps may take.
+    /// Bytes that closed steps may take; those of monitors and canaries, which keep their own, as many again.
     pub memory: usize,
 }
 
@@ -209,6 +209,11 @@ impl History {
     /// How many groups there are, beside the one for the rest.
     pub fn group_count(&self) -> usize {
         self.groups.len() - 1
+    }
+
+    /// Bytes that closed steps may take.
+    pub(crate) fn most_memory(&self) -> usize {
+        self.config.memory
     }
 
     /// Bytes that closed steps take.

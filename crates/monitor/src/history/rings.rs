@@ -208,6 +208,22 @@ impl<C: Cell> Rings<C> {
     }
 }
 
+/// Forgets closed steps until all together take no more than so many bytes: the oldest first, so all of the longest before others.
+pub(crate) fn make_room<C: Cell>(all: &mut [&mut Rings<C>], most: usize) {
+    let mut memory: usize = all.iter().flat_map(|rings| rings.memory).sum();
+    for level in (0..LEVELS.len()).rev() {
+        while memory > most
+            && let Some(oldest) = all.iter().filter_map(|rings| rings.oldest(level)).min()
+        {
+            for rings in all.iter_mut() {
+                let before = rings.memory(level);
+                rings.forget_before(level, oldest + 1);
+                memory -= before - rings.memory(level);
+            }
+        }
+    }
+}
+
 fn unpack<C: Cell>(bytes: &[u8]) -> Option<C> {
     let mut cell = C::default();
     let mut unpacker = Unpacker::new(bytes);
