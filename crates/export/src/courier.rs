@@ -12,19 +12,28 @@ use crate::client::{Client, whole};
 use crate::destination::{Destination, ExportError};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
-use crate::split::halves;
+use crate::split::Pieces;
 use crate::stats::{Signal, Stats, count};
 
 /// How much of a destination's own words a log line shows.
 const MAX_LOGGED_CHARS: usize = 256;
 
-/// One request, in the pieces that the destination has not answered for yet.
+/// One request, as much of it as the destination has not answered for yet.
+#[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) signal: Signal,
-    pub(crate) pieces: VecDeque<Piece>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// What is to be sent, in the size that it has or in smaller pieces.
+#[derive(Debug)]
+enum Waiting {
+    Piece(Piece),
+    Pieces(Pieces),
 }
 
 /// An encoded request in the size that the destination takes.
+#[derive(Debug)]
 pub(crate) struct Piece {
     /// Stand behind each other: their fields are repeated messages, so requests of one signal are one together, without being copied.
     pub(crate) bodies: Vec<Bytes>,
@@ -59,16 +68,72 @@ impl Piece {
     pub(crate) fn body(&self) -> Bytes {
         whole(&self.bodies)
     }
-
-    /// In two, unless it is but one item.
-    fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
-        halves(signal, self.body())
-    }
 }
 
 impl Delivery {
+    /// A request in pieces of at most so many bytes; as it is if it is small enough.
+    pub(crate) fn new(signal: Signal, request: Piece, max_bytes: usize) -> Delivery {
+        let waiting = match request.size() <= max_bytes {
+            true => Waiting::Piece(request),
+            false => Waiting::Pieces(Pieces::of(signal, request.body(), request.items, max_bytes)),
+        };
+        Delivery { signal, waiting: VecDeque::from([waiting]) }
+    }
+
     pub(crate) fn items(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.items).sum()
+        let items = |waiting: &Waiting| match waiting {
+            Waiting::Piece(piece) => piece.items,
+            Waiting::Pieces(pieces) => pieces.items(),
+        };
+        self.waiting.iter().map(items).sum()
+    }
+
+    /// What is to be sent next, and waits until it is answered for; `None` if all is.
+    fn next(&mut self) -> Option<&Piece> {
+        while let Some(Waiting::Pieces(pieces)) = self.waiting.front_mut() {
+            match pieces.next() {
+                Some(piece) => self.waiting.push_front(Waiting::Piece(piece)),
+                None => drop(self.waiting.pop_front()),
+            }
+        }
+        self.front()
+    }
+
+    fn front(&self) -> Option<&Piece> {
+        match self.waiting.front()? {
+            Waiting::Piece(piece) => Some(piece),
+            Waiting::Pieces(_) => None,
+        }
+    }
+
+    pub(crate) fn is_done(&mut self) -> bool {
+        self.next().is_none()
+    }
+
+    /// What is next was answered for.
+    fn pass(&mut self) {
+        self.waiting.pop_front();
+    }
+
+    /// What is next was found too large: it is to be sent in smaller pieces. Tells whether there are any.
+    fn halve(&mut self) -> bool {
+        let halves = self.front().and_then(|piece| Pieces::halves(self.signal, &piece.body(), piece.items));
+        let Some(halves) = halves else { return false };
+        self.waiting.pop_front();
+        self.waiting.push_front(Waiting::Pieces(halves));
+        true
+    }
+
+    /// What is next was refused: if it is made of several requests, they are to be sent one by one. Tells whether it is.
+    fn take_apart(&mut self) -> bool {
+        let Some(Waiting::Piece(piece)) = self.waiting.front_mut() else { return false };
+        let parts = std::mem::take(&mut piece.parts);
+        if parts.is_empty() {
+            return false;
+        }
+        self.waiting.pop_front();
+        parts.into_iter().rev().for_each(|part| self.waiting.push_front(Waiting::Piece(part)));
+        true
     }
 }
 
@@ -138,11 +203,13 @@ impl Courier {
 
     /// Sends the pieces, each until it is answered for; `is_given_up` is asked before every further attempt.
     pub(crate) async fn deliver(&mut self, delivery: &mut Delivery, is_given_up: impl Fn() -> bool) -> Delivered {
-        let mut delivered = Delivered::Answered;
-        while delivered == Delivered::Answered && !delivery.pieces.is_empty() {
-            delivered = self.deliver_piece(delivery, &is_given_up).await;
+        while !delivery.is_done() {
+            match self.deliver_piece(delivery, &is_given_up).await {
+                Delivered::Answered => {}
+                ended => return ended,
+            }
         }
-        delivered
+        Delivered::Answered
     }
 
     /// The same for the first piece, which may become smaller ones on the way: then for the first of these.
@@ -152,29 +219,19 @@ impl Courier {
         is_given_up: &impl Fn() -> bool,
     ) -> Delivered {
         let signal = delivery.signal;
-        while let Some(piece) = delivery.pieces.front() {
+        while let Some(piece) = delivery.next() {
             let items = piece.items;
             match self.client.send(signal, &piece.bodies).await {
                 Ok(accepted) => {
-                    delivery.pieces.pop_front();
+                    delivery.pass();
                     self.on_accepted(signal, items, &accepted);
                     break;
                 }
                 Err(failure) => match failure.verdict {
-                    Verdict::Permanent | Verdict::TooLarge if !piece.parts.is_empty() => {
-                        if let Some(refused) = delivery.pieces.pop_front() {
-                            refused.parts.into_iter().rev().for_each(|part| delivery.pieces.push_front(part));
-                        }
-                        self.on_answer();
-                    }
-                    Verdict::TooLarge if let Some([first, second]) = piece.halve(signal) => {
-                        delivery.pieces.pop_front();
-                        delivery.pieces.push_front(second);
-                        delivery.pieces.push_front(first);
-                        self.on_too_large(signal, &failure);
-                    }
+                    Verdict::Permanent | Verdict::TooLarge if delivery.take_apart() => self.on_answer(),
+                    Verdict::TooLarge if delivery.halve() => self.on_too_large(signal, &failure),
                     Verdict::Permanent | Verdict::TooLarge => {
-                        delivery.pieces.pop_front();
+                        delivery.pass();
                         self.on_refused(signal, items, &failure);
                         break;
                     }

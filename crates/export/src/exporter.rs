@@ -305,7 +305,7 @@ impl Worker {
         if let Some((entry, Some(delivery))) = &mut self.current {
             let (queue, replaceable) = (&self.queue, entry.replaceable);
             let is_given_up = || replaceable && queue.has_replacement();
-            while !delivery.pieces.is_empty() {
+            while !delivery.is_done() {
                 match self.courier.deliver_piece(delivery, &is_given_up).await {
                     Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
                     Delivered::TimedOut => break,
@@ -314,7 +314,7 @@ impl Worker {
                         break;
                     }
                 }
-                if !delivery.pieces.is_empty() {
+                if !delivery.is_done() {
                     entry.keep_only_last(delivery.items()).await;
                 }
             }

@@ -170,7 +170,7 @@ impl Stored {
         let body = Bytes::from(fs::read(self.path(WAITING))?);
         match self.name.sent {
             0 => Ok(body),
-            sent => without_first(self.name.signal, body, sent),
+            sent => Ok(without_first(self.name.signal, body, sent)),
         }
     }
 

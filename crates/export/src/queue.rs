@@ -11,11 +11,10 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use prost::Message as _;
 use tokio::sync::Notify;
 
-use crate::courier::Delivery;
+use crate::courier::{Delivery, Piece};
 use crate::destination::WhenFull;
 use crate::items::Items as _;
 use crate::outbox::{Lsn, Stored};
-use crate::split::pieces;
 use crate::stats::Signal;
 
 /// One request for a destination. It is shared, not copied, among destinations.
@@ -123,7 +122,7 @@ impl Entry {
                 tokio::task::spawn_blocking(move || stored.read()).await??
             }
         };
-        Ok(Delivery { signal: self.signal, pieces: pieces(self.signal, body, self.items, max_bytes)? })
+        Ok(Delivery::new(self.signal, Piece::whole(body, self.items), max_bytes))
     }
 
     /// All but the last items were answered for: the next process sends no more than these.

@@ -287,7 +287,7 @@ impl Forwarding {
             signal = Some(its);
             bytes += payload.len();
             // data points are counted by the forwarder, which reads them anyway
-            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&payload) };
+            let items = if its == Signal::Metrics { 1 } else { otlp::divide::RECORDS.count(&payload).unwrap_or(1) };
             through = Some(record.lsn);
             bodies.push((payload, items));
         }

@@ -134,16 +134,6 @@ async fn requests_that_are_too_large_are_halved() {
     }
 }
 
-// Every piece keeps what stands above its items; an item larger than the limit is a piece of its own.
-#[test]
-fn pieces_keep_their_context() {
-    let mut request = metrics_request(&[1, 2, 3]);
-    request.resource_metrics.push(metrics_request(&[4, 5]).resource_metrics.remove(0));
-    let pieces = split(request, 1);
-    assert_eq!(pieces, [1, 2, 3, 4, 5].map(|value| metrics_request(&[value])));
-    assert_eq!(split(ExportLogsServiceRequest::default(), 0).len(), 1);
-}
-
 // A signal that the destination does not take is not even queued.
 #[tokio::test]
 async fn unwanted_signals_are_ignored() {
