@@ -53,7 +53,7 @@ pub struct Destination {
 /// What happens when a destination is behind and there is no room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Whoever brings more waits.
+    /// No more is accepted; see [`crate::Backlog`].
     Block,
     /// What waits longest is dropped, and counted.
     DropOldest,

@@ -15,7 +15,7 @@ use crate::destination::{Destination, ExportError, Temporality};
 use crate::forwarder::Forwarder;
 use crate::merge::merge_delta;
 use crate::outbox::{Lsn, Outbox};
-use crate::queue::{Capacity, Entry, Outgoing, Queue};
+use crate::queue::{Backlog, Capacity, Entry, Outgoing, Queue};
 use crate::retry::{Backoff, Retry};
 use crate::stats::{self, Signal, Stats, count};
 
@@ -120,8 +120,9 @@ impl Exporter {
     /// Puts a request into the queue, the one that the record at `lsn` of the log brought about. A signal that the destination does not
     /// take is ignored, and so is what was offered before the process was started again.
     ///
-    /// Cumulative requests take the place of the one that waits, delta requests are merged when many wait. For log records a
-    /// destination with [`crate::WhenFull::Block`] is waited for when the queue is full, and the disk when it is: never call it from async code.
+    /// Cumulative requests take the place of the one that waits, delta requests are merged when many wait. Log records of a destination with
+    /// [`crate::WhenFull::Block`] are let in beyond the bounds of the queue: whoever brings them about is to stop when [`Exporter::backlog`]
+    /// says so. No destination is waited for, but the disk is when it is full: never call it from async code.
     ///
     /// Gives back whether the request is as safe as it can be made; it is not if the exporter was told to end while it waited for the disk.
     pub fn offer(&self, lsn: Lsn, outgoing: Outgoing) -> bool {
@@ -223,6 +224,11 @@ impl Exporter {
     /// What this exporter delivers to.
     pub fn destination(&self) -> &Destination {
         &self.destination
+    }
+
+    /// Whether so much waits for the destination that no more is to be accepted.
+    pub fn backlog(&self) -> Backlog {
+        self.queue.backlog()
     }
 
     /// What became of the items so far. The numbers outlive the exporter.

@@ -159,7 +159,8 @@ impl Server {
 
         let handed_on = forward::handed_on(&exporters);
         let redactor = config.derive.redactor();
-        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
+        let backlogs = exporters.iter().map(Exporter::backlog).collect();
+        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), backlogs, handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
         if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
             answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
@@ -178,6 +179,10 @@ impl Server {
             archive: archive_health.clone(),
             archived: archived_position,
             forwarded,
+            backlogs: exporters
+                .iter()
+                .map(|exporter| (exporter.destination().name.clone(), exporter.backlog()))
+                .collect(),
             notifiers: notifying.statuses(),
         }));
         Ok(Self {
