@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) backoff: Backoff,
     /// How many delta intervals wait one by one before further ones are merged.
     pub(crate) intervals: usize,
+    /// How long a disk is left alone when it refused to read what waits.
+    pub(crate) read_again: Duration,
 }
 
 impl Default for Limits {
@@ -35,12 +37,16 @@ impl Default for Limits {
             backoff: Backoff::new(Retry::default()),
             // an hour, at the default interval
             intervals: 120,
+            read_again: Duration::from_secs(5),
         }
     }
 }
 
 /// How often it is tried again to store what the disk has no room for.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often a disk is asked for what waits, before that is left for the next process.
+const READ_TRIES: u32 = 3;
 
 /// A running exporter. Dropping it without [`Exporter::shutdown`] ends it at once.
 #[derive(Debug)]
@@ -101,6 +107,7 @@ impl Exporter {
             stats: Arc::clone(&stats),
             overflowing: Arc::clone(&overflowing),
             max_request_size: destination.max_request_size,
+            read_again: limits.read_again,
             current: None,
         };
         let task = tokio::spawn(work(worker));
@@ -287,6 +294,7 @@ struct Worker {
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
     max_request_size: usize,
+    read_again: Duration,
     /// What is being delivered, and the pieces that are not answered for, once it was read.
     current: Option<(Entry, Option<Delivery>)>,
 }
@@ -294,16 +302,38 @@ struct Worker {
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            let (entry, delivery) = self.current.insert((entry, None));
-            match entry.delivery(self.max_request_size).await {
-                Ok(read) => *delivery = Some(read),
-                Err(error) => {
-                    tracing::error!(destination = %self.name, %error, "what was to be sent cannot be read, dropped");
-                    count(&self.stats.of(entry.signal).dropped, entry.items);
-                }
+            self.current = Some((entry, None));
+            if self.read().await {
+                self.deliver().await;
+            } else if let Some((entry, _)) = self.current.take() {
+                tracing::error!(
+                    destination = %self.name, signal = entry.signal.name(), items = entry.items,
+                    "what was to be sent cannot be read, left for the next start"
+                );
+                count(&self.stats.of(entry.signal).dropped, entry.items);
             }
-            self.deliver().await;
         }
+    }
+
+    /// Reads the current request. A disk that refuses may only be away for a while, or the process have too many files open.
+    async fn read(&mut self) -> bool {
+        for tries in 1.. {
+            let Some((entry, delivery)) = &mut self.current else { break };
+            let error = match entry.delivery(self.max_request_size).await {
+                Ok(read) => {
+                    *delivery = Some(read);
+                    return true;
+                }
+                Err(error) => error,
+            };
+            tracing::error!(destination = %self.name, %error, "what is to be sent cannot be read");
+            if tries == READ_TRIES {
+                break;
+            }
+            count(&self.stats.of(entry.signal).retries, 1);
+            tokio::time::sleep(self.read_again).await;
+        }
+        false
     }
 
     /// Delivers the current request, if it could be read; gives up only for a newer one that says the same.
