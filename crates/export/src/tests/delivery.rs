@@ -82,6 +82,20 @@ async fn long_answers_are_answers() {
     }
 }
 
+// Whoever has said that all is well has the request, also if the rest of the answer never comes: it is not sent again.
+#[tokio::test]
+async fn a_success_is_one_from_its_first_line() {
+    let server = Server::start(Protocol::HttpProtobuf).await;
+    server.answer_next([Answer::Stall]);
+    let timeout = Duration::from_millis(200);
+    let exporter = start(Destination { timeout, ..destination(&server.endpoint, Protocol::HttpProtobuf) }, impatient());
+    exporter.offer(0, logs(1, 5));
+    let stats = exporter.stats();
+    exporter.shutdown(PATIENCE).await;
+    assert_eq!(server.received().len(), 1);
+    assert_eq!(stats.counts(Signal::Logs), Counts { sent: 5, ..Counts::default() });
+}
+
 // Large requests arrive in pieces within the limit that together hold every item once, in order.
 #[tokio::test]
 async fn large_requests_are_split() {
