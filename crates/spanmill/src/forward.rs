@@ -27,6 +27,10 @@ use crate::recorder::{LogRecord, Recorder, kind};
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How many records that nobody wants are passed before the log is told.
 const PASS_AT_ONCE: u64 = 16;
+/// How many requests go as one at most, however small they are, ...
+const BATCH_REQUESTS: usize = 1024;
+/// ... and what each of them takes in memory beside its bytes.
+const REQUEST_OVERHEAD: usize = 256;
 /// Ends the name of a place that is not whole yet.
 const TEMPORARY: &str = ".new";
 /// How long a disk is left alone when it refused to read, ...
@@ -279,13 +283,14 @@ impl Forwarding {
                     }
                 }
             }
-            let fits = bytes + payload.len() <= self.forwarder.max_request_size();
+            let size = payload.len() + REQUEST_OVERHEAD;
+            let fits = bodies.len() < BATCH_REQUESTS && bytes + size <= self.forwarder.max_request_size();
             if signal.is_some_and(|signal| signal != its || !fits) {
                 self.ahead = Some(record);
                 break;
             }
             signal = Some(its);
-            bytes += payload.len();
+            bytes += size;
             // data points are counted by the forwarder, which reads them anyway
             let items = if its == Signal::Metrics { 1 } else { otlp::divide::RECORDS.count(&payload).unwrap_or(1) };
             through = Some(record.lsn);
@@ -456,3 +461,6 @@ impl Place {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
