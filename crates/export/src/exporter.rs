@@ -214,16 +214,16 @@ impl Exporter {
         None
     }
 
-    /// Says where the log ends. What the outbox claims to have had beyond that is of another log: it is not believed. An outbox that was
-    /// made just now has had everything up to there.
-    pub fn log_ends_at(&self, last: Lsn) {
+    /// Says where the log ends, and whether an earlier process is known to have had the destination. What the outbox claims to have had beyond
+    /// that is of another log: it is not believed. One of a destination that is new has had everything up to there.
+    pub fn log_ends_at(&self, last: Lsn, is_known: bool) {
         let Some(outbox) = &self.outbox else { return };
-        if lock(outbox).log_ends_at(last) {
+        if lock(outbox).log_ends_at(last, is_known) {
             tracing::warn!(destination = %self.destination.name, last, "the outbox is of a longer log than there is");
         }
     }
 
-    /// Whether no earlier process had it, as far as what outlives a process tells.
+    /// Whether no earlier process had anything for it, as far as its outbox tells.
     pub fn is_new(&self) -> bool {
         self.outbox.as_ref().is_none_or(|outbox| lock(outbox).is_new())
     }

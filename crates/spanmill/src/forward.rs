@@ -50,6 +50,11 @@ pub(crate) fn owed_from(directory: Option<&Path>, config: &Config) -> Option<Lsn
     config.exporters.otlp.keys().filter_map(noted).min()
 }
 
+/// Whether a place is noted for a destination, or stands where none can be read: then it is not new.
+pub(crate) fn is_placed(directory: Option<&Path>, destination: &str) -> bool {
+    directory.is_some_and(|directory| !matches!(Place::read(&file(directory, destination)), Ok(None)))
+}
+
 /// Tells of what an earlier run left for destinations that are not configured any more: they may have got another name.
 pub(crate) fn warn_of_unknown(config: &Config, places: Option<&Path>, outboxes: Option<&Path>) -> io::Result<()> {
     let known = config.exporters.otlp.keys().map(|name| format!("otlp-{name}"));

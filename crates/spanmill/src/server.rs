@@ -109,7 +109,10 @@ impl Server {
         let kept_outcomes = home.place(config, "outcomes");
         let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
-        exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
+        for exporter in exporters.iter() {
+            let is_placed = forward::is_placed(places.as_deref(), &exporter.destination().name);
+            exporter.log_ends_at(log.last(), is_placed);
+        }
         let (archived_before, last) = (archived.as_ref().map_or(0, archive::Position::get), log.last());
         if archived_before > last {
             let instance_id = config.storage.directory.join(wal::INSTANCE_ID);

@@ -60,3 +60,20 @@ async fn batches_are_bounded() {
         }
     }
 }
+
+// A destination that is new stays so until its place is noted, whatever a start that failed has left of it: it gets none of the old log.
+#[tokio::test]
+async fn a_start_that_fails_makes_nothing_old() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (outbox, places) = (temporary.path().join("outbox"), temporary.path().join("places"));
+    let (log, _reader) = log();
+    append(&log, 5);
+    drop(exporter(1_000, Some(&outbox)));
+    assert!(outbox.exists() && !is_placed(Some(&places), "otlp/test"));
+
+    let start = || Forwarding::new(&exporter(1_000, Some(&outbox)), &log, Some(places.clone()), None).unwrap();
+    assert_eq!(start().position().1.get(), 5);
+    append(&log, 2);
+    assert!(is_placed(Some(&places), "otlp/test"));
+    assert_eq!(start().position().1.get(), 5, "what came since is owed");
+}
