@@ -229,7 +229,13 @@ impl Courier {
                 }
                 Err(failure) => match failure.verdict {
                     Verdict::Permanent | Verdict::TooLarge if delivery.take_apart() => self.on_answer(),
-                    Verdict::TooLarge if delivery.halve() => self.on_too_large(signal, &failure),
+                    Verdict::TooLarge if delivery.halve() => {
+                        self.on_too_large(signal, &failure);
+                        self.pause(None).await;
+                        if is_given_up() {
+                            return Delivered::GivenUp;
+                        }
+                    }
                     Verdict::Permanent | Verdict::TooLarge => {
                         delivery.pass();
                         self.on_refused(signal, items, &failure);
@@ -271,9 +277,11 @@ impl Courier {
         self.on_answer();
     }
 
-    /// The pieces are sent in its place, so that nothing is lost but the attempt.
+    /// The pieces are sent in its place, so that nothing is lost but the attempt. That is no reason to hurry: should it mean something else
+    /// than it says, the pieces are refused as well.
     fn on_too_large(&mut self, signal: Signal, failure: &Failure) {
-        self.on_answer();
+        self.unreachable = false;
+        self.answers.fetch_add(1, Ordering::Relaxed);
         if self.logged.insert((signal, "too large".to_owned())) {
             let (status, message) = (&failure.status, self.presentable(&failure.message));
             tracing::warn!(

@@ -148,6 +148,19 @@ async fn requests_that_are_too_large_are_halved() {
     }
 }
 
+// A destination that finds everything too large is not stormed with ever smaller pieces: the pauses between them grow.
+#[tokio::test]
+async fn pieces_that_are_refused_are_not_hurried() {
+    let server = Server::start_limited(Protocol::HttpProtobuf, "127.0.0.1:0".parse().unwrap(), 1).await;
+    let hour = Duration::from_secs(3600);
+    let slow = Limits { backoff: every(hour, hour), ..Limits::default() };
+    let exporter = start(destination(&server.endpoint, Protocol::HttpProtobuf), slow);
+    exporter.offer(0, logs(0, 100));
+    let stats = exporter.stats();
+    exporter.shutdown(Duration::from_millis(300)).await;
+    assert_eq!(stats.counts(Signal::Logs), Counts { dropped: 100, ..Counts::default() });
+}
+
 // A signal that the destination does not take is not even queued.
 #[tokio::test]
 async fn unwanted_signals_are_ignored() {
