@@ -151,7 +151,7 @@ pub(crate) enum Delivered {
 /// Whoever delivers, and what it knows of the destination.
 pub(crate) struct Courier {
     name: String,
-    /// Header values, which a destination might repeat in its answers.
+    /// Header values and what they are made of, which a destination might repeat in its answers.
     secrets: Vec<String>,
     client: Client,
     stats: Arc<Stats>,
@@ -179,7 +179,7 @@ impl Courier {
     ) -> Result<Courier, ExportError> {
         Ok(Courier {
             name: destination.name.clone(),
-            secrets: destination.headers.iter().map(|(_, secret)| secret.expose().to_owned()).collect(),
+            secrets: secrets(destination.headers.iter().map(|(_, secret)| secret.expose())),
             client: Client::new(destination)?,
             stats,
             backoff,
@@ -361,10 +361,26 @@ async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: Optio
     }
 }
 
+/// The shortest part of a secret that is taken for one by itself.
+const MIN_SECRET_PART: usize = 8;
+
+/// What is not to be logged: the values of headers, what stands behind the scheme in each (`Bearer`, `Basic`), and every longer word. The
+/// longest come first, so that of what is in another one nothing is left.
+fn secrets<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let parts = values.flat_map(|value| {
+        let behind_scheme = value.split_once(' ').map(|(_, rest)| rest.trim());
+        let words = value.split_whitespace().filter(|word| word.len() >= MIN_SECRET_PART);
+        [value].into_iter().chain(behind_scheme).chain(words)
+    });
+    let mut secrets: Vec<String> = parts.filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    secrets
+}
+
 /// A destination's words, cut, on one line, and without our secrets.
 fn presentable(message: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    let masked = secrets.fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
+    let masked = secrets.iter().fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
     masked.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LOGGED_CHARS).collect()
 }
 
@@ -375,8 +391,15 @@ mod tests {
     // A destination that repeats our key in its answer, or answers with a novel, does not fill the log with it.
     #[test]
     fn answers_are_logged_with_care() {
-        let secrets = ["s3cret".to_owned(), String::new()];
-        assert_eq!(presentable("bad key s3cret\nsorry", &secrets), "bad key *** sorry");
+        let secrets = secrets(["s3cret", "", "Bearer abc", "tenant=one token=0123456789"].into_iter());
+        for (words, expected) in [
+            ("bad key s3cret\nsorry", "bad key *** sorry"),
+            ("header Bearer abc", "header ***"),
+            ("invalid token abc", "invalid token ***"),
+            ("token=0123456789 is over", "*** is over"),
+        ] {
+            assert_eq!(presentable(words, &secrets), expected);
+        }
         assert_eq!(presentable(&"x".repeat(10_000), &secrets).len(), MAX_LOGGED_CHARS);
     }
 }
