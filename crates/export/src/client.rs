@@ -82,16 +82,23 @@ impl Client {
 
     /// Sends an encoded export request, in parts that stand behind each other, and waits for the answer.
     pub(crate) async fn send(&mut self, signal: Signal, body: &[Bytes]) -> Result<Accepted, Failure> {
-        let attempt = async {
-            match &mut self.transport {
-                Transport::Grpc(grpc) => send_grpc(grpc, &self.headers, self.timeout, signal, body).await,
-                Transport::Http(http) => send_http(http, &self.headers, signal, whole(body)).await,
+        match &mut self.transport {
+            Transport::Grpc(grpc) => {
+                let attempt = send_grpc(grpc, &self.headers, self.timeout, signal, body);
+                within(self.timeout, attempt).await
             }
-        };
-        tokio::time::timeout(self.timeout, attempt)
-            .await
-            .unwrap_or_else(|elapsed| Err(outcome::no_answer("timeout", &elapsed)))
+            Transport::Http(http) => send_http(http, &self.headers, self.timeout, signal, whole(body)).await,
+        }
     }
+}
+
+/// What is not answered in time is tried again.
+async fn within<Answer>(
+    timeout: Duration,
+    attempt: impl Future<Output = Result<Answer, Failure>>,
+) -> Result<Answer, Failure> {
+    let answer = tokio::time::timeout(timeout, attempt).await;
+    answer.unwrap_or_else(|elapsed| Err(outcome::no_answer("timeout", &elapsed)))
 }
 
 fn connector(destination: &Destination, base: &Uri) -> Result<Connector, ExportError> {
@@ -271,6 +278,7 @@ fn http_transport(destination: &Destination, base: &Uri, connector: Connector) -
 async fn send_http(
     http: &HttpTransport,
     headers: &HeaderMap,
+    timeout: Duration,
     signal: Signal,
     body: Bytes,
 ) -> Result<Accepted, Failure> {
@@ -290,12 +298,13 @@ async fn send_http(
         request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(content_encoding));
     }
 
-    let answer = http.client.request(request).await;
-    let (head, body) = answer.map_err(|error| outcome::no_answer("no connection", &error))?.into_parts();
-    // The status line decides. A body that is too long or breaks off only costs its explanation; to repeat a request that
-    // was accepted would count it twice.
-    let explanation = Limited::new(body, MAX_RESPONSE_BYTES).collect().await;
-    let explanation = explanation.map(|collected| collected.to_bytes()).unwrap_or_default();
+    let answer =
+        async { http.client.request(request).await.map_err(|error| outcome::no_answer("no connection", &error)) };
+    let (head, body) = within(timeout, answer).await?.into_parts();
+    // The status line decides. A body that is too long, breaks off or does not come only costs its explanation; to repeat a request
+    // that was accepted would count it twice.
+    let explanation = tokio::time::timeout(timeout, Limited::new(body, MAX_RESPONSE_BYTES).collect()).await;
+    let explanation = explanation.ok().and_then(Result::ok).map(|collected| collected.to_bytes()).unwrap_or_default();
     if head.status.is_success() {
         return Ok(outcome::accepted(&explanation));
     }

@@ -12,19 +12,28 @@ use crate::client::{Client, whole};
 use crate::destination::{Destination, ExportError};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
-use crate::split::halves;
+use crate::split::Pieces;
 use crate::stats::{Signal, Stats, count};
 
 /// How much of a destination's own words a log line shows.
 const MAX_LOGGED_CHARS: usize = 256;
 
-/// One request, in the pieces that the destination has not answered for yet.
+/// One request, as much of it as the destination has not answered for yet.
+#[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) signal: Signal,
-    pub(crate) pieces: VecDeque<Piece>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// What is to be sent, in the size that it has or in smaller pieces.
+#[derive(Debug)]
+enum Waiting {
+    Piece(Piece),
+    Pieces(Pieces),
 }
 
 /// An encoded request in the size that the destination takes.
+#[derive(Debug)]
 pub(crate) struct Piece {
     /// Stand behind each other: their fields are repeated messages, so requests of one signal are one together, without being copied.
     pub(crate) bodies: Vec<Bytes>,
@@ -59,16 +68,72 @@ impl Piece {
     pub(crate) fn body(&self) -> Bytes {
         whole(&self.bodies)
     }
-
-    /// In two, unless it is but one item.
-    fn halve(&self, signal: Signal) -> Option<[Piece; 2]> {
-        halves(signal, self.body())
-    }
 }
 
 impl Delivery {
+    /// A request in pieces of at most so many bytes; as it is if it is small enough.
+    pub(crate) fn new(signal: Signal, request: Piece, max_bytes: usize) -> Delivery {
+        let waiting = match request.size() <= max_bytes {
+            true => Waiting::Piece(request),
+            false => Waiting::Pieces(Pieces::of(signal, request.body(), request.items, max_bytes)),
+        };
+        Delivery { signal, waiting: VecDeque::from([waiting]) }
+    }
+
     pub(crate) fn items(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.items).sum()
+        let items = |waiting: &Waiting| match waiting {
+            Waiting::Piece(piece) => piece.items,
+            Waiting::Pieces(pieces) => pieces.items(),
+        };
+        self.waiting.iter().map(items).sum()
+    }
+
+    /// What is to be sent next, and waits until it is answered for; `None` if all is.
+    fn next(&mut self) -> Option<&Piece> {
+        while let Some(Waiting::Pieces(pieces)) = self.waiting.front_mut() {
+            match pieces.next() {
+                Some(piece) => self.waiting.push_front(Waiting::Piece(piece)),
+                None => drop(self.waiting.pop_front()),
+            }
+        }
+        self.front()
+    }
+
+    fn front(&self) -> Option<&Piece> {
+        match self.waiting.front()? {
+            Waiting::Piece(piece) => Some(piece),
+            Waiting::Pieces(_) => None,
+        }
+    }
+
+    pub(crate) fn is_done(&mut self) -> bool {
+        self.next().is_none()
+    }
+
+    /// What is next was answered for.
+    fn pass(&mut self) {
+        self.waiting.pop_front();
+    }
+
+    /// What is next was found too large: it is to be sent in smaller pieces. Tells whether there are any.
+    fn halve(&mut self) -> bool {
+        let halves = self.front().and_then(|piece| Pieces::halves(self.signal, &piece.body(), piece.items));
+        let Some(halves) = halves else { return false };
+        self.waiting.pop_front();
+        self.waiting.push_front(Waiting::Pieces(halves));
+        true
+    }
+
+    /// What is next was refused: if it is made of several requests, they are to be sent one by one. Tells whether it is.
+    fn take_apart(&mut self) -> bool {
+        let Some(Waiting::Piece(piece)) = self.waiting.front_mut() else { return false };
+        let parts = std::mem::take(&mut piece.parts);
+        if parts.is_empty() {
+            return false;
+        }
+        self.waiting.pop_front();
+        parts.into_iter().rev().for_each(|part| self.waiting.push_front(Waiting::Piece(part)));
+        true
     }
 }
 
@@ -86,7 +151,7 @@ pub(crate) enum Delivered {
 /// Whoever delivers, and what it knows of the destination.
 pub(crate) struct Courier {
     name: String,
-    /// Header values, which a destination might repeat in its answers.
+    /// Header values and what they are made of, which a destination might repeat in its answers.
     secrets: Vec<String>,
     client: Client,
     stats: Arc<Stats>,
@@ -114,7 +179,7 @@ impl Courier {
     ) -> Result<Courier, ExportError> {
         Ok(Courier {
             name: destination.name.clone(),
-            secrets: destination.headers.iter().map(|(_, secret)| secret.expose().to_owned()).collect(),
+            secrets: secrets(destination.headers.iter().map(|(_, secret)| secret.expose())),
             client: Client::new(destination)?,
             stats,
             backoff,
@@ -138,11 +203,13 @@ impl Courier {
 
     /// Sends the pieces, each until it is answered for; `is_given_up` is asked before every further attempt.
     pub(crate) async fn deliver(&mut self, delivery: &mut Delivery, is_given_up: impl Fn() -> bool) -> Delivered {
-        let mut delivered = Delivered::Answered;
-        while delivered == Delivered::Answered && !delivery.pieces.is_empty() {
-            delivered = self.deliver_piece(delivery, &is_given_up).await;
+        while !delivery.is_done() {
+            match self.deliver_piece(delivery, &is_given_up).await {
+                Delivered::Answered => {}
+                ended => return ended,
+            }
         }
-        delivered
+        Delivered::Answered
     }
 
     /// The same for the first piece, which may become smaller ones on the way: then for the first of these.
@@ -152,29 +219,25 @@ impl Courier {
         is_given_up: &impl Fn() -> bool,
     ) -> Delivered {
         let signal = delivery.signal;
-        while let Some(piece) = delivery.pieces.front() {
+        while let Some(piece) = delivery.next() {
             let items = piece.items;
             match self.client.send(signal, &piece.bodies).await {
                 Ok(accepted) => {
-                    delivery.pieces.pop_front();
+                    delivery.pass();
                     self.on_accepted(signal, items, &accepted);
                     break;
                 }
                 Err(failure) => match failure.verdict {
-                    Verdict::Permanent | Verdict::TooLarge if !piece.parts.is_empty() => {
-                        if let Some(refused) = delivery.pieces.pop_front() {
-                            refused.parts.into_iter().rev().for_each(|part| delivery.pieces.push_front(part));
-                        }
-                        self.on_answer();
-                    }
-                    Verdict::TooLarge if let Some([first, second]) = piece.halve(signal) => {
-                        delivery.pieces.pop_front();
-                        delivery.pieces.push_front(second);
-                        delivery.pieces.push_front(first);
+                    Verdict::Permanent | Verdict::TooLarge if delivery.take_apart() => self.on_answer(),
+                    Verdict::TooLarge if delivery.halve() => {
                         self.on_too_large(signal, &failure);
+                        self.pause(None).await;
+                        if is_given_up() {
+                            return Delivered::GivenUp;
+                        }
                     }
                     Verdict::Permanent | Verdict::TooLarge => {
-                        delivery.pieces.pop_front();
+                        delivery.pass();
                         self.on_refused(signal, items, &failure);
                         break;
                     }
@@ -214,9 +277,11 @@ impl Courier {
         self.on_answer();
     }
 
-    /// The pieces are sent in its place, so that nothing is lost but the attempt.
+    /// The pieces are sent in its place, so that nothing is lost but the attempt. That is no reason to hurry: should it mean something else
+    /// than it says, the pieces are refused as well.
     fn on_too_large(&mut self, signal: Signal, failure: &Failure) {
-        self.on_answer();
+        self.unreachable = false;
+        self.answers.fetch_add(1, Ordering::Relaxed);
         if self.logged.insert((signal, "too large".to_owned())) {
             let (status, message) = (&failure.status, self.presentable(&failure.message));
             tracing::warn!(
@@ -296,10 +361,26 @@ async fn time_is_up(mut grace: watch::Receiver<Option<Duration>>, answers: Optio
     }
 }
 
+/// The shortest part of a secret that is taken for one by itself.
+const MIN_SECRET_PART: usize = 8;
+
+/// What is not to be logged: the values of headers, what stands behind the scheme in each (`Bearer`, `Basic`), and every longer word. The
+/// longest come first, so that of what is in another one nothing is left.
+fn secrets<'a>(values: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let parts = values.flat_map(|value| {
+        let behind_scheme = value.split_once(' ').map(|(_, rest)| rest.trim());
+        let words = value.split_whitespace().filter(|word| word.len() >= MIN_SECRET_PART);
+        [value].into_iter().chain(behind_scheme).chain(words)
+    });
+    let mut secrets: Vec<String> = parts.filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets.dedup();
+    secrets
+}
+
 /// A destination's words, cut, on one line, and without our secrets.
 fn presentable(message: &str, secrets: &[String]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    let masked = secrets.fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
+    let masked = secrets.iter().fold(message.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
     masked.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LOGGED_CHARS).collect()
 }
 
@@ -310,8 +391,15 @@ mod tests {
     // A destination that repeats our key in its answer, or answers with a novel, does not fill the log with it.
     #[test]
     fn answers_are_logged_with_care() {
-        let secrets = ["s3cret".to_owned(), String::new()];
-        assert_eq!(presentable("bad key s3cret\nsorry", &secrets), "bad key *** sorry");
+        let secrets = secrets(["s3cret", "", "Bearer abc", "tenant=one token=0123456789"].into_iter());
+        for (words, expected) in [
+            ("bad key s3cret\nsorry", "bad key *** sorry"),
+            ("header Bearer abc", "header ***"),
+            ("invalid token abc", "invalid token ***"),
+            ("token=0123456789 is over", "*** is over"),
+        ] {
+            assert_eq!(presentable(words, &secrets), expected);
+        }
         assert_eq!(presentable(&"x".repeat(10_000), &secrets).len(), MAX_LOGGED_CHARS);
     }
 }

@@ -24,7 +24,7 @@ pub struct Destination {
     pub tls: Tls,
     /// How request bodies are compressed.
     pub compression: Compression,
-    /// For one attempt, from connecting to the last byte of the answer.
+    /// For one attempt, from connecting to the answer; over HTTP to its status line, and as long again for the rest of it.
     pub timeout: Duration,
     /// When a request that failed is tried again.
     pub retry: Retry,
@@ -53,7 +53,7 @@ pub struct Destination {
 /// What happens when a destination is behind and there is no room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// Whoever brings more waits.
+    /// No more is accepted; see [`crate::Backlog`].
     Block,
     /// What waits longest is dropped, and counted.
     DropOldest,

@@ -15,7 +15,7 @@ use crate::destination::{Destination, ExportError, Temporality};
 use crate::forwarder::Forwarder;
 use crate::merge::merge_delta;
 use crate::outbox::{Lsn, Outbox};
-use crate::queue::{Capacity, Entry, Outgoing, Queue};
+use crate::queue::{Backlog, Capacity, Entry, Outgoing, Queue};
 use crate::retry::{Backoff, Retry};
 use crate::stats::{self, Signal, Stats, count};
 
@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) backoff: Backoff,
     /// How many delta intervals wait one by one before further ones are merged.
     pub(crate) intervals: usize,
+    /// How long a disk is left alone when it refused to read what waits.
+    pub(crate) read_again: Duration,
 }
 
 impl Default for Limits {
@@ -35,12 +37,16 @@ impl Default for Limits {
             backoff: Backoff::new(Retry::default()),
             // an hour, at the default interval
             intervals: 120,
+            read_again: Duration::from_secs(5),
         }
     }
 }
 
 /// How often it is tried again to store what the disk has no room for.
 const STORE_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often a disk is asked for what waits, before that is left for the next process.
+const READ_TRIES: u32 = 3;
 
 /// A running exporter. Dropping it without [`Exporter::shutdown`] ends it at once.
 #[derive(Debug)]
@@ -101,6 +107,7 @@ impl Exporter {
             stats: Arc::clone(&stats),
             overflowing: Arc::clone(&overflowing),
             max_request_size: destination.max_request_size,
+            read_again: limits.read_again,
             current: None,
         };
         let task = tokio::spawn(work(worker));
@@ -120,8 +127,9 @@ impl Exporter {
     /// Puts a request into the queue, the one that the record at `lsn` of the log brought about. A signal that the destination does not
     /// take is ignored, and so is what was offered before the process was started again.
     ///
-    /// Cumulative requests take the place of the one that waits, delta requests are merged when many wait. For log records a
-    /// destination with [`crate::WhenFull::Block`] is waited for when the queue is full, and the disk when it is: never call it from async code.
+    /// Cumulative requests take the place of the one that waits, delta requests are merged when many wait. Log records of a destination with
+    /// [`crate::WhenFull::Block`] are let in beyond the bounds of the queue: whoever brings them about is to stop when [`Exporter::backlog`]
+    /// says so. No destination is waited for, but the disk is when it is full: never call it from async code.
     ///
     /// Gives back whether the request is as safe as it can be made; it is not if the exporter was told to end while it waited for the disk.
     pub fn offer(&self, lsn: Lsn, outgoing: Outgoing) -> bool {
@@ -206,16 +214,16 @@ impl Exporter {
         None
     }
 
-    /// Says where the log ends. What the outbox claims to have had beyond that is of another log: it is not believed. An outbox that was
-    /// made just now has had everything up to there.
-    pub fn log_ends_at(&self, last: Lsn) {
+    /// Says where the log ends, and whether an earlier process is known to have had the destination. What the outbox claims to have had beyond
+    /// that is of another log: it is not believed. One of a destination that is new has had everything up to there.
+    pub fn log_ends_at(&self, last: Lsn, is_known: bool) {
         let Some(outbox) = &self.outbox else { return };
-        if lock(outbox).log_ends_at(last) {
+        if lock(outbox).log_ends_at(last, is_known) {
             tracing::warn!(destination = %self.destination.name, last, "the outbox is of a longer log than there is");
         }
     }
 
-    /// Whether no earlier process had it, as far as what outlives a process tells.
+    /// Whether no earlier process had anything for it, as far as its outbox tells.
     pub fn is_new(&self) -> bool {
         self.outbox.as_ref().is_none_or(|outbox| lock(outbox).is_new())
     }
@@ -223,6 +231,11 @@ impl Exporter {
     /// What this exporter delivers to.
     pub fn destination(&self) -> &Destination {
         &self.destination
+    }
+
+    /// Whether so much waits for the destination that no more is to be accepted.
+    pub fn backlog(&self) -> Backlog {
+        self.queue.backlog()
     }
 
     /// What became of the items so far. The numbers outlive the exporter.
@@ -281,6 +294,7 @@ struct Worker {
     stats: Arc<Stats>,
     overflowing: Arc<AtomicBool>,
     max_request_size: usize,
+    read_again: Duration,
     /// What is being delivered, and the pieces that are not answered for, once it was read.
     current: Option<(Entry, Option<Delivery>)>,
 }
@@ -288,16 +302,38 @@ struct Worker {
 impl Worker {
     async fn deliver_all(&mut self) {
         while let Some(entry) = self.queue.next().await {
-            let (entry, delivery) = self.current.insert((entry, None));
-            match entry.delivery(self.max_request_size).await {
-                Ok(read) => *delivery = Some(read),
-                Err(error) => {
-                    tracing::error!(destination = %self.name, %error, "what was to be sent cannot be read, dropped");
-                    count(&self.stats.of(entry.signal).dropped, entry.items);
-                }
+            self.current = Some((entry, None));
+            if self.read().await {
+                self.deliver().await;
+            } else if let Some((entry, _)) = self.current.take() {
+                tracing::error!(
+                    destination = %self.name, signal = entry.signal.name(), items = entry.items,
+                    "what was to be sent cannot be read, left for the next start"
+                );
+                count(&self.stats.of(entry.signal).dropped, entry.items);
             }
-            self.deliver().await;
         }
+    }
+
+    /// Reads the current request. A disk that refuses may only be away for a while, or the process have too many files open.
+    async fn read(&mut self) -> bool {
+        for tries in 1.. {
+            let Some((entry, delivery)) = &mut self.current else { break };
+            let error = match entry.delivery(self.max_request_size).await {
+                Ok(read) => {
+                    *delivery = Some(read);
+                    return true;
+                }
+                Err(error) => error,
+            };
+            tracing::error!(destination = %self.name, %error, "what is to be sent cannot be read");
+            if tries == READ_TRIES {
+                break;
+            }
+            count(&self.stats.of(entry.signal).retries, 1);
+            tokio::time::sleep(self.read_again).await;
+        }
+        false
     }
 
     /// Delivers the current request, if it could be read; gives up only for a newer one that says the same.
@@ -305,7 +341,7 @@ impl Worker {
         if let Some((entry, Some(delivery))) = &mut self.current {
             let (queue, replaceable) = (&self.queue, entry.replaceable);
             let is_given_up = || replaceable && queue.has_replacement();
-            while !delivery.pieces.is_empty() {
+            while !delivery.is_done() {
                 match self.courier.deliver_piece(delivery, &is_given_up).await {
                     Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
                     Delivered::TimedOut => break,
@@ -314,7 +350,7 @@ impl Worker {
                         break;
                     }
                 }
-                if !delivery.pieces.is_empty() {
+                if !delivery.is_done() {
                     entry.keep_only_last(delivery.items()).await;
                 }
             }

@@ -1,17 +1,14 @@
 //! Hands on what applications sent, as they sent it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use prost::Message as _;
+use otlp::rewrite;
 
 use crate::courier::{Courier, Delivered, Delivery, Piece};
 use crate::destination::Destination;
-use crate::items::Items as _;
-use crate::split::pieces;
+use crate::split::items_of;
 use crate::stats::{Signal, Stats, count};
 
 /// Delivers requests of applications to one destination. Whoever calls it decides what comes next and remembers how far it has come.
@@ -93,21 +90,7 @@ impl Forwarder {
         if parts.is_empty() {
             return Forwarded::Answered;
         }
-        let together = Piece::together(parts);
-        let items = together.items;
-        let pieces = match together.size() <= self.max_request_size {
-            true => Ok(VecDeque::from([together])),
-            false => pieces(signal, together.body(), together.items, self.max_request_size),
-        };
-        let pieces = match pieces {
-            Ok(pieces) => pieces,
-            Err(error) => {
-                tracing::warn!(destination = %self.name, %error, "a request cannot be split, dropped");
-                count(&self.stats.of(signal).dropped, items);
-                return Forwarded::Dropped;
-            }
-        };
-        let mut delivery = Delivery { signal, pieces };
+        let mut delivery = Delivery::new(signal, Piece::together(parts), self.max_request_size);
         let time_is_up = self.courier.time_is_up();
         let delivered = tokio::select! {
             delivered = self.courier.deliver(&mut delivery, is_given_up) => delivered,
@@ -126,23 +109,15 @@ impl Forwarder {
     /// Metrics without those that the destination gets from Spanmill itself, and how many points are left. The bytes are the same if there
     /// are none of these.
     fn without_replaced(&self, body: Bytes) -> (Bytes, u64) {
-        let Ok(mut request) = ExportMetricsServiceRequest::decode(body.clone()) else {
+        let points = items_of(Signal::Metrics);
+        let Ok(all) = points.count(&body) else {
             // Nobody can tell what is in it but the destination.
             return (body, 1);
         };
-        let all = request.items();
-        for resource in &mut request.resource_metrics {
-            for scope in &mut resource.scope_metrics {
-                scope.metrics.retain(|metric| !self.replaced_metrics.contains(&metric.name.as_str()));
-            }
-            resource.scope_metrics.retain(|scope| !scope.metrics.is_empty());
-        }
-        request.resource_metrics.retain(|resource| !resource.scope_metrics.is_empty());
-        let left = request.items();
-        if left == all {
-            return (body, all);
-        }
-        count(&self.stats.of(Signal::Metrics).replaced, all - left);
-        (request.encode_to_vec().into(), left)
+        let is_replaced = |name: &[u8]| self.replaced_metrics.iter().any(|replaced| replaced.as_bytes() == name);
+        let Ok(Some(rest)) = rewrite::without_metrics(&body, is_replaced) else { return (body, all) };
+        let left = points.count(&rest).unwrap_or_default();
+        count(&self.stats.of(Signal::Metrics).replaced, all - left.min(all));
+        (rest.into(), left)
     }
 }

@@ -43,7 +43,7 @@ pub use destination::{Compression, Destination, ExportError, Histograms, Protoco
 pub use exporter::Exporter;
 pub use forwarder::{Forwarded, Forwarder};
 pub use profile::Profile;
-pub use queue::Outgoing;
+pub use queue::{Backlog, Outgoing};
 pub use retry::Retry;
 pub use stats::{Counts, Signal, Stats};
 pub use transport::{Identity, Secret, Tls};

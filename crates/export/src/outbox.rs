@@ -76,9 +76,8 @@ impl Name {
 impl Outbox {
     /// Opens the directory, made if it is not there, and tells what waits in it, in order.
     pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Stored>)> {
-        let is_new = !directory.exists();
         fs::create_dir_all(&directory)?;
-        let mut outbox = Self { directory, metrics: 0, logs: 0, is_new };
+        let mut outbox = Self { directory, metrics: 0, logs: 0, is_new: true };
         let mut waiting = Vec::new();
         for entry in fs::read_dir(&outbox.directory)? {
             let entry = entry?;
@@ -90,6 +89,7 @@ impl Outbox {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let Some(name) = stem.and_then(Name::parse) else { continue };
             outbox.note(name);
+            outbox.is_new = false;
             if path.extension().is_some_and(|extension| extension == WAITING) {
                 let bytes = usize::try_from(entry.metadata()?.len()).unwrap_or(usize::MAX);
                 waiting.push(Stored { directory: outbox.directory.clone(), name, bytes });
@@ -104,7 +104,7 @@ impl Outbox {
         Ok((outbox, waiting))
     }
 
-    /// Whether its directory was made just now.
+    /// Whether nothing was ever put here. That there is a directory proves nothing: a start that failed leaves one.
     pub(crate) fn is_new(&self) -> bool {
         self.is_new
     }
@@ -118,10 +118,10 @@ impl Outbox {
         }
     }
 
-    /// The log ends at `last`. Tells whether more than that was put here.
-    pub(crate) fn log_ends_at(&mut self, last: Lsn) -> bool {
+    /// The log ends at `last`; whether the destination is known from elsewhere. Tells whether more than that was put here.
+    pub(crate) fn log_ends_at(&mut self, last: Lsn, is_known: bool) -> bool {
         let is_beyond = self.metrics.max(self.logs) > last;
-        (self.metrics, self.logs) = match self.is_new {
+        (self.metrics, self.logs) = match self.is_new && !is_known {
             true => (last, last),
             false => (self.metrics.min(last), self.logs.min(last)),
         };
@@ -170,7 +170,7 @@ impl Stored {
         let body = Bytes::from(fs::read(self.path(WAITING))?);
         match self.name.sent {
             0 => Ok(body),
-            sent => without_first(self.name.signal, body, sent),
+            sent => Ok(without_first(self.name.signal, body, sent)),
         }
     }
 
@@ -277,14 +277,21 @@ mod tests {
     fn it_knows_its_log() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("new");
+        assert!(Outbox::open(path.clone()).unwrap().0.is_new());
         let (mut outbox, _) = Outbox::open(path.clone()).unwrap();
-        assert!(!outbox.log_ends_at(7));
+        assert!(outbox.is_new() && !outbox.log_ends_at(7, true));
+        assert_eq!(
+            (outbox.through(Signal::Metrics), outbox.through(Signal::Logs)),
+            (0, 0),
+            "known, but got nothing yet"
+        );
+        assert!(!outbox.log_ends_at(7, false));
         assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (7, 7));
         outbox.put(9, 9, Signal::Metrics, 1, b"nine").unwrap();
         let (mut outbox, _) = Outbox::open(path).unwrap();
-        assert!(!outbox.log_ends_at(9));
+        assert!(!outbox.is_new() && !outbox.log_ends_at(9, false));
         assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (9, 0));
-        assert!(outbox.log_ends_at(3));
+        assert!(outbox.log_ends_at(3, false));
         assert_eq!(outbox.through(Signal::Metrics), 3);
     }
 

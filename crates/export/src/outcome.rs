@@ -101,17 +101,30 @@ pub(crate) fn accepted(body: &[u8]) -> Accepted {
 /// which is to be retried otherwise.
 const TOO_LARGE: &[&str] = &["too large", "larger than", "exceeds maximum", "exceeds the limit", "too big"];
 
+/// What they say beside that, ...
+const SIZES: &[&str] = &["byte", "bytes", "size", "length", "message"];
+
+/// ... and what they say of a quota.
+const QUOTAS: &[&str] = &["quota", "rate", "per", "s", "sec", "second", "minute", "hour", "day", "month"];
+
+fn says_too_large(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let says_any = |known: &[&str]| {
+        let mut words = message.split(|c: char| !c.is_ascii_alphabetic());
+        words.any(|word| known.contains(&word))
+    };
+    TOO_LARGE.iter().any(|words| message.contains(words)) && says_any(SIZES) && !says_any(QUOTAS)
+}
+
 /// A failure over gRPC. A status that tonic made itself, because the connection broke, has a source.
 pub(crate) fn grpc_failure(status: &Status) -> Failure {
     let retry_after = retry_info(status.details());
     let broken_connection = std::error::Error::source(status).is_some();
-    let says_too_large = || {
-        let message = status.message().to_ascii_lowercase();
-        TOO_LARGE.iter().any(|words| message.contains(words))
-    };
     let transient = Verdict::Transient { retry_after };
     let verdict = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted if retry_after.is_none() && says_too_large() => Verdict::TooLarge,
+        Code::OutOfRange | Code::ResourceExhausted if retry_after.is_none() && says_too_large(status.message()) => {
+            Verdict::TooLarge
+        }
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
@@ -202,11 +215,23 @@ mod tests {
             (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"),
             (Code::ResourceExhausted, "gRPC message exceeds maximum size 4: 5"),
             (Code::ResourceExhausted, "CLIENT: Received message larger than max (5 vs. 4)"),
+            (Code::ResourceExhausted, "request exceeds the limit of 4 bytes"),
         ] {
             assert_eq!(grpc_failure(&Status::new(code, words)).verdict, Verdict::TooLarge, "{words}");
         }
-        let quota = Status::new(Code::ResourceExhausted, "daily quota exceeded");
-        assert_eq!(grpc_failure(&quota).verdict, Verdict::Permanent);
+        for words in [
+            "daily quota exceeded",
+            "the number of spans exceeds the limit of your plan",
+            "ingestion of 7000000 bytes exceeds the limit of 5000000 bytes per second",
+            "ingestion exceeds the limit of 5 bytes/s",
+            "message size exceeds maximum rate",
+        ] {
+            assert_eq!(
+                grpc_failure(&Status::new(Code::ResourceExhausted, words)).verdict,
+                Verdict::Permanent,
+                "{words}"
+            );
+        }
         let other = Status::new(Code::OutOfRange, "time is out of range");
         assert_eq!(grpc_failure(&other).verdict, Verdict::Transient { retry_after: None });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,10 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use prost::Message as _;
 use tokio::sync::Notify;
 
-use crate::courier::Delivery;
+use crate::courier::{Delivery, Piece};
 use crate::destination::WhenFull;
 use crate::items::Items as _;
 use crate::outbox::{Lsn, Stored};
-use crate::split::pieces;
 use crate::stats::Signal;
 
 /// One request for a destination. It is shared, not copied, among destinations.
@@ -123,7 +123,7 @@ impl Entry {
                 tokio::task::spawn_blocking(move || stored.read()).await??
             }
         };
-        Ok(Delivery { signal: self.signal, pieces: pieces(self.signal, body, self.items, max_bytes)? })
+        Ok(Delivery::new(self.signal, Piece::whole(body, self.items), max_bytes))
     }
 
     /// All but the last items were answered for: the next process sends no more than these.
@@ -186,8 +186,20 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// The taker waits here.
     changed: Notify,
-    /// Whoever offers waits here.
-    room: Condvar,
+    /// Whoever waits for the end waits here.
+    ended: Condvar,
+    backlog: Backlog,
+}
+
+/// Whether a destination is so far behind that no more is to be brought about for it. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog(Arc<AtomicBool>);
+
+impl Backlog {
+    /// More log records wait than may. Of a destination with [`WhenFull::DropOldest`] that is never so.
+    pub fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -196,18 +208,36 @@ struct State {
     /// Encoded sizes.
     in_memory: usize,
     stored: usize,
+    /// Of these, log records.
+    logs: Logs,
     closed: bool,
     /// Nobody who offers is to wait any more.
     ending: bool,
 }
 
+/// How many requests with log records wait, and their encoded sizes.
+#[derive(Debug, Default)]
+struct Logs {
+    requests_in_memory: usize,
+    bytes_in_memory: usize,
+    bytes_stored: usize,
+}
+
 impl Queue {
     pub(crate) fn new(capacity: Capacity, when_full: WhenFull) -> Queue {
-        Queue { capacity, when_full, state: Mutex::default(), changed: Notify::new(), room: Condvar::new() }
+        Queue {
+            capacity,
+            when_full,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            ended: Condvar::new(),
+            backlog: Backlog::default(),
+        }
     }
 
-    /// Lets a request in, as the newest. A replaceable one takes the place of the one that waits. Logs wait for room, or make it, as the
-    /// queue is told. Deltas do not wait and are not dropped, as there is a bound to what they are merged to.
+    /// Lets a request in, as the newest; never waits. A replaceable one takes the place of the one that waits. Logs make room if the queue is
+    /// told so, or else are let in beyond its bounds: [`Queue::backlog`] tells then. Deltas are not dropped, as there is a bound to what they
+    /// are merged to.
     pub(crate) fn offer(&self, entry: Entry) -> Displaced {
         let mut displaced = Displaced::default();
         let mut state = self.state();
@@ -216,20 +246,16 @@ impl Queue {
         {
             displaced.superseded = state.take(position);
         }
-        let is_bounded = entry.signal == Signal::Logs;
-        let (blocks, drops) = (self.when_full == WhenFull::Block, self.when_full == WhenFull::DropOldest);
-        while is_bounded && blocks && state.is_full_for(&entry, self.capacity) && !(state.ending || state.closed) {
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        let is_bounded = entry.signal == Signal::Logs && self.when_full == WhenFull::DropOldest;
         if state.closed && entry.is_stored() {
             // The next process finds it.
             return displaced;
         }
-        if state.closed || (is_bounded && drops && entry.bytes > self.capacity.bytes) {
+        if state.closed || (is_bounded && entry.bytes > self.capacity.bytes) {
             displaced.dropped.push(entry);
             return displaced;
         }
-        while is_bounded && drops && state.is_full_for(&entry, self.capacity) {
+        while is_bounded && state.is_full_for(&entry, self.capacity) {
             let oldest = state.waiting.iter().position(|waiting| waiting.signal == Signal::Logs);
             let Some(dropped) = oldest.and_then(|position| state.take(position)) else {
                 displaced.dropped.push(entry);
@@ -238,6 +264,7 @@ impl Queue {
             displaced.dropped.push(dropped);
         }
         state.put(entry);
+        self.tell_backlog(&state);
         drop(state);
         self.changed.notify_one();
         displaced
@@ -245,7 +272,10 @@ impl Queue {
 
     /// Lets a request in that was in before.
     pub(crate) fn restore(&self, entry: Entry) {
-        self.state().put(entry);
+        let mut state = self.state();
+        state.put(entry);
+        self.tell_backlog(&state);
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -263,9 +293,10 @@ impl Queue {
         loop {
             let (entry, closed) = {
                 let mut state = self.state();
-                (state.take(0), state.closed)
+                let entry = state.take(0);
+                self.tell_backlog(&state);
+                (entry, state.closed)
             };
-            self.room.notify_all();
             if entry.is_some() || closed {
                 return entry;
             }
@@ -278,15 +309,25 @@ impl Queue {
         self.state().waiting.iter().any(|entry| entry.replaceable)
     }
 
-    /// From now on nobody who offers waits: what is offered is let in.
+    /// Whether more waits than may.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
+    fn tell_backlog(&self, state: &State) {
+        let is_full = self.when_full == WhenFull::Block && state.logs.exceed(self.capacity);
+        self.backlog.0.store(is_full, Ordering::Relaxed);
+    }
+
+    /// From now on nobody waits to offer something.
     pub(crate) fn stop_waiting(&self) {
         self.state().ending = true;
-        self.room.notify_all();
+        self.ended.notify_all();
     }
 
     /// Waits for a while; whether nobody is to wait any more.
     pub(crate) fn is_ending_within(&self, pause: Duration) -> bool {
-        let waited = self.room.wait_timeout_while(self.state(), pause, |state| !(state.ending || state.closed));
+        let waited = self.ended.wait_timeout_while(self.state(), pause, |state| !(state.ending || state.closed));
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.ending || state.closed
     }
@@ -295,7 +336,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.changed.notify_one();
-        self.room.notify_all();
+        self.ended.notify_all();
     }
 
     /// Encoded size of what waits.
@@ -307,13 +348,34 @@ impl Queue {
     /// Takes everything that waits.
     pub(crate) fn drain(&self) -> VecDeque<Entry> {
         let mut state = self.state();
-        (state.in_memory, state.stored) = (0, 0);
+        (state.in_memory, state.stored, state.logs) = (0, 0, Logs::default());
         std::mem::take(&mut state.waiting)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; if something did, the state is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Logs {
+    fn exceed(&self, capacity: Capacity) -> bool {
+        self.requests_in_memory >= capacity.requests
+            || self.bytes_in_memory >= capacity.bytes
+            || self.bytes_stored >= capacity.stored
+    }
+
+    /// Counts an entry as one that waits, or as one that does no more.
+    fn count(&mut self, entry: &Entry, add: fn(usize, usize) -> usize) {
+        if entry.signal != Signal::Logs {
+            return;
+        }
+        if entry.is_stored() {
+            self.bytes_stored = add(self.bytes_stored, entry.bytes);
+            return;
+        }
+        self.bytes_in_memory = add(self.bytes_in_memory, entry.bytes);
+        self.requests_in_memory = add(self.requests_in_memory, 1);
     }
 }
 
@@ -345,12 +407,14 @@ impl State {
 
     fn put(&mut self, entry: Entry) {
         *self.sum_of(&entry) += entry.bytes;
+        self.logs.count(&entry, usize::saturating_add);
         self.waiting.push_back(entry);
     }
 
     fn take(&mut self, position: usize) -> Option<Entry> {
         let entry = self.waiting.remove(position)?;
         *self.sum_of(&entry) -= entry.bytes;
+        self.logs.count(&entry, usize::saturating_sub);
         Some(entry)
     }
 }
@@ -400,6 +464,29 @@ mod tests {
         let dropped = (1..=10).flat_map(|records| queue.offer(logs(records)).dropped);
         assert_eq!(items(dropped), (1..=8).collect::<Vec<_>>());
         assert!(queue.has_replacement());
+    }
+
+    // What blocks lets all in without waiting, and tells that it is full from its bound on until there is room; only logs count, and a queue
+    // that drops is never full.
+    #[tokio::test]
+    async fn a_full_queue_tells() {
+        let queue = Queue::new(CAPACITY, WhenFull::Block);
+        let backlog = queue.backlog();
+        queue.offer(cumulative());
+        for (records, is_full) in [(1, false), (2, false), (3, true), (4, true)] {
+            assert!(queue.offer(logs(records)).dropped.is_empty());
+            assert_eq!(backlog.is_full(), is_full, "{records}");
+        }
+        for is_full in [true, true, false] {
+            queue.next().await;
+            assert_eq!(backlog.is_full(), is_full);
+        }
+        queue.drain();
+        queue.offer(logs(600));
+        assert!(backlog.is_full(), "in bytes");
+        let dropping = Queue::new(CAPACITY, WhenFull::DropOldest);
+        (1..=10).for_each(|records| drop(dropping.offer(logs(records))));
+        assert!(!dropping.backlog().is_full());
     }
 
     // A closed queue hands out what it holds, then ends, and takes nothing.

@@ -9,7 +9,7 @@ use twox_hash::XxHash3_128;
 use crate::stats::Signal;
 
 /// How many bytes of a text are kept, tried one after the other.
-const KEPT: [usize; 4] = [64 * 1024, 8 * 1024, 1024, 64];
+pub(crate) const KEPT: [usize; 4] = [64 * 1024, 8 * 1024, 1024, 64];
 
 /// A request in at most so many bytes, if cutting texts of attributes can make it so. Metrics have none.
 pub(crate) fn shortened(signal: Signal, body: &[u8], max_bytes: usize) -> Option<Bytes> {
@@ -22,6 +22,11 @@ pub(crate) fn shortened(signal: Signal, body: &[u8], max_bytes: usize) -> Option
         };
         rewritten.ok().flatten().filter(|shorter| shorter.len() <= max_bytes).map(Bytes::from)
     })
+}
+
+/// A request with no more than so many bytes kept of each text of its resources and scopes; `None` if that changes nothing.
+pub(crate) fn with_shorter_heads(body: &[u8], kept: usize) -> Option<Bytes> {
+    rewrite::heads(body, |attribute| cut(attribute.content, kept)).ok().flatten().map(Bytes::from)
 }
 
 /// The beginning of a text that is longer, or what is noted of bytes that are no text.

@@ -1,220 +1,157 @@
-//! Requests in the size a destination takes. A request that is too large is cut in the middle of its longest-standing
-//! level that has more than one entry (resource, scope, metric, data point or log record), and the halves again if need
-//! be; what stands above the cut goes with both halves.
-
-use std::collections::VecDeque;
-use std::io;
+//! Requests in the size a destination takes, one piece at a time, so that no more than one is in memory beside the request. Nothing is
+//! decoded: what a destination understands and we do not stays as it is.
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, Gauge, Histogram, Metric, ResourceMetrics, ScopeMetrics, Sum, Summary, metric,
-};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
-use prost::Message;
+use otlp::divide::{Divider, Items, POINTS, Part, RECORDS};
 
 use crate::courier::Piece;
-use crate::items::Items;
-use crate::shorten::shortened;
+use crate::shorten::{KEPT, shortened, with_shorter_heads};
 use crate::stats::Signal;
 
-/// An encoded request in pieces, in order, of at most so many bytes; as it is if it is small enough. Of a single item that is larger the
-/// longest texts are cut.
-pub(crate) fn pieces(signal: Signal, body: Bytes, items: u64, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
-    if body.len() <= max_bytes {
-        return Ok(VecDeque::from([Piece::whole(body, items)]));
-    }
-    let mut pieces = match signal {
-        Signal::Traces => pieces_of::<ExportTraceServiceRequest>(body, max_bytes),
-        Signal::Metrics => pieces_of::<ExportMetricsServiceRequest>(body, max_bytes),
-        Signal::Logs => pieces_of::<ExportLogsServiceRequest>(body, max_bytes),
-    }?;
-    for piece in pieces.iter_mut().filter(|piece| piece.size() > max_bytes) {
-        if let Some(shorter) = shortened(signal, &piece.body(), max_bytes) {
-            piece.bodies = vec![shorter];
-        }
-    }
-    Ok(pieces)
-}
-
-/// An encoded request in two, unless it has but one item.
-pub(crate) fn halves(signal: Signal, body: Bytes) -> Option<[Piece; 2]> {
+/// The items of a signal.
+pub(crate) fn items_of(signal: Signal) -> Items {
     match signal {
-        Signal::Traces => halves_of::<ExportTraceServiceRequest>(body),
-        Signal::Metrics => halves_of::<ExportMetricsServiceRequest>(body),
-        Signal::Logs => halves_of::<ExportLogsServiceRequest>(body),
+        Signal::Traces | Signal::Logs => RECORDS,
+        Signal::Metrics => POINTS,
     }
 }
 
 /// An encoded request without its first items.
-pub(crate) fn without_first(signal: Signal, body: Bytes, items: u64) -> io::Result<Bytes> {
-    match signal {
-        Signal::Traces => rest_of::<ExportTraceServiceRequest>(body, items),
-        Signal::Metrics => rest_of::<ExportMetricsServiceRequest>(body, items),
-        Signal::Logs => rest_of::<ExportLogsServiceRequest>(body, items),
+pub(crate) fn without_first(signal: Signal, body: Bytes, items: u64) -> Bytes {
+    let mut rest = Divider::new(body, items_of(signal), usize::MAX, usize::MAX).skip_items(items);
+    rest.next().map(|part| part.body).unwrap_or_default()
+}
+
+/// What is left of a request, to be taken in pieces, in order.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    signal: Signal,
+    max_bytes: usize,
+    /// Items that were not taken yet.
+    items: u64,
+    /// What is divided, innermost last, and how many of [`KEPT`] were tried on what stands above its items.
+    dividers: Vec<(Divider, usize)>,
+    /// Whether texts may be cut.
+    shortens: bool,
+}
+
+impl Pieces {
+    /// A request with so many items in pieces of at most so many bytes. Where one item is larger, or what stands above the items takes more
+    /// than half of each piece, the longest texts are cut; if that does not help, the destination has the last word.
+    pub(crate) fn of(signal: Signal, body: Bytes, items: u64, max_bytes: usize) -> Pieces {
+        let divider = Divider::new(body, items_of(signal), max_bytes, max_bytes / 2);
+        Pieces { signal, max_bytes, items, dividers: vec![(divider, 0)], shortens: true }
+    }
+
+    /// A request that the destination found too large in smaller pieces; `None` if there are none.
+    pub(crate) fn halves(signal: Signal, body: &Bytes, items: u64) -> Option<Pieces> {
+        let size = body.len();
+        // What stands above the items is in both halves: if it is more than half of these, they are larger.
+        [(size / 2, size / 4), (size / 4 * 3, size / 2)].into_iter().find_map(|(max_bytes, max_heads)| {
+            let divider = || Divider::new(body.clone(), items_of(signal), max_bytes, max_heads);
+            divider().next().filter(|first| first.body.len() < size)?;
+            Some(Pieces { signal, max_bytes, items, dividers: vec![(divider(), KEPT.len())], shortens: false })
+        })
+    }
+
+    /// Items that are in no piece yet.
+    pub(crate) fn items(&self) -> u64 {
+        self.items
+    }
+
+    fn piece(&mut self, part: Part) -> Piece {
+        self.items = self.items.saturating_sub(part.items);
+        let is_too_large = self.shortens && part.body.len() > self.max_bytes;
+        let shorter = is_too_large.then(|| shortened(self.signal, &part.body, self.max_bytes)).flatten();
+        Piece::whole(shorter.unwrap_or(part.body), part.items)
     }
 }
 
-/// Requests that stand behind each other are one.
-fn rest_of<Request: Halve + Items + Message + Default>(body: Bytes, items: u64) -> io::Result<Bytes> {
-    let rest = behind(Request::decode(body)?, items);
-    Ok(rest.iter().flat_map(Message::encode_to_vec).collect())
-}
+impl Iterator for Pieces {
+    type Item = Piece;
 
-/// What is left of a request behind its first items.
-fn behind<Request: Halve + Items>(mut request: Request, items: u64) -> Vec<Request> {
-    if items == 0 {
-        return vec![request];
+    fn next(&mut self) -> Option<Piece> {
+        while let Some((divider, tried)) = self.dividers.last_mut() {
+            let tried = *tried;
+            let Some(part) = divider.next() else {
+                self.dividers.pop();
+                continue;
+            };
+            let to_try = KEPT.iter().enumerate().skip(tried).filter(|_| part.is_undivided);
+            let shorter =
+                to_try.filter_map(|(place, kept)| Some((with_shorter_heads(&part.body, *kept)?, place))).next();
+            let Some((shorter, place)) = shorter else { return Some(self.piece(part)) };
+            let divider = Divider::new(shorter, items_of(self.signal), self.max_bytes, self.max_bytes / 2);
+            self.dividers.push((divider, place + 1));
+        }
+        None
     }
-    if items >= request.items() {
-        return Vec::new();
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message as _;
+
+    use super::*;
+
+    /// Spans under a resource with a text of so many bytes.
+    fn traces(text: usize, spans: u8) -> Bytes {
+        let value = Some(AnyValue { value: Some(any_value::Value::StringValue("x".repeat(text))) });
+        let attributes = vec![KeyValue { key: "process.command_line".to_owned(), value, ..Default::default() }];
+        let resource = Some(Resource { attributes, ..Default::default() });
+        let spans = (0..spans).map(|number| Span { span_id: vec![number; 8], ..Default::default() }).collect();
+        let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
+        ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans { resource, scope_spans, ..Default::default() }],
+        }
+        .encode_to_vec()
+        .into()
     }
-    let Some(second_half) = request.halve() else { return vec![request] };
-    let in_first_half = request.items();
-    let mut rest = behind(request, items);
-    rest.extend(behind(second_half, items.saturating_sub(in_first_half)));
-    rest
-}
 
-fn pieces_of<Request: Halve + Items + Message + Default>(body: Bytes, max_bytes: usize) -> io::Result<VecDeque<Piece>> {
-    Ok(split(Request::decode(body)?, max_bytes).iter().map(piece).collect())
-}
+    fn spans(pieces: &[Piece]) -> Vec<u8> {
+        let decoded = pieces.iter().map(|piece| ExportTraceServiceRequest::decode(piece.body()).unwrap());
+        let scopes = decoded.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans).map(|span| span.span_id[0]).collect()
+    }
 
-fn halves_of<Request: Halve + Items + Message + Default>(body: Bytes) -> Option<[Piece; 2]> {
-    let mut first = Request::decode(body).ok()?;
-    let second = first.halve()?;
-    Some([piece(&first), piece(&second)])
-}
-
-fn piece<Request: Items + Message>(request: &Request) -> Piece {
-    Piece::whole(request.encode_to_vec().into(), request.items())
-}
-
-/// A message that can be cut in two.
-pub(crate) trait Halve: Sized {
-    /// Cuts off the second half. `None` if there is but one item, which stays whole.
-    fn halve(&mut self) -> Option<Self>;
-}
-
-/// Cuts a request into pieces, in order, of at most so many encoded bytes. A single data point or record larger than that
-/// is a piece of its own: the destination has the last word on it.
-pub(crate) fn split<Request: Halve + Message>(request: Request, max_bytes: usize) -> Vec<Request> {
-    let mut pieces = Vec::new();
-    let mut uncut = vec![request];
-    while let Some(mut piece) = uncut.pop() {
-        let second_half = if piece.encoded_len() > max_bytes { piece.halve() } else { None };
-        match second_half {
-            Some(second_half) => uncut.extend([second_half, piece]),
-            None => pieces.push(piece),
+    // A resource that takes most of what a destination takes at once, or more, is not sent once more with every span: its texts are cut.
+    #[test]
+    fn large_resources_are_not_multiplied() {
+        const MAX: usize = 2_000;
+        for text in [MAX / 2, MAX - 100, 3 * MAX] {
+            let body = traces(text, 200);
+            let pieces: Vec<Piece> = Pieces::of(Signal::Traces, body, 200, MAX).collect();
+            assert!(pieces.iter().all(|piece| piece.size() <= MAX) && pieces.len() < 10, "{}", pieces.len());
+            assert_eq!(spans(&pieces), (0..200).collect::<Vec<_>>());
+            assert_eq!(pieces.iter().map(|piece| piece.items).sum::<u64>(), 200);
         }
     }
-    pieces
-}
 
-/// Cuts a list in two, or else its only entry.
-fn halve_list<Entry: Halve>(list: &mut Vec<Entry>) -> Option<Vec<Entry>> {
-    match list.as_mut_slice() {
-        [] => None,
-        [only] => only.halve().map(|second_half| vec![second_half]),
-        _ => Some(list.split_off(list.len() / 2)),
+    // What stands above the items and cannot be cut is handed on once, with all of them, and not divided on a refusal either.
+    #[test]
+    fn what_cannot_be_cut_goes_once() {
+        let mut request = ExportTraceServiceRequest::decode(traces(0, 200)).unwrap();
+        request.resource_spans[0].schema_url = "x".repeat(5_000);
+        let body = Bytes::from(request.encode_to_vec());
+        let pieces: Vec<Piece> = Pieces::of(Signal::Traces, body.clone(), 200, 2_000).collect();
+        assert_eq!(pieces.len(), 1);
+        assert_eq!((pieces[0].body(), pieces[0].items), (body.clone(), 200));
+        assert!(Pieces::halves(Signal::Traces, &body, 200).is_none_or(|halves| halves.count() < 5));
     }
-}
 
-/// Cuts a list of items that cannot be cut themselves.
-fn halve_items<Item>(items: &mut Vec<Item>) -> Option<Vec<Item>> {
-    (items.len() > 1).then(|| items.split_off(items.len() / 2))
-}
-
-impl Halve for ExportMetricsServiceRequest {
-    fn halve(&mut self) -> Option<Self> {
-        halve_list(&mut self.resource_metrics).map(|resource_metrics| Self { resource_metrics })
-    }
-}
-
-impl Halve for ResourceMetrics {
-    fn halve(&mut self) -> Option<Self> {
-        let scope_metrics = halve_list(&mut self.scope_metrics)?;
-        Some(Self { resource: self.resource.clone(), scope_metrics, schema_url: self.schema_url.clone() })
-    }
-}
-
-impl Halve for ScopeMetrics {
-    fn halve(&mut self) -> Option<Self> {
-        let metrics = halve_list(&mut self.metrics)?;
-        Some(Self { scope: self.scope.clone(), metrics, schema_url: self.schema_url.clone() })
-    }
-}
-
-impl Halve for Metric {
-    fn halve(&mut self) -> Option<Self> {
-        let data = self.data.as_mut()?.halve()?;
-        Some(Self {
-            name: self.name.clone(),
-            description: self.description.clone(),
-            unit: self.unit.clone(),
-            metadata: self.metadata.clone(),
-            data: Some(data),
-        })
-    }
-}
-
-impl Halve for metric::Data {
-    fn halve(&mut self) -> Option<Self> {
-        Some(match self {
-            Self::Gauge(gauge) => Self::Gauge(Gauge { data_points: halve_items(&mut gauge.data_points)? }),
-            Self::Sum(sum) => Self::Sum(Sum { data_points: halve_items(&mut sum.data_points)?, ..*sum }),
-            Self::Histogram(histogram) => {
-                let data_points = halve_items(&mut histogram.data_points)?;
-                Self::Histogram(Histogram { data_points, ..*histogram })
-            }
-            Self::ExponentialHistogram(histogram) => {
-                let data_points = halve_items(&mut histogram.data_points)?;
-                Self::ExponentialHistogram(ExponentialHistogram { data_points, ..*histogram })
-            }
-            Self::Summary(summary) => Self::Summary(Summary { data_points: halve_items(&mut summary.data_points)? }),
-        })
-    }
-}
-
-impl Halve for ExportLogsServiceRequest {
-    fn halve(&mut self) -> Option<Self> {
-        halve_list(&mut self.resource_logs).map(|resource_logs| Self { resource_logs })
-    }
-}
-
-impl Halve for ResourceLogs {
-    fn halve(&mut self) -> Option<Self> {
-        let scope_logs = halve_list(&mut self.scope_logs)?;
-        Some(Self { resource: self.resource.clone(), scope_logs, schema_url: self.schema_url.clone() })
-    }
-}
-
-impl Halve for ScopeLogs {
-    fn halve(&mut self) -> Option<Self> {
-        let log_records = halve_items(&mut self.log_records)?;
-        Some(Self { scope: self.scope.clone(), log_records, schema_url: self.schema_url.clone() })
-    }
-}
-
-impl Halve for ExportTraceServiceRequest {
-    fn halve(&mut self) -> Option<Self> {
-        halve_list(&mut self.resource_spans).map(|resource_spans| Self { resource_spans })
-    }
-}
-
-impl Halve for ResourceSpans {
-    fn halve(&mut self) -> Option<Self> {
-        let scope_spans = halve_list(&mut self.scope_spans)?;
-        Some(Self { resource: self.resource.clone(), scope_spans, schema_url: self.schema_url.clone() })
-    }
-}
-
-impl Halve for ScopeSpans {
-    fn halve(&mut self) -> Option<Self> {
-        let spans = halve_items(&mut self.spans)?;
-        Some(Self { scope: self.scope.clone(), spans, schema_url: self.schema_url.clone() })
+    // What a destination found too large becomes smaller pieces until one item is left, however much stands above the items.
+    #[test]
+    fn halves_are_smaller() {
+        for text in [0, 700, 1_000, 1_500] {
+            let body = traces(text, 200);
+            let halves: Vec<Piece> = Pieces::halves(Signal::Traces, &body, 200).unwrap().collect();
+            assert!(halves.iter().all(|half| half.size() < body.len()) && halves.len() < 5, "{}", halves.len());
+            assert_eq!(spans(&halves), (0..200).collect::<Vec<_>>());
+        }
+        assert!(Pieces::halves(Signal::Traces, &traces(100, 1), 1).is_none());
     }
 }

@@ -25,7 +25,6 @@ use prost::Message as _;
 use crate::exporter::Limits;
 use crate::queue::Capacity;
 use crate::retry::Backoff;
-use crate::split::split;
 use crate::*;
 use server::{Answer, Received, Server};
 

@@ -78,18 +78,6 @@ pub fn check_envelope(body: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-/// How many items a request of traces or logs has. What is not such a request has those that can be found.
-pub fn count_items(body: &[u8]) -> u64 {
-    // In requests, resources and scopes alike the items of interest are a repeated message.
-    const RESOURCES: u32 = 1;
-    const SCOPES: u32 = 2;
-    const ITEMS: u32 = 2;
-    let whole = Text::new(0, u32::try_from(body.len()).unwrap_or(u32::MAX));
-    let resources = ranges(body, whole, RESOURCES);
-    let scopes = resources.flat_map(|resource| ranges(body, resource, SCOPES));
-    scopes.map(|scope| ranges(body, scope, ITEMS).count() as u64).sum()
-}
-
 fn resource_items<I: Items>(message: Cursor<'_>, told: &mut I) -> Result<(), WireError> {
     const RESOURCE: u32 = key(1, BYTES);
     const SCOPES: u32 = key(2, BYTES);

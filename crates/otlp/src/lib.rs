@@ -4,11 +4,13 @@
 //! - [`value`] holds attribute values, [`wire`] the protobuf encoding and its errors.
 //! - [`json`] turns OTLP/JSON into the protobuf body, so that there is one form behind the edge.
 //! - [`logs::walk`] reads an `ExportLogsServiceRequest` likewise.
-//! - [`rewrite`] gives some attributes another text, or spans more attributes, and leaves everything else byte for byte.
+//! - [`rewrite`] gives some attributes another text, spans more attributes, or leaves metrics out, and everything else stays byte for byte.
+//! - [`divide`] gives requests in smaller parts, and counts what is in them.
 //! - [`metrics`] and [`logs`] write what leaves, [`exponential`] is OTLP's exponential histogram.
 //!
 //! Pure: no I/O, no async, no clock, no logging. Malformed input is an error with its place, never a panic.
 
+pub mod divide;
 mod envelope;
 pub mod exponential;
 pub mod json;

@@ -49,6 +49,99 @@ pub fn logs(body: &[u8], value: impl FnMut(Attribute<'_>) -> Option<String>) -> 
     })
 }
 
+/// The same for a request of any signal: attributes of its resources and scopes.
+///
+/// # Errors
+/// As [`traces`].
+pub fn heads(body: &[u8], value: impl FnMut(Attribute<'_>) -> Option<String>) -> Result<Option<Vec<u8>>, WireError> {
+    // In requests of all signals alike.
+    const RESOURCES: u32 = key(1, BYTES);
+    const RESOURCE: u32 = key(1, BYTES);
+    const RESOURCE_ATTRIBUTES: u32 = key(1, BYTES);
+    const SCOPES: u32 = key(2, BYTES);
+    const SCOPE: u32 = key(1, BYTES);
+    const SCOPE_ATTRIBUTES: u32 = key(3, BYTES);
+    let mut rewriter = Rewriter { body, value };
+    let mut attributes = |message, field| in_field(message, field, |pair| rewriter.attribute(None, pair));
+    in_field(Cursor::new(body)?, RESOURCES, |resource| {
+        rewrite(resource, |field, message| match field {
+            RESOURCE => attributes(message, RESOURCE_ATTRIBUTES).in_field("resource"),
+            SCOPES => in_field(message, SCOPE, |scope| attributes(scope, SCOPE_ATTRIBUTES)).in_field("scope"),
+            _ => Ok(None),
+        })
+    })
+}
+
+/// An `ExportMetricsServiceRequest` without the metrics whose names are unwanted, nor scopes and resources of which then nothing is left.
+/// `None` if there are none; nothing is copied then.
+///
+/// # Errors
+/// As [`traces`].
+pub fn without_metrics(body: &[u8], is_unwanted: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, WireError> {
+    const RESOURCE_METRICS: u32 = key(1, BYTES);
+    const SCOPE_METRICS: u32 = key(2, BYTES);
+    const METRICS: u32 = key(2, BYTES);
+    const NAME: u32 = key(1, BYTES);
+    let metric = |message| {
+        let name = last(message, NAME)?.map_or(&[][..], |name| name.bytes());
+        Ok(if is_unwanted(name) { Left::Nothing } else { Left::All })
+    };
+    let scope = |message| without(message, METRICS, |message| metric(message).in_field("metrics"));
+    let resource = |message| without(message, SCOPE_METRICS, |message| scope(message).in_field("scope_metrics"));
+    let request = Cursor::new(body)?;
+    Ok(match without(request, RESOURCE_METRICS, |message| resource(message).in_field("resource_metrics"))? {
+        Left::All => None,
+        Left::Some(rest) => Some(rest),
+        Left::Nothing => Some(Vec::new()),
+    })
+}
+
+/// What is left of a message.
+enum Left {
+    All,
+    Some(Vec<u8>),
+    Nothing,
+}
+
+/// A message with what is left of a repeated field in it; nothing, if that is so of the field.
+fn without<'a>(
+    message: Cursor<'a>,
+    field: u32,
+    mut left_of: impl FnMut(Cursor<'a>) -> Result<Left, WireError>,
+) -> Result<Left, WireError> {
+    let bytes = message.bytes();
+    let mut fields = message;
+    let (mut copied, mut is_empty) = (0, true);
+    let mut out: Option<Vec<u8>> = None;
+    while !fields.is_empty() {
+        let start = bytes.len() - fields.bytes().len();
+        let found = fields.key()?;
+        if found != field {
+            fields.skip(found)?;
+            continue;
+        }
+        let left = left_of(fields.message()?)?;
+        is_empty &= matches!(left, Left::Nothing);
+        if matches!(left, Left::All) {
+            continue;
+        }
+        let out = out.get_or_insert_default();
+        out.extend_from_slice(&bytes[copied..start]);
+        copied = bytes.len() - fields.bytes().len();
+        if let Left::Some(content) = left {
+            put_field(out, found, &content);
+        }
+    }
+    Ok(match out {
+        None => Left::All,
+        Some(_) if is_empty => Left::Nothing,
+        Some(mut out) => {
+            out.extend_from_slice(&bytes[copied..]);
+            Left::Some(out)
+        }
+    })
+}
+
 /// An `ExportTraceServiceRequest` with more attributes on its spans, which `add` is asked for span by span, in the order of the
 /// request. They go to the end of each span. `None` if it adds nothing to any of them; nothing is copied then.
 ///
@@ -261,7 +354,7 @@ fn put_field(out: &mut Vec<u8>, key: u32, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -3,7 +3,7 @@
 //! Source: opentelemetry-proto v1.11, `collector/trace/v1/trace_service.proto` and `trace/v1/trace.proto`.
 
 use crate::envelope::{self, Fields, Items, ranges};
-pub use crate::envelope::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Scope, attributes, check_envelope, count_items};
+pub use crate::envelope::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Scope, attributes, check_envelope};
 use crate::value::{Value, read_key_value};
 use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireError, key};
 

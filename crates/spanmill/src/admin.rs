@@ -59,6 +59,8 @@ pub(crate) struct Running {
     pub(crate) archived: Option<archive::Position>,
     /// Destinations of what applications sent, by their names.
     pub(crate) forwarded: Vec<(String, forward::Position)>,
+    /// What waits for destinations, by their names.
+    pub(crate) backlogs: Vec<(String, export::Backlog)>,
     pub(crate) notifiers: notify::Statuses,
 }
 
@@ -106,6 +108,12 @@ impl Running {
         }
         if let Some(failure) = self.log.failure() {
             return Some(format!("{failure}: nothing is acknowledged any more"));
+        }
+        if let Some((destination, _)) = self.backlogs.iter().find(|(_, backlog)| backlog.is_full()) {
+            return Some(format!(
+                "{destination} takes nothing, and no more error records may wait for it: nothing is accepted until it does \
+                 (exporters.{destination}.when_full: drop_oldest gives up its oldest instead)"
+            ));
         }
         let Fill { memory, disk } = self.log.fill();
         if memory.exceeds(NEARLY_FULL) {

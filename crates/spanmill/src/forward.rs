@@ -27,6 +27,10 @@ use crate::recorder::{LogRecord, Recorder, kind};
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// How many records that nobody wants are passed before the log is told.
 const PASS_AT_ONCE: u64 = 16;
+/// How many requests go as one at most, however small they are, ...
+const BATCH_REQUESTS: usize = 1024;
+/// ... and what each of them takes in memory beside its bytes.
+const REQUEST_OVERHEAD: usize = 256;
 /// Ends the name of a place that is not whole yet.
 const TEMPORARY: &str = ".new";
 /// How long a disk is left alone when it refused to read, ...
@@ -44,6 +48,11 @@ pub(crate) fn handed_on(exporters: &[Exporter]) -> HandedOn {
 pub(crate) fn owed_from(directory: Option<&Path>, config: &Config) -> Option<Lsn> {
     let noted = |name: &String| Place::read(&file(directory?, &format!("otlp/{name}"))).ok().flatten();
     config.exporters.otlp.keys().filter_map(noted).min()
+}
+
+/// Whether a place is noted for a destination, or stands where none can be read: then it is not new.
+pub(crate) fn is_placed(directory: Option<&Path>, destination: &str) -> bool {
+    directory.is_some_and(|directory| !matches!(Place::read(&file(directory, destination)), Ok(None)))
 }
 
 /// Tells of what an earlier run left for destinations that are not configured any more: they may have got another name.
@@ -279,15 +288,16 @@ impl Forwarding {
                     }
                 }
             }
-            let fits = bytes + payload.len() <= self.forwarder.max_request_size();
+            let size = payload.len() + REQUEST_OVERHEAD;
+            let fits = bodies.len() < BATCH_REQUESTS && bytes + size <= self.forwarder.max_request_size();
             if signal.is_some_and(|signal| signal != its || !fits) {
                 self.ahead = Some(record);
                 break;
             }
             signal = Some(its);
-            bytes += payload.len();
+            bytes += size;
             // data points are counted by the forwarder, which reads them anyway
-            let items = if its == Signal::Metrics { 1 } else { otlp::trace::count_items(&payload) };
+            let items = if its == Signal::Metrics { 1 } else { otlp::divide::RECORDS.count(&payload).unwrap_or(1) };
             through = Some(record.lsn);
             bodies.push((payload, items));
         }
@@ -456,3 +466,6 @@ impl Place {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aggregate::SeriesIndex;
 use bytes::Bytes;
+use export::Backlog;
 use genai::Redactor;
 use receive::{Ingest, Refusal, Request, Signal};
 use wal::{AppendError, Log};
@@ -26,6 +27,8 @@ pub(crate) struct Ingestion {
     pub(crate) recorder: Recorder,
     pub(crate) index: Arc<SeriesIndex>,
     pub(crate) log: Log<LogRecord>,
+    /// What waits for destinations that let nothing be dropped.
+    pub(crate) backlogs: Vec<Backlog>,
     /// What is handed on, so that the log needs it for that alone.
     pub(crate) handed_on: HandedOn,
 }
@@ -38,14 +41,18 @@ pub(crate) struct HandedOn {
 }
 
 impl Ingestion {
-    /// Waits for room in the log, before any work is done for a request that there may be no room for.
+    fn has_room(&self) -> bool {
+        self.log.has_room() && !self.backlogs.iter().any(Backlog::is_full)
+    }
+
+    /// Waits for room in the log and for what it brings about, before any work is done for a request that there may be no room for.
     async fn room(&self) -> Result<(), Refusal> {
         let found = async {
-            while !self.log.has_room() {
+            while !self.has_room() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        if self.log.has_room() {
+        if self.has_room() {
             return Ok(());
         }
         tokio::time::timeout(ROOM_WITHIN, found).await.map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })

@@ -109,7 +109,10 @@ impl Server {
         let kept_outcomes = home.place(config, "outcomes");
         let Storage { pipeline, monitoring, log, reader, keeper, applied, handed_on } =
             open(home, config, settings, &recorder).await?;
-        exporters.iter().for_each(|exporter| exporter.log_ends_at(log.last()));
+        for exporter in exporters.iter() {
+            let is_placed = forward::is_placed(places.as_deref(), &exporter.destination().name);
+            exporter.log_ends_at(log.last(), is_placed);
+        }
         let (archived_before, last) = (archived.as_ref().map_or(0, archive::Position::get), log.last());
         if archived_before > last {
             let instance_id = config.storage.directory.join(wal::INSTANCE_ID);
@@ -159,7 +162,8 @@ impl Server {
 
         let handed_on = forward::handed_on(&exporters);
         let redactor = config.derive.redactor();
-        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), handed_on };
+        let backlogs = exporters.iter().map(Exporter::backlog).collect();
+        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), backlogs, handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
         if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
             answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
@@ -178,6 +182,10 @@ impl Server {
             archive: archive_health.clone(),
             archived: archived_position,
             forwarded,
+            backlogs: exporters
+                .iter()
+                .map(|exporter| (exporter.destination().name.clone(), exporter.backlog()))
+                .collect(),
             notifiers: notifying.statuses(),
         }));
         Ok(Self {

@@ -82,6 +82,20 @@ async fn long_answers_are_answers() {
     }
 }
 
+// Whoever has said that all is well has the request, also if the rest of the answer never comes: it is not sent again.
+#[tokio::test]
+async fn a_success_is_one_from_its_first_line() {
+    let server = Server::start(Protocol::HttpProtobuf).await;
+    server.answer_next([Answer::Stall]);
+    let timeout = Duration::from_millis(200);
+    let exporter = start(Destination { timeout, ..destination(&server.endpoint, Protocol::HttpProtobuf) }, impatient());
+    exporter.offer(0, logs(1, 5));
+    let stats = exporter.stats();
+    exporter.shutdown(PATIENCE).await;
+    assert_eq!(server.received().len(), 1);
+    assert_eq!(stats.counts(Signal::Logs), Counts { sent: 5, ..Counts::default() });
+}
+
 // Large requests arrive in pieces within the limit that together hold every item once, in order.
 #[tokio::test]
 async fn large_requests_are_split() {
@@ -134,14 +148,17 @@ async fn requests_that_are_too_large_are_halved() {
     }
 }
 
-// Every piece keeps what stands above its items; an item larger than the limit is a piece of its own.
-#[test]
-fn pieces_keep_their_context() {
-    let mut request = metrics_request(&[1, 2, 3]);
-    request.resource_metrics.push(metrics_request(&[4, 5]).resource_metrics.remove(0));
-    let pieces = split(request, 1);
-    assert_eq!(pieces, [1, 2, 3, 4, 5].map(|value| metrics_request(&[value])));
-    assert_eq!(split(ExportLogsServiceRequest::default(), 0).len(), 1);
+// A destination that finds everything too large is not stormed with ever smaller pieces: the pauses between them grow.
+#[tokio::test]
+async fn pieces_that_are_refused_are_not_hurried() {
+    let server = Server::start_limited(Protocol::HttpProtobuf, "127.0.0.1:0".parse().unwrap(), 1).await;
+    let hour = Duration::from_secs(3600);
+    let slow = Limits { backoff: every(hour, hour), ..Limits::default() };
+    let exporter = start(destination(&server.endpoint, Protocol::HttpProtobuf), slow);
+    exporter.offer(0, logs(0, 100));
+    let stats = exporter.stats();
+    exporter.shutdown(Duration::from_millis(300)).await;
+    assert_eq!(stats.counts(Signal::Logs), Counts { dropped: 100, ..Counts::default() });
 }
 
 // A signal that the destination does not take is not even queued.

@@ -1,5 +1,6 @@
 //! What applications sent is handed on as it is.
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -29,7 +30,7 @@ async fn bytes_stay_as_they_are() {
         ];
         let requests = requests.map(|(signal, body, items)| (signal, [&body, unknown_field].concat(), items));
         for (signal, body, items) in &requests {
-            let body = bytes::Bytes::from(body.clone());
+            let body = Bytes::from(body.clone());
             assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
             assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
         }
@@ -54,6 +55,70 @@ async fn large_requests_are_split() {
     let decoded = received.iter().map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
     let spans = decoded.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
     assert!(spans.flat_map(|scope| scope.spans).map(|span| span.name).eq(names));
+}
+
+/// A field of a message of up to 16 KiB, its length in two bytes.
+fn field(key: u8, content: &[u8]) -> Vec<u8> {
+    [&[key, 0x80 | (content.len() & 0x7f) as u8, (content.len() >> 7) as u8][..], content].concat()
+}
+
+// A batch that is too large is split though a text in it is not UTF-8 and a value is nested deeper than we would decode: every record
+// arrives as it was.
+#[tokio::test]
+async fn what_nobody_here_decodes_is_split_too() {
+    let server = Server::start(Protocol::HttpProtobuf).await;
+    let to = Destination { max_request_size: 500, ..destination(&server.endpoint, Protocol::HttpProtobuf) };
+    let exporter = start(to, impatient());
+    let deep = (0..150).fold(Vec::new(), |inner, _| field(0x2a, &field(0x0a, &inner)));
+    let records = [field(0x1a, &[0xff; 300]), field(0x2a, &deep), field(0x1a, &[b'x'; 300])];
+    let scope: Vec<u8> = records.iter().flat_map(|record| field(0x12, record)).collect();
+    let body: Bytes = field(0x0a, &field(0x12, &scope)).into();
+    assert!(ExportLogsServiceRequest::decode(body.clone()).is_err());
+    let forwarded = exporter.forwarder().unwrap().deliver(Signal::Logs, vec![(body, 3)], || false).await;
+    assert_eq!(forwarded, Forwarded::Answered);
+    assert_eq!(counts(&exporter, Signal::Logs), Counts { sent: 3, ..Counts::default() });
+    let received = server.received();
+    assert!(
+        received.len() == 3 && received.iter().zip(&records).all(|(request, record)| request.body.ends_with(record))
+    );
+}
+
+// A small request that would take a hundred times its size if it were decoded is filtered and split in little more than itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn splitting_takes_little_memory() {
+    let most = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    const RECORDS: u64 = 1_000_000;
+    let large_field = |key: u8, content: Vec<u8>| {
+        let mut field = vec![key];
+        prost::encoding::encode_varint(content.len() as u64, &mut field);
+        [field, content].concat()
+    };
+    let empty = [0x12, 0].repeat(RECORDS as usize);
+    let logs = large_field(0x0a, large_field(0x12, empty));
+    let points = large_field(0x3a, [0x0a, 0].repeat(RECORDS as usize));
+    let metrics = large_field(0x0a, large_field(0x12, large_field(0x12, points)));
+    let server = Server::start(Protocol::HttpProtobuf).await;
+    let to = Destination {
+        max_request_size: 512 << 10,
+        replaced_metrics: vec!["requests"],
+        ..destination(&server.endpoint, Protocol::HttpProtobuf)
+    };
+    let exporter = start(to, impatient());
+    let mut forwarder = exporter.forwarder().unwrap();
+    let before = most();
+    for (signal, body) in [(Signal::Logs, logs), (Signal::Metrics, metrics)] {
+        let body = vec![(body.into(), RECORDS)];
+        assert_eq!(forwarder.deliver(signal, body, || false).await, Forwarded::Answered);
+        assert_eq!(counts(&exporter, signal).sent, RECORDS, "{signal:?}");
+    }
+    assert!(server.received().iter().all(|request| request.body.len() <= 512 << 10));
+    // decoded: 180 MB of log records, 90 MB of points
+    assert!(most() - before < 60, "{} MiB", most() - before);
 }
 
 // A span that alone is larger than the destination takes loses the end of its texts, and its batch nothing.
@@ -107,7 +172,7 @@ async fn replaced_metrics_are_left_out() {
 async fn waiting_can_be_given_up() {
     let exporter = start(destination(&format!("http://{}", server::unused_address()), Protocol::Grpc), impatient());
     let mut forwarder = exporter.forwarder().unwrap();
-    let body = || bytes::Bytes::from(traces(&["a", "b"]).encode_to_vec());
+    let body = || Bytes::from(traces(&["a", "b"]).encode_to_vec());
     assert_eq!(forwarder.deliver(Signal::Traces, vec![(body(), 2)], || true).await, Forwarded::Dropped);
     assert_eq!(counts(&exporter, Signal::Traces), Counts { dropped: 2, retries: 1, ..Counts::default() });
     exporter.begin_shutdown(Duration::from_millis(50));
@@ -121,7 +186,7 @@ async fn nobody_loses_by_what_another_one_sent() {
     let server = Server::start(Protocol::Grpc).await;
     let exporter = start(destination(&server.endpoint, Protocol::Grpc), impatient());
     let mut forwarder = exporter.forwarder().unwrap();
-    let requests = || -> Vec<(bytes::Bytes, u64)> {
+    let requests = || -> Vec<(Bytes, u64)> {
         ["a", "b", "c"].iter().map(|name| (traces(&[name]).encode_to_vec().into(), 1)).collect()
     };
     assert_eq!(forwarder.deliver(Signal::Traces, requests(), || false).await, Forwarded::Answered);

@@ -1,7 +1,5 @@
 //! What happens while a destination is busy, silent or not there, and when Spanmill ends meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::*;
 
 // A destination that is busy for a while gets everything, in order and once.
@@ -153,43 +151,25 @@ async fn queue_is_bounded() {
     assert_eq!(values, [[1], [2], [3], [4 + 5 + 6 + 7 + 8 + 9]]);
 }
 
-// With `when_full: block` whoever offers logs waits until there is room, and nothing is dropped; the end of the exporter ends the wait.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_blocks() {
+// With `when_full: block` nobody who offers logs waits for a destination, not even beyond the bound of the queue: it tells that it is full,
+// until there is room, and nothing is dropped.
+#[tokio::test]
+async fn a_full_queue_blocks_nobody() {
     let address = server::unused_address();
     let capacity = Capacity { bytes: usize::MAX, requests: 2, stored: usize::MAX };
     let blocking =
         Destination { when_full: WhenFull::Block, ..destination(&format!("http://{address}"), Protocol::HttpProtobuf) };
-    let exporter = Arc::new(start(blocking, Limits { capacity, ..impatient() }));
+    let exporter = start(blocking, Limits { capacity, ..impatient() });
     exporter.offer(0, logs(1, 1));
     eventually("the first is under way", || counts(&exporter, Signal::Logs).retries >= 1).await;
-    let offered = Arc::new(AtomicU64::new(1));
-    let offering = {
-        let (exporter, offered) = (Arc::clone(&exporter), Arc::clone(&offered));
-        std::thread::spawn(move || {
-            for record in 2..=20 {
-                exporter.offer(0, logs(record, 1));
-                offered.fetch_add(1, Ordering::SeqCst);
-            }
-        })
-    };
-    let retries = counts(&exporter, Signal::Logs).retries;
-    eventually("more retries", || counts(&exporter, Signal::Logs).retries > retries + 3).await;
-    assert_eq!(offered.load(Ordering::SeqCst), 3, "one under way, two wait, and the next has no room");
+    assert!(!exporter.backlog().is_full());
+    (2..=20).for_each(|record| assert!(exporter.offer(0, logs(record, 1))));
+    assert!(exporter.backlog().is_full());
 
     let server = Server::start_at(Protocol::HttpProtobuf, address).await;
     eventually("delivery", || counts(&exporter, Signal::Logs).sent == 20).await;
-    offering.join().unwrap();
-    assert_eq!(server.received().len(), 20);
-    drop(server);
-
-    (21..=23).for_each(|record| assert!(exporter.offer(0, logs(record, 1))));
-    let offering = std::thread::spawn({
-        let exporter = Arc::clone(&exporter);
-        move || (24..=30).for_each(|record| assert!(exporter.offer(0, logs(record, 1))))
-    });
-    exporter.stop_waiting();
-    offering.join().unwrap();
+    assert!(!exporter.backlog().is_full());
+    assert_eq!((server.received().len(), counts(&exporter, Signal::Logs).dropped), (20, 0));
 }
 
 // A shutdown does not wait for a destination that is down beyond its deadline, even in a long pause, and counts what is

@@ -45,6 +45,46 @@ async fn unanswered_requests_are_sent_by_the_next_process() {
     assert_eq!(server.received().len(), 5);
 }
 
+// What the disk refuses to read for a moment is sent when it does not; what it refuses for longer is counted, and left for the next process.
+#[tokio::test]
+async fn what_cannot_be_read_is_not_lost() {
+    let temporary = tempfile::tempdir().unwrap();
+    let server = Server::start(Protocol::Grpc).await;
+    let nowhere = destination(&format!("http://{}", server::unused_address()), Protocol::Grpc);
+    let exporter = start_in(temporary.path(), nowhere);
+    assert!(exporter.offer(1, metrics(1)) && exporter.offer(2, logs(1, 3)));
+    eventually("an attempt", || counts(&exporter, Signal::Metrics).retries >= 1).await;
+    drop(exporter);
+    let mut files: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let aside = tempfile::tempdir().unwrap();
+    let away = |file: &Path| aside.path().join(file.file_name().unwrap());
+    // A directory of that name is found at the start, and cannot be read.
+    for file in &files {
+        std::fs::rename(file, away(file)).unwrap();
+        std::fs::create_dir(file).unwrap();
+    }
+    let back = |file: &Path| {
+        std::fs::remove_dir(file).unwrap();
+        std::fs::rename(away(file), file).unwrap();
+    };
+
+    let to = || destination(&server.endpoint, Protocol::Grpc);
+    let meter = SdkMeterProvider::default().meter("test");
+    let limits = Limits { read_again: Duration::from_millis(300), ..impatient() };
+    let exporter = Exporter::spawn_with(to(), &meter, Some(temporary.path().to_owned()), limits).unwrap();
+    eventually("a read that fails", || counts(&exporter, Signal::Metrics).retries == 1).await;
+    back(&files[0]);
+    eventually("a request is given up", || counts(&exporter, Signal::Logs).dropped == 3).await;
+    assert_eq!(counts(&exporter, Signal::Metrics).sent, 1);
+    exporter.shutdown(PATIENCE).await;
+    back(&files[1]);
+
+    let exporter = start_in(temporary.path(), to());
+    eventually("the next process sends it", || counts(&exporter, Signal::Logs).sent == 3).await;
+    assert_eq!(server.received().len(), 2);
+}
+
 // Of a request that is sent in pieces, a process that comes after a kill sends none that was answered for.
 #[tokio::test]
 async fn answered_pieces_are_not_sent_again() {

@@ -46,6 +46,8 @@ pub(super) enum Answer {
     BusyFor(u32),
     Refused,
     Silence,
+    /// All is well, but only the head of the answer comes (HTTP).
+    Stall,
     /// All is well, in more words than anybody reads.
     Novel,
 }
@@ -195,7 +197,7 @@ async fn grpc_answer(answer: Answer) -> Result<i64, Status> {
             Err(Status::with_error_details(Code::ResourceExhausted, "busy", details))
         }
         Answer::Refused => Err(Status::invalid_argument("no")),
-        Answer::Silence => std::future::pending().await,
+        Answer::Silence | Answer::Stall => std::future::pending().await,
         Answer::Novel => Ok(NOVEL),
     }
 }
@@ -258,6 +260,21 @@ fn logs_response(rejected_log_records: i64) -> ExportLogsServiceResponse {
     ExportLogsServiceResponse { partial_success: (rejected_log_records > 0).then_some(partial_success) }
 }
 
+/// The body of an answer that never comes.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
 async fn serve_http(listener: TcpListener, shared: Shared, max_bytes: usize) {
     let limit = axum::extract::DefaultBodyLimit::max(max_bytes);
     let router = axum::Router::new().fallback(http_export).layer(limit).with_state(shared);
@@ -296,6 +313,7 @@ async fn http_export(State(shared): State<Shared>, request: Request) -> axum::re
         }
         Answer::Refused => StatusCode::BAD_REQUEST.into_response(),
         Answer::Silence => std::future::pending().await,
+        Answer::Stall => axum::body::Body::new(Never).into_response(),
         Answer::Novel => encode(NOVEL).into_response(),
     }
 }
