@@ -117,12 +117,14 @@ fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     if p.is_embeddings != c.is_embeddings || !begins_within || !p.families.agree(c.families) {
         return None;
     }
-    // One library under itself: a call that another call led to, unless they say the same.
-    if (p.scope, p.name) == (c.scope, c.name) {
-        let ids_differ = p.response != 0 && c.response != 0 && p.response != c.response;
-        if ids_differ || usages_differ(p, c) {
-            return None;
-        }
+    let ids_differ = p.response != 0 && c.response != 0 && p.response != c.response;
+    // A call that another call led to, such as a judge's: an id that a library invents (LiteLLM) comes with the usage of the call.
+    if ids_differ && all_usage_differs(p, c) {
+        return None;
+    }
+    // One library under itself is such a call too, unless both say the same.
+    if (p.scope, p.name) == (c.scope, c.name) && (ids_differ || usages_differ(p, c)) {
+        return None;
     }
     // Of several children the one that went as the wrapper did, and of those the last: earlier ones were attempts.
     let misfit = match (p.has_usage() && c.has_usage(), usages_differ(p, c)) {
@@ -165,6 +167,11 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
 /// Whether both tell their usage and not the same.
 fn usages_differ(a: &Held, b: &Held) -> bool {
     a.has_usage() && b.has_usage() && (a.usage.input, a.usage.output) != (b.usage.input, b.usage.output)
+}
+
+/// Whether both tell input and output, and neither agrees.
+fn all_usage_differs(a: &Held, b: &Held) -> bool {
+    a.usage.output.zip(b.usage.output).is_some_and(|(a, b)| a != b) && !inputs_agree(a, b)
 }
 
 /// Whether inputs are equal, or differ by exactly what one of them counts as cached. No call is without input: zero is what

@@ -4,4 +4,5 @@
 pub mod corpus;
 pub mod driver;
 pub mod evaluations;
+pub mod orders;
 pub mod spans;
