@@ -89,7 +89,7 @@ impl Prices {
     ///    provider or of one whose models it offers too. A request model that is Bedrock's id of the same model goes first: only
     ///    it tells the inference profile, which may have a price of its own.
     /// 4. The names of a model: as given; prefixes cut, from the outside in (`arn:...:inference-profile/`, `models/`, `openrouter/`,
-    ///    `openai/`, `us.`, `anthropic.`, the owner of `ft:base:owner`, `ft:`); then, of each of these, suffixes cut (`:0`, `-v1`,
+    ///    `openai/`, `us.`, `anthropic.`, the owner of `ft:base:owner`); then, of each of these, suffixes cut (`:0`, `-v1`,
     ///    `@20240806`, `-latest`, `-001`, `-20240806`, `-2024-08-06`).
     pub fn find(&self, provider: &str, request_model: &str, response_model: &str) -> Option<PriceRef> {
         let resolution = self.resolve(provider, request_model, response_model, None);

@@ -90,7 +90,7 @@ pub(super) struct Name {
 /// 1. as given (in lower case, blanks around it cut);
 /// 2. prefixes cut, from the outside in, each cut being a name of its own: resource paths (`arn:aws:bedrock:...:inference-profile/`,
 ///    `projects/.../publishers/google/models/`, `models/`), routes ([`ROUTES`]: `openrouter/`, `azure/`, `openai/`), Bedrock's region
-///    (`us.`) and vendor (`anthropic.`), the owner of a fine-tuned model (`ft:gpt-4o:org::id` is `ft:gpt-4o`) and then `ft:`;
+///    (`us.`) and vendor (`anthropic.`), the owner of a fine-tuned model (`ft:gpt-4o:org::id` is `ft:gpt-4o`, which is never `gpt-4o`);
 /// 3. of each of these, longest first, suffixes cut from the end, each cut being a name of its own: `:0`, `-v1`, `-latest`,
 ///    `@20240806`, a compact date first written out (`-20240806` is `-2024-08-06`, as genai-prices does) and then cut, `-001`.
 ///
@@ -175,13 +175,29 @@ fn cut_prefix(id: &str) -> Option<(String, String)> {
     if let Some(prefix) = bedrock_region(id).or_else(|| bedrock_vendor(id).map(|(prefix, _)| prefix)) {
         return cut(prefix, id.get(prefix.len()..)?);
     }
-    if let Some(tuned) = id.strip_prefix("ft:") {
-        return match tuned.split_once(':') {
-            Some((base, owner)) => Some((format!("ft:{base}"), format!("owner {owner:?} of a fine-tuned model cut"))),
-            None => cut("ft:", tuned),
-        };
-    }
-    None
+    let (base, owner) = id.strip_prefix(TUNED)?.split_once(':')?;
+    Some((format!("{TUNED}{base}"), format!("owner {owner:?} of a fine-tuned model cut")))
+}
+
+/// What makes an id another product than the one with the name that it begins with: that it is fine-tuned, a tag that is no
+/// version (`:free`, or `:8b` of Ollama), that it was distilled. A price holds for it only if the price list says as much.
+pub(super) fn peculiarities(id: &str) -> impl Iterator<Item = &str> {
+    let is_tuned = id.starts_with(TUNED);
+    let last = id.rsplit('/').next().unwrap_or_default();
+    let tag = last.find(':').and_then(|at| last.get(at..));
+    let tag = tag.filter(|tag| !is_tuned && !tag.split(':').skip(1).all(is_version));
+    let distilled = id.contains(DISTILLED).then_some(DISTILLED);
+    is_tuned.then_some(TUNED).into_iter().chain(tag).chain(distilled)
+}
+
+/// How ids of fine-tuned models begin: `ft:gpt-4o-2024-08-06:owner::id`.
+const TUNED: &str = "ft:";
+/// What stands in the ids of smaller models that learnt from a large one.
+const DISTILLED: &str = "-distill-";
+
+/// Whether what follows a colon is a version, as in Bedrock's ids: `:0`, `:200k`.
+fn is_version(tag: &str) -> bool {
+    is_digits(tag.strip_suffix('k').unwrap_or(tag))
 }
 
 fn cut_suffix(id: &str) -> Option<(String, String)> {
@@ -198,7 +214,7 @@ fn cut_suffix(id: &str) -> Option<(String, String)> {
         return cut(id.len() - rest.len());
     }
     if let Some((_, number)) = id.rsplit_once(':')
-        && is_digits(number.strip_suffix('k').unwrap_or(number))
+        && is_version(number)
     {
         return cut(number.len() + 1);
     }
@@ -274,8 +290,8 @@ mod tests {
             ("publishers/google/models/gemini-2.5-flash", "gemini-2.5-flash"),
             ("models/gemini-2.5-pro-latest", "gemini-2.5-pro"),
             ("vertex_ai/claude-sonnet-4@20250514", "claude-sonnet-4"),
-            ("ft:gpt-4o-2024-08-06:org::id", "gpt-4o"),
-            ("ft:gpt-4o", "gpt-4o"),
+            ("ft:gpt-4o-2024-08-06:org::id", "ft:gpt-4o"),
+            ("ft:gpt-4o", "ft:gpt-4o"),
             ("us.gpt-4o", "us.gpt-4o"),
             ("my-models/gpt-4o", "my-models/gpt-4o"),
             ("model-20241399", "model-20241399"),
