@@ -1,5 +1,7 @@
 //! The names that one model goes by: what may stand before and behind its id, as data.
 
+use crate::bedrock;
+
 /// Prefixes up to a slash that say who serves a model, and that provider's id in the catalogue (see [`super::vendor`]); the last
 /// matching row is the longest one. An empty id marks software that serves models at home, where no price list holds.
 pub(super) const ROUTES: &[(&str, &str)] = &[
@@ -54,27 +56,8 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
 /// Path segments of resource names: the model id begins behind the last one of them.
 const PATHS: &[&str] = &["inference-profile/", "foundation-model/", "provisioned-model/", "models/"];
 
-/// What Bedrock's cross-region inference profiles begin with.
-const REGIONS: &[&str] = &["us.", "eu.", "apac.", "global.", "us-gov.", "jp.", "au.", "ca.", "sa.", "me.", "af."];
-
-/// Vendors in Bedrock's model ids, and their providers in the catalogue.
-const BEDROCK_VENDORS: &[(&str, &str)] = &[
-    ("ai21.", ""),
-    ("amazon.", "aws"),
-    ("anthropic.", "anthropic"),
-    ("cohere.", "cohere"),
-    ("deepseek.", "deepseek"),
-    ("google.", "google"),
-    ("meta.", ""),
-    ("minimax.", "minimax"),
-    ("mistral.", "mistral"),
-    ("moonshot.", "moonshotai"),
-    ("nvidia.", ""),
-    ("openai.", "openai"),
-    ("qwen.", ""),
-    ("stability.", ""),
-    ("writer.", ""),
-];
+/// Bedrock, as the catalogue calls it.
+const BEDROCK: &str = "aws";
 
 /// A name that a model goes by, and what was done to the given one to get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,14 +119,17 @@ pub(super) fn route(id: &str) -> Option<(&'static str, &'static str)> {
     ROUTES.iter().rev().find(|(prefix, _)| id.starts_with(prefix)).copied()
 }
 
-/// The vendor of a Bedrock id, region cut or not: what is behind its prefix, and its provider.
-fn bedrock_vendor(id: &str) -> Option<(&'static str, &'static str)> {
-    BEDROCK_VENDORS.iter().find(|(prefix, _)| id.starts_with(prefix)).copied()
+/// The vendor that a Bedrock id begins with, its region cut.
+fn bedrock_vendor(id: &str) -> Option<&'static str> {
+    bedrock::VENDORS.iter().copied().find(|vendor| id.starts_with(vendor))
 }
 
 /// The region of a Bedrock id: only what a vendor follows is one.
 fn bedrock_region(id: &str) -> Option<&'static str> {
-    REGIONS.iter().copied().find(|region| id.strip_prefix(region).is_some_and(|rest| bedrock_vendor(rest).is_some()))
+    bedrock::REGIONS
+        .iter()
+        .copied()
+        .find(|region| id.strip_prefix(region).is_some_and(|rest| bedrock_vendor(rest).is_some()))
 }
 
 /// Whether an id is one of Bedrock's, which tells the inference profile, and so the price.
@@ -154,8 +140,8 @@ pub(super) fn is_bedrock(names: &[Name]) -> bool {
 /// The providers that the names of a model speak of, in order; an empty id is software at home.
 pub(super) fn spoken_of(names: &[Name]) -> impl Iterator<Item = &'static str> + '_ {
     names.iter().filter_map(|name| {
-        let vendor = || bedrock_vendor(&name.id).map(|(_, provider)| provider).filter(|provider| !provider.is_empty());
-        route(&name.id).map(|(_, provider)| provider).or_else(vendor)
+        let bedrock = || bedrock_vendor(&name.id).map(|_| BEDROCK);
+        route(&name.id).map(|(_, provider)| provider).or_else(bedrock)
     })
 }
 
@@ -172,7 +158,7 @@ fn cut_prefix(id: &str) -> Option<(String, String)> {
     if let Some((prefix, _)) = route(id) {
         return cut(prefix, id.get(prefix.len()..)?);
     }
-    if let Some(prefix) = bedrock_region(id).or_else(|| bedrock_vendor(id).map(|(prefix, _)| prefix)) {
+    if let Some(prefix) = bedrock_region(id).or_else(|| bedrock_vendor(id)) {
         return cut(prefix, id.get(prefix.len()..)?);
     }
     let (base, owner) = id.strip_prefix(TUNED)?.split_once(':')?;
@@ -316,7 +302,7 @@ mod tests {
     fn providers_that_names_speak_of() {
         let spoken = |given: &str| spoken_of(&names(given)).collect::<Vec<_>>();
         assert_eq!(spoken("openrouter/anthropic/claude-sonnet-4"), ["openrouter", "anthropic"]);
-        assert_eq!(spoken("us.anthropic.claude-3-haiku-20240307-v1:0")[0], "anthropic");
+        assert_eq!(spoken("us.anthropic.claude-3-haiku-20240307-v1:0")[0], "aws");
         assert_eq!(spoken("ollama/llama3"), [""]);
         assert!(spoken("gpt-4o").is_empty());
     }
