@@ -7,8 +7,9 @@
 //!
 //! - [`Held`] is a call span without its body, [`Window`] holds those of the last while and finds them by what links them.
 //! - `same_call` tells whether two spans report one call, [`Group`] gathers those that do, [`Merged`] is what they tell together.
-//! - `lineage` tells which agents have no call below them, so that their own usage counts.
+//! - `lineage` tells which agents have no call below them, so that their own usage counts (`below`).
 
+mod below;
 mod group;
 mod held;
 mod lineage;

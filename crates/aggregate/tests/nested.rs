@@ -65,3 +65,49 @@ fn a_judge_directly_below_a_call() {
         ("invented usage", vec![outer, inner("chatcmpl-a", 50, 5)], (1, 0, 50, 5)),
     ]);
 }
+
+// Embeddings below an agent do not stand for what it tells to have been put out; calls of models do.
+#[test]
+fn embeddings_below_an_agent() {
+    let below = |made: Made| vec![agent(1).using(100, 20), tool(2).under(1), made.under(2)];
+    let without_output = vec![agent(1).using(7, 0), embeddings(2).under(1).using(7, 0)];
+    check(&[
+        ("embeddings", below(embeddings(3).using(7, 0)), (2, 0, 107, 20)),
+        ("a call", below(call(3, "sdk").using(100, 20)), (1, 0, 100, 20)),
+        ("an agent without output", without_output, (1, 0, 7, 0)),
+    ]);
+}
+
+// So it is where they come after their agent was counted.
+#[test]
+fn late_embeddings_below_an_agent() {
+    for (agent, expected) in [(agent(1).using(100, 20), (2, 0, 107, 20)), (agent(1).using(7, 0), (1, 0, 7, 0))] {
+        let mut driver = Driver::new(settings(100));
+        driver.traces(&request(&[agent]));
+        driver.now += 10 * SECOND;
+        driver.apply(Record::Tick);
+        driver.traces(&request(&[embeddings(2).under(1).using(7, 0)]));
+        driver.drain();
+        assert_eq!(sums(&driver), expected);
+    }
+}
+
+// Of agents below each other without a call, the outermost counts that tells at least what those below it do together.
+#[test]
+fn agents_below_agents() {
+    let outer = |input, output| agent(1).during(0, 9000).using(input, output);
+    let inner = |id, input, output| agent(id).under(2).using(input, output);
+    let with_inner = |outer: Made| vec![outer, tool(2).under(1), inner(3, 100, 20)];
+    let with_two = |outer: Made| vec![outer, tool(2).under(1), inner(3, 100, 20), inner(4, 150, 30)];
+    let deep = vec![outer(300, 60), agent(2).under(1).using(200, 40), agent(3).under(2).using(150, 30)];
+    let aside = vec![outer(300, 60), inner(2, 100, 20).under(1), call(3, "sdk").under(1).using(5, 1)];
+    check(&[
+        ("one below", with_inner(outer(300, 60)), (1, 0, 300, 60)),
+        ("one below that tells the same", with_inner(outer(100, 20)), (1, 0, 100, 20)),
+        ("one below that tells more", with_inner(outer(90, 20)), (1, 0, 100, 20)),
+        ("two below", with_two(outer(300, 60)), (1, 0, 300, 60)),
+        ("two below that tell more", with_two(outer(200, 60)), (2, 0, 250, 50)),
+        ("three deep", deep, (1, 0, 300, 60)),
+        ("a call below the outer one only", aside, (2, 0, 105, 21)),
+    ]);
+}

@@ -106,13 +106,13 @@ fn a_repeated_span_is_one_call() {
     assert_eq!(counted(&settings(100), &[span.clone(), span.during(2000, 3000)]), (2, 0, 200, 20));
 }
 
-// An agent's usage counts if no call stands below it, and only then; of nested agents the innermost counts.
+// An agent's usage counts if no call stands below it, and only then; of nested agents one counts.
 #[test]
 fn an_agent_counts_for_calls_that_nobody_reports() {
     let outer = agent(1).using(100, 10);
     assert_eq!(counted(&settings(100), std::slice::from_ref(&outer)), (1, 0, 100, 10));
     let inner = agent(2).under(1).using(60, 6);
-    assert_eq!(counted(&settings(100), &[outer.clone(), inner]), (1, 0, 60, 6));
+    assert_eq!(counted(&settings(100), &[outer.clone(), inner]), (1, 0, 100, 10));
     let through_others = [outer.clone(), other(2).under(1), other(3).under(2), call(4, "sdk").under(3)];
     assert_eq!(counted(&settings(100), &through_others), (1, 0, 0, 0), "the call has no usage, and is there");
     let aside = [agent(1).under(9).using(100, 10), call(2, "sdk").under(9).using(5, 1)];
