@@ -66,6 +66,48 @@ fn a_judge_directly_below_a_call() {
     ]);
 }
 
+// Two libraries in one trace report two calls if a tool or an agent stands between them, or if they start apart without telling
+// the same usage.
+#[test]
+fn two_libraries_that_report_two_calls() {
+    let outer = call(1, "framework").during(0, 5000);
+    let judge = call(3, "sdk").under(2).during(100, 2900);
+    let between = |made: Made| made.under(1).during(50, 3000);
+    let chain = || between(other(2).with("gen_ai.operation.name", "chain"));
+    let apart = |id: u8, scope, from, to| call(id, scope).under(9).during(from, to);
+    check(&[
+        ("below a tool", vec![outer.clone().using(500, 50), between(tool(2)), judge.clone()], (2, 0, 500, 50)),
+        (
+            "the outer one without usage",
+            vec![outer.clone(), between(tool(2)), judge.clone().using(50, 5)],
+            (2, 0, 50, 5),
+        ),
+        ("below an agent", vec![outer.clone(), between(agent(2)), judge.clone().using(50, 5)], (2, 0, 50, 5)),
+        (
+            "below a tool, equal usage",
+            vec![outer.clone().using(50, 5), between(tool(2)), judge.clone().using(50, 5)],
+            (2, 0, 100, 10),
+        ),
+        ("below a chain", vec![outer.clone(), chain(), judge.clone().using(50, 5)], (1, 0, 50, 5)),
+        (
+            "below a chain below a tool",
+            vec![outer, between(tool(2)), chain_below(4, 2), judge.under(4).using(50, 5)],
+            (2, 0, 50, 5),
+        ),
+        ("starts apart", vec![apart(1, "framework", 0, 9000), apart(2, "sdk", 3000, 4000).using(50, 5)], (2, 0, 50, 5)),
+        ("starts near", vec![apart(1, "framework", 0, 9000), apart(2, "sdk", 200, 4000).using(50, 5)], (1, 0, 50, 5)),
+        (
+            "starts apart, equal usage",
+            vec![apart(1, "framework", 0, 9000).using(50, 5), apart(2, "sdk", 3000, 4000).using(50, 5)],
+            (1, 0, 50, 5),
+        ),
+    ]);
+}
+
+fn chain_below(id: u8, parent: u8) -> Made {
+    other(id).with("gen_ai.operation.name", "chain").under(parent).during(60, 2950)
+}
+
 // Embeddings below an agent do not stand for what it tells to have been put out; calls of models do.
 #[test]
 fn embeddings_below_an_agent() {

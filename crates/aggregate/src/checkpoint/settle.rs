@@ -37,6 +37,7 @@ fn message(node: &Node, references: &References<'_>) -> messages::Node {
         start: node.start,
         decided,
         waiting,
+        separates: node.separates,
     }
 }
 
@@ -60,7 +61,8 @@ impl Restoring<'_> {
         if let Agent::Waiting(held) = &agent {
             check(held.is_waiting(), "waiting.flags", "it does not wait")?;
         }
-        self.pipeline.settle.restore_node(Node::new(trace_id, [span_id, told.parent.to_be_bytes()], told.start, agent));
+        let ids = [span_id, told.parent.to_be_bytes()];
+        self.pipeline.settle.restore_node(Node::new(trace_id, ids, told.start, agent, told.separates));
         Ok(())
     }
 }

@@ -54,11 +54,19 @@ pub(crate) struct Node {
     /// The one before it in its trace.
     pub(super) before: Seq,
     pub(crate) agent: Agent,
+    /// Whether it is a tool or an agent: what runs below is no part of a call above.
+    pub(crate) separates: bool,
 }
 
 impl Node {
-    pub(crate) fn new(trace_id: [u8; 16], [span_id, parent_span_id]: [SpanId; 2], start: u64, agent: Agent) -> Self {
-        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent }
+    pub(crate) fn new(
+        trace_id: [u8; 16],
+        [span_id, parent_span_id]: [SpanId; 2],
+        start: u64,
+        agent: Agent,
+        separates: bool,
+    ) -> Self {
+        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, separates }
     }
 }
 
@@ -112,6 +120,11 @@ impl Lineage {
     fn newest(&self, trace_id: [u8; 16]) -> Option<Seq> {
         let in_trace = |seq: &Seq| self.get(*seq).is_some_and(|node| node.trace_id == trace_id);
         self.traces.find(self.hasher.hash_one(trace_id), in_trace).copied()
+    }
+
+    /// The first span that is remembered at all, and the newest one of a trace.
+    pub(super) fn extent(&self, trace_id: [u8; 16]) -> (Seq, Option<Seq>) {
+        (self.first, self.newest(trace_id))
     }
 
     /// The spans of a trace, the newest first.

@@ -7,6 +7,8 @@ use super::held::Held;
 
 /// Clocks of one machine differ by this much between libraries: some cut times to milliseconds.
 const SLACK: u64 = 2_000_000;
+/// By how much the two reports of one call start apart, if not both tell what was used.
+const NEAR: u64 = 250_000_000;
 /// By how much the end of a stream may seem to lie before its request's.
 const SPLIT_SLACK: i64 = 5_000_000;
 
@@ -136,9 +138,10 @@ fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     Some((misfit, p.end.saturating_add(SLACK).saturating_sub(c.start)))
 }
 
-/// E: two libraries in one trace, neither of which is the other's parent.
+/// E: two libraries in one trace, neither of which is the other's parent. What stands between them, [`super::ancestry`] tells.
 fn two_libraries(x: &Held, y: &Held) -> Option<Misfit> {
     let fits = x.scope != y.scope
+        && ((x.has_usage() && y.has_usage()) || x.start.abs_diff(y.start) <= NEAR)
         && is_contained(x, y)
         && x.families.agree(y.families)
         && x.is_embeddings == y.is_embeddings
