@@ -153,3 +153,22 @@ fn agents_below_agents() {
         ("a call below the outer one only", aside, (2, 0, 105, 21)),
     ]);
 }
+
+// A wrapper and what it wraps are one call, whatever Bedrock's and Azure's names for its model are.
+#[test]
+fn names_of_deployments() {
+    let outer = |model| of_model(call(1, "framework"), model);
+    let inner = |model| of_model(call(2, "sdk").under(1).during(10, 960), model);
+    let wrapped = |outer: Made, inner: Made| vec![outer.using(100, 20), inner.using(100, 20)];
+    let region = wrapped(outer("jp.anthropic.claude-sonnet-4-5-20250929-v1:0"), inner("claude-sonnet-4-5-20250929"));
+    let both_failed = |inner: Made| vec![outer("gpt-4o").failed(), inner.failed()];
+    let told = |made: Made| made.with("gen_ai.response.model", "gpt-4o-mini");
+    check(&[
+        ("a region of Bedrock", region, (1, 0, 100, 20)),
+        ("an application's profile", wrapped(outer(APPLICATION_PROFILE), inner(CLAUDE)), (1, 0, 100, 20)),
+        ("a deployment that failed", both_failed(inner("prod-chat")), (1, 1, 0, 0)),
+        ("a model that failed within a while", both_failed(inner("prod-chat").during(10, 500)), (2, 2, 0, 0)),
+        ("a model that answered", both_failed(told(inner("prod-chat"))), (2, 2, 0, 0)),
+        ("a deployment that did not fail", wrapped(outer("gpt-4o"), inner("prod-chat")), (2, 0, 200, 40)),
+    ]);
+}

@@ -116,7 +116,8 @@ fn split_report(a: &Held, b: &Held) -> Option<Misfit> {
 /// D: a wrapper and what it wraps. The child must begin within its parent; it may end after it.
 fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     let begins_within = c.start.saturating_add(SLACK) >= p.start && c.start <= p.end.saturating_add(SLACK);
-    if p.is_embeddings != c.is_embeddings || !begins_within || !p.families.agree(c.families) {
+    let may_be_same_model = p.families.agree(c.families) || failed_alike(p, c);
+    if p.is_embeddings != c.is_embeddings || !begins_within || !may_be_same_model {
         return None;
     }
     let ids_differ = p.response != 0 && c.response != 0 && p.response != c.response;
@@ -170,6 +171,14 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
 /// Whether both tell their usage and not the same.
 fn usages_differ(a: &Held, b: &Held) -> bool {
     a.has_usage() && b.has_usage() && (a.usage.input, a.usage.output) != (b.usage.input, b.usage.output)
+}
+
+/// Whether a call failed as the wrapper around it did, before any model answered: then one may name a deployment and the other its model.
+fn failed_alike(p: &Held, c: &Held) -> bool {
+    let failed = |held: &Held| held.error.is_some() && !held.families.tell_response();
+    let extent = |held: &Held| held.end.saturating_sub(held.start);
+    let fills = extent(p).abs_diff(extent(c)) <= extent(p) / 10;
+    p.scope != c.scope && failed(p) && failed(c) && fills
 }
 
 /// Whether both tell input and output, and neither agrees.
