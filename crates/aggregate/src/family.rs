@@ -1,5 +1,6 @@
 //! Families of models: what is left of a model's id without its path, its provider's prefixes, its date and its version.
 
+use genai::bedrock;
 use rapidhash::v3::rapidhash_v3;
 
 /// Hashes of the families of the models that a span names; zero for none.
@@ -31,6 +32,11 @@ impl Families {
         Self { request, response }
     }
 
+    /// Whether a span that names a model names the one that answered.
+    pub(crate) fn tell_response(self) -> bool {
+        self.response != 0
+    }
+
     /// Whether two spans may speak of the same model: they name one family, or one of them names none.
     pub(crate) fn agree(self, other: Self) -> bool {
         let is_unknown = |families: Self| families == Self::NONE;
@@ -39,13 +45,17 @@ impl Families {
     }
 }
 
-/// Regions and vendors that Bedrock and its like put before a model's name.
-const PREFIXES: &[&[u8]] =
-    &[b"us.", b"eu.", b"apac.", b"global.", b"anthropic.", b"meta.", b"amazon.", b"mistral.", b"cohere.", b"openai."];
+/// Resources in ARNs of Bedrock that are called as their models are. The names of others are their owner's, and tell none.
+const NAMED_AS_MODELS: &[&[u8]] = &[b":inference-profile/", b":foundation-model/"];
 
 fn family(model: &[u8]) -> &[u8] {
+    let has = |part: &[u8]| model.windows(part.len()).any(|window| window == part);
+    if has(b":bedrock:") && !NAMED_AS_MODELS.iter().any(|resource| has(resource)) {
+        return &[];
+    }
     let mut name = model.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(*prefix)) {
+    let prefixes = || bedrock::REGIONS.iter().chain(bedrock::VENDORS);
+    while let Some(rest) = prefixes().find_map(|prefix| name.strip_prefix(prefix.as_bytes())) {
         name = rest;
     }
     while let Some(rest) = without_version(name) {
@@ -95,6 +105,11 @@ mod tests {
             ("gpt-4-0613", "gpt-4"),
             ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
             ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+            ("jp.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+            ("us-gov.anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku"),
+            ("arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0", "nova-lite"),
+            ("arn:aws:bedrock:us-east-1:1:application-inference-profile/abc123", ""),
+            ("bedrock/arn:aws:bedrock:us-east-1:1:provisioned-model/abc123", ""),
             ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
             ("models/gemini-2.5-flash", "gemini-2.5-flash"),
             ("gemini-1.5-pro-002", "gemini-1.5-pro"),

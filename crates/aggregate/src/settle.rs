@@ -7,8 +7,11 @@
 //!
 //! - [`Held`] is a call span without its body, [`Window`] holds those of the last while and finds them by what links them.
 //! - `same_call` tells whether two spans report one call, [`Group`] gathers those that do, [`Merged`] is what they tell together.
-//! - `lineage` tells which agents have no call below them, so that their own usage counts.
+//! - `lineage` tells which agents have no call below them, so that their own usage counts (`below`), and `ancestry`
+//!   what stands between two calls.
 
+mod ancestry;
+mod below;
 mod group;
 mod held;
 mod lineage;
@@ -16,7 +19,7 @@ mod merge;
 mod same_call;
 mod window;
 
-use genai::SpanFacts;
+use genai::{Role, SpanFacts};
 
 pub(crate) use group::{Group, Member};
 pub(crate) use held::{Context, Held, Place, Rare, Seq, State, Taken};
@@ -127,7 +130,8 @@ impl Settle {
     pub(crate) fn pass(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
         let ids = [facts.span_id, facts.parent_span_id];
         let agent = agent.map_or(Agent::None, Agent::Waiting);
-        self.lineage.push(Node::new(facts.trace_id, ids, facts.start, agent));
+        let separates = matches!(facts.role, Role::Agent | Role::Tool);
+        self.lineage.push(Node::new(facts.trace_id, ids, facts.start, agent, separates));
     }
 
     /// What is held of calls, in the order of arrival.
@@ -193,7 +197,7 @@ impl Settle {
 
     /// Finds what is linked to a span that waits; then [`Settle::take_next`] gives its call.
     pub(crate) fn gather(&self, group: &mut Group, first: Seq) {
-        group.gather(&self.window, first, self.settings.merge_unlinked);
+        group.gather(&self.window, &self.lineage, first, self.settings.merge_unlinked);
     }
 
     /// The next call among the spans that were found, if its time has come; the first one's has.

@@ -8,11 +8,13 @@
 //! - [`Usage`] holds canonical tokens: input includes cached input, output includes reasoning.
 //! - [`Money`] is an exact amount.
 //! - [`price`] says what a call costs.
+//! - [`bedrock`] says what the ids of Bedrock's models are made of.
 //! - [`ErrorClass`] is the bounded class of a failure.
 //!
 //! Pure: no I/O, no async, no clock, no logging, and no allocation per span (only usage objects that are
 //! written as text, and keys that mean something in one dialect only, may take one).
 
+pub mod bedrock;
 pub mod dialects;
 pub mod price;
 

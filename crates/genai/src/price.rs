@@ -83,14 +83,17 @@ impl Prices {
     /// The order in which a price is looked for:
     /// 1. The user's overrides in file order. An override is for a model if one of its patterns matches one of the model's names.
     ///    The first that matches and holds at the time of the call is taken.
-    /// 2. The catalogue, provider by provider: the provider that is named, else known by its pattern; then those that prefixes of
-    ///    the model speak of (`azure/`, `anthropic.`); then the vendor of the model, by the catalogue's patterns. So a reseller that
-    ///    the catalogue does not know costs what the vendor takes, and software at home (`ollama`) has no price.
+    /// 2. The catalogue, at the provider that is named, or known by its pattern, and at no other: what a reseller takes is not
+    ///    what the vendor does. A reseller that the catalogue does not know has no price, nor has software at home (`ollama`).
+    ///    Only where no provider is named, or a framework or a gateway (`langchain`, `litellm`), or `openai`, whose API many
+    ///    speak: the provider of the model's outermost prefix (`azure/`, `openrouter/`, `us.anthropic.`) and no other; without
+    ///    a prefix the vendor of the model, by the catalogue's patterns.
     /// 3. At a provider: the names of the response model, then those of the request model, the first that matches a model of the
-    ///    provider or of one whose models it offers too. A request model that is Bedrock's id of the same model goes first: only
-    ///    it tells the inference profile, which may have a price of its own.
+    ///    provider or of one whose models it sells at their prices. A request model that is Bedrock's id of the same model goes
+    ///    first: only it tells the inference profile, which may have a price of its own. An id with a tag that is no version
+    ///    (`:free`, `:8b`), of a fine-tuned model (`ft:`) or of a distilled one (`-distill-`) matches only what says as much.
     /// 4. The names of a model: as given; prefixes cut, from the outside in (`arn:...:inference-profile/`, `models/`, `openrouter/`,
-    ///    `openai/`, `us.`, `anthropic.`, the owner of `ft:base:owner`, `ft:`); then, of each of these, suffixes cut (`:0`, `-v1`,
+    ///    `openai/`, `us.`, `anthropic.`, the owner of `ft:base:owner`); then, of each of these, suffixes cut (`:0`, `-v1`,
     ///    `@20240806`, `-latest`, `-001`, `-20240806`, `-2024-08-06`).
     pub fn find(&self, provider: &str, request_model: &str, response_model: &str) -> Option<PriceRef> {
         let resolution = self.resolve(provider, request_model, response_model, None);

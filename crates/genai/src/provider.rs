@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use otlp::Text;
 
+use crate::bedrock;
 use crate::facts::Label;
 use crate::lookup::Lookup;
 
@@ -122,8 +123,6 @@ const MODEL_PREFIXES: &[(&str, &str)] = &[
     ("ministral", "mistral_ai"),
 ];
 
-const REGIONS: [&str; 6] = ["us.", "eu.", "apac.", "jp.", "au.", "global."];
-
 /// What addresses of providers' servers have in them.
 const SERVERS: &[(&str, &str)] = &[
     ("openai.azure.com", "azure.ai.openai"),
@@ -186,7 +185,7 @@ pub(crate) fn of_model(model: Text, body: &[u8]) -> Label {
         }
     }
     // Inference profiles of Bedrock begin with where they run.
-    let bytes = REGIONS.iter().find_map(|region| bytes.strip_prefix(region.as_bytes())).unwrap_or(bytes);
+    let bytes = bedrock::REGIONS.iter().find_map(|region| bytes.strip_prefix(region.as_bytes())).unwrap_or(bytes);
     MODEL_PREFIXES
         .iter()
         .find(|(prefix, _)| bytes.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes())))

@@ -10,10 +10,12 @@ use super::{RestoreError, Restoring, check};
 use crate::pipeline::Pipeline;
 use crate::settle::{Agent, Node};
 
-/// An agent that stood for a call.
+/// An agent that stood for a call, and told no output.
 const COUNTED: u32 = 1;
 /// An agent below which calls were counted.
 const PASSED: u32 = 2;
+/// An agent that stood for a call, and told output.
+const COUNTED_WITH_OUTPUT: u32 = 3;
 
 pub(super) fn write(writer: &mut Writer, pipeline: &Pipeline) {
     let references = References::new(pipeline);
@@ -26,7 +28,7 @@ fn message(node: &Node, references: &References<'_>) -> messages::Node {
     let (decided, waiting) = match &node.agent {
         Agent::None => (0, None),
         Agent::Waiting(held) => (0, Some(Box::new(references.held(held)))),
-        Agent::Counted => (COUNTED, None),
+        Agent::Counted { has_output } => (if *has_output { COUNTED_WITH_OUTPUT } else { COUNTED }, None),
         Agent::Passed => (PASSED, None),
     };
     messages::Node {
@@ -37,6 +39,7 @@ fn message(node: &Node, references: &References<'_>) -> messages::Node {
         start: node.start,
         decided,
         waiting,
+        separates: node.separates,
     }
 }
 
@@ -52,14 +55,16 @@ impl Restoring<'_> {
         let agent = match (told.decided, told.waiting) {
             (0, None) => Agent::None,
             (0, Some(held)) => Agent::Waiting(Box::new(self.held_span(*held, Role::Agent)?)),
-            (COUNTED, None) => Agent::Counted,
+            (COUNTED, None) => Agent::Counted { has_output: false },
+            (COUNTED_WITH_OUTPUT, None) => Agent::Counted { has_output: true },
             (PASSED, None) => Agent::Passed,
             _ => return Err(RestoreError::invalid("decided", "a number that means nothing")),
         };
         if let Agent::Waiting(held) = &agent {
             check(held.is_waiting(), "waiting.flags", "it does not wait")?;
         }
-        self.pipeline.settle.restore_node(Node::new(trace_id, [span_id, told.parent.to_be_bytes()], told.start, agent));
+        let ids = [span_id, told.parent.to_be_bytes()];
+        self.pipeline.settle.restore_node(Node::new(trace_id, ids, told.start, agent, told.separates));
         Ok(())
     }
 }

@@ -5,7 +5,9 @@
 //! dropped if one that was taken before excludes it: a wrapper wraps one call, a half of a report has one other half, and two
 //! libraries that share no link are two different ones.
 
+use super::ancestry::Ancestry;
 use super::held::{Held, Seq, State, Taken};
+use super::lineage::Lineage;
 use super::same_call::{Misfit, Relation, relation};
 use super::window::Window;
 
@@ -28,6 +30,7 @@ pub(crate) struct Group {
     pub(crate) taken: Vec<(Seq, Taken)>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
+    ancestry: Ancestry,
 }
 
 /// A span that may belong to the call.
@@ -55,12 +58,13 @@ struct Edge {
 
 impl Group {
     /// Finds what is linked to a waiting span; then [`Group::take_next`] gives the calls of which it is.
-    pub(crate) fn gather(&mut self, window: &Window, first: Seq, links_unlinked: bool) {
+    pub(super) fn gather(&mut self, window: &Window, lineage: &Lineage, first: Seq, links_unlinked: bool) {
         self.nodes.clear();
         self.edges.clear();
         self.wrappers.clear();
         self.nodes.push(Node::new(first, 0, window));
         self.find(window, links_unlinked);
+        self.drop_separated(window, lineage);
         self.link(window);
     }
 
@@ -89,6 +93,16 @@ impl Group {
         self.edges.sort_unstable();
         // Most links are found from both of their ends.
         self.edges.dedup();
+    }
+
+    /// Drops links between libraries of which one reports a call and the other what a tool or an agent below it did.
+    fn drop_separated(&mut self, window: &Window, lineage: &Lineage) {
+        let Self { nodes, edges, ancestry, .. } = self;
+        edges.retain(|edge| {
+            let [a, b] = edge.nodes.map(|node| window.get(nodes[node].seq));
+            let pair = a.zip(b).filter(|_| edge.relation == Relation::SameTrace);
+            pair.is_none_or(|(a, b)| !ancestry.are_separated(window, lineage, a, b))
+        });
     }
 
     fn place_of(&mut self, seq: Seq, window: &Window) -> Option<usize> {

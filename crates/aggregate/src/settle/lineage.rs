@@ -1,7 +1,8 @@
 //! Which agents have no call below them.
 //!
 //! Some frameworks report what was used on their agents only, some on tasks or on spans that are not recognised: all of them are
-//! called agents here. So the usage of an agent stands for a call if no span of a call stands below it. To know that, the spans
+//! called agents here. So the usage of an agent stands for a call if no span of a call stands below it; of agents below each
+//! other, the outermost that tells at least what those below it do. To know that, the spans
 //! between agents and calls are remembered for a while, by their ids alone.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,14 +12,18 @@ use genai::Role;
 use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
+use super::below::{Below, Source, ancestors, tells_output, told_by};
 use super::held::{Held, Seq};
 use super::window::Window;
 
 /// A span id; all zero is no span.
-type SpanId = [u8; 8];
+pub(super) type SpanId = [u8; 8];
 
 /// How many spans of a trace are looked at. In a larger one, an agent is taken to have calls below it.
-const MAX_SPANS: usize = 4096;
+pub(super) const MAX_SPANS: usize = 4096;
+
+/// How many agents one below the other are looked at.
+const MAX_NESTED: usize = 16;
 
 /// Memory of one span: itself and its place in the index.
 const BYTES_A_SPAN: usize = size_of::<Node>() + 16;
@@ -51,11 +56,19 @@ pub(crate) struct Node {
     /// The one before it in its trace.
     pub(super) before: Seq,
     pub(crate) agent: Agent,
+    /// Whether it is a tool or an agent: what runs below is no part of a call above.
+    pub(crate) separates: bool,
 }
 
 impl Node {
-    pub(crate) fn new(trace_id: [u8; 16], [span_id, parent_span_id]: [SpanId; 2], start: u64, agent: Agent) -> Self {
-        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent }
+    pub(crate) fn new(
+        trace_id: [u8; 16],
+        [span_id, parent_span_id]: [SpanId; 2],
+        start: u64,
+        agent: Agent,
+        separates: bool,
+    ) -> Self {
+        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, separates }
     }
 }
 
@@ -67,8 +80,11 @@ pub(crate) enum Agent {
     /// Not decided yet.
     Waiting(Box<Held>),
     /// It stood for a call.
-    Counted,
-    /// Calls below it were counted.
+    Counted {
+        /// And told output: then it did not stand for calls of embeddings.
+        has_output: bool,
+    },
+    /// Calls below it were counted, or an agent above it.
     Passed,
 }
 
@@ -108,12 +124,17 @@ impl Lineage {
         self.traces.find(self.hasher.hash_one(trace_id), in_trace).copied()
     }
 
-    fn trace(&self, trace_id: [u8; 16]) -> impl Iterator<Item = &Node> {
+    /// The first span that is remembered at all, and the newest one of a trace.
+    pub(super) fn extent(&self, trace_id: [u8; 16]) -> (Seq, Option<Seq>) {
+        (self.first, self.newest(trace_id))
+    }
+
+    /// The spans of a trace, the newest first.
+    pub(super) fn trace(&self, trace_id: [u8; 16]) -> impl Iterator<Item = (Seq, &Node)> {
         let mut at = self.newest(trace_id).unwrap_or(Seq::NONE);
         std::iter::from_fn(move || {
             let node = self.get(at)?;
-            at = node.before;
-            Some(node)
+            Some((std::mem::replace(&mut at, node.before), node))
         })
     }
 
@@ -123,7 +144,7 @@ impl Lineage {
         let trace_id = node.trace_id;
         match node.agent {
             Agent::Waiting(_) => self.waiting += 1,
-            Agent::Counted => *self.counted.entry(trace_id).or_default() += 1,
+            Agent::Counted { .. } => *self.counted.entry(trace_id).or_default() += 1,
             Agent::None | Agent::Passed => {}
         }
         let Self { nodes, first, traces, hasher, .. } = self;
@@ -155,7 +176,7 @@ impl Lineage {
         let trace_id = node.trace_id;
         match node.agent {
             Agent::Waiting(_) => return false,
-            Agent::Counted => {
+            Agent::Counted { .. } => {
                 if let Some(counted) = self.counted.get_mut(&trace_id) {
                     *counted -= 1;
                     if *counted == 0 {
@@ -182,24 +203,28 @@ impl Lineage {
         self.waiting
     }
 
-    /// Decides on the oldest agent that waits, if it was received at `until` or before.
+    /// Decides on the oldest agent that waits, if it was received at `until` or before; or, before it, on one above that stands
+    /// for it.
     pub(super) fn decide(&mut self, window: &Window, until: u64) -> Option<DecidedAgent> {
         if self.waiting == 0 {
             return None;
         }
-        let seq = loop {
+        let oldest = loop {
             match &self.get(self.next)?.agent {
                 Agent::Waiting(held) if held.receive_time <= until => break self.next,
                 Agent::Waiting(_) => return None,
                 _ => self.next = Seq(self.next.0.wrapping_add(1)),
             }
         };
-        let node = self.get(seq)?;
+        let node = self.get(oldest)?;
         let trace_id = node.trace_id;
-        let is_call = !self.is_repeated(node) && !self.has_calls_below(window, node);
+        let stands = if self.is_repeated(node) { None } else { self.outermost(window, node) };
+        let (seq, is_call) = stands.map_or((oldest, false), |seq| (seq, true));
         let offset = seq.0.wrapping_sub(self.first.0) as usize;
-        let decided = if is_call { Agent::Counted } else { Agent::Passed };
-        let agent = std::mem::replace(&mut self.nodes.get_mut(offset)?.agent, decided);
+        let node = self.nodes.get_mut(offset)?;
+        let has_output = matches!(&node.agent, Agent::Waiting(held) if tells_output(held));
+        let decided = if is_call { Agent::Counted { has_output } } else { Agent::Passed };
+        let agent = std::mem::replace(&mut node.agent, decided);
         self.waiting -= 1;
         if is_call {
             *self.counted.entry(trace_id).or_default() += 1;
@@ -216,65 +241,59 @@ impl Lineage {
             && self
                 .trace(agent.trace_id)
                 .take(MAX_SPANS)
-                .any(|node| node.span_id == agent.span_id && matches!(node.agent, Agent::Counted))
+                .any(|(_, node)| node.span_id == agent.span_id && matches!(node.agent, Agent::Counted { .. }))
     }
 
-    /// Whether a call, or an agent whose usage may stand for one, stands below an agent, or may do so for all that is known.
-    fn has_calls_below(&self, window: &Window, agent: &Node) -> bool {
-        let Agent::Waiting(held) = &agent.agent else { return true };
+    /// Of a waiting agent and those above it, the outermost one that stands for calls which nobody reports.
+    fn outermost(&self, window: &Window, agent: &Node) -> Option<Seq> {
+        let below = Below::of(self, window, agent.trace_id)?;
+        let above: Vec<SpanId> = ancestors(&below.parents, agent.span_id).collect();
+        if above.iter().any(|id| below.counted.contains(id)) {
+            return None;
+        }
+        let waiting = std::iter::once(&agent.span_id).chain(&above).filter_map(|id| below.waiting.get(id));
+        let nearest: Vec<Seq> = waiting.take(MAX_NESTED).copied().collect();
+        nearest.into_iter().rev().find(|seq| self.stands(window, &below, *seq))
+    }
+
+    /// Whether an agent that waits stands for calls: none stands below it, nor may do so for all that is known, and it tells at
+    /// least what the agents below it do. Calls of embeddings are no calls that output comes from.
+    fn stands(&self, window: &Window, below: &Below, seq: Seq) -> bool {
+        let Some((agent, held)) = self.waiting_agent(seq) else { return false };
         // Its calls may be among those that are forgotten.
         if window.forgotten() > held.start {
-            return true;
+            return false;
         }
-        let mut parents: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
-        let mut sources: Vec<(SpanId, u64)> = Vec::new();
-        let others = self.trace(agent.trace_id).take(MAX_SPANS);
-        for node in others {
-            parents.insert(node.span_id, node.parent_span_id);
-            if !matches!(node.agent, Agent::None) && node.span_id != agent.span_id {
-                sources.push((node.span_id, node.start));
-            }
+        let (id, has_output) = (agent.span_id, tells_output(held));
+        if below.above_calls.contains(&id) || (!has_output && below.above_embeddings.contains(&id)) {
+            return false;
         }
-        let agents = sources.len();
-        for call in window.trace(agent.trace_id).take(MAX_SPANS).filter_map(|seq| window.get(seq)) {
-            parents.insert(call.span_id, call.parent_span_id);
-            sources.push((call.span_id, call.start));
-        }
-        // Where not all is looked at, there may be calls.
-        if parents.len() >= MAX_SPANS {
-            return true;
-        }
-        let above: HashSet<SpanId, RandomState> = ancestors(&parents, agent.span_id).collect();
         // Structure within a call tells of that one again; an agent within one, which a tool of it runs, does not.
-        if held.role != Role::Agent && sources.iter().skip(agents).any(|(call, _)| above.contains(call)) {
+        if held.role != Role::Agent && ancestors(&below.parents, id).any(|above| below.calls.contains(&above)) {
+            return false;
+        }
+        let (own, told) = (told_by(held), below.told.get(&id).copied().unwrap_or_default());
+        if own.input < told.input || own.output < told.output {
+            return false;
+        }
+        // A chain that ends at a span which nobody sent may go on to the agent, if the span was made while the agent ran; not if the
+        // missing one stands above the agent itself.
+        let while_it_ran = |source: &&Source| (held.start..=held.end).contains(&source.start);
+        let of_others = |source: &&Source| source.id != id && !(has_output && source.is_embeddings);
+        let mut broken = below.broken.iter().filter(while_it_ran).filter(of_others).peekable();
+        if broken.peek().is_none() {
             return true;
         }
-        // Of each span above a source, where its chain ends: each is walked once.
-        let mut ends: HashMap<SpanId, SpanId, RandomState> = HashMap::default();
-        let mut walked = Vec::new();
-        for (source, start) in sources {
-            walked.clear();
-            let mut top = source;
-            for id in ancestors(&parents, source) {
-                top = id;
-                if let Some(end) = ends.get(&id) {
-                    top = *end;
-                    break;
-                }
-                walked.push(id);
-            }
-            ends.extend(walked.iter().map(|id| (*id, top)));
-            if ends.contains_key(&agent.span_id) {
-                return true;
-            }
-            // A chain that ends at a span which nobody sent may go on to the agent, if the span was made while the agent ran; not if the
-            // missing one stands above the agent itself.
-            let is_broken = top != [0; 8] && !parents.contains_key(&top) && !above.contains(&top);
-            if is_broken && (held.start..=held.end).contains(&start) {
-                return true;
-            }
+        let above: HashSet<SpanId, RandomState> = ancestors(&below.parents, id).collect();
+        broken.all(|source| above.contains(&source.top))
+    }
+
+    pub(super) fn waiting_agent(&self, seq: Seq) -> Option<(&Node, &Held)> {
+        let node = self.get(seq)?;
+        match &node.agent {
+            Agent::Waiting(held) => Some((node, held)),
+            _ => None,
         }
-        false
     }
 
     /// The agent above a call that was counted in its place.
@@ -282,18 +301,13 @@ impl Lineage {
         if self.counted.is_empty() || !self.counted.contains_key(&held.trace_id) {
             return None;
         }
-        let nodes = || self.trace(held.trace_id).take(MAX_SPANS);
+        let nodes = || self.trace(held.trace_id).take(MAX_SPANS).map(|(_, node)| node);
         let parents: HashMap<SpanId, SpanId, RandomState> =
             nodes().map(|node| (node.span_id, node.parent_span_id)).collect();
-        let counted: HashSet<SpanId, RandomState> =
-            nodes().filter(|node| matches!(node.agent, Agent::Counted)).map(|node| node.span_id).collect();
+        let stands_for_it =
+            |node: &&Node| matches!(node.agent, Agent::Counted { has_output } if !(has_output && held.is_embeddings()));
+        let counted: HashSet<SpanId, RandomState> = nodes().filter(stands_for_it).map(|node| node.span_id).collect();
         let above = std::iter::once(held.parent_span_id).chain(ancestors(&parents, held.parent_span_id));
         above.into_iter().find(|id| counted.contains(id))
     }
-}
-
-/// The ids above a span, from the nearest on; the last one may be of a span that is not known, or zero for a root's.
-fn ancestors(parents: &HashMap<SpanId, SpanId, RandomState>, id: SpanId) -> impl Iterator<Item = SpanId> {
-    // A broken client may close a circle.
-    std::iter::successors(parents.get(&id).copied(), |id| parents.get(id).copied()).take(MAX_SPANS)
 }

@@ -7,6 +7,8 @@ use super::held::Held;
 
 /// Clocks of one machine differ by this much between libraries: some cut times to milliseconds.
 const SLACK: u64 = 2_000_000;
+/// By how much the two reports of one call start apart, if not both tell what was used.
+const NEAR: u64 = 250_000_000;
 /// By how much the end of a stream may seem to lie before its request's.
 const SPLIT_SLACK: i64 = 5_000_000;
 
@@ -116,15 +118,18 @@ fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     let begins_within = c.start.saturating_add(SLACK) >= p.start && c.start <= p.end.saturating_add(SLACK);
     // Who looks at requests from below may not know an embedding from a completion.
     let tell_the_same = p.scope != c.scope && p.has_usage() && c.has_usage() && !usages_differ(p, c);
-    if (p.is_embeddings() != c.is_embeddings() && !tell_the_same) || !begins_within || !p.families.agree(c.families) {
+    let may_be_same_model = p.families.agree(c.families) || failed_alike(p, c);
+    if (p.is_embeddings() != c.is_embeddings() && !tell_the_same) || !begins_within || !may_be_same_model {
         return None;
     }
-    // One library under itself: a call that another call led to, unless they say the same.
-    if (p.scope, p.name) == (c.scope, c.name) {
-        let ids_differ = p.response != 0 && c.response != 0 && p.response != c.response;
-        if ids_differ || usages_differ(p, c) {
-            return None;
-        }
+    let ids_differ = p.response != 0 && c.response != 0 && p.response != c.response;
+    // A call that another call led to, such as a judge's: an id that a library invents (LiteLLM) comes with the usage of the call.
+    if ids_differ && all_usage_differs(p, c) {
+        return None;
+    }
+    // One library under itself is such a call too, unless both say the same.
+    if (p.scope, p.name) == (c.scope, c.name) && (ids_differ || usages_differ(p, c)) {
+        return None;
     }
     // Of several children the one that went as the wrapper did, and of those the last: earlier ones were attempts.
     let misfit = match (p.has_usage() && c.has_usage(), usages_differ(p, c)) {
@@ -136,9 +141,10 @@ fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
     Some((misfit, p.end.saturating_add(SLACK).saturating_sub(c.start)))
 }
 
-/// E: two libraries in one trace, neither of which is the other's parent.
+/// E: two libraries in one trace, neither of which is the other's parent. What stands between them, [`super::ancestry`] tells.
 fn two_libraries(x: &Held, y: &Held) -> Option<Misfit> {
     let fits = x.scope != y.scope
+        && ((x.has_usage() && y.has_usage()) || x.start.abs_diff(y.start) <= NEAR)
         && is_contained(x, y)
         && x.families.agree(y.families)
         && x.is_embeddings() == y.is_embeddings()
@@ -168,6 +174,19 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
 /// Whether both tell their usage and not the same; one of them may not know of the cached part.
 fn usages_differ(a: &Held, b: &Held) -> bool {
     a.has_usage() && b.has_usage() && (a.usage.output != b.usage.output || !inputs_agree(a, b))
+}
+
+/// Whether a call failed as the wrapper around it did, before any model answered: then one may name a deployment and the other its model.
+fn failed_alike(p: &Held, c: &Held) -> bool {
+    let failed = |held: &Held| held.error.is_some() && !held.families.tell_response();
+    let extent = |held: &Held| held.end.saturating_sub(held.start);
+    let fills = extent(p).abs_diff(extent(c)) <= extent(p) / 10;
+    p.scope != c.scope && failed(p) && failed(c) && fills
+}
+
+/// Whether both tell input and output, and neither agrees.
+fn all_usage_differs(a: &Held, b: &Held) -> bool {
+    a.usage.output.zip(b.usage.output).is_some_and(|(a, b)| a != b) && !inputs_agree(a, b)
 }
 
 /// Whether inputs are equal, or differ by exactly what one of them counts as cached. No call is without input: zero is what

@@ -4,5 +4,6 @@
 pub mod corpus;
 pub mod driver;
 pub mod evaluations;
+pub mod orders;
 pub mod shapes;
 pub mod spans;

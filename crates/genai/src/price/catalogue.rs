@@ -95,7 +95,7 @@ impl Catalogue {
         let fallbacks = provider.fallbacks.iter().map(|number| &self.providers[*number]);
         std::iter::once(provider).chain(fallbacks).find_map(|provider| {
             let mut models = provider.models.clone();
-            models.find(|model| self.models[*model].clause.matches(model_id))
+            models.find(|model| self.models[*model].clause.matches_model(model_id))
         })
     }
 

@@ -6,6 +6,7 @@ use fancy_regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::error::Fault;
+use super::model_id::peculiarities;
 
 /// When a text matches. Texts are compared without regard to case, as genai-prices does; a regular expression searches the
 /// lower-case text.
@@ -67,11 +68,26 @@ impl Clause {
         }
     }
 
-    /// The part of the clause that a text matches: of alternatives, the first that does.
-    pub fn matching(&self, text: &str) -> &Self {
+    /// Whether the id of a model in lower case matches: unlike [`Self::matches`], what is another product than the one that
+    /// is spoken of does not (see [`peculiarities`]), unless the clause says as much.
+    pub fn matches_model(&self, id: &str) -> bool {
+        let speaks_of_it = |pattern: &str| peculiarities(id).all(|peculiarity| pattern.contains(peculiarity));
+        match self {
+            Self::Or(clauses) => clauses.iter().any(|clause| clause.matches_model(id)),
+            Self::And(clauses) => clauses.iter().all(|clause| clause.matches_model(id)),
+            Self::Equals(_) => self.matches(id),
+            Self::StartsWith(pattern) | Self::EndsWith(pattern) | Self::Contains(pattern) => {
+                self.matches(id) && speaks_of_it(pattern)
+            }
+            Self::Regex(regex) => self.matches(id) && speaks_of_it(regex.as_str()),
+        }
+    }
+
+    /// The part of the clause that a model's id matches: of alternatives, the first that does.
+    pub fn matching(&self, id: &str) -> &Self {
         match self {
             Self::Or(clauses) => {
-                clauses.iter().find(|clause| clause.matches(text)).map_or(self, |clause| clause.matching(text))
+                clauses.iter().find(|clause| clause.matches_model(id)).map_or(self, |clause| clause.matching(id))
             }
             _ => self,
         }
@@ -131,6 +147,25 @@ mod tests {
             let clause = Clause::parse(json).unwrap();
             assert!(clause.matches(yes), "{clause} must match {yes}");
             assert!(!clause.matches(no), "{clause} must not match {no}");
+        }
+    }
+
+    // What is another product than the name in its id is found only by a clause that says so.
+    #[test]
+    fn other_products_are_no_match() {
+        for (json, yes, no) in [
+            (r#"{"starts_with": "deepseek-r1"}"#, "deepseek-r1-0528", "deepseek-r1:8b"),
+            (r#"{"starts_with": "deepseek-r1"}"#, "deepseek-r1", "deepseek-r1-distill-qwen-32b"),
+            (r#"{"contains": "r1-distill-qwen"}"#, "r1-distill-qwen:0", "r1-distill-qwen:free"),
+            (r#"{"contains": "claude-v2"}"#, "arn:aws:a:b::foundation-model/anthropic.claude-v2:1", "claude-v2:free"),
+            (r#"{"regex": "-r1"}"#, "deepseek-r1:200k", "deepseek-r1:latest"),
+            (r#"{"contains": "o4-mini"}"#, "my-o4-mini", "ft:o4-mini:owner::7"),
+            (r#"{"starts_with": "ft:gpt-4o-"}"#, "ft:gpt-4o-2024-08-06:owner::7", "gpt-4o-2024-08-06"),
+            (r#"{"or": [{"contains": "r1"}, {"equals": "r1:free"}]}"#, "r1:free", "r1:online"),
+        ] {
+            let clause = Clause::parse(json).unwrap();
+            assert!(clause.matches_model(yes), "{clause} must match {yes}");
+            assert!(!clause.matches_model(no), "{clause} must not match {no}");
         }
     }
 

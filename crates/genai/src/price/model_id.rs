@@ -1,5 +1,7 @@
 //! The names that one model goes by: what may stand before and behind its id, as data.
 
+use crate::bedrock;
+
 /// Prefixes up to a slash that say who serves a model, and that provider's id in the catalogue (see [`super::vendor`]); the last
 /// matching row is the longest one. An empty id marks software that serves models at home, where no price list holds.
 pub(super) const ROUTES: &[(&str, &str)] = &[
@@ -54,27 +56,8 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
 /// Path segments of resource names: the model id begins behind the last one of them.
 const PATHS: &[&str] = &["inference-profile/", "foundation-model/", "provisioned-model/", "models/"];
 
-/// What Bedrock's cross-region inference profiles begin with.
-const REGIONS: &[&str] = &["us.", "eu.", "apac.", "global.", "us-gov.", "jp.", "au.", "ca.", "sa.", "me.", "af."];
-
-/// Vendors in Bedrock's model ids, and their providers in the catalogue.
-const BEDROCK_VENDORS: &[(&str, &str)] = &[
-    ("ai21.", ""),
-    ("amazon.", "aws"),
-    ("anthropic.", "anthropic"),
-    ("cohere.", "cohere"),
-    ("deepseek.", "deepseek"),
-    ("google.", "google"),
-    ("meta.", ""),
-    ("minimax.", "minimax"),
-    ("mistral.", "mistral"),
-    ("moonshot.", "moonshotai"),
-    ("nvidia.", ""),
-    ("openai.", "openai"),
-    ("qwen.", ""),
-    ("stability.", ""),
-    ("writer.", ""),
-];
+/// Bedrock, as the catalogue calls it.
+const BEDROCK: &str = "aws";
 
 /// A name that a model goes by, and what was done to the given one to get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +73,7 @@ pub(super) struct Name {
 /// 1. as given (in lower case, blanks around it cut);
 /// 2. prefixes cut, from the outside in, each cut being a name of its own: resource paths (`arn:aws:bedrock:...:inference-profile/`,
 ///    `projects/.../publishers/google/models/`, `models/`), routes ([`ROUTES`]: `openrouter/`, `azure/`, `openai/`), Bedrock's region
-///    (`us.`) and vendor (`anthropic.`), the owner of a fine-tuned model (`ft:gpt-4o:org::id` is `ft:gpt-4o`) and then `ft:`;
+///    (`us.`) and vendor (`anthropic.`), the owner of a fine-tuned model (`ft:gpt-4o:org::id` is `ft:gpt-4o`, which is never `gpt-4o`);
 /// 3. of each of these, longest first, suffixes cut from the end, each cut being a name of its own: `:0`, `-v1`, `-latest`,
 ///    `@20240806`, a compact date first written out (`-20240806` is `-2024-08-06`, as genai-prices does) and then cut, `-001`.
 ///
@@ -136,14 +119,17 @@ pub(super) fn route(id: &str) -> Option<(&'static str, &'static str)> {
     ROUTES.iter().rev().find(|(prefix, _)| id.starts_with(prefix)).copied()
 }
 
-/// The vendor of a Bedrock id, region cut or not: what is behind its prefix, and its provider.
-fn bedrock_vendor(id: &str) -> Option<(&'static str, &'static str)> {
-    BEDROCK_VENDORS.iter().find(|(prefix, _)| id.starts_with(prefix)).copied()
+/// The vendor that a Bedrock id begins with, its region cut.
+fn bedrock_vendor(id: &str) -> Option<&'static str> {
+    bedrock::VENDORS.iter().copied().find(|vendor| id.starts_with(vendor))
 }
 
 /// The region of a Bedrock id: only what a vendor follows is one.
 fn bedrock_region(id: &str) -> Option<&'static str> {
-    REGIONS.iter().copied().find(|region| id.strip_prefix(region).is_some_and(|rest| bedrock_vendor(rest).is_some()))
+    bedrock::REGIONS
+        .iter()
+        .copied()
+        .find(|region| id.strip_prefix(region).is_some_and(|rest| bedrock_vendor(rest).is_some()))
 }
 
 /// Whether an id is one of Bedrock's, which tells the inference profile, and so the price.
@@ -154,8 +140,8 @@ pub(super) fn is_bedrock(names: &[Name]) -> bool {
 /// The providers that the names of a model speak of, in order; an empty id is software at home.
 pub(super) fn spoken_of(names: &[Name]) -> impl Iterator<Item = &'static str> + '_ {
     names.iter().filter_map(|name| {
-        let vendor = || bedrock_vendor(&name.id).map(|(_, provider)| provider).filter(|provider| !provider.is_empty());
-        route(&name.id).map(|(_, provider)| provider).or_else(vendor)
+        let bedrock = || bedrock_vendor(&name.id).map(|_| BEDROCK);
+        route(&name.id).map(|(_, provider)| provider).or_else(bedrock)
     })
 }
 
@@ -172,16 +158,32 @@ fn cut_prefix(id: &str) -> Option<(String, String)> {
     if let Some((prefix, _)) = route(id) {
         return cut(prefix, id.get(prefix.len()..)?);
     }
-    if let Some(prefix) = bedrock_region(id).or_else(|| bedrock_vendor(id).map(|(prefix, _)| prefix)) {
+    if let Some(prefix) = bedrock_region(id).or_else(|| bedrock_vendor(id)) {
         return cut(prefix, id.get(prefix.len()..)?);
     }
-    if let Some(tuned) = id.strip_prefix("ft:") {
-        return match tuned.split_once(':') {
-            Some((base, owner)) => Some((format!("ft:{base}"), format!("owner {owner:?} of a fine-tuned model cut"))),
-            None => cut("ft:", tuned),
-        };
-    }
-    None
+    let (base, owner) = id.strip_prefix(TUNED)?.split_once(':')?;
+    Some((format!("{TUNED}{base}"), format!("owner {owner:?} of a fine-tuned model cut")))
+}
+
+/// What makes an id another product than the one with the name that it begins with: that it is fine-tuned, a tag that is no
+/// version (`:free`, or `:8b` of Ollama), that it was distilled. A price holds for it only if the price list says as much.
+pub(super) fn peculiarities(id: &str) -> impl Iterator<Item = &str> {
+    let is_tuned = id.starts_with(TUNED);
+    let last = id.rsplit('/').next().unwrap_or_default();
+    let tag = last.find(':').and_then(|at| last.get(at..));
+    let tag = tag.filter(|tag| !is_tuned && !tag.split(':').skip(1).all(is_version));
+    let distilled = id.contains(DISTILLED).then_some(DISTILLED);
+    is_tuned.then_some(TUNED).into_iter().chain(tag).chain(distilled)
+}
+
+/// How ids of fine-tuned models begin: `ft:gpt-4o-2024-08-06:owner::id`.
+const TUNED: &str = "ft:";
+/// What stands in the ids of smaller models that learnt from a large one.
+const DISTILLED: &str = "-distill-";
+
+/// Whether what follows a colon is a version, as in Bedrock's ids: `:0`, `:200k`.
+fn is_version(tag: &str) -> bool {
+    is_digits(tag.strip_suffix('k').unwrap_or(tag))
 }
 
 fn cut_suffix(id: &str) -> Option<(String, String)> {
@@ -198,7 +200,7 @@ fn cut_suffix(id: &str) -> Option<(String, String)> {
         return cut(id.len() - rest.len());
     }
     if let Some((_, number)) = id.rsplit_once(':')
-        && is_digits(number.strip_suffix('k').unwrap_or(number))
+        && is_version(number)
     {
         return cut(number.len() + 1);
     }
@@ -274,8 +276,8 @@ mod tests {
             ("publishers/google/models/gemini-2.5-flash", "gemini-2.5-flash"),
             ("models/gemini-2.5-pro-latest", "gemini-2.5-pro"),
             ("vertex_ai/claude-sonnet-4@20250514", "claude-sonnet-4"),
-            ("ft:gpt-4o-2024-08-06:org::id", "gpt-4o"),
-            ("ft:gpt-4o", "gpt-4o"),
+            ("ft:gpt-4o-2024-08-06:org::id", "ft:gpt-4o"),
+            ("ft:gpt-4o", "ft:gpt-4o"),
             ("us.gpt-4o", "us.gpt-4o"),
             ("my-models/gpt-4o", "my-models/gpt-4o"),
             ("model-20241399", "model-20241399"),
@@ -300,7 +302,7 @@ mod tests {
     fn providers_that_names_speak_of() {
         let spoken = |given: &str| spoken_of(&names(given)).collect::<Vec<_>>();
         assert_eq!(spoken("openrouter/anthropic/claude-sonnet-4"), ["openrouter", "anthropic"]);
-        assert_eq!(spoken("us.anthropic.claude-3-haiku-20240307-v1:0")[0], "anthropic");
+        assert_eq!(spoken("us.anthropic.claude-3-haiku-20240307-v1:0")[0], "aws");
         assert_eq!(spoken("ollama/llama3"), [""]);
         assert!(spoken("gpt-4o").is_empty());
     }

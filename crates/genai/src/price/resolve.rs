@@ -41,6 +41,8 @@ impl Prices {
         let told = provider.trim().to_lowercase();
         let provider = canonical_name(&told).unwrap_or(&told);
         let (request, response) = (model_id::names(request), model_id::names(response));
+        // What was asked for tells who was asked: a reseller may answer with its vendor's name of the model.
+        let spoken_of: Vec<&str> = model_id::spoken_of(&request).chain(model_id::spoken_of(&response)).collect();
         let models = if names_profile(&request, &response) { [request, response] } else { [response, request] };
 
         let overrides = self.matching_overrides(&[&told, provider], &models.concat(), &mut trace);
@@ -48,7 +50,7 @@ impl Prices {
         if ends.is_some_and(|entry| entry.rule.holds_always()) {
             return Resolution { overrides, found: None };
         }
-        Resolution { overrides, found: self.find_in_catalogue(provider, &models, &mut trace) }
+        Resolution { overrides, found: self.find_in_catalogue(provider, &spoken_of, &models, &mut trace) }
     }
 
     fn matching_overrides(&self, names: &[&str], models: &[Name], trace: &mut Trace<'_>) -> Vec<u32> {
@@ -73,8 +75,14 @@ impl Prices {
         matching
     }
 
-    fn find_in_catalogue(&self, provider: &str, models: &[Vec<Name>; 2], trace: &mut Trace<'_>) -> Option<Found> {
-        for (provider, reason) in self.billing_providers(provider, models, trace) {
+    fn find_in_catalogue(
+        &self,
+        provider: &str,
+        spoken_of: &[&str],
+        models: &[Vec<Name>; 2],
+        trace: &mut Trace<'_>,
+    ) -> Option<Found> {
+        for (provider, reason) in self.billing_providers(provider, spoken_of, models, trace) {
             let id = &self.catalogue.providers[provider].id;
             for name in models.iter().flatten() {
                 let step = if name.step.is_empty() { "as given" } else { name.step.as_str() };
@@ -93,42 +101,64 @@ impl Prices {
     fn billing_providers(
         &self,
         provider: &str,
+        spoken_of: &[&str],
         models: &[Vec<Name>; 2],
         trace: &mut Trace<'_>,
     ) -> Vec<(usize, &'static str)> {
         const HOME: &str = "serves models at home: the catalogue has no price for that";
         let mut billing: Vec<(usize, &'static str)> = Vec::new();
-        let mut add = |number: Option<usize>, reason| {
-            if let Some(number) = number
-                && billing.iter().all(|(known, _)| *known != number)
-            {
-                billing.push((number, reason));
+        let mut add = |id: &str, reason| {
+            for (id, reason) in [(Some(id), reason), (vendor::sold_at(id), "sold there too")] {
+                let number = id.and_then(|id| self.catalogue.provider_by_id(id));
+                let new = number.filter(|number| billing.iter().all(|(known, _)| known != number));
+                billing.extend(new.map(|number| (number, reason)));
             }
         };
 
-        match vendor::catalogue_id(provider) {
+        let told = match vendor::catalogue_id(provider) {
             Some("") => {
                 note(trace, || format!("provider {provider:?} {HOME}"));
                 return billing;
             }
-            Some(id) => add(self.catalogue.provider_by_id(id), "as told"),
-            None if provider.is_empty() => note(trace, || "no provider is told".to_owned()),
+            Some(id) => Some(id),
+            None if provider.is_empty() => {
+                note(trace, || "no provider is told".to_owned());
+                None
+            }
+            None if vendor::is_gateway(provider) => {
+                note(trace, || format!("provider {provider:?} passes calls on"));
+                None
+            }
             None => match self.catalogue.find_provider(provider) {
-                Some(number) => add(Some(number), "as told"),
-                None => note(trace, || format!("provider {provider:?} is not in the catalogue")),
+                Some(number) => Some(self.catalogue.providers[number].id.as_str()),
+                None => {
+                    note(trace, || {
+                        format!("provider {provider:?} is not in the catalogue: what it takes is not known")
+                    });
+                    return billing;
+                }
             },
+        };
+        if let Some(id) = told {
+            add(id, "as told");
+            if id != vendor::COMMON_API {
+                return billing;
+            }
         }
-        for id in models.iter().flat_map(|names| model_id::spoken_of(names)) {
+        for id in spoken_of {
             if id.is_empty() {
                 note(trace, || format!("what the model's prefix speaks of {HOME}"));
                 return billing;
             }
-            add(self.catalogue.provider_by_id(id), "prefix of the model");
+            add(id, "prefix of the model");
+            if *id != vendor::COMMON_API {
+                return billing;
+            }
         }
         for name in models.iter().flatten() {
-            for (number, vendor) in self.catalogue.providers.iter().enumerate() {
+            for vendor in &self.catalogue.providers {
                 if vendor.model_match.as_ref().is_some_and(|clause| clause.matches(&name.id)) {
-                    add(Some(number), "vendor of the model");
+                    add(&vendor.id, "vendor of the model");
                 }
             }
         }

@@ -9,6 +9,7 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("aws.sagemaker", "aws"),
     ("azure.ai.inference", "azure"),
     ("azure.ai.openai", "azure"),
+    ("azure_ai", "azure"),
     ("cohere", "cohere"),
     ("deepseek", "deepseek"),
     ("fireworks_ai", "fireworks"),
@@ -22,6 +23,7 @@ const PROVIDERS: &[(&str, &str)] = &[
     ("perplexity", "perplexity"),
     ("together", "together"),
     ("together_ai", "together"),
+    ("togetherai", "together"),
     ("voyage_ai", "voyageai"),
     ("x_ai", "x-ai"),
     ("z_ai", "zai"),
@@ -41,4 +43,25 @@ const PROVIDERS: &[(&str, &str)] = &[
 /// The catalogue's id of a provider's name in lower case, where it differs or is not plain to see.
 pub(super) fn catalogue_id(name: &str) -> Option<&'static str> {
     PROVIDERS.iter().find(|(known, _)| *known == name).map(|(_, id)| *id)
+}
+
+/// Gateways and their clients, beside the frameworks that pose as providers: they pass a call on to whoever bills it. Every other
+/// name that the catalogue does not know is taken for a reseller, whose prices are its own.
+const GATEWAYS: &[&str] = &["bifrost", "gateway", "helicone", "litellm_proxy", "portkey", "vercel_ai_gateway"];
+
+/// Whether a provider's name in lower case is that of a gateway.
+pub(super) fn is_gateway(name: &str) -> bool {
+    GATEWAYS.contains(&name)
+}
+
+/// Who bills nothing for certain: its API is spoken by many others, whose calls libraries tell as its own.
+pub(super) const COMMON_API: &str = "openai";
+
+/// What the catalogue's `fallback_model_providers` lack: Anthropic's models cost at Bedrock what Anthropic takes, but for those
+/// that the catalogue lists there.
+const SOLD_AT: &[(&str, &str)] = &[("aws", "anthropic")];
+
+/// The provider whose models another one sells too, at their prices; both as the catalogue calls them.
+pub(super) fn sold_at(provider: &str) -> Option<&'static str> {
+    SOLD_AT.iter().find(|(seller, _)| *seller == provider).map(|(_, vendor)| *vendor)
 }

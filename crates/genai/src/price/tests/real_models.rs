@@ -14,7 +14,7 @@ fn spellings_of_real_models() {
         ("openai", "o3-mini-2025-01-31", "openai o3-mini"),
         ("openai", "ft:gpt-4o-2024-08-06:org::id", "openai ft:gpt-4o"),
         ("openai", "ft:gpt-4o:org::id", "openai ft:gpt-4o"),
-        ("openai", "ft:gpt-4.1-2025-04-14:org::id", "openai gpt-4.1"),
+        ("openai", "ft:gpt-4o-mini-2024-07-18:org::id", "openai ft:gpt-4o-mini"),
         ("openai", "text-embedding-3-small", "openai text-embedding-3-small"),
         ("azure.ai.openai", "gpt-4o", "openai gpt-4o"),
         ("azure.ai.openai", "gpt-4.1-2025-04-14", "openai gpt-4.1"),
@@ -54,8 +54,15 @@ fn spellings_of_real_models() {
         ("", "vertex_ai/gemini-2.5-pro-001", "google gemini-2.5-pro"),
         ("openrouter", "anthropic/claude-3.5-haiku", "openrouter anthropic/claude-3.5-haiku"),
         ("", "openrouter/anthropic/claude-3.5-haiku", "openrouter anthropic/claude-3.5-haiku"),
-        ("some-reseller", "anthropic/claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
+        ("openrouter", "anthropic/claude-3.7-sonnet:thinking", "openrouter anthropic/claude-3.7-sonnet"),
+        ("groq", "deepseek-r1-distill-llama-70b", "groq deepseek-r1-distill-llama-70b"),
+        ("litellm", "anthropic/claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
         ("litellm", "gpt-4o-mini", "openai gpt-4o-mini"),
+        ("openai", "deepseek-chat", "deepseek deepseek-chat"),
+        ("openai", "openai/anthropic/claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
+        ("portkey", "claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
+        ("azure", "claude-sonnet-4-5", "anthropic claude-sonnet-4-5"),
+        ("", "us.deepseek.r1-v1:0", "aws deepseek.r1-v1:0"),
         ("x_ai", "grok-4.3-20260101", "x-ai grok-4.3"),
         ("mistral_ai", "mistral-large-latest", "mistral mistral-large"),
         ("https://api.openai.com/v1", "gpt-4o", "openai gpt-4o"),
@@ -67,7 +74,8 @@ fn spellings_of_real_models() {
     }
 }
 
-// What nobody has a price for has none; software at home least of all.
+// What nobody has a price for has none; software at home least of all, and no reseller takes what the vendor does. What is another
+// product than the name in its id does not cost what that one does.
 #[test]
 fn unknown_models_have_no_price() {
     let prices = builtin();
@@ -79,6 +87,40 @@ fn unknown_models_have_no_price() {
         ("", "ollama/mistral"),
         ("vllm", "gpt-4o"),
         ("", "unknown"),
+        ("aws.bedrock", "cohere.command-r-plus-v1:0"),
+        ("", "cohere.command-r-plus-v1:0"),
+        ("azure.ai.inference", "deepseek-r1"),
+        ("azure.ai.inference", "DeepSeek-V3-0324"),
+        ("azure.ai.openai", "grok-3"),
+        ("", "azure_ai/deepseek-r1"),
+        ("groq", "deepseek-chat"),
+        ("", "groq/deepseek-chat"),
+        ("siliconflow", "deepseek-reasoner"),
+        ("sambanova", "DeepSeek-R1"),
+        ("deepinfra", "deepseek-r1"),
+        ("fireworks", "deepseek-r1"),
+        ("TogetherAI", "deepseek-r1"),
+        ("snowflake", "claude-3-5-sonnet"),
+        ("databricks", "claude-sonnet-4"),
+        ("github", "mistral-large"),
+        ("ibm.watsonx.ai", "mistralai/mistral-large"),
+        ("some-reseller", "anthropic/claude-sonnet-4-5"),
+        ("openai", "ft:gpt-4.1-2025-04-14:org::id"),
+        ("openai", "ft:gpt-4.1-mini-2025-04-14:org::id"),
+        ("openai", "ft:gpt-4.1-nano-2025-04-14:org::id"),
+        ("openai", "ft:o4-mini-2025-04-16:org::7"),
+        ("azure.ai.openai", "ft:o4-mini-2025-04-16:org::7"),
+        ("openai", "ft:davinci-002:org::id"),
+        ("", "deepseek/deepseek-r1:free"),
+        ("openai", "deepseek/deepseek-r1:free"),
+        ("", "openrouter/deepseek/deepseek-chat-v3-0324:free"),
+        ("openai", "google/gemini-2.0-flash-exp:free"),
+        ("openrouter", "google/gemini-2.0-flash-exp:free"),
+        ("openai", "deepseek-r1:8b"),
+        ("", "deepseek-r1:8b"),
+        ("", "mistral:7b"),
+        ("openai", "mistral-small:24b"),
+        ("openai", "deepseek-r1-distill-qwen-32b"),
     ] {
         assert_eq!(rule(&prices, provider, model, ""), None, "{provider} {model}");
     }
@@ -118,7 +160,7 @@ fn explanations() {
     let prices = builtin();
     let usage = Usage { input: Some(250_000), cache_read: Some(200_000), output: Some(1_000), ..Usage::default() };
     let call = Call {
-        provider: "some-reseller",
+        provider: "portkey",
         request_model: "anthropic/claude-sonnet-4-5-20250929",
         time_unix_nanos: at("2026-02-01T00:00:00Z"),
         usage,
