@@ -88,9 +88,7 @@ impl Client {
                 Transport::Http(http) => send_http(http, &self.headers, signal, whole(body)).await,
             }
         };
-        tokio::time::timeout(self.timeout, attempt)
-            .await
-            .unwrap_or_else(|elapsed| Err(outcome::no_answer("timeout", &elapsed)))
+        tokio::time::timeout(self.timeout, attempt).await.unwrap_or_else(|elapsed| Err(outcome::too_late(&elapsed)))
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Piece {
     /// Stand behind each other: their fields are repeated messages, so requests of one signal are one together, without being copied.
     pub(crate) bodies: Vec<Bytes>,
     pub(crate) items: u64,
-    /// The requests that it is made of, if there are several: what is refused together is tried one by one.
+    /// The requests that it is made of, if there are several: what is refused together is tried one by one, what takes too long in halves.
     parts: Vec<Piece>,
 }
 
@@ -69,6 +69,18 @@ impl Piece {
 impl Delivery {
     pub(crate) fn items(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.items).sum()
+    }
+
+    /// Makes two of the first piece, if it is made of several requests: a slow destination would never answer for all of them in time.
+    fn lighten(&mut self) {
+        let Some(mut parts) = self.pieces.front_mut().map(|piece| std::mem::take(&mut piece.parts)) else { return };
+        if parts.is_empty() {
+            return;
+        }
+        self.pieces.pop_front();
+        let later = parts.split_off(parts.len() / 2);
+        self.pieces.push_front(Piece::together(later));
+        self.pieces.push_front(Piece::together(parts));
     }
 }
 
@@ -178,15 +190,18 @@ impl Courier {
                         self.on_refused(signal, items, &failure);
                         break;
                     }
-                    Verdict::Transient { retry_after } => {
+                    Verdict::Transient { .. } | Verdict::TimedOut => {
                         self.on_unreachable(signal, &failure);
-                        self.pause(retry_after).await;
+                        self.pause(failure.verdict.retry_after()).await;
                         if self.backoff.gives_up(Instant::now()) {
                             self.on_timed_out(delivery);
                             return Delivered::TimedOut;
                         }
                         if is_given_up() {
                             return Delivered::GivenUp;
+                        }
+                        if failure.verdict == Verdict::TimedOut {
+                            delivery.lighten();
                         }
                     }
                 },
