@@ -98,7 +98,7 @@ async fn within<Answer>(
     attempt: impl Future<Output = Result<Answer, Failure>>,
 ) -> Result<Answer, Failure> {
     let answer = tokio::time::timeout(timeout, attempt).await;
-    answer.unwrap_or_else(|elapsed| Err(outcome::no_answer("timeout", &elapsed)))
+    answer.unwrap_or_else(|elapsed| Err(outcome::too_late(&elapsed)))
 }
 
 fn connector(destination: &Destination, base: &Uri) -> Result<Connector, ExportError> {

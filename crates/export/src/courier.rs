@@ -38,7 +38,7 @@ pub(crate) struct Piece {
     /// Stand behind each other: their fields are repeated messages, so requests of one signal are one together, without being copied.
     pub(crate) bodies: Vec<Bytes>,
     pub(crate) items: u64,
-    /// The requests that it is made of, if there are several: what is refused together is tried one by one.
+    /// The requests that it is made of, if there are several: what is refused together is tried one by one, what takes too long in halves.
     parts: Vec<Piece>,
 }
 
@@ -134,6 +134,20 @@ impl Delivery {
         self.waiting.pop_front();
         parts.into_iter().rev().for_each(|part| self.waiting.push_front(Waiting::Piece(part)));
         true
+    }
+
+    /// Makes two of what is next, if it is made of several requests: a slow destination would never answer for all of them in time.
+    fn lighten(&mut self) {
+        let Some(Waiting::Piece(piece)) = self.waiting.front_mut() else { return };
+        let mut earlier = std::mem::take(&mut piece.parts);
+        if earlier.is_empty() {
+            return;
+        }
+        self.waiting.pop_front();
+        let later = earlier.split_off(earlier.len() / 2);
+        for parts in [later, earlier] {
+            self.waiting.push_front(Waiting::Piece(Piece::together(parts)));
+        }
     }
 }
 
@@ -241,15 +255,18 @@ impl Courier {
                         self.on_refused(signal, items, &failure);
                         break;
                     }
-                    Verdict::Transient { retry_after } => {
+                    Verdict::Transient { .. } | Verdict::TimedOut => {
                         self.on_unreachable(signal, &failure);
-                        self.pause(retry_after).await;
+                        self.pause(failure.verdict.retry_after()).await;
                         if self.backoff.gives_up(Instant::now()) {
                             self.on_timed_out(delivery);
                             return Delivered::TimedOut;
                         }
                         if is_given_up() {
                             return Delivered::GivenUp;
+                        }
+                        if failure.verdict == Verdict::TimedOut {
+                            delivery.lighten();
                         }
                     }
                 },

@@ -31,10 +31,22 @@ pub(crate) struct Failure {
 pub(crate) enum Verdict {
     /// The same request may succeed later, and not before the destination said, if it said so.
     Transient { retry_after: Option<Duration> },
+    /// It may succeed later, and what takes less work the sooner.
+    TimedOut,
     /// It may succeed in smaller pieces.
     TooLarge,
     /// It never will.
     Permanent,
+}
+
+impl Verdict {
+    /// How long the destination asked to be left alone.
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        match self {
+            Verdict::Transient { retry_after } => retry_after,
+            Verdict::TimedOut | Verdict::TooLarge | Verdict::Permanent => None,
+        }
+    }
 }
 
 /// Both answers of OTLP have one form: `ExportMetricsPartialSuccess` and `ExportLogsPartialSuccess` use the same fields.
@@ -125,6 +137,7 @@ pub(crate) fn grpc_failure(status: &Status) -> Failure {
         Code::OutOfRange | Code::ResourceExhausted if retry_after.is_none() && says_too_large(status.message()) => {
             Verdict::TooLarge
         }
+        Code::Cancelled | Code::DeadlineExceeded if retry_after.is_none() => Verdict::TimedOut,
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
@@ -151,6 +164,11 @@ pub(crate) fn http_failure(status: StatusCode, headers: &HeaderMap, body: &Bytes
     };
     let message = RpcStatus::decode(body.clone()).map(|status| status.message).unwrap_or_default();
     Failure { verdict, status: format!("http {}", status.as_u16()), message }
+}
+
+/// No answer within the time that it has.
+pub(crate) fn too_late(error: &dyn std::error::Error) -> Failure {
+    Failure { verdict: Verdict::TimedOut, status: "timeout".to_owned(), message: innermost(error) }
 }
 
 /// No answer at all.

@@ -40,6 +40,25 @@ async fn bytes_stay_as_they_are() {
     }
 }
 
+// Requests that are sent as one and take the destination too long are sent in halves, until it answers: none is lost, or sent again
+// when it was answered for.
+#[tokio::test]
+async fn what_takes_too_long_is_sent_in_halves() {
+    for protocol in PROTOCOLS {
+        let server = Server::start(protocol).await;
+        server.answer_next([Answer::Silence, Answer::Silence]);
+        let to = Destination { timeout: Duration::from_millis(500), ..destination(&server.endpoint, protocol) };
+        let exporter = start(to, impatient());
+        let bodies = ["a", "b", "c", "d"].map(|name| traces(&[name]).encode_to_vec());
+        let requests = bodies.iter().map(|body| (Bytes::from(body.clone()), 1)).collect();
+        let forwarded = exporter.forwarder().unwrap().deliver(Signal::Traces, requests, || false).await;
+        assert_eq!((forwarded, counts(&exporter, Signal::Traces).sent), (Forwarded::Answered, 4));
+        let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
+        let [a, b, ..] = bodies.clone();
+        assert_eq!(received, [bodies.concat(), bodies[..2].concat(), a, b, bodies[2..].concat()], "{protocol:?}");
+    }
+}
+
 // What is larger than the destination takes is split between spans.
 #[tokio::test]
 async fn large_requests_are_split() {
