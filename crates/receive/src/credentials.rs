@@ -50,6 +50,11 @@ impl Credentials {
         Ok(Credentials(Some(Scheme::Basic(users))))
     }
 
+    /// Whether anything is asked for at all.
+    pub fn are_asked_for(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether a request with these headers may go on.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 use crate::gather::Gather;
 use crate::headers::{self, Compression};
 use crate::intake::{Format, Intake, Received};
+use crate::names::is_called_by_own_name;
 use crate::server::Limits;
 use crate::{Ingest, Refusal, Signal};
 use bytes::Bytes;
@@ -69,12 +70,14 @@ impl Head {
 pub(crate) async fn answer<I: Ingest>(
     intake: &Intake<I>,
     limits: Limits,
+    own_names_only: bool,
     request: http::Request<Incoming>,
 ) -> Response {
     let (parts, mut body) = request.into_parts();
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == parts.uri.path());
     let ongoing = intake.metrics.begin(signal, TRANSPORT);
     let head = match intake.credentials.check(&parts.headers).await {
+        Ok(()) if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) => Err(Refusal::OtherName),
         Ok(()) => Head::read(&parts, signal, limits),
         Err(refusal) => Err(refusal),
     };
@@ -89,7 +92,9 @@ pub(crate) async fn answer<I: Ingest>(
         Err(refusal) => {
             if !body.is_end_stream() && must_be_drained(&parts, &refusal) {
                 let patience = match refusal {
-                    Refusal::Unauthenticated { .. } => STRANGERS_DRAIN.min(limits.body_read_timeout),
+                    Refusal::Unauthenticated { .. } | Refusal::OtherName => {
+                        STRANGERS_DRAIN.min(limits.body_read_timeout)
+                    }
                     _ => limits.body_read_timeout,
                 };
                 tokio::spawn(drain(body, limits.max_request_size, patience));

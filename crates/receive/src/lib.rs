@@ -6,6 +6,7 @@
 //! - [`Request`] is what comes out: a signal and its inflated protobuf body. [`Ingest`] decides when it is acknowledged.
 //! - [`Refusal`] is every reason for a "no"; one table ([`Refusal::grpc_code`], [`Refusal::http_status`]) says how it reads
 //!   on the wire.
+//! - [`is_called_by_own_name`] keeps pages of others from asking where nobody shows credentials.
 //! - [`Credentials`] says who may call, [`Tls`] how connections are encrypted.
 //! - [`Budget`] bounds the bytes of all requests held at once; [`Limits`] bounds one request and one server.
 //! - [`Replay`] yields the requests stored in files.
@@ -27,6 +28,7 @@ mod inflate;
 mod intake;
 mod json;
 mod metrics;
+mod names;
 mod refusal;
 mod reload;
 mod replay;
@@ -38,6 +40,7 @@ mod windows;
 pub use budget::Budget;
 pub use credentials::Credentials;
 pub use intake::Intake;
+pub use names::{is_called_by_own_name, own_names_only};
 pub use refusal::Refusal;
 pub use reload::FileError;
 pub use replay::{Entry, Place, Replay, ReplayError};

@@ -42,6 +42,9 @@ pub enum Refusal {
         /// The authentication scheme that is asked for.
         scheme: &'static str,
     },
+    /// The server is called by a name that others may have given to this machine.
+    #[error("call the server localhost or by an IP address, or ask for credentials (auth)")]
+    OtherName,
     /// No such path or gRPC method.
     #[error("unknown path: OTLP is served at {0}")]
     UnknownPath(&'static str),
@@ -79,6 +82,7 @@ impl Refusal {
                 ("unsupported_content_type", Code::InvalidArgument, StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
             Refusal::Unauthenticated { .. } => ("unauthenticated", Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+            Refusal::OtherName => ("other_name", Code::PermissionDenied, StatusCode::FORBIDDEN),
             Refusal::UnknownPath(_) => ("unknown_path", Code::Unimplemented, StatusCode::NOT_FOUND),
             Refusal::MethodNotAllowed => ("method_not_allowed", Code::Unimplemented, StatusCode::METHOD_NOT_ALLOWED),
             Refusal::Busy { .. } => ("busy", Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),

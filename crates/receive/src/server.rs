@@ -3,7 +3,7 @@ use crate::accept::{Acceptor, Connection};
 use crate::grpc::GrpcService;
 use crate::idle::{Answer, Requests};
 use crate::windows::{Window, Windows};
-use crate::{Ingest, Intake, Signal, Tls, http};
+use crate::{Ingest, Intake, Signal, Tls, http, names};
 use ::http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -179,10 +179,11 @@ impl<I: Ingest> HttpServer<I> {
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
         let HttpServer { listener, intake, limits, tls } = self;
         let windows = intake.budget.windows();
+        let own_names_only = names::own_names_only(&listener, &intake.credentials);
         let intake = Arc::new(intake);
         let service = service_fn(move |request| {
             let intake = Arc::clone(&intake);
-            async move { Ok::<_, Infallible>(http::answer(&intake, limits, request).await) }
+            async move { Ok::<_, Infallible>(http::answer(&intake, limits, own_names_only, request).await) }
         });
         serve_connections(
             Acceptor::new(listener, tls, limits),

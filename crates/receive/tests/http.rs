@@ -175,6 +175,17 @@ async fn wrong_heads() {
     assert!(path.json()["message"].as_str().unwrap().contains("/v1/traces"));
 }
 
+// Where nobody shows credentials, on this machine only, nothing is taken from whoever calls the server by a name that others can give to it:
+// a page of theirs in a browser here.
+#[tokio::test]
+async fn other_names_are_refused() {
+    let server = http().await;
+    for (host, status) in [("evil.example:4318", 403), ("localhost:4318", 200), ("127.0.0.1", 200)] {
+        assert_eq!(post(&server, &[PROTOBUF, ("host", host)], ONE_EMPTY_RESOURCE).await.status, status, "{host}");
+    }
+    assert_eq!(server.recorder.bodies().len(), 2);
+}
+
 // Bad data is 400 with a BadRequest detail, as protobuf or JSON, whether the receiver or Ingest finds it.
 #[tokio::test]
 async fn malformed() {
@@ -216,7 +227,7 @@ async fn oversize() {
     assert!(server.recorder.bodies().is_empty());
 
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head = "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n";
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\n";
     let mut wire = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
     for chunk in too_much.chunks(1 << 16) {
         wire.extend(format!("{:x}\r\n", chunk.len()).bytes());
@@ -285,8 +296,7 @@ async fn slow_body() {
     let patience = Duration::from_millis(50);
     let server = start(Kind::Http, Limits { body_read_timeout: patience, ..limits() }, GRACE).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head =
-        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 9\r\n\r\nabc";
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 9\r\n\r\nabc";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap_or_default();
@@ -302,8 +312,7 @@ async fn trickling_body() {
     let server = start(Kind::Http, Limits { body_read_timeout: patience, ..limits() }, GRACE).await;
     let stream = TcpStream::connect(server.address).await.unwrap();
     let (mut reader, mut writer) = stream.into_split();
-    let head =
-        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n";
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100000\r\n\r\n";
     writer.write_all(head.as_bytes()).await.unwrap();
     let trickle = tokio::spawn(async move {
         let mut pauses = tokio::time::interval(patience / 20);
@@ -322,7 +331,7 @@ async fn trickling_body() {
 #[tokio::test]
 async fn connections_wait_for_their_turn() {
     let server = start(Kind::Http, Limits { max_connections: 2, ..limits() }, GRACE).await;
-    let get = b"GET /v1/traces HTTP/1.1\r\nhost: a\r\n\r\n";
+    let get = b"GET /v1/traces HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut served = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -361,7 +370,7 @@ async fn client_goes_away() {
     let address = server.address;
     let client = tokio::spawn(async move {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let head = "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 2\r\n\r\n\n\0";
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 2\r\n\r\n\n\0";
         stream.write_all(head.as_bytes()).await.unwrap();
         std::future::pending::<()>().await;
     });
@@ -402,8 +411,7 @@ async fn shutdown_deadline() {
     let recorder = std::sync::Arc::clone(&server.recorder);
     recorder.gate.forget_permits(tokio::sync::Semaphore::MAX_PERMITS);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    let head =
-        "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 2\r\n\r\n\n\0";
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\ncontent-length: 2\r\n\r\n\n\0";
     stream.write_all(head.as_bytes()).await.unwrap();
     until("request in flight", || recorder.requests.lock().unwrap().len() == 1).await;
     assert!(matches!(server.stop().await.unwrap(), Err(ServeError::Deadline(_))));

@@ -1,24 +1,19 @@
 //! The admin server: health for everybody, and the error records as JSON for who may see them.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
-use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::extract::{FromRequestParts, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::HOST;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use receive::Credentials;
 use serde::{Deserialize, Serialize};
 use wal::{Fill, Level, Log, Lsn};
 
-use crate::answering::authenticate;
+use crate::answering::Callers;
 use crate::applier::{Progress, SharedPipeline};
 use crate::console::Watched;
 use crate::forward;
@@ -140,14 +135,6 @@ impl FromRequestParts<Readiness> for SharedPipeline {
     }
 }
 
-/// Who may ask.
-#[derive(Debug)]
-pub(crate) struct Callers {
-    pub(crate) credentials: Credentials,
-    /// Whoever is on this machine, without more: then the server must be called by a name that nobody else can give to this machine.
-    pub(crate) are_local: bool,
-}
-
 /// Everything that is answered. Health checks need no credentials: orchestrators have none.
 pub(crate) fn router(readiness: Readiness, callers: Callers, console: console::Settings) -> Router {
     let health = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz));
@@ -157,29 +144,8 @@ pub(crate) fn router(readiness: Readiness, callers: Callers, console: console::S
         .with_state(readiness.clone())
         .merge(console::Console::new(Watched(readiness.clone()), console).router())
         // whoever may not ask does not learn what there is
-        .fallback(|| async { StatusCode::NOT_FOUND })
-        .layer(from_fn_with_state(callers.credentials, authenticate));
-    let others = if callers.are_local { others.layer(from_fn(refuse_other_names)) } else { others };
-    health.with_state(readiness).merge(others)
-}
-
-/// Refuses a request under a name that others may have given to this machine: a page of theirs, open in a browser here, could ask and
-/// change everything (DNS rebinding).
-async fn refuse_other_names(request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).map(|host| host.to_str().unwrap_or("?"));
-    let name = host.or_else(|| request.uri().authority().map(Authority::as_str));
-    if name.is_none_or(is_own_name) {
-        return next.run(request).await;
-    }
-    let refusal = "call the server localhost or by an IP address, or ask for credentials (admin.auth)\n";
-    (StatusCode::FORBIDDEN, refusal).into_response()
-}
-
-/// Whether a host, with or without a port, is an address or the name of every machine for itself.
-fn is_own_name(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+        .fallback(|| async { StatusCode::NOT_FOUND });
+    health.with_state(readiness).merge(callers.guard(others))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> Response {
@@ -333,28 +299,4 @@ impl From<&ErrorRecord> for OneRecord {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Only addresses and the name of every machine for itself are not in others' hands.
-    #[test]
-    fn own_names() {
-        for (host, expected) in [
-            ("localhost", true),
-            ("LocalHost:13133", true),
-            ("127.0.0.1:13133", true),
-            ("10.0.0.1", true),
-            ("[::1]:13133", true),
-            ("evil.example:13133", false),
-            ("localhost.evil.example", false),
-            ("127.0.0.1.evil.example:13133", false),
-            ("", false),
-            ("?", false),
-        ] {
-            assert_eq!(is_own_name(host), expected, "{host}");
-        }
-    }
 }

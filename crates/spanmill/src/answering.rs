@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper_util::service::TowerToHyperService;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::{self, Readiness};
 use crate::applier::SharedPipeline;
-use crate::config::access::{Auth, Tls};
+use crate::config::access::Tls;
 use crate::config::exporters::PrometheusExporter;
 use crate::config::sections;
 use crate::failure::Failure;
@@ -49,10 +50,7 @@ impl Answering {
         readiness: Readiness,
     ) -> Result<(), Failure> {
         let settings = console::Settings { trace_link: config.trace_link.clone() };
-        let callers = admin::Callers {
-            credentials: config.auth.credentials()?,
-            are_local: config.endpoint.is_loopback() && matches!(config.auth, Auth::None),
-        };
+        let callers = Callers::new(&listener, config.auth.credentials()?);
         let router = admin::router(readiness, callers, settings);
         self.serve(listener, config.tls.as_ref(), router)
     }
@@ -72,8 +70,8 @@ impl Answering {
             async move { current_metrics(pipeline, telemetry).await }
         };
         let router = export::prometheus::router(target, source);
-        let router = router.layer(from_fn_with_state(config.auth.credentials()?, authenticate));
-        self.serve(listener, config.tls.as_ref(), router)
+        let callers = Callers::new(&listener, config.auth.credentials()?);
+        self.serve(listener, config.tls.as_ref(), callers.guard(router))
     }
 
     /// Answers until the end, under the limits that the receivers have for connections.
@@ -98,8 +96,35 @@ impl Answering {
     }
 }
 
+/// Who may ask.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    credentials: Credentials,
+    own_names_only: bool,
+}
+
+impl Callers {
+    fn new(listener: &TcpListener, credentials: Credentials) -> Self {
+        Self { own_names_only: receive::own_names_only(listener, &credentials), credentials }
+    }
+
+    /// Answers nobody else.
+    pub(crate) fn guard(self, router: Router) -> Router {
+        let router = router.layer(from_fn_with_state(self.credentials, authenticate));
+        if self.own_names_only { router.layer(from_fn(refuse_other_names)) } else { router }
+    }
+}
+
+/// Refuses a request under a name that others may have given to this machine.
+async fn refuse_other_names(request: Request, next: Next) -> Response {
+    if receive::is_called_by_own_name(request.headers(), request.uri()) {
+        return next.run(request).await;
+    }
+    (StatusCode::FORBIDDEN, format!("{}\n", receive::Refusal::OtherName)).into_response()
+}
+
 /// Refuses whoever does not show credentials that are asked for.
-pub(crate) async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
+async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
     match credentials.check(request.headers()).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.json_response().into_response(),

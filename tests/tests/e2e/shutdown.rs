@@ -70,7 +70,7 @@ async fn a_request_in_flight_is_finished() {
     let body = payload(vec![call(1, "gpt-4o")]).body;
     let mut connection = TcpStream::connect(addresses.http).await.unwrap();
     let head = format!(
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\nexpect: 100-continue\r\n\
+        "POST /v1/traces HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-protobuf\r\nexpect: 100-continue\r\n\
          content-length: {}\r\n\r\n",
         body.len(),
     );
