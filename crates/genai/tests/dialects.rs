@@ -241,7 +241,7 @@ fn failures() {
     assert!(!failed(("lk.function_tool.is_error", "false")));
 }
 
-// Two of OpenInference's instrumentations leave cached tokens out, the others do not.
+// Two of OpenInference's instrumentations leave cached tokens out, one of them only if the total says so; the others do not.
 #[test]
 fn openinference_of_bedrock() {
     let input = |scope, total| {
@@ -256,6 +256,8 @@ fn openinference_of_bedrock() {
     };
     assert_eq!(input("openinference.instrumentation.bedrock", "190"), "164");
     assert_eq!(input("openinference.instrumentation.bedrock", "126"), "100");
+    assert_eq!(input("openinference.instrumentation.bedrock", ""), "100");
+    assert_eq!(input("openinference.instrumentation.claude_agent_sdk", "126"), "164");
     assert_eq!(input("openinference.instrumentation.openai", "190"), "100");
 }
 
