@@ -88,10 +88,13 @@ impl<'a> Answer<'a> {
         }
         self.text = text;
         if is_repr {
-            let is_small = bytes.len() <= self.budget;
-            return if let (true, Ok(text)) = (is_small, std::str::from_utf8(bytes)) {
-                self.read_repr(text)
-            };
+            if bytes.len() <= self.budget
+                && let Ok(text) = std::str::from_utf8(bytes)
+            {
+                self.budget -= bytes.len();
+                self.read_repr(text);
+            }
+            return;
         }
         if bytes.len() > self.budget {
             self.read_ends(text);

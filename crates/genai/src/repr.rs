@@ -39,7 +39,7 @@ impl<'de> Repr<'de> {
         self.rest.trim_start().is_empty()
     }
 
-    fn next(&mut self) -> Option<char> {
+    fn peek(&mut self) -> Option<char> {
         self.rest = self.rest.trim_start();
         self.rest.chars().next()
     }
@@ -91,7 +91,7 @@ impl<'de> Repr<'de> {
     fn skip_opaque(&mut self) -> Result<(), Error> {
         self.takes('<');
         loop {
-            match self.next().ok_or_else(cut_off)? {
+            match self.peek().ok_or_else(cut_off)? {
                 '>' => break,
                 '<' => {
                     self.levels_left = self.levels_left.checked_sub(1).ok_or_else(too_deep)?;
@@ -130,7 +130,7 @@ impl<'de> Deserializer<'de> for &mut Repr<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.next().ok_or_else(cut_off)? {
+        match self.peek().ok_or_else(cut_off)? {
             quote @ ('\'' | '"') => match self.quoted(quote)? {
                 (text, true) => visitor.visit_borrowed_str(text),
                 (text, false) => visitor.visit_str(text),
@@ -214,7 +214,7 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
             return if self.repr.takes(':') { Ok(Some(key)) } else { Err(Error::custom("a set")) };
         }
         // An argument: a positional one has no name.
-        self.repr.next();
+        self.repr.peek();
         let name = self.repr.rest.find(|character| !is_name(character)).unwrap_or(0);
         let is_named = name > 0 && self.repr.rest.get(name..).is_some_and(|rest| rest.starts_with('='));
         let key = if is_named { self.repr.take(name) } else { "" };
