@@ -3,7 +3,7 @@
 
 mod common;
 
-use aggregate::{Record, Settings, SettleSettings};
+use aggregate::Record;
 use common::driver::{Driver, SECOND, settings};
 use common::orders::{Sums, counted, sums};
 use common::spans::{Made, agent, call, other, request};
@@ -14,12 +14,9 @@ const APPLICATION_PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:applic
 const CLAUDE: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn check(cases: &[(&str, Vec<Made>, Sums)]) {
-    // Made hundreds of times: what is allocated for many spans would be most of the work.
-    let settle = SettleSettings { memory: 1 << 20, ..settings(100).settle };
-    let small = Settings { settle, ..settings(100) };
     let wrong: Vec<String> = cases
         .iter()
-        .map(|(name, spans, expected)| (name, counted(&small, spans), expected))
+        .map(|(name, spans, expected)| (name, counted(&settings(100), spans), expected))
         .filter(|(_, sums, expected)| sums != *expected)
         .map(|(name, sums, expected)| format!("{name}: {sums:?} in place of {expected:?}"))
         .collect();
