@@ -1,5 +1,6 @@
 //! The task that delivers Spanmill's own metrics and error records to one destination.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -223,7 +224,15 @@ impl Exporter {
         }
     }
 
-    /// Whether no earlier process had anything for it, as far as its outbox tells.
+    /// Remembers that a place in the log is noted for it.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn note_placed(&self) -> io::Result<()> {
+        self.outbox.as_ref().map_or(Ok(()), |outbox| lock(outbox).note_placed())
+    }
+
+    /// Whether no earlier process had anything for it, nor a place in the log, as far as its outbox tells.
     pub fn is_new(&self) -> bool {
         self.outbox.as_ref().is_none_or(|outbox| lock(outbox).is_new())
     }

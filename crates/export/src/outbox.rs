@@ -21,6 +21,8 @@ pub(crate) type Lsn = u64;
 
 const WAITING: &str = "binpb";
 const ANSWERED: &str = "sent";
+/// Tells that a place in the log was noted for the destination.
+const PLACED: &str = "placed";
 /// A file that is not whole yet.
 const TEMPORARY: &str = ".unfinished";
 
@@ -86,6 +88,10 @@ impl Outbox {
                 fs::remove_file(&path)?;
                 continue;
             }
+            if entry.file_name() == PLACED {
+                outbox.is_new = false;
+                continue;
+            }
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             let Some(name) = stem.and_then(Name::parse) else { continue };
             outbox.note(name);
@@ -104,9 +110,20 @@ impl Outbox {
         Ok((outbox, waiting))
     }
 
-    /// Whether nothing was ever put here. That there is a directory proves nothing: a start that failed leaves one.
+    /// Whether nothing was ever put here, and no place in the log noted for the destination. That there is a directory proves nothing: a start
+    /// that failed leaves one.
     pub(crate) fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Remembers that a place in the log is noted for the destination: should it be lost, the destination is not new for that.
+    pub(crate) fn note_placed(&mut self) -> io::Result<()> {
+        let path = self.directory.join(PLACED);
+        if !path.exists() {
+            File::create(path)?.sync_all()?;
+            File::open(&self.directory)?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// The newest record whose request was put here, be it answered for or not.
@@ -293,6 +310,9 @@ mod tests {
         assert_eq!((outbox.through(Signal::Metrics), outbox.through(Signal::Logs)), (9, 0));
         assert!(outbox.log_ends_at(3, false));
         assert_eq!(outbox.through(Signal::Metrics), 3);
+        let path = temporary.path().join("placed");
+        Outbox::open(path.clone()).unwrap().0.note_placed().unwrap();
+        assert!(!Outbox::open(path).unwrap().0.is_new());
     }
 
     // A crash between a merge and the removal of what was merged sends nothing twice.

@@ -185,6 +185,7 @@ impl Forwarding {
         // From here on it is owed what comes, whenever the process ends.
         place.reached.set(passed);
         place.write()?;
+        exporter.note_placed()?;
         let wanted = Wanted { traces: destination.traces, metrics: destination.metrics, logs: destination.logs };
         let enrichment = outcomes.filter(|_| wanted.traces).map(|outcomes| Enrichment::new(outcomes.reader(passed)));
         Ok(Self {
