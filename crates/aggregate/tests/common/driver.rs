@@ -32,7 +32,7 @@ pub fn settings(cardinality_limit: usize) -> Settings {
         delta: Forms { explicit: true, exponential: true },
         cumulative: Forms { explicit: true, exponential: true },
         error_logs: true,
-        duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 2_000_000 },
+        duplicates: DuplicateSettings { window: 1800 * SECOND, max_entries: 20_000 },
         settle: SettleSettings { wait: 10 * SECOND, memory: 64 << 20, merge_unlinked: false },
         pending: Some(usize::MAX),
         pricing: Pricing { prices: Arc::clone(&PRICES), honour_supplied: true },
