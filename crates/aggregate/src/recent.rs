@@ -202,7 +202,7 @@ impl Recent {
     }
 }
 
-/// Empty buckets. What is not in use takes no memory: it comes zeroed from the system.
+/// Empty buckets. With an allocator that need not write zeros, such as mimalloc, what is not in use takes no memory.
 fn empty(buckets: usize) -> Vec<Bucket> {
     Bucket::new_vec_zeroed(buckets).unwrap_or_else(|_| vec![Bucket::EMPTY; buckets])
 }

@@ -170,10 +170,6 @@ pub(super) fn table(records: &[ErrorRecord], now: u64, settings: &Settings) -> M
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     const RANGE: Range = Range { from: 0, to: 1_000_000 };
@@ -202,20 +198,5 @@ mod tests {
         let trend = vec![Some(5_000.0), Some(0.0), Some(0.0), Some(0.0)];
         assert_eq!([shown(0), shown(1)], [(1, 5_000, trend.clone()), (0, 5_000, trend)]);
         assert_eq!((shown(2).0, shown(2).1), (29_999, 1));
-    }
-
-    // Where every failure is a group of its own, looking takes about as long as where all are one group: it holds up counting.
-    #[test]
-    fn many_groups_take_no_longer() {
-        let quickest = |errors: &ErrorIndex| -> Duration {
-            let timed = |_| {
-                let begin = Instant::now();
-                assert_eq!(found(errors).total, 20_000);
-                begin.elapsed()
-            };
-            (0..3).map(timed).min().unwrap()
-        };
-        let [one, many] = [index(20_000, |_| 1), index(20_000, |number| number)].map(|errors| quickest(&errors));
-        assert!(many < 30 * one, "{many:?} for many groups, {one:?} for one");
     }
 }
