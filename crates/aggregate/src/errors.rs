@@ -81,9 +81,9 @@ impl ErrorRecord {
     }
 
     pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64) -> Self {
-        let name = |text: Text| cut(text.str(body).into_owned(), MAX_NAME);
+        let name = |text: Text| cut(&text.str(body), MAX_NAME);
         let kind = name(error.kind);
-        let message = cut(error.message.str(body).into_owned(), MAX_MESSAGE);
+        let message = cut(&error.message.str(body), MAX_MESSAGE);
         Self {
             time: facts.time(receive_time),
             receive_time,
@@ -91,8 +91,8 @@ impl ErrorRecord {
             span_id: facts.span_id,
             service: name(facts.service),
             span_name: name(facts.name),
-            operation: cut(facts.operation.str(body).into_owned(), MAX_NAME),
-            provider: cut(facts.provider.str(body).into_owned(), MAX_NAME),
+            operation: cut(&facts.operation.str(body), MAX_NAME),
+            provider: cut(&facts.provider.str(body), MAX_NAME),
             request_model: name(facts.request_model),
             response_model: name(facts.response_model),
             class: error.class,
@@ -120,15 +120,9 @@ impl ErrorRecord {
     }
 }
 
-fn cut(mut text: String, max: usize) -> String {
-    if text.len() > max {
-        let mut end = max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    text
+/// A text, and of a long one so many bytes at most.
+fn cut(text: &str, max: usize) -> String {
+    text[..text.floor_char_boundary(max)].to_owned()
 }
 
 /// Failures with the same fingerprint.

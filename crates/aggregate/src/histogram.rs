@@ -45,6 +45,49 @@ pub(crate) struct Exemplar {
     pub(crate) value: f64,
 }
 
+/// A measurement of each bucket that has one: of an interval the first, of several that of the newest. One is enough to lead to a trace,
+/// and replacing it at every measurement would cost more than counting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Exemplars {
+    /// A bit for each bucket that has one.
+    buckets: u32,
+    /// By the numbers of their buckets, in no order.
+    kept: Vec<(u8, Exemplar)>,
+}
+
+impl Exemplars {
+    fn has(&self, bucket: u8) -> bool {
+        self.buckets & bit(bucket) != 0
+    }
+
+    #[cold]
+    fn keep(&mut self, bucket: u8, exemplar: Exemplar) {
+        self.buckets |= bit(bucket);
+        match self.kept.iter_mut().find(|(place, _)| *place == bucket) {
+            Some((_, kept)) => *kept = exemplar,
+            None => self.kept.push((bucket, exemplar)),
+        }
+    }
+
+    /// All of them, with the numbers of their buckets.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (u8, Exemplar)> {
+        self.kept.iter()
+    }
+}
+
+impl FromIterator<(u8, Exemplar)> for Exemplars {
+    fn from_iter<I: IntoIterator<Item = (u8, Exemplar)>>(kept: I) -> Self {
+        let mut exemplars = Self::default();
+        kept.into_iter().for_each(|(bucket, exemplar)| exemplars.keep(bucket, exemplar));
+        exemplars
+    }
+}
+
+/// The bit of a bucket. No list of bounds has more than 31.
+const fn bit(bucket: u8) -> u32 {
+    1 << (bucket % u32::BITS as u8)
+}
+
 /// Where a measurement comes from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
@@ -68,8 +111,7 @@ pub(crate) struct Histogram {
     pub(crate) sum: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
-    /// The newest measurement of each bucket that has one, with the bucket's number.
-    pub(crate) exemplars: Vec<(u8, Exemplar)>,
+    pub(crate) exemplars: Exemplars,
     /// The same measurements, if they are kept in this way too.
     pub(crate) exponential: Option<Box<Exponential>>,
 }
@@ -82,8 +124,10 @@ impl Histogram {
     /// Adds a measurement to the bucket whose upper bound is the first that is not below it.
     pub(crate) fn record(&mut self, buckets: Buckets, value: f64, origin: &Origin) {
         let bucket = self.add(buckets, value);
-        let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
-        self.keep(bucket, exemplar);
+        if !self.exemplars.has(bucket) {
+            let exemplar = Exemplar { trace_id: origin.trace_id, span_id: origin.span_id, time: origin.time, value };
+            self.exemplars.keep(bucket, exemplar);
+        }
     }
 
     /// Adds a measurement that leads to no trace; tells its bucket.
@@ -108,13 +152,6 @@ impl Histogram {
         bucket as u8
     }
 
-    fn keep(&mut self, bucket: u8, exemplar: Exemplar) {
-        match self.exemplars.iter_mut().find(|(place, _)| *place == bucket) {
-            Some((_, kept)) => *kept = exemplar,
-            None => self.exemplars.push((bucket, exemplar)),
-        }
-    }
-
     /// Adds what `newer` measured over the same bounds.
     pub(crate) fn merge(&mut self, newer: &Self) {
         if newer.is_empty() {
@@ -131,8 +168,8 @@ impl Histogram {
         self.sum += newer.sum;
         self.min = self.min.min(newer.min);
         self.max = self.max.max(newer.max);
-        for &(bucket, exemplar) in &newer.exemplars {
-            self.keep(bucket, exemplar);
+        for &(bucket, exemplar) in newer.exemplars.iter() {
+            self.exemplars.keep(bucket, exemplar);
         }
         if let (Some(mine), Some(theirs)) = (&mut self.exponential, &newer.exponential) {
             mine.merge(theirs);
@@ -216,6 +253,30 @@ mod tests {
         assert_eq!(histogram, before);
         histogram.keep_exponential(explicit);
         assert_eq!(histogram.exponential, None);
+    }
+
+    // Each bucket has an exemplar: the first of its interval; of several intervals, that of the newest that has one.
+    #[test]
+    fn exemplars_are_the_first_of_the_newest_interval() {
+        let of = |spans: &[(u8, f64)]| {
+            let mut histogram = Histogram::default();
+            for &(span, value) in spans {
+                histogram.record(BUCKETS, value, &Origin { span_id: [span; 8], ..ORIGIN });
+            }
+            histogram
+        };
+        let kept = |histogram: &Histogram| -> Vec<(u8, u8)> {
+            let mut kept: Vec<_> =
+                histogram.exemplars.iter().map(|(bucket, kept)| (*bucket, kept.span_id[0])).collect();
+            kept.sort_unstable();
+            kept
+        };
+        let mut cumulative = of(&[(1, 0.01), (2, 0.01), (3, 1000.0), (4, 1000.0)]);
+        assert_eq!(kept(&cumulative), [(0, 1), (17, 3)]);
+        cumulative.merge(&of(&[(5, 0.01), (6, 0.015), (7, 0.01)]));
+        assert_eq!(kept(&cumulative), [(0, 5), (1, 6), (17, 3)]);
+        let restored: Exemplars = cumulative.exemplars.iter().copied().collect();
+        assert_eq!(restored, cumulative.exemplars);
     }
 
     proptest! {

@@ -41,6 +41,9 @@ pub struct SettleSettings {
     pub merge_unlinked: bool,
 }
 
+/// Spans whose places in memory are fetched together: as many as stay in the nearest caches until their turn comes.
+pub(crate) const APPROACHED: usize = 32;
+
 /// Holds call spans, and agents that may stand for one.
 #[derive(Debug)]
 pub(crate) struct Settle {
@@ -49,6 +52,8 @@ pub(crate) struct Settle {
     lineage: Lineage,
     /// The first span that waits, or one before it.
     next: Seq,
+    /// The place behind the spans that were looked at because they are counted soon.
+    approached: Seq,
     waiting: usize,
     /// Spans that wait for the outcome of another one, which they repeat.
     repetitions: usize,
@@ -68,6 +73,7 @@ impl Settle {
             window: Window::new(settings.memory - for_lineage, settings.merge_unlinked),
             lineage: Lineage::new(for_lineage),
             next: Seq(0),
+            approached: Seq(0),
             waiting: 0,
             repetitions: 0,
         }
@@ -182,6 +188,9 @@ impl Settle {
             seq = self.window.next(seq);
         }
         self.next = seq;
+        if !self.window.is_before(seq, self.approached) {
+            self.approached = self.window.approach_spans(seq);
+        }
         self.window.get(seq).filter(|held| held.receive_time <= until).map(|_| seq)
     }
 

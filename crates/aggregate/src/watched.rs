@@ -12,9 +12,15 @@ const KEPT: usize = 4096;
 /// A call that was counted, as it is noted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noted {
-    pub(crate) series: u32,
-    pub(crate) call: Call,
-    pub(crate) is_late: bool,
+    series: u32,
+    is_late: bool,
+    error: Option<ErrorClass>,
+    ids: ([u8; 16], [u8; 8]),
+    duration: Option<u64>,
+    time_to_first_chunk: Option<u64>,
+    time_per_output_token: Option<f64>,
+    usage: Option<Usage>,
+    cost: Option<Money>,
 }
 
 /// A call that was counted.
@@ -46,7 +52,7 @@ impl<'a> CountedCall<'a> {
 
     /// The span under which it is counted.
     pub fn ids(&self) -> ([u8; 16], [u8; 8]) {
-        (self.noted.call.origin.trace_id, self.noted.call.origin.span_id)
+        self.noted.ids
     }
 
     /// Whether it was counted before, and tells only now what it used.
@@ -56,32 +62,32 @@ impl<'a> CountedCall<'a> {
 
     /// Its failure, if it failed.
     pub fn error(&self) -> Option<ErrorClass> {
-        self.noted.call.error
+        self.noted.error
     }
 
     /// How long it took, nanoseconds, if its spans tell that.
     pub fn duration(&self) -> Option<u64> {
-        self.noted.call.duration
+        self.noted.duration
     }
 
     /// Nanoseconds until the first chunk came, of streams that tell it.
     pub fn time_to_first_chunk(&self) -> Option<u64> {
-        self.noted.call.time_to_first_chunk
+        self.noted.time_to_first_chunk
     }
 
     /// Seconds per output token after the first, of streams that tell when they began to answer.
     pub fn time_per_output_token(&self) -> Option<f64> {
-        self.noted.call.time_per_output_token()
+        self.noted.time_per_output_token
     }
 
     /// Its tokens, if they were told.
     pub fn usage(&self) -> Option<Usage> {
-        self.noted.call.usage
+        self.noted.usage
     }
 
     /// What it costs, if that is known.
     pub fn cost(&self) -> Option<Money> {
-        self.noted.call.cost.of_span().amount
+        self.noted.cost
     }
 }
 
@@ -100,9 +106,19 @@ impl Pipeline {
         self.counted.shrink_to(KEPT);
     }
 
-    pub(crate) fn note_counted(&mut self, series: u32, call: Call, is_late: bool) {
+    pub(crate) fn note_counted(&mut self, series: u32, call: &Call, is_late: bool) {
         if self.settings.watched {
-            self.counted.push(Noted { series, call, is_late });
+            self.counted.push(Noted {
+                series,
+                is_late,
+                error: call.error,
+                ids: (call.origin.trace_id, call.origin.span_id),
+                duration: call.duration,
+                time_to_first_chunk: call.time_to_first_chunk,
+                time_per_output_token: call.time_per_output_token(),
+                usage: call.usage,
+                cost: call.cost.of_span().amount,
+            });
         }
     }
 }

@@ -66,10 +66,10 @@ pub(crate) fn rank_test(first: &Histogram, second: &Histogram) -> Option<RankTes
 
 /// The counts of two histograms in the buckets that either has, ascending.
 fn side_by_side<'a>(first: &'a Histogram, second: &'a Histogram) -> impl Iterator<Item = [u64; 2]> + 'a {
-    let (mut a, mut b) = (first.buckets().iter().peekable(), second.buckets().iter().peekable());
+    let (mut a, mut b) = (first.buckets().peekable(), second.buckets().peekable());
     std::iter::from_fn(move || {
         let next = [a.peek(), b.peek()].into_iter().flatten().map(|(bucket, _)| *bucket).min()?;
-        let count = |counted: Option<&(u16, u64)>| counted.map_or(0, |(_, count)| *count);
+        let count = |counted: Option<(u16, u64)>| counted.map_or(0, |(_, count)| count);
         Some([count(a.next_if(|(bucket, _)| *bucket == next)), count(b.next_if(|(bucket, _)| *bucket == next))])
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>. Nothing here knows OTLP.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How deep messages may nest below an attribute value, as prost limits it.
@@ -433,7 +434,9 @@ impl Text {
     }
 
     /// The text of this range, with replacement characters where it is not UTF-8.
-    pub fn str(self, body: &[u8]) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(self.bytes(body))
+    pub fn str(self, body: &[u8]) -> Cow<'_, str> {
+        let bytes = self.bytes(body);
+        // Checked first, as looking for what to replace goes byte by byte.
+        std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
     }
 }

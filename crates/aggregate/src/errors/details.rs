@@ -49,7 +49,7 @@ impl Details {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
         let told = TEXTS.iter().map(|(name, fact)| (name, fact(facts))).filter(|(_, value)| !value.is_empty());
         let mut attributes: Vec<KeyValue> =
-            told.map(|(name, value)| text(name, cut(value.str(body).into_owned(), MAX_NAME))).collect();
+            told.map(|(name, value)| text(name, cut(&value.str(body), MAX_NAME))).collect();
         let usage = facts.usage;
         let counts = [
             ("gen_ai.usage.input_tokens", usage.input),
@@ -59,7 +59,7 @@ impl Details {
             ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
         ];
         attributes.extend(counts.into_iter().filter_map(|(name, count)| Some(int(name, count?.into()))));
-        let finish_reason = cut(facts.finish_reason.str(body).into_owned(), MAX_NAME);
+        let finish_reason = cut(&facts.finish_reason.str(body), MAX_NAME);
         if !finish_reason.is_empty() {
             attributes.push(texts("gen_ai.response.finish_reasons", [finish_reason]));
         }

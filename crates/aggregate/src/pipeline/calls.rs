@@ -11,11 +11,8 @@ use crate::key::Kind;
 use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome, reason_of};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
+use crate::settle::{APPROACHED, Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
 use crate::tally::Counted;
-
-/// Spans whose places in memory are fetched together: as many as stay in the nearest caches until their turn comes.
-const APPROACHED: usize = 32;
 
 impl Pipeline {
     /// Takes the spans of a request, which waits under its number for their outcomes.
@@ -224,7 +221,7 @@ impl Pipeline {
         if let Some(open) = self.series.open(series) {
             open.count(&call);
         }
-        self.note_counted(series, call, false);
+        self.note_counted(series, &call, false);
         if let Some((class, seq)) = merged.error
             && let Some(record) = self.settle.get_mut(seq).and_then(|held| held.rare.as_mut()?.error.take())
         {
@@ -306,7 +303,7 @@ impl Pipeline {
             open.costs.add(cost);
         }
         if let Some(added) = added {
-            self.note_counted(series, added, true);
+            self.note_counted(series, &added, true);
         }
         let state = State::Counted {
             alone: false,
@@ -383,7 +380,7 @@ impl Pipeline {
         if let Some(open) = self.series.open(held.series) {
             open.count(&call);
         }
-        self.note_counted(held.series, call, false);
+        self.note_counted(held.series, &call, false);
         if let Some(record) = held.rare.as_mut().and_then(|rare| rare.error.take()) {
             self.errors.add(*record);
         }

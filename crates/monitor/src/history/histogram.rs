@@ -1,4 +1,4 @@
-//! Sparse log-linear histograms of whole numbers: 16 buckets of equal width between a power of two and the next.
+//! Log-linear histograms of whole numbers: 16 buckets of equal width between a power of two and the next.
 //!
 //! Numbers below 32 are exact. Any other is told as a number whose relative distance from it is at most
 //! [`RELATIVE_ERROR`]. Buckets are the same for all histograms, so merging is adding, and loses nothing.
@@ -46,15 +46,17 @@ pub(crate) fn value(bucket: u16) -> f64 {
 /// A distribution of whole numbers: nanoseconds, or tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Buckets that have something, by number.
-    buckets: Vec<(u16, u64)>,
+    /// Which octave the first of `octaves` is.
+    first: u16,
+    /// The counts of buckets, from the first octave that has any to the last: a look takes no search.
+    octaves: Vec<[u64; LINEAR as usize]>,
 }
 
 impl Histogram {
     /// Adds a value.
     #[inline]
     pub(crate) fn record(&mut self, value: u64) {
-        self.add(bucket(value), 1, 0);
+        self.add(bucket(value), 1);
     }
 
     /// Adds a value, if it was told.
@@ -65,34 +67,49 @@ impl Histogram {
         }
     }
 
-    /// Adds to a bucket that does not stand before the place `from`; tells the place behind it.
+    /// Adds to a bucket.
     #[inline]
-    pub(crate) fn add(&mut self, bucket: u16, count: u64, from: usize) -> usize {
-        let rest = self.buckets.get(from..).unwrap_or_default();
-        let place = from + rest.partition_point(|(number, _)| *number < bucket);
-        match self.buckets.get_mut(place) {
-            Some((number, sum)) if *number == bucket => *sum += count,
-            _ => self.buckets.insert(place, (bucket, count)),
+    pub(crate) fn add(&mut self, bucket: u16, count: u64) {
+        let (octave, place) = (bucket / LINEAR as u16, usize::from(bucket % LINEAR as u16));
+        // Below the first, the difference wraps around to what there is no octave for.
+        let at = usize::from(octave.wrapping_sub(self.first));
+        match self.octaves.get_mut(at) {
+            Some(counts) => counts[place] += count,
+            None => self.widen(octave)[place] += count,
         }
-        place + 1
+    }
+
+    /// Makes room for an octave that there is not yet.
+    #[cold]
+    fn widen(&mut self, octave: u16) -> &mut [u64; LINEAR as usize] {
+        const NOTHING: [u64; LINEAR as usize] = [0; LINEAR as usize];
+        if self.octaves.is_empty() {
+            self.first = octave;
+        }
+        let missing = usize::from(self.first.saturating_sub(octave));
+        self.octaves.splice(..0, std::iter::repeat_n(NOTHING, missing));
+        self.first = self.first.min(octave);
+        let at = usize::from(octave - self.first);
+        let octaves = self.octaves.len().max(at + 1);
+        self.octaves.resize(octaves, NOTHING);
+        &mut self.octaves[at]
     }
 
     /// Adds all of another one.
     pub fn merge(&mut self, other: &Self) {
-        let mut place = 0;
-        for &(bucket, count) in &other.buckets {
-            place = self.add(bucket, count, place);
+        for (bucket, count) in other.buckets() {
+            self.add(bucket, count);
         }
     }
 
     /// How many values there are.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().map(|(_, count)| count).sum()
+        self.octaves.as_flattened().iter().sum()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.buckets.is_empty()
+        self.octaves.is_empty()
     }
 
     /// The value that the share `quantile` (0 to 1) of all is not above, by nearest rank, within [`RELATIVE_ERROR`];
@@ -101,7 +118,7 @@ impl Histogram {
         let count = self.count();
         let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count.max(1));
         let mut below = 0;
-        self.buckets.iter().find_map(|&(bucket, count)| {
+        self.buckets().find_map(|(bucket, count)| {
             below += count;
             (below >= rank).then(|| value(bucket))
         })
@@ -109,12 +126,14 @@ impl Histogram {
 
     /// The values that stand for the buckets, ascending, and how many there are of each: what a chart of the distribution draws.
     pub fn values(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        self.buckets.iter().map(|&(bucket, count)| (value(bucket), count))
+        self.buckets().map(|(bucket, count)| (value(bucket), count))
     }
 
     /// Buckets that have something, ascending.
-    pub(crate) fn buckets(&self) -> &[(u16, u64)] {
-        &self.buckets
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u16, u64)> + Clone + '_ {
+        let from = self.first * LINEAR as u16;
+        let counts = (from..).zip(self.octaves.as_flattened());
+        counts.filter(|(_, count)| **count > 0).map(|(bucket, count)| (bucket, *count))
     }
 }
 

@@ -176,7 +176,7 @@ impl Cell for Stats {
         packer.signed(self.cost.pico());
         packer.sparse(self.errors.iter().enumerate().filter(|(_, count)| **count > 0).map(|(i, n)| (i as u16, *n)));
         for histogram in self.histograms() {
-            packer.sparse(histogram.buckets().iter().copied());
+            packer.sparse(histogram.buckets());
         }
     }
 
@@ -189,8 +189,7 @@ impl Cell for Stats {
         self.cost += Money::from_pico(packed.signed()?);
         packed.sparse(CLASSES as u16, |class, count| self.errors[usize::from(class)] += count)?;
         for histogram in self.histograms_mut() {
-            let mut place = 0;
-            packed.sparse(super::histogram::BUCKETS, |bucket, count| place = histogram.add(bucket, count, place))?;
+            packed.sparse(super::histogram::BUCKETS, |bucket, count| histogram.add(bucket, count))?;
         }
         Some(())
     }
