@@ -20,6 +20,7 @@ mod anthropic_platform;
 mod azure_ai_agents;
 mod braintrust;
 mod claude_code;
+mod codex;
 mod crewai_native;
 mod docs;
 mod flue;
@@ -71,7 +72,7 @@ const DIALECTS: &[&Dialect] = &[
     &anthropic_platform::DIALECT,
     &anthropic_platform::SDK,
     &strands::DIALECT,
-    &openlit::LITELLM,
+    &openlit::WITH_CACHE,
     &openlit::DIALECT,
     &google_adk::DIALECT,
     &pydantic_ai::DIALECT,
@@ -94,6 +95,7 @@ const DIALECTS: &[&Dialect] = &[
     &weave::DIALECT,
     &voltagent::DIALECT,
     &claude_code::DIALECT,
+    &codex::DIALECT,
     &crewai_native::DIALECT,
     // Its SDK adds keys to the spans of others, and others write its older ones: it and what everybody wrote come last.
     &openllmetry::AS_PROVIDED,

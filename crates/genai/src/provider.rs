@@ -179,8 +179,8 @@ pub(crate) fn of_model(model: Text, body: &[u8]) -> Label {
     while let Some(slash) = memchr::memchr(b'/', bytes) {
         let before = bytes.get(..slash).unwrap_or_default();
         match ALIASES.find_ignoring_case(before) {
-            // OpenRouter's name stands before that of whom it routes to.
-            Some(&name) if !matches!(name, "" | "openrouter") => return Label::Known(name),
+            // Who resells models stands outermost, and bills them.
+            Some(&name) if !name.is_empty() => return Label::Known(name),
             _ => bytes = bytes.get(slash + 1..).unwrap_or_default(),
         }
     }

@@ -374,3 +374,17 @@ fn openrouter() {
         "openrouter llm chat openai openai/gpt-4o-> in=150 read=10 write=4 out=50 reasoning=5 finish=stop cost=0.0035"
     );
 }
+
+// Codex names neither operation nor model where it tells what an answer used; spans without that total are no calls.
+#[test]
+fn codex() {
+    let used = [
+        ("gen_ai.usage.input_tokens", "300"),
+        ("gen_ai.usage.cache_read.input_tokens", "64"),
+        ("gen_ai.usage.output_tokens", "40"),
+        ("codex.usage.reasoning_output_tokens", "11"),
+    ];
+    let ended = plain(&[&used[..], &[("codex.usage.total_tokens", "340")]].concat());
+    assert_eq!(ended, "codex llm chat  -> in=300 read=64 write=- out=40 reasoning=11 finish=");
+    assert!(!plain(&[("codex.turn.token_usage.input_tokens", "300")]).contains("llm"));
+}

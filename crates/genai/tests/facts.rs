@@ -298,7 +298,7 @@ fn frameworks_are_no_providers() {
         provider(&[("gen_ai.system", "strands-agents"), ("gen_ai.request.model", "us.anthropic.claude-x")]),
         "aws.bedrock"
     );
-    assert_eq!(provider(&[("gen_ai.request.model", "openrouter/anthropic/claude-x")]), "anthropic");
+    assert_eq!(provider(&[("gen_ai.request.model", "openrouter/anthropic/claude-x")]), "openrouter");
     assert_eq!(provider(&[("gen_ai.request.model", "mistralai/codestral")]), "mistral_ai");
     assert_eq!(provider(&[("gen_ai.system", "OpenAI")]), "openai");
     assert_eq!(provider(&[("gen_ai.system", "Acme")]), "Acme");

@@ -7,7 +7,7 @@ use crate::usage::CacheSemantics;
 pub(super) const DIALECT: Dialect = Dialect {
     name: "openlit",
     title: "OpenLIT SDK",
-    scopes: &["openlit."],
+    scopes: &["openlit.", "@openlit/instrumentation"],
     cache: CacheSemantics::ExcludedByAnthropic,
     // Failed calls of its Anthropic instrumentation have no attributes.
     is_named_by_call: true,
@@ -33,12 +33,20 @@ pub(super) const DIALECT: Dialect = Dialect {
     ..PLAIN
 };
 
-/// Its instrumentation of a library that gives every provider's usage the shape of OpenAI's; everything else is as above.
-pub(super) const LITELLM: Dialect = Dialect {
-    title: "OpenLIT SDK, of LiteLLM",
-    scopes: &["openlit.instrumentation.litellm"],
+/// Its instrumentations of libraries that count cached tokens in, whoever the provider is, and one that does so itself; everything
+/// else is as above.
+pub(super) const WITH_CACHE: Dialect = Dialect {
+    title: "OpenLIT SDK, of LiteLLM, LangChain and the Claude Agent SDK",
+    scopes: &[
+        "openlit.instrumentation.litellm",
+        "openlit.instrumentation.langchain",
+        "openlit.instrumentation.claude_agent_sdk",
+        "@openlit/instrumentation-langchain",
+        "@openlit/instrumentation-claude-agent-sdk",
+    ],
     cache: CacheSemantics::Included,
     keys: &[],
     events: &[],
+    source: "openlit 1.45.0 (PyPI) and 1.15.0 (npm): instrumentation/{litellm,langchain,claude_agent_sdk}",
     ..DIALECT
 };

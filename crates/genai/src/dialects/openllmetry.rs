@@ -22,6 +22,7 @@ pub(super) const DIALECT: Dialect = Dialect {
         "opentelemetry.instrumentation.replicate",
         "opentelemetry.instrumentation.together",
         "opentelemetry.instrumentation.watsonx",
+        "@traceloop/instrumentation",
     ],
     // LlamaIndex's models are tasks and workflows as well.
     calls_have_any_role: true,
@@ -78,11 +79,16 @@ pub(super) const DIALECT: Dialect = Dialect {
 
 /// Its instrumentations that hand on input as the provider counts it; everything else is as above.
 pub(super) const AS_PROVIDED: Dialect = Dialect {
-    title: "OpenLLMetry, of Bedrock and LlamaIndex",
-    scopes: &["opentelemetry.instrumentation.bedrock", "opentelemetry.instrumentation.llamaindex"],
+    title: "OpenLLMetry, of Bedrock, LlamaIndex, and Anthropic in JavaScript",
+    scopes: &[
+        "opentelemetry.instrumentation.bedrock",
+        "opentelemetry.instrumentation.llamaindex",
+        "@traceloop/instrumentation-anthropic",
+        "@traceloop/instrumentation-bedrock",
+    ],
     cache: CacheSemantics::ExcludedByAnthropic,
     keys: &[],
     events: &[],
-    source: "opentelemetry-instrumentation-{bedrock,llamaindex} 0.62.4, run against a server that counts",
+    source: "opentelemetry-instrumentation-{bedrock,llamaindex} 0.62.4, @traceloop/instrumentation-anthropic 0.27.0, run against a server that counts",
     ..DIALECT
 };
