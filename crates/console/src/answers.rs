@@ -24,13 +24,18 @@ impl Answers {
         if let Some(answer) = self.kept(time, asked) {
             return Ok(answer);
         }
-        let _making = lock(&self.making);
+        let _turn = self.turn();
         if let Some(answer) = self.kept(time, asked) {
             return Ok(answer);
         }
         let answer = make()?;
         self.keep(time, asked, &answer);
         Ok(answer)
+    }
+
+    /// The turn of whoever makes an answer that is not kept; it is over when it is dropped.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        lock(&self.making)
     }
 
     fn kept(&self, time: u64, asked: &str) -> Option<Packed> {

@@ -7,7 +7,7 @@ use aggregate::ErrorIndex;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use monitor::{Answer, Dimension, Filter, Monitoring, Range, Scan, Stats};
+use monitor::{Answer, Filter, GroupBy, Monitoring, Range, Scan, Stats};
 use tokio::sync::Semaphore;
 
 use crate::answers::Answers;
@@ -88,16 +88,15 @@ impl Console {
         answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing is watched now"))
     }
 
-    /// What the history says of a time, with a series for each combination of the dimensions of each of the `ways`. It is asked in
-    /// parts: counting goes on in between.
+    /// What the history says of a time, in each of the `ways`. It is asked in parts: counting goes on in between.
     pub(crate) fn scan<const WAYS: usize>(
         &self,
         range: Range,
         step: u64,
         filter: &Filter,
-        ways: [&[Dimension]; WAYS],
+        ways: [GroupBy; WAYS],
     ) -> Result<[Answer; WAYS], Problem> {
-        let mut scan = Scan::new(range, step, filter.clone(), &ways);
+        let mut scan = Scan::new(range, step, filter.clone(), ways);
         while !self.monitoring(|monitoring| scan.advance(monitoring.history(), STEPS_OF_A_PART))? {}
         let broken = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made");
         scan.answers().try_into().map_err(broken)
@@ -105,7 +104,7 @@ impl Console {
 
     /// What was counted in a time, in the shortest steps that are kept of it.
     pub(crate) fn totals(&self, range: Range, filter: &Filter) -> Result<Stats, Problem> {
-        self.scan(range, 0, filter, [&[]]).map(|[all]| all.total())
+        self.scan(range, 0, filter, [GroupBy::EVERYTHING]).map(|[all]| all.total())
     }
 
     /// The newest time of the log.

@@ -187,7 +187,24 @@ async fn the_overview_is_that_of_the_calls() {
         assert_eq!(value_of(&page, "total-requests"), calls.len() as f64);
         assert_eq!(value_of(&page, "error-rate"), figure("error_rate"));
         assert_eq!(value_of(&page, "total-tokens"), figure("tokens"));
-        assert_eq!(value_of(&page, "latency-p95"), figure("latency_p95"));
+        for (panel, field) in [
+            ("latency-p95", "latency_p95"),
+            ("first-token", "time_to_first_token_p95"),
+            ("token-rate", "tokens_per_second"),
+            ("cache-share", "cache_share"),
+        ] {
+            assert_eq!(value_of(&page, panel), figure(field), "{query}: {panel}");
+        }
+        let mut by_model = BTreeMap::<&str, (u64, u64, u64)>::new();
+        for call in &calls {
+            let (requests, tokens, tokens_in) = by_model.entry(call.model).or_default();
+            (*requests, *tokens, *tokens_in) =
+                (*requests + 1, *tokens + input(call) + output(call), *tokens_in + input(call));
+        }
+        let most_requests = by_model.values().map(|(requests, ..)| *requests).max().unwrap();
+        assert_eq!(value_of(&page, "models"), most_requests as f64);
+        let (_, _, tokens_in) = by_model.values().max_by_key(|(_, tokens, _)| *tokens).unwrap();
+        assert_eq!(value_of(&page, "model-tokens"), *tokens_in as f64);
         let (names, rows) = table_of(&page, "requests");
         for (number, name) in names.iter().enumerate() {
             let cells = rows.iter().filter_map(|row| row[number].parse::<usize>().ok());
@@ -213,6 +230,17 @@ async fn series_are_those_of_the_calls() {
             assert_eq!(point[1].as_f64().unwrap_or_default(), tokens as f64);
         }
     }
+    // So many as are wanted, those with the most requests, and the others together.
+    let told = fixture.json("/api/v1/series?range=1h&group_by=model&limit=2").await;
+    let mut counts = BTreeMap::<&str, u64>::new();
+    let calls = fixture.since(told["from"].as_u64().unwrap() * 1_000_000, |_| true);
+    calls.iter().for_each(|call| *counts.entry(call.model).or_default() += 1);
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let others = counts.split_off(2).into_iter().map(|(_, count)| count).sum();
+    let listed = told["series"].as_array().unwrap().iter();
+    let listed = listed.map(|one| (one["name"].as_str().unwrap(), one["total"].as_f64().unwrap() as u64));
+    assert_eq!(listed.collect::<Vec<_>>(), [counts, vec![("_OTHER", others)]].concat());
 }
 
 // Groups and records of errors are those of the failed calls that are wanted, and each record leads to its trace.

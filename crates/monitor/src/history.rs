@@ -19,7 +19,7 @@ pub use groups::{Dimension, Dimensions, History, HistoryConfig, REST};
 pub use histogram::{Histogram, RELATIVE_ERROR};
 pub(crate) use pack::{Packer, Unpacker};
 pub(crate) use query::points;
-pub use query::{Answer, Filter, Measure, Point, Query, Scan, Series};
+pub use query::{Answer, Filter, GroupBy, Measure, Point, Query, Scan, Series};
 pub(crate) use rings::{Cell, LEVELS, Packed, Rings, level_for, make_room, window};
 pub use stats::Stats;
 pub(crate) use stats::ratio;

@@ -50,8 +50,8 @@ pub use definition::{ColdStartRule, Config, ConfigError, MonitorDefinition, Wind
 pub use drift::{DriftDefinition, DriftReport, Tokens};
 pub use health::{Health, HealthRules, Threshold};
 pub use history::{
-    Answer, Dimension, Dimensions, Filter, Histogram, History, HistoryConfig, Measure, Point, Query, RELATIVE_ERROR,
-    REST, Scan, Series, Stats,
+    Answer, Dimension, Dimensions, Filter, GroupBy, Histogram, History, HistoryConfig, Measure, Point, Query,
+    RELATIVE_ERROR, REST, Scan, Series, Stats,
 };
 pub use incident::{Incident, Notification, NotificationKind, Resolution};
 pub use monitor::{Monitor, MonitorState};

@@ -162,8 +162,7 @@ proptest! {
             range: Range { from: 0, to: u64::MAX },
             step: 1,
             filter: Filter::default(),
-            group_by: Dimension::ALL.into(),
-            limit: 100,
+            group_by: GroupBy { dimensions: Dimension::ALL.into(), measure: Measure::Requests, limit: 100 },
         };
         prop_assert_eq!(one.history().query(&everything), other.history().query(&everything));
     }

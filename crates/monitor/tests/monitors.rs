@@ -98,6 +98,13 @@ fn muted_alerts_end() {
     assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
     tell(&mut monitoring, START + 20 * MINUTE, START + 40 * MINUTE, Some(ErrorClass::Timeout));
     assert_eq!(kinds(&monitoring).len(), 2);
+    // The same of what somebody ends.
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + 5 * MINUTE, Some(ErrorClass::Timeout));
+    for command in [Command::Mute("checkout".into(), START + HOUR), Command::Archive("checkout".into())] {
+        monitoring.apply(START + 5 * MINUTE, command).unwrap();
+    }
+    assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
 }
 
 // Silence is no alert before there was ever a call, and it is one when a window is empty, to the step.
@@ -177,14 +184,31 @@ fn silence_goes_on_over_a_stop() {
     assert_eq!(kinds(&monitoring)[1..], [("silence", NotificationKind::Resolved)]);
 }
 
-// However many monitors there are, what they keep has a bound: the oldest goes first, and the window of the newest snapshot is whole.
+// A chart has no point of a time of which not all is known.
+#[test]
+fn a_stop_makes_no_point() {
+    let latency =
+        ChartDefinition { step: MINUTE, learning: 2, ..ChartDefinition::new("latency", "checkout", Field::LatencyP50) };
+    let mut monitoring = Monitoring::new(&Config { charts: vec![latency], ..config() }).unwrap();
+    tell(&mut monitoring, START, START + 5 * MINUTE, None);
+    tell(&mut monitoring, START + 390 * SECOND, START + 10 * MINUTE, None);
+    let points = monitoring.charts()[0].points().map(|point| (point.at - START) / MINUTE);
+    assert_eq!(points.collect::<Vec<_>>(), [3, 4, 5, 8, 9, 10]);
+}
+
+// However many monitors and canaries there are, what they keep has a bound: the oldest goes first, and the window of the newest snapshot is
+// whole.
 #[test]
 fn what_monitors_keep_has_a_bound() {
     let monitors = (0..20).map(|number| MonitorDefinition::new(&number.to_string(), of_service("checkout")));
+    let canary = |number: u32| CanaryDefinition {
+        window: 3 * HOUR,
+        ..CanaryDefinition::new(&number.to_string(), &number.to_string(), "", "2")
+    };
     // They keep 360 steps of ten seconds each, and 180 of a minute.
-    let history = HistoryConfig { memory: 20 * 400 * 50, ..HistoryConfig::default() };
-    let mut monitoring =
-        Monitoring::new(&Config { history, monitors: monitors.collect(), ..Config::default() }).unwrap();
+    let history = HistoryConfig { memory: 40 * 400 * 50, ..HistoryConfig::default() };
+    let (monitors, canaries) = (monitors.collect(), (0..20).map(canary).collect());
+    let mut monitoring = Monitoring::new(&Config { history, monitors, canaries, ..Config::default() }).unwrap();
     tell(&mut monitoring, START, START + 3 * HOUR, None);
     let monitor = monitoring.monitor("7").unwrap();
     assert_eq!(monitor.snapshot().unwrap().requests, 300);
@@ -194,6 +218,7 @@ fn what_monitors_keep_has_a_bound() {
     };
     assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
     assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
+    assert!(monitoring.canaries()[7].report(monitoring.now()).baseline_requests < 3_600);
 }
 
 // A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.
@@ -206,6 +231,9 @@ fn baselines_are_of_the_length_of_a_window() {
     tell(&mut monitoring, START + 14 * MINUTE, START + 30 * MINUTE, None);
     assert_eq!(monitoring.alerts()[0].reading(), None);
     tell(&mut monitoring, START + 30 * MINUTE, START + 35 * MINUTE, None);
+    assert_eq!(monitoring.alerts()[0].reading(), Some((300.0, 300.0)));
+    // A time of which nothing is known is no time without calls.
+    tell(&mut monitoring, START + 2 * HOUR, START + 2 * HOUR + 30 * MINUTE, None);
     assert_eq!(monitoring.alerts()[0].reading(), Some((300.0, 300.0)));
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn condition(rule: &AlertRule) -> String {
         Condition::Canary { canary, verdict } => format!("canary {canary}: {} or worse", verdict.name()),
         Condition::BurnRate { slo, alert } => {
             let [long, short] = [alert.window, alert.short_window()].map(words);
-            format!("budget of {slo} burns over {} times, in {long} and in {short}", alert.factor)
+            format!("burn rate of {slo} above {}, over {long} and over {short}", alert.factor)
         }
     }
     .trim_end()

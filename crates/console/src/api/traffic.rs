@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use monitor::{Answer as Counted, Dimension, Field, History, REST};
+use monitor::{Answer as Counted, Dimension, Field, GroupBy, History, Measure, REST};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -99,12 +99,14 @@ pub(super) async fn overview(
     let answer = console.blocking(move |console| {
         let now = console.now()?;
         let range = view.range(now);
-        let ways: [&[Dimension]; 2] = [&[Dimension::Service], &[Dimension::Model]];
+        let by = |dimension| GroupBy::top(dimension, Measure::Requests, LISTED);
+        let ways = [by(Dimension::Service), by(Dimension::Model)];
+        let _turn = console.answers.turn();
         let [services, models] = console.scan(range, step_asked(range, params.step)?, &view.filter, ways)?;
         let all = services.together();
         let length = length(&all, now);
         let named = |answer: Counted| {
-            let series = answer.limited(LISTED).series.into_iter();
+            let series = answer.series.into_iter();
             series.map(|mut one| Named { name: one.names.remove(0), totals: Totals::of(&one.total, length) }).collect()
         };
         Ok(Overview {
@@ -188,16 +190,17 @@ struct OneSeries {
 ))]
 pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
     let (view, field) = (params.view()?, params.field.map_or(Field::TotalRequests, |field| field.0));
-    let group_by: Vec<Dimension> = params.group_by.iter().map(|dimension| dimension.0).collect();
     let limit = params.limit.map_or(LISTED, |limit| limit as usize);
     if !(1..=MOST_SERIES).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST_SERIES}")));
     }
+    let by = |dimension: super::named::Named<Dimension>| GroupBy::top(dimension.0, Measure::Requests, limit);
+    let group_by = params.group_by.map_or(GroupBy::EVERYTHING, by);
     let answer = console.blocking(move |console| {
         let now = console.now()?;
         let range = view.range(now);
-        let [answer] = console.scan(range, step_asked(range, params.step)?, &view.filter, [&group_by])?;
-        let answer = answer.limited(limit);
+        let _turn = console.answers.turn();
+        let [answer] = console.scan(range, step_asked(range, params.step)?, &view.filter, [group_by])?;
         let length = length(&answer, now);
         let one = |series: &monitor::Series| OneSeries {
             name: series.names.first().cloned(),

@@ -33,7 +33,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             div.tiles.s12 {
                 (tile("firing", "Firing", count(of(0)), &html! { "now" }, &[]))
                 (tile("pending", "Pending", count(of(1)), &html! { "not for long enough yet" }, &[]))
-                (tile("mttr", "Mean time to recovery", data(Unit::Seconds, recovery(&alerts)), &html! { "from detection, over " (count(alerts.iter().map(|alert| alert.recovered()).sum())) " recovered incidents" }, &[]))
+                (tile("mttr", "Mean time to recovery", data(Unit::Seconds, recovery(&alerts)), &html! { span { "from detection, over " (count(alerts.iter().map(|alert| alert.recovered()).sum())) " recovered incidents" } }, &[]))
                 (tile("waiting", "Notifications waiting", count(monitoring.notifications().count() as u64), &html! { "to be delivered" }, &[]))
                 (tile("dropped", "Notifications given up", count(monitoring.dropped_notifications()), &html! { "because too many waited" }, &[]))
             }

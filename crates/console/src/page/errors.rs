@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
 use genai::ErrorClass;
 use maud::{Markup, html};
-use monitor::{Dimension, Range};
+use monitor::{Dimension, GroupBy, Range};
 
 use super::chart::{Axis, Chart, Line, Shape, sparkline};
 use super::layout::heading;
@@ -107,7 +107,7 @@ fn classes(place: &Place) -> Markup {
 fn over_time(console: &Console, place: &Place) -> Result<(u64, Chart<'static>), Problem> {
     let now = console.now()?;
     let range = place.view.range(now);
-    let [answer] = console.scan(range, step(range), &place.view.filter, [&[]])?;
+    let [answer] = console.scan(range, step(range), &place.view.filter, [GroupBy::EVERYTHING])?;
     let axis = Axis::of(&answer);
     let mut chart = Chart::new("failures", "Failed calls", "by class", Shape::Bars, Unit::Count, axis);
     chart.class = "s12";

@@ -198,7 +198,7 @@ fn budget(slo: &Slo, now: u64, place: &Place) -> Markup {
         section.panel.s6 id={ "burn-" (definition.name) } {
             h2 { (definition.name) small { "how fast the budget is used up; 1 lasts just for the time" } }
             div.tiles {
-                (tile("", "Budget left", data(Unit::Share, status.left), &html! { (data(Unit::Count, Some(status.budget.bad as f64))) " bad of " (data(Unit::Count, Some(status.allowed))) " allowed" }, &[]))
+                (tile("", "Budget left", data(Unit::Share, status.left), &html! { span { (data(Unit::Count, Some(status.budget.bad as f64))) " bad of " (data(Unit::Count, Some(status.allowed))) " allowed" } }, &[]))
                 (tile("", "Calls that count", data(Unit::Count, Some(status.budget.total as f64)), &html! { "in " (words(length)) }, &[]))
             }
             div.scroll tabindex="0" role="group" aria-label={ "Burn rates of " (definition.name) } { table {

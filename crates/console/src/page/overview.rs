@@ -2,7 +2,7 @@
 
 use aggregate::ErrorRecord;
 use maud::{Markup, html};
-use monitor::{Answer, Dimension, Field, Incident, Range, Series, Severity, Stats};
+use monitor::{Answer, Dimension, Field, GroupBy, Incident, Measure, Range, Series, Severity, Stats};
 
 use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
 use super::errors;
@@ -36,8 +36,12 @@ impl Traffic {
     fn ask(console: &Console, place: &Place) -> Result<Self, Problem> {
         let (filter, now) = (&place.view.filter, console.now()?);
         let range = place.view.range(now);
-        let [services, models] =
-            console.scan(range, step(range), filter, [&[Dimension::Service], &[Dimension::Model]])?;
+        let ways = [
+            GroupBy::top(Dimension::Service, Measure::Requests, MOST_SERIES),
+            GroupBy::top(Dimension::Model, Measure::Requests, MOST_SERIES),
+            GroupBy::top(Dimension::Model, Measure::Tokens, MOST_ROWS),
+        ];
+        let [services, models, by_tokens] = console.scan(range, step(range), filter, ways)?;
         let all = services.together();
         let before = Range::before(all.range.from, length(&all, now));
         let (is_kept, incidents) = console.monitoring(|monitoring| {
@@ -47,14 +51,11 @@ impl Traffic {
             (is_kept, grave.map(|incident| (incident.fired, format!("{} fired", incident.alert))).collect())
         })?;
         let before = if is_kept { Some(console.totals(before, filter)?) } else { None };
-        let mut by_tokens = models.series.clone();
-        by_tokens.sort_by_key(|series| std::cmp::Reverse(series.total.total_tokens()));
-        by_tokens.truncate(MOST_ROWS);
         Ok(Self {
             now,
-            services: services.limited(MOST_SERIES),
-            models: models.limited(MOST_SERIES),
-            by_tokens,
+            services,
+            models,
+            by_tokens: by_tokens.series.into_iter().take(MOST_ROWS).collect(),
             before: before.filter(|stats| stats.requests > 0),
             incidents,
             all,
@@ -194,6 +195,11 @@ pub(super) fn tile(id: &str, label: &str, value: Markup, more: &Markup, values: 
 fn change(now: Option<f64>, before: Option<f64>, is_bad: bool) -> Markup {
     let (Some(now), Some(before)) = (now, before.filter(|before| *before > 0.0)) else { return html! {} };
     let change = now / before - 1.0;
+    let arrow = match change {
+        change if change >= 0.005 => "▲ ",
+        change if change <= -0.005 => "▼ ",
+        _ => "",
+    };
     let class = match () {
         () if change.abs() < 0.1 || !is_bad => "",
         () if change > 0.0 => "worse",
@@ -201,7 +207,7 @@ fn change(now: Option<f64>, before: Option<f64>, is_bad: bool) -> Markup {
     };
     html! {
         span class=(class) title="Against the time before, as long" {
-            (if change < 0.0 { "▼" } else { "▲" }) " " (format!("{:.0} %", change.abs().min(99.99) * 100.0))
+            (arrow) (format!("{:.0} %", change.abs().min(99.99) * 100.0))
         }
     }
 }

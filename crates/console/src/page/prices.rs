@@ -26,7 +26,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             (tile("unknown", "Cost is not known of", count(stats.unpriced), &html! { "calls" }, &[]))
             (tile("usage-missing", "Without usage", count(stats.usage_missing), &html! { "calls that did not tell what they used" }, &[]))
             @if let Some(saved) = saved {
-                (tile("saved", "Not counted twice", data(Unit::Dollars, saved.cost), &html! { "in " (count(saved.spans)) " spans that tell of a call which another tells, too; as far as it is known, since the start of the log" }, &[]))
+                (tile("saved", "Not counted twice", data(Unit::Dollars, saved.cost), &html! { span { "in " (count(saved.spans)) " spans that tell of a call which another tells, too; as far as it is known, since the start of the log" } }, &[]))
             }
         }
         section.panel.s12 id="unpriced" {

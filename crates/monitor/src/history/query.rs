@@ -1,6 +1,8 @@
 //! What a history is asked.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
 use super::rings::{Cell, LEVELS, Rings, is_kept};
@@ -32,10 +34,8 @@ pub struct Query {
     pub step: u64,
     /// Which groups.
     pub filter: Filter,
-    /// Dimensions that make a series each; none for one series of everything.
-    pub group_by: Vec<Dimension>,
-    /// How many series there may be. Those with the fewest requests beyond it are added up in one whose values are [`REST`].
-    pub limit: usize,
+    /// Which series.
+    pub group_by: GroupBy,
 }
 
 /// What a history answers.
@@ -45,7 +45,7 @@ pub struct Answer {
     pub step: u64,
     /// The range in whole steps. The newest step may not be over.
     pub range: Range,
-    /// One series for each combination of the dimensions asked for, the one with the most requests first.
+    /// One series for each combination of values asked for, the one with the most first, and what is left last.
     pub series: Vec<Series>,
 }
 
@@ -94,7 +94,32 @@ impl Measure {
     }
 }
 
+/// Which series an answer has: one for each combination of values of some dimensions, but only so many, those with the most of something. All
+/// others are one series whose values are [`REST`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupBy {
+    /// Dimensions; none for one series of everything.
+    pub dimensions: Vec<Dimension>,
+    /// Of what the series that stand for themselves have the most.
+    pub measure: Measure,
+    /// How many of them there are, at least one.
+    pub limit: usize,
+}
+
+impl GroupBy {
+    /// One series of everything.
+    pub const EVERYTHING: Self = Self { dimensions: Vec::new(), measure: Measure::Requests, limit: 1 };
+
+    /// The values of a dimension that have the most.
+    pub fn top(dimension: Dimension, measure: Measure, limit: usize) -> Self {
+        Self { dimensions: vec![dimension], measure, limit }
+    }
+}
+
 /// A question about a time that is asked in several ways at once, and answered part by part: whoever asks can let others in between.
+///
+/// Groups are looked at twice: first for which series have the most, then for what was counted. So an answer takes memory for the series that it
+/// tells, not for all that there are.
 #[derive(Debug)]
 pub struct Scan {
     range: Range,
@@ -105,11 +130,16 @@ pub struct Scan {
     place: Option<Place>,
 }
 
-/// The dimensions that make a series, and what was found of each.
+/// One way of asking, and what was found.
 #[derive(Debug)]
 struct Way {
-    group_by: Vec<Dimension>,
-    series: BTreeMap<Vec<String>, BTreeMap<u64, Stats>>,
+    group_by: GroupBy,
+    /// How much each series has, until those that have the most are chosen.
+    amounts: BTreeMap<Vec<String>, i128>,
+    /// Those.
+    chosen: BTreeMap<Vec<String>, BTreeMap<u64, Stats>>,
+    /// All others together.
+    rest: BTreeMap<u64, Stats>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,13 +150,56 @@ struct Place {
     /// The generation of the groups, and the next of them.
     generation: u64,
     next: usize,
+    /// Whether it is the second look.
+    is_chosen: bool,
+}
+
+impl Way {
+    fn new(group_by: GroupBy) -> Self {
+        Self { group_by, amounts: BTreeMap::new(), chosen: BTreeMap::new(), rest: BTreeMap::new() }
+    }
+
+    /// Adds how much a group has.
+    fn weigh(&mut self, group: &Group, sums: &Stats) {
+        let names = names(group, &self.group_by.dimensions);
+        if !is_rest(&names) {
+            *self.amounts.entry(names).or_default() += self.group_by.measure.of(sums);
+        }
+    }
+
+    fn choose(&mut self) {
+        let mut all: Vec<(Vec<String>, i128)> = std::mem::take(&mut self.amounts).into_iter().collect();
+        all.sort_by_key(|(_, amount)| Reverse(*amount));
+        self.chosen = all.into_iter().take(self.group_by.limit).map(|(names, _)| (names, BTreeMap::new())).collect();
+    }
+
+    /// Where steps of a group belong. What came only after the choice is a series of its own while there is room.
+    fn points_of(&mut self, group: &Group) -> &mut BTreeMap<u64, Stats> {
+        let names = names(group, &self.group_by.dimensions);
+        let has_room = self.chosen.len() < self.group_by.limit && !is_rest(&names);
+        match self.chosen.entry(names) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) if has_room => new.insert(BTreeMap::new()),
+            Entry::Vacant(_) => &mut self.rest,
+        }
+    }
+
+    fn answer(self, step: u64, range: Range) -> Answer {
+        let GroupBy { dimensions, measure, .. } = self.group_by;
+        let found = self.chosen.into_iter().filter(|(_, points)| !points.is_empty());
+        let mut series: Vec<Series> = found.map(|(names, points)| Series::new(names, points)).collect();
+        series.sort_by_key(|series| Reverse(measure.of(&series.total)));
+        if !self.rest.is_empty() {
+            series.push(Series::new(vec![REST.to_owned(); dimensions.len()], self.rest));
+        }
+        Answer { step, range, series }
+    }
 }
 
 impl Scan {
-    /// Asks what was counted in a time, with a series for each combination of the dimensions of each of the `ways`.
-    pub fn new(range: Range, step: u64, filter: Filter, ways: &[&[Dimension]]) -> Self {
-        let way = |group_by: &&[Dimension]| Way { group_by: group_by.to_vec(), series: BTreeMap::new() };
-        Self { range, step, filter, ways: ways.iter().map(way).collect(), place: None }
+    /// Asks what was counted in a time, in each of the `ways`.
+    pub fn new(range: Range, step: u64, filter: Filter, ways: impl IntoIterator<Item = GroupBy>) -> Self {
+        Self { range, step, filter, ways: ways.into_iter().map(Way::new).collect(), place: None }
     }
 
     /// Goes on with some more groups, until about so many steps are read; tells whether all groups are. If groups were forgotten
@@ -135,47 +208,53 @@ impl Scan {
         let generation = history.generation();
         let known = self.place.filter(|place| place.generation == generation);
         let mut place = known.unwrap_or_else(|| {
-            self.ways.iter_mut().for_each(|way| way.series.clear());
+            self.ways.iter_mut().for_each(|way| *way = Way::new(way.group_by.clone()));
             history.begin(self.range, self.step)
         });
         let mut read = 0;
-        while let Some(group) = history.groups.get(place.next).filter(|_| read < steps) {
-            place.next += 1;
-            if self.filter.accepts(group.names()) {
-                for way in &mut self.ways {
-                    let points = way.series.entry(names(group, &way.group_by)).or_default();
-                    read += add_points(&group.rings, place.level, place.range, place.step, points);
-                }
+        while read < steps {
+            if let Some(group) = history.groups.get(place.next) {
+                place.next += 1;
+                read += self.read(group, place);
+            } else if !place.is_chosen {
+                self.ways.iter_mut().for_each(Way::choose);
+                (place.is_chosen, place.next) = (true, 0);
+            } else {
+                break;
             }
         }
         self.place = Some(place);
-        place.next >= history.groups.len()
+        place.is_chosen && place.next >= history.groups.len()
     }
 
-    /// What was found: an answer for each of the ways, with all of its series.
+    /// Reads a group; tells how many steps.
+    fn read(&mut self, group: &Group, Place { level, range, step, is_chosen, .. }: Place) -> usize {
+        if !self.filter.accepts(group.names()) {
+            return 0;
+        }
+        if is_chosen {
+            let read = |way: &mut Way| add_points(&group.rings, level, range, step, way.points_of(group));
+            return self.ways.iter_mut().map(read).sum();
+        }
+        let (mut sums, mut read) = (Stats::default(), 0);
+        group.rings.each(level, range, |_, step| {
+            step.add_sums_to(&mut sums);
+            read += 1;
+        });
+        if read > 0 {
+            self.ways.iter_mut().for_each(|way| way.weigh(group, &sums));
+        }
+        read
+    }
+
+    /// What was found: an answer for each of the ways.
     pub fn answers(self) -> Vec<Answer> {
         let (step, range) = self.place.map_or((self.step.max(1), self.range), |place| (place.step, place.range));
-        let answer = |way: Way| {
-            let found = way.series.into_iter().filter(|(_, points)| !points.is_empty());
-            let mut series: Vec<Series> = found.map(|(names, points)| Series::new(names, points)).collect();
-            series.sort_by_key(|series| std::cmp::Reverse(series.total.requests));
-            Answer { step, range, series }
-        };
-        self.ways.into_iter().map(answer).collect()
+        self.ways.into_iter().map(|way| way.answer(step, range)).collect()
     }
 }
 
 impl Answer {
-    /// The series with the most requests, and the others as one.
-    pub fn limited(mut self, limit: usize) -> Self {
-        if self.series.len() > limit {
-            let others = self.series.split_off(limit);
-            let names = others.first().map(|other| vec![REST.to_owned(); other.names.len()]).unwrap_or_default();
-            self.series.push(Series::sum(names, &others));
-        }
-        self
-    }
-
     /// All series as one that has no names; none, if there are none.
     pub fn together(&self) -> Self {
         let all = (!self.series.is_empty()).then(|| Series::sum(Vec::new(), &self.series));
@@ -207,9 +286,9 @@ impl Series {
 impl History {
     /// Answers a question.
     pub fn query(&self, query: &Query) -> Answer {
-        let mut scan = Scan::new(query.range, query.step, query.filter.clone(), &[&query.group_by]);
+        let mut scan = Scan::new(query.range, query.step, query.filter.clone(), [query.group_by.clone()]);
         scan.advance(self, usize::MAX);
-        scan.answers().swap_remove(0).limited(query.limit)
+        scan.answers().swap_remove(0)
     }
 
     /// Where the answer to a question about a time begins.
@@ -217,7 +296,7 @@ impl History {
         let (level, step) = level_and_step(range.from, step, |level, from| self.holds(level, from));
         let to = range.to.min(self.now.max(range.from).saturating_add(1));
         let range = Range { from: floor(range.from, step), to: to.next_multiple_of(step) };
-        Place { level, step, range, generation: self.generation(), next: 0 }
+        Place { level, step, range, generation: self.generation(), next: 0, is_chosen: false }
     }
 
     /// What was counted in a time.
@@ -239,7 +318,7 @@ impl History {
             group.rings.sum(level, self.whole_steps(level, range), total);
         }
         let mut totals: Vec<_> = totals.into_iter().filter(|(_, total)| *total != Stats::default()).collect();
-        totals.sort_by_key(|(_, total)| std::cmp::Reverse(measure.of(total)));
+        totals.sort_by_key(|(_, total)| Reverse(measure.of(total)));
         totals.truncate(limit);
         totals.into_iter().map(|(names, total)| Series { names, points: Vec::new(), total }).collect()
     }
@@ -319,6 +398,11 @@ pub(crate) fn points(rings: &Rings<Stats>, now: u64, range: Range, step: u64) ->
     points.into_iter().map(|(begin, stats)| Point { begin, stats }).collect()
 }
 
+/// Whether these are the names of the group that takes what is over the limit of groups.
+fn is_rest(names: &[String]) -> bool {
+    !names.is_empty() && names.iter().all(|name| name == REST)
+}
+
 fn names(group: &Group, dimensions: &[Dimension]) -> Vec<String> {
     let names = group.names();
     dimensions.iter().map(|dimension| names[*dimension as usize].to_owned()).collect()
@@ -329,4 +413,76 @@ fn sum<'a>(all: impl Iterator<Item = &'a Stats>) -> Stats {
         sum.merge(stats);
         sum
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Call;
+    use crate::history::HistoryConfig;
+    use crate::time::{HOUR, MINUTE, SECOND};
+
+    const START: u64 = 1_790_000_000 * SECOND;
+
+    fn tell(history: &mut History, minute: u64, service: u64) {
+        let name = service.to_string();
+        history.record(START + minute * MINUTE, &Call { service: &name, ..Call::default() });
+    }
+
+    // However many series there are, steps are held only of those that are told and of the others together.
+    #[test]
+    fn only_what_is_told_is_held() {
+        let mut history = History::new(HistoryConfig::default());
+        for minute in 0..30 {
+            for service in 0..200 {
+                (0..1 + u64::from(service >= 190)).for_each(|_| tell(&mut history, minute, service));
+            }
+        }
+        history.advance(START + 30 * MINUTE);
+        let range = Range { from: START, to: START + HOUR };
+        let top = GroupBy::top(Dimension::Service, Measure::Requests, 10);
+        let mut scan = Scan::new(range, MINUTE, Filter::default(), [top]);
+        while !scan.advance(&history, 100) {
+            let [way] = &*scan.ways else { panic!("one way") };
+            let held: usize = way.chosen.values().map(BTreeMap::len).sum::<usize>() + way.rest.len();
+            assert!(held <= 11 * 30, "{held}");
+        }
+        let [answer] = &*scan.answers() else { panic!("one answer") };
+        let told: Vec<u64> = answer.series.iter().map(|series| series.total.requests).collect();
+        assert_eq!(told, [vec![60; 10], vec![190 * 30]].concat());
+        assert_eq!(answer.series[10].names, [REST]);
+    }
+
+    // What the history itself has put together is one with what the answer does, and none of the series that have the most.
+    #[test]
+    fn there_is_one_rest() {
+        let mut history = History::new(HistoryConfig { groups: 3, ..HistoryConfig::default() });
+        [0, 0, 1, 2, 3, 4].into_iter().for_each(|service| tell(&mut history, 0, service));
+        let range = Range { from: START, to: START + HOUR };
+        for (limit, expected) in [(10, vec![("0", 2), ("1", 1), ("2", 1), (REST, 2)]), (1, vec![("0", 2), (REST, 4)])] {
+            let group_by = GroupBy::top(Dimension::Service, Measure::Requests, limit);
+            let answer = history.query(&Query { range, step: MINUTE, filter: Filter::default(), group_by });
+            let told = answer.series.iter().map(|series| (&*series.names[0], series.total.requests));
+            assert!(told.eq(expected), "{answer:?}");
+        }
+    }
+
+    // What comes between two parts is told as itself while there is room for it, and with the others else.
+    #[test]
+    fn what_comes_between_is_told() {
+        for (limit, expected) in [(3, vec!["1", "0", "2"]), (2, vec!["1", "0", REST])] {
+            let mut history = History::new(HistoryConfig::default());
+            [0, 1, 1].into_iter().for_each(|service| tell(&mut history, 0, service));
+            let range = Range { from: START, to: START + HOUR };
+            let top = GroupBy::top(Dimension::Service, Measure::Requests, limit);
+            let mut scan = Scan::new(range, MINUTE, Filter::default(), [top]);
+            while scan.place.is_none_or(|place| !place.is_chosen) {
+                scan.advance(&history, 1);
+            }
+            tell(&mut history, 0, 2);
+            while !scan.advance(&history, 1) {}
+            let answer = scan.answers().swap_remove(0);
+            assert!(answer.series.iter().map(|series| &*series.names[0]).eq(expected), "{answer:?}");
+        }
+    }
 }

@@ -155,17 +155,35 @@ impl Stats {
     }
 }
 
+impl Stats {
+    /// Adds another one, but for its distributions.
+    pub(crate) fn merge_sums(&mut self, other: &Self) {
+        self.add_counts(other.counts());
+        self.cost += other.cost;
+        for (mine, theirs) in self.errors.iter_mut().zip(other.errors) {
+            *mine += theirs;
+        }
+    }
+
+    /// Adds what stands before the distributions in what was written.
+    pub(crate) fn add_packed_sums(&mut self, packed: &mut Unpacker<'_>) -> Option<()> {
+        let mut counts = [0; 10];
+        for count in &mut counts {
+            *count = packed.count()?;
+        }
+        self.add_counts(counts);
+        self.cost += Money::from_pico(packed.signed()?);
+        packed.sparse(CLASSES as u16, |class, count| self.errors[usize::from(class)] += count)
+    }
+}
+
 pub(crate) fn ratio(part: f64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part / whole as f64)
 }
 
 impl Cell for Stats {
     fn merge(&mut self, other: &Self) {
-        self.add_counts(other.counts());
-        self.cost += other.cost;
-        for (mine, theirs) in self.errors.iter_mut().zip(other.errors) {
-            *mine += theirs;
-        }
+        self.merge_sums(other);
         for (mine, theirs) in self.histograms_mut().into_iter().zip(other.histograms()) {
             mine.merge(theirs);
         }
@@ -181,13 +199,7 @@ impl Cell for Stats {
     }
 
     fn add_packed(&mut self, packed: &mut Unpacker<'_>) -> Option<()> {
-        let mut counts = [0; 10];
-        for count in &mut counts {
-            *count = packed.count()?;
-        }
-        self.add_counts(counts);
-        self.cost += Money::from_pico(packed.signed()?);
-        packed.sparse(CLASSES as u16, |class, count| self.errors[usize::from(class)] += count)?;
+        self.add_packed_sums(packed)?;
         for histogram in self.histograms_mut() {
             packed.sparse(super::histogram::BUCKETS, |bucket, count| histogram.add(bucket, count))?;
         }

@@ -58,6 +58,10 @@ fn timed(all: &[Told]) -> Vec<(u64, &Told)> {
         .collect()
 }
 
+fn requests_by(dimensions: &[Dimension], limit: usize) -> GroupBy {
+    GroupBy { dimensions: dimensions.to_vec(), measure: Measure::Requests, limit }
+}
+
 fn history(all: &[(u64, &Told)], config: HistoryConfig) -> History {
     let mut history = History::new(config);
     for (at, told) in all {
@@ -98,7 +102,7 @@ proptest! {
         let history = history(&all, HistoryConfig::default());
         let range = Range::before(history.now + 1 - ahead, back);
         let by = if by_model { vec![Dimension::Model] } else { vec![] };
-        let query = Query { range, step, filter: Filter::default(), group_by: by.clone(), limit: 10 };
+        let query = Query { range, step, filter: Filter::default(), group_by: requests_by(&by, 10) };
         let answer = history.query(&query);
         prop_assert!(answer.step >= step && answer.range.from <= range.from && range.from - answer.range.from < answer.step);
         let belongs = |names: &[String], call: &Call<'_>| !by_model || names == [call.model()];
@@ -116,24 +120,50 @@ proptest! {
 
     // What is asked in parts is answered as what is asked at once, for all ways of asking together.
     #[test]
-    fn parts_make_the_whole(all in proptest::collection::vec(told(), 1..80), steps in 1..5usize) {
+    fn parts_make_the_whole(all in proptest::collection::vec(told(), 1..80), steps in 1..5usize, limit in 1..5usize) {
         let all = timed(&all);
         let history = history(&all, HistoryConfig::default());
         let range = Range { from: START, to: START + 40 * DAY };
         let ways: [&[Dimension]; 3] = [&[], &[Dimension::Service], &[Dimension::Model, Dimension::Service]];
-        let mut scan = Scan::new(range, HOUR, Filter::default(), &ways);
+        let ways = ways.map(|way| requests_by(way, limit));
+        let mut scan = Scan::new(range, HOUR, Filter::default(), ways.clone());
         while !scan.advance(&history, steps) {}
         for (answer, group_by) in scan.answers().into_iter().zip(ways) {
-            let query = Query { range, step: HOUR, filter: Filter::default(), group_by: group_by.into(), limit: 100 };
+            let query = Query { range, step: HOUR, filter: Filter::default(), group_by };
             let whole = history.query(&query);
-            prop_assert_eq!(answer.together().series, history.query(&Query { group_by: Vec::new(), ..query }).series);
+            prop_assert_eq!(answer.together().series, history.query(&Query { group_by: GroupBy::EVERYTHING, ..query }).series);
             prop_assert_eq!(answer, whole);
         }
     }
 
-    // A filter and the order of the top groups are those of the calls themselves; what is over the limit of series is one series.
+    // The series that have the most are the same with a limit and without, to the last step, and all others are one: their sum.
     #[test]
-    fn filters_and_top_groups_are_exact(all in proptest::collection::vec(told(), 1..80), limit in 0..4usize) {
+    fn a_limit_adds_up_the_others(
+        all in proptest::collection::vec(told(), 1..80),
+        limit in 1..9usize,
+        measure in proptest::sample::select(vec![Measure::Requests, Measure::Errors, Measure::Tokens, Measure::Cost]),
+    ) {
+        let all = timed(&all);
+        let history = history(&all, HistoryConfig::default());
+        let by = vec![Dimension::Model, Dimension::Service];
+        let ask = |limit| {
+            let group_by = GroupBy { dimensions: by.clone(), measure, limit };
+            history.query(&Query { range: Range { from: 0, to: u64::MAX }, step: MINUTE, filter: Filter::default(), group_by })
+        };
+        let (limited, mut whole) = (ask(limit), ask(100));
+        prop_assert!(whole.series.is_sorted_by_key(|series| std::cmp::Reverse(measure.of(&series.total))));
+        prop_assert_eq!(whole.total(), naive(&all, |at, _| whole.range.contains(at)));
+        let others = whole.series.split_off(limit.min(whole.series.len()));
+        prop_assert_eq!(&limited.series[..whole.series.len()], &whole.series);
+        let sum = Answer { series: others, ..whole }.together().series.pop();
+        let rest = limited.series.get(limit).cloned();
+        prop_assert!(rest.iter().all(|rest| rest.names == [REST, REST]));
+        prop_assert_eq!(rest.map(|rest| Series { names: Vec::new(), ..rest }), sum);
+    }
+
+    // A filter and the order of the top groups are those of the calls themselves.
+    #[test]
+    fn filters_and_top_groups_are_exact(all in proptest::collection::vec(told(), 1..80)) {
         let all = timed(&all);
         let history = history(&all, HistoryConfig::default());
         let range = Range { from: 0, to: u64::MAX };
@@ -142,12 +172,6 @@ proptest! {
         prop_assert_eq!(&history.totals(range, &filter), &accepted);
         let top = history.top(range, &filter, &[Dimension::Service, Dimension::Model], Measure::Cost, usize::MAX);
         prop_assert!(top.is_sorted_by_key(|series| std::cmp::Reverse(series.total.cost)));
-        let query = Query { range: Range::before(history.now + 1, HOUR), step: MINUTE, filter, group_by: vec![Dimension::Model], limit };
-        let answer = history.query(&query);
-        prop_assert!(answer.series.len() <= limit + 1);
-        let all_series = history.query(&Query { limit: 100, ..query });
-        let requests = |answer: &Answer| answer.series.iter().map(|series| series.total.requests).sum::<u64>();
-        prop_assert_eq!(requests(&answer), requests(&all_series));
     }
 
     // What is over the limits of groups and memory is counted all the same: in the group for the rest, and in longer steps.
