@@ -113,7 +113,7 @@ fn calls(second: u64) -> Vec<Told> {
             }
             // One call twice a minute, and eight at the next request.
             "cold" => {
-                let is_first = second % 30 == 0 && place == 0;
+                let is_first = second.is_multiple_of(30) && place == 0;
                 let is_cold = happens && is_first;
                 let waits = if is_cold { 2_000 } else { 200 };
                 let told = Told { waits, takes: waits + 800, is_first, ..usual };
