@@ -17,7 +17,7 @@ use crate::error::{OpenError, io_error};
 use crate::frame::{FRAME_HEADER, Header, MIN_FRAME};
 use crate::fs::{FileSystem, RealFileSystem};
 use crate::recovery::{Damage, End, Inventory, What, blank, scan};
-use crate::segment::{FrameReader, Place, SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name};
+use crate::segment::{FrameReader, Place, SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name, number_of};
 use crate::writer::{begin_segment, create_slot};
 
 /// What [`repair`] did.
@@ -89,6 +89,7 @@ pub fn repair(directory: impl Into<PathBuf>) -> Result<Report, OpenError> {
 pub fn repair_on(fs: Arc<dyn FileSystem>, directory: impl Into<PathBuf>) -> Result<Report, OpenError> {
     let directory = Directory::open_on(fs, directory)?;
     let mut repair = Repair { directory, report: Report::default() };
+    repair.settle()?;
     repair.checkpoints()?;
     repair.log()?;
     Ok(repair.report)
@@ -103,6 +104,16 @@ struct Repair {
 }
 
 impl Repair {
+    /// Makes durable what is there: what a repair wrote that was killed may be in the page cache only, and is believed from here on.
+    fn settle(&self) -> Result<(), OpenError> {
+        for name in self.directory.list()?.iter().filter(|name| number_of(name).is_some()) {
+            let path = self.directory.path().join(name);
+            let settled = self.directory.fs.open(&path).and_then(|file| file.sync());
+            settled.map_err(io_error("syncing", &path))?;
+        }
+        Ok(())
+    }
+
     fn checkpoints(&mut self) -> Result<(), OpenError> {
         let checkpoints = Checkpoints::open(&self.directory)?;
         for (name, is_good) in checkpoints.check()? {

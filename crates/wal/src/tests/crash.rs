@@ -1,9 +1,12 @@
 //! Kills at every call that changes something on disk.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use super::harness::{Harness, settings};
 use super::sim::Crash;
+use crate::directory::UNFINISHED;
+use crate::segment::number_of;
 
 /// Opens, appends through all segments, writes checkpoints, ends and begins again. `None` when the machine goes down.
 fn workload(harness: &mut Harness) -> Option<()> {
@@ -104,5 +107,33 @@ fn dies_again_during_recovery() {
             harness.crash(Crash::Random { seed: !seed, grain: 512 });
             life_goes_on(&mut harness);
         }
+    }
+}
+
+// A segment's first page is durable before any frame follows it: so a page that cannot be read, with frames behind it, is damage.
+#[test]
+fn first_pages_are_durable_before_frames() {
+    let mut harness = Harness::new(settings());
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    harness.open().unwrap();
+    let noted = Arc::clone(&calls);
+    harness.fs.set_fault(move |what, path| {
+        // A file keeps the name that it was made with.
+        let name = path.file_name()?.to_str()?.trim_end_matches(UNFINISHED);
+        if number_of(name).is_some() && ["write", "sync"].contains(&what) {
+            noted.lock().unwrap().push((what, name.to_owned()));
+        }
+        None
+    });
+    for _ in 0..20 {
+        harness.append(&[1_500, 700]).unwrap();
+        harness.checkpoint().unwrap();
+    }
+    let calls = calls.lock().unwrap();
+    let begun: Vec<_> = calls.windows(3).filter(|calls| calls[0].1 != calls[1].1).collect();
+    assert!(begun.len() > 5, "{calls:?}");
+    for calls in begun {
+        let [(before, _), (first, _), (then, name)] = calls else { unreachable!() };
+        assert_eq!((*before, *first, *then), ("sync", "write", "sync"), "{name}");
     }
 }

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::harness::{Blob, DIRECTORY, Harness, restore, settings};
-use super::sim::SimFs;
+use super::sim::{Crash, SimFs};
 use crate::checkpoint::Checkpoints;
+use crate::fs::FileSystem;
 use crate::log::Log;
 use crate::open::open;
 use crate::{Directory, Lsn, OpenError, Start, repair_on};
@@ -125,6 +126,62 @@ fn a_changed_byte_is_refused_and_repaired() {
     assert_eq!(records.len(), written.len() - applied as usize - 1);
     let name = path.file_name().unwrap();
     assert!(fs.names().contains(&report.quarantine.unwrap().join(name)));
+}
+
+/// A log with a changed byte in the middle and a damaged checkpoint, and the bytes of those two files.
+fn damaged() -> (SimFs, Vec<Vec<u8>>) {
+    let (fs, written) = written();
+    let content = &written[written.len() - 4];
+    let mut originals = Vec::new();
+    let checkpoint = fs.names().into_iter().rfind(|path| path.to_string_lossy().contains("checkpoint")).unwrap();
+    for path in segments(&fs).into_iter().chain([checkpoint.clone()]) {
+        fs.damage(&path, |bytes| {
+            let at = bytes.windows(64).position(|window| window == &content[..64]);
+            if let Some(at) = at.or((path == checkpoint).then_some(bytes.len() / 2)) {
+                bytes[at + 5] ^= 1;
+                originals.push(bytes.clone());
+            }
+        });
+    }
+    (fs, originals)
+}
+
+fn content(fs: &SimFs, path: &Path) -> Vec<u8> {
+    let file = fs.open(path).unwrap();
+    let mut bytes = vec![0; file.size().unwrap() as usize];
+    file.read_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+// Whatever call of a repair is the last one, and whatever of the unsynced is lost then: the next repair comes to the same, what was damaged is put
+// aside as it was, and power that fails after a repair undoes nothing of it.
+#[test]
+fn repair_dies_at_every_call() {
+    let (undisturbed, _) = damaged();
+    let before = undisturbed.calls();
+    repair_on(Arc::new(undisturbed.clone()), DIRECTORY).unwrap();
+    let calls = undisturbed.calls() - before;
+    let expected = found(&undisturbed).unwrap();
+    for call in 0..=calls {
+        for crash in [Crash::Kill, Crash::LoseAll, Crash::Random { seed: call as u64, grain: 512 }] {
+            let (fs, originals) = damaged();
+            fs.die_at(before + call);
+            let repaired = repair_on(Arc::new(fs.clone()), DIRECTORY);
+            assert_eq!(repaired.is_ok(), call == calls, "call {call}");
+            fs.crash(crash);
+            if repaired.is_err() {
+                repair_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
+                fs.crash(Crash::LoseAll);
+            }
+            let names = fs.names();
+            let aside: Vec<_> = names.iter().filter(|path| path.to_string_lossy().contains("quarantine")).collect();
+            for original in &originals {
+                assert!(aside.iter().any(|path| content(&fs, path) == *original), "call {call}, {crash:?}: {aside:?}");
+            }
+            assert!(repair_on(Arc::new(fs.clone()), DIRECTORY).unwrap().quarantine.is_none(), "call {call}, {crash:?}");
+            assert_eq!(found(&fs).unwrap(), expected, "call {call}, {crash:?}");
+        }
+    }
 }
 
 // Without any segment, or with all first pages gone, a log behind a checkpoint begins anew behind it.

@@ -36,6 +36,8 @@ struct Disk {
     /// Changes of names that were not synced, in order; each happens as a whole or not at all.
     unsynced_names: Vec<Vec<(PathBuf, Option<usize>)>>,
     directories: BTreeSet<PathBuf>,
+    /// Those whose own names were synced in the directories above.
+    durable_directories: BTreeSet<PathBuf>,
     /// Calls that changed something.
     calls: usize,
     die_at: Option<usize>,
@@ -177,6 +179,15 @@ impl SimFs {
                 apply(&mut disk.durable_names, change);
             }
         }
+        let unsynced_directories: Vec<_> = disk.directories.difference(&disk.durable_directories).cloned().collect();
+        for directory in unsynced_directories {
+            if survivors(1) == 1 {
+                disk.durable_directories.insert(directory);
+            } else {
+                disk.durable_names.retain(|path, _| !path.starts_with(&directory));
+            }
+        }
+        disk.directories = disk.durable_directories.clone();
         disk.names = disk.durable_names.clone();
     }
 }
@@ -330,6 +341,8 @@ impl FileSystem for SimFs {
         let mut disk = self.disk();
         let life = disk.life;
         disk.change("sync_directory", path, life)?;
+        let synced: Vec<_> = disk.directories.iter().filter(|made| made.parent() == Some(path)).cloned().collect();
+        disk.durable_directories.extend(synced);
         let is_here = |change: &Vec<(PathBuf, Option<usize>)>| change[0].0.parent() == Some(path);
         let (synced, other) = std::mem::take(&mut disk.unsynced_names).into_iter().partition(is_here);
         disk.unsynced_names = other;
