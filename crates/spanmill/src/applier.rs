@@ -144,6 +144,8 @@ impl Applier {
             let mut effects = Vec::new();
             let position = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;
+            // The newest request that was given to the archive.
+            let mut given = 0;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
                 let bytes = wal::Record::payload(&entry.record).len() as u64;
@@ -155,12 +157,19 @@ impl Applier {
                 duplicate_window.record(window as f64 / 1e9, &[]);
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
+                    if let Effect::Applied(applied) = &effect {
+                        given = given.max(applied.lsn);
+                    }
                     is_safe &= sinks.take(lsn, effect);
                 }
                 if !is_safe {
                     keeper.stop();
                 }
-                let safe = Safe { archived: position.as_ref().map(Position::get), outcomes: sinks.outcomes.as_ref() };
+                // With all that it was given, it has all there is to archive so far. What came since is ticks: a checkpoint that waited for the next
+                // request would wait for ever, if the log is full until there is one.
+                let archived = position.as_ref().map(Position::get);
+                let archived = archived.map(|archived| if archived >= given { lsn } else { archived });
+                let safe = Safe { archived, outcomes: sinks.outcomes.as_ref() };
                 if keeper.applied(progressed, &pipeline, safe) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }
