@@ -144,7 +144,6 @@ impl Applier {
             let mut effects = Vec::new();
             let position = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;
-            // The newest request that was given to the archive.
             let mut given = 0;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
@@ -165,11 +164,8 @@ impl Applier {
                 if !is_safe {
                     keeper.stop();
                 }
-                // With all that it was given, it has all there is to archive so far. What came since is ticks: a checkpoint that waited for the next
-                // request would wait for ever, if the log is full until there is one.
                 let archived = position.as_ref().map(Position::get);
-                let archived = archived.map(|archived| if archived >= given { lsn } else { archived });
-                let safe = Safe { archived, outcomes: sinks.outcomes.as_ref() };
+                let safe = Safe { given, archived, outcomes: sinks.outcomes.as_ref() };
                 if keeper.applied(progressed, &pipeline, safe) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }

@@ -201,7 +201,7 @@ impl Keeper {
     ) {
         if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
             checkpointer.take(record, pipeline);
-            checkpointer.write_if(Safe { archived: None, outcomes }, &self.cursor);
+            checkpointer.write_if(Safe { given: record.lsn, archived: None, outcomes }, &self.cursor);
         }
     }
 }
@@ -209,6 +209,8 @@ impl Keeper {
 /// What sinks have of the records that were applied: a checkpoint must not pass what they have not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Safe<'a> {
+    /// The newest request that was given to the sinks.
+    pub(crate) given: Lsn,
     /// All requests up to here are archived; `None` without an archive.
     pub(crate) archived: Option<Lsn>,
     /// They were given all outcomes.
@@ -218,7 +220,10 @@ pub(crate) struct Safe<'a> {
 impl Safe<'_> {
     /// Whether all up to `lsn` outlives the machine.
     fn has(&self, lsn: Lsn) -> io::Result<bool> {
-        if self.archived.is_some_and(|archived| archived < lsn) {
+        // Behind what was given there are only ticks. To wait for the next request would be to wait for ever, if the log is full until there is a
+        // checkpoint.
+        let needed = lsn.min(self.given);
+        if self.archived.is_some_and(|archived| archived < needed) {
             return Ok(false);
         }
         self.outcomes.map_or(Ok(()), outcomes::Writer::sync)?;
@@ -302,5 +307,21 @@ impl Checkpointer {
             // The log keeps what it would have freed. If it stays so, the log becomes full and says so.
             Err(error) => tracing::error!(%error, "a checkpoint was not written"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A checkpoint waits for the archive to have what it was given, and for nothing else: ticks come even if no request does.
+    #[test]
+    fn a_checkpoint_waits_for_what_was_given() {
+        let has = |given, archived, lsn| Safe { given, archived, outcomes: None }.has(lsn).unwrap();
+        assert!(has(7, Some(7), 9), "behind the newest request are ticks");
+        assert!(!has(7, Some(6), 9));
+        assert!(has(9, Some(7), 7));
+        assert!(!has(9, Some(7), 8));
+        assert!(has(9, None, 9), "there is no archive");
     }
 }

@@ -238,7 +238,7 @@ impl Scan {
         }
         let (mut sums, mut read) = (Stats::default(), 0);
         group.rings.each(level, range, |_, step| {
-            step.add_sums_to(&mut sums);
+            sums.add_sums_of(&step);
             read += 1;
         });
         if read > 0 {

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 
 use super::pack::{Packer, Unpacker};
-use super::stats::Stats;
 use crate::time::{DAY, HOUR, MINUTE, Range, SECOND};
 
 /// A length of steps, and for how long they are kept.
@@ -51,16 +50,6 @@ pub(crate) struct Packed {
 pub(crate) enum Step<'a, C> {
     Closed(&'a [u8]),
     Open(&'a C),
-}
-
-impl Step<'_, Stats> {
-    /// Adds all but the distributions, which are most of what there is to read.
-    pub(crate) fn add_sums_to(&self, sum: &mut Stats) {
-        match self {
-            Self::Closed(bytes) => drop(sum.add_packed_sums(&mut Unpacker::new(bytes))),
-            Self::Open(open) => sum.merge_sums(open),
-        }
-    }
 }
 
 impl<C: Cell> Step<'_, C> {

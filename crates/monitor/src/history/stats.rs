@@ -4,7 +4,7 @@ use genai::{ErrorClass, Money, TokenClasses};
 
 use super::histogram::Histogram;
 use super::pack::{Packer, Unpacker};
-use super::rings::Cell;
+use super::rings::{Cell, Step};
 use crate::call::Call;
 
 /// How many classes of errors there are.
@@ -153,11 +153,17 @@ impl Stats {
         self.after_idle += after_idle;
         self.cold_starts += cold_starts;
     }
-}
 
-impl Stats {
-    /// Adds another one, but for its distributions.
-    pub(crate) fn merge_sums(&mut self, other: &Self) {
+    /// Adds all of a step but its distributions, which are most of what there is to read.
+    pub(crate) fn add_sums_of(&mut self, step: &Step<'_, Self>) {
+        match step {
+            // See [`Step::add_to`].
+            Step::Closed(bytes) => drop(self.add_packed_sums(&mut Unpacker::new(bytes))),
+            Step::Open(open) => self.merge_sums(open),
+        }
+    }
+
+    fn merge_sums(&mut self, other: &Self) {
         self.add_counts(other.counts());
         self.cost += other.cost;
         for (mine, theirs) in self.errors.iter_mut().zip(other.errors) {
@@ -166,7 +172,7 @@ impl Stats {
     }
 
     /// Adds what stands before the distributions in what was written.
-    pub(crate) fn add_packed_sums(&mut self, packed: &mut Unpacker<'_>) -> Option<()> {
+    fn add_packed_sums(&mut self, packed: &mut Unpacker<'_>) -> Option<()> {
         let mut counts = [0; 10];
         for count in &mut counts {
             *count = packed.count()?;
