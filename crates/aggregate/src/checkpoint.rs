@@ -90,7 +90,14 @@ fn check(is_right: bool, field: &str, problem: &str) -> Result<(), RestoreError>
 impl Pipeline {
     /// The whole state as bytes, for [`Pipeline::restore`].
     pub fn checkpoint(&self) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let mut bytes = Vec::new();
+        self.write_checkpoint(&mut bytes);
+        bytes
+    }
+
+    /// Adds the same to `bytes`.
+    pub fn write_checkpoint(&self, bytes: &mut Vec<u8>) {
+        let mut writer = Writer::new(bytes);
         writer.element(tag::HEAD, &self.head());
         series::write(&mut writer, &self.series);
         requests::write(&mut writer, &self.pending);
@@ -99,7 +106,7 @@ impl Pipeline {
         evaluated::write(&mut writer, &self.evaluated);
         counts::write(&mut writer, &self.tally, &self.open_tally);
         duplicates::write(&mut writer, &self.duplicates);
-        writer.finish()
+        writer.finish();
     }
 
     fn head(&self) -> Head {

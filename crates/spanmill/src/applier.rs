@@ -12,9 +12,10 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
 
+use crate::checkpointer::{Progressed, Safe};
 use crate::outcomes::{self, Kept};
 use crate::recorder::LogRecord;
-use crate::storage::{Keeper, Progressed, Safe};
+use crate::storage::Keeper;
 use crate::telemetry::Telemetry;
 use crate::watching::{self, Outcomes};
 

@@ -4,6 +4,7 @@ mod admin;
 mod admin_client;
 mod answering;
 mod applier;
+mod checkpointer;
 mod clock;
 mod commands;
 mod config;

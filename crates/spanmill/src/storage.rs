@@ -3,8 +3,6 @@
 //! The state is a function of checkpoint and log: a start restores the newest checkpoint and applies what the log has behind it. So
 //! the log must keep what is not in a checkpoint, and of the requests in it those that are not archived.
 
-use std::collections::VecDeque;
-use std::io;
 use std::path::PathBuf;
 
 use aggregate::{Lsn, Pipeline, Settings};
@@ -14,6 +12,7 @@ use monitor::Monitoring;
 use wal::{Checkpoints, Cursor, Directory, Log, RawReader, Reader, Start};
 
 use crate::applier::SharedPipeline;
+use crate::checkpointer::{Checkpointer, Progressed, Safe};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -22,11 +21,6 @@ use crate::outcomes;
 use crate::recorder::{LogRecord, Recorder};
 use crate::stored::Stored;
 use crate::watching;
-
-/// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
-const CHECKPOINT_EVERY: u64 = 30 * 1_000_000_000;
-/// How much of the log is applied between checkpoints at most: this part of its size.
-const CHECKPOINT_SHARE: u64 = 8;
 
 /// Where an instance lives.
 #[derive(Debug)]
@@ -86,7 +80,7 @@ impl Storage {
             // Where outcomes are written on spans, it is these requests that the log holds, and half of it is for others.
             let waiting = if config.enriches() { budget / 4 } else { 0 };
             let (log, reader) = Log::in_memory(memory_limit + 2 * waiting, told);
-            let keeper = Keeper { cursor: log.cursor(), checkpointer: None, is_stopped: false };
+            let keeper = Keeper::Memory(log.cursor());
             let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
             return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
         };
@@ -121,15 +115,9 @@ impl Storage {
                 (pipeline, watching::restore(&watched, stored.monitoring)?)
             }
         };
-        let checkpointer = Checkpointer {
-            checkpoints,
-            written: VecDeque::from([(applied, handed_on)]),
-            taken: None,
-            every: max_size / CHECKPOINT_SHARE,
-            applied: 0,
-            since: 0,
-        };
-        let keeper = Keeper { cursor, checkpointer: Some(checkpointer), is_stopped: false };
+        let checkpointer = Checkpointer::start(checkpoints, (applied, handed_on), cursor, max_size)
+            .map_err(Failure::io("starting the thread that writes checkpoints"))?;
+        let keeper = Keeper::Disk(checkpointer);
         Ok(Self { pipeline, monitoring, log, reader, keeper, applied, handed_on })
     }
 }
@@ -158,12 +146,13 @@ impl Waiting<'_> {
 
 /// Says which part of the log is no longer needed.
 #[derive(Debug)]
-pub(crate) struct Keeper {
-    cursor: Cursor<LogRecord>,
-    /// `None` if nothing outlives the process.
-    checkpointer: Option<Checkpointer>,
-    /// Nothing of the log is given up any more.
-    is_stopped: bool,
+pub(crate) enum Keeper {
+    /// Nothing outlives the process: what is applied is not needed any more.
+    Memory(Cursor<LogRecord>),
+    /// What a checkpoint holds is not needed any more.
+    Disk(Checkpointer),
+    /// A sink does not have what it was given: from now on the log keeps it, and no checkpoint passes it.
+    Stopped,
 }
 
 impl Keeper {
@@ -171,157 +160,30 @@ impl Keeper {
     /// publish what it has, or the log fills up.
     #[must_use]
     pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, safe: Safe<'_>) -> bool {
-        let Some(checkpointer) = &mut self.checkpointer else {
-            if !self.is_stopped {
-                self.cursor.advance(record.lsn);
-            }
-            return false;
-        };
-        let (is_due, is_waiting) = (checkpointer.is_due(record), checkpointer.taken.is_some());
-        if is_due && !is_waiting {
-            checkpointer.take(record, pipeline);
+        match self {
+            Self::Memory(cursor) => cursor.advance(record.lsn),
+            Self::Disk(checkpointer) => return checkpointer.applied(record, pipeline, safe),
+            Self::Stopped => {}
         }
-        checkpointer.write_if(safe, &self.cursor);
-        is_due && is_waiting && checkpointer.taken.is_some()
+        false
     }
 
-    /// A sink does not have what it was given: from now on the log keeps it, and no checkpoint passes it.
+    /// See [`Keeper::Stopped`].
     pub(crate) fn stop(&mut self) {
-        if self.checkpointer.take().is_some() {
-            self.is_stopped = true;
+        if matches!(self, Self::Disk(_)) {
+            *self = Self::Stopped;
         }
     }
 
     /// Everything was applied and archived: what is left of the log is put into a checkpoint.
     pub(crate) fn finish(
-        mut self,
+        self,
         record: Option<Progressed>,
         pipeline: &SharedPipeline,
         outcomes: Option<&outcomes::Writer>,
     ) {
-        if let (Some(checkpointer), Some(record)) = (&mut self.checkpointer, record) {
-            checkpointer.take(record, pipeline);
-            checkpointer.write_if(Safe { given: record.lsn, archived: None, outcomes }, &self.cursor);
+        if let (Self::Disk(checkpointer), Some(record)) = (self, record) {
+            checkpointer.finish(record, pipeline, outcomes);
         }
-    }
-}
-
-/// What sinks have of the records that were applied: a checkpoint must not pass what they have not.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Safe<'a> {
-    /// The newest request that was given to the sinks.
-    pub(crate) given: Lsn,
-    /// All requests up to here are archived; `None` without an archive.
-    pub(crate) archived: Option<Lsn>,
-    /// They were given all outcomes.
-    pub(crate) outcomes: Option<&'a outcomes::Writer>,
-}
-
-impl Safe<'_> {
-    /// Whether all up to `lsn` outlives the machine.
-    fn has(&self, lsn: Lsn) -> io::Result<bool> {
-        // Behind what was given there are only ticks. To wait for the next request would be to wait for ever, if the log is full until there is a
-        // checkpoint.
-        let needed = lsn.min(self.given);
-        if self.archived.is_some_and(|archived| archived < needed) {
-            return Ok(false);
-        }
-        self.outcomes.map_or(Ok(()), outcomes::Writer::sync)?;
-        Ok(true)
-    }
-}
-
-/// A record that was applied.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Progressed {
-    pub(crate) lsn: Lsn,
-    pub(crate) receive_time: u64,
-    /// What it takes of the log.
-    pub(crate) bytes: u64,
-}
-
-/// Takes checkpoints, and writes each when nothing before it is needed any more.
-#[derive(Debug)]
-struct Checkpointer {
-    checkpoints: Checkpoints,
-    /// Those on disk, the oldest first, and up to where their requests had been handed on.
-    written: VecDeque<(Lsn, Lsn)>,
-    /// Taken, but not written: what it does not hold is not archived yet.
-    taken: Option<Taken>,
-    /// Bytes to apply between checkpoints.
-    every: u64,
-    /// Bytes applied since the last one was taken, and its receive time.
-    applied: u64,
-    since: u64,
-}
-
-#[derive(Debug)]
-struct Taken {
-    lsn: Lsn,
-    handed_on: Lsn,
-    bytes: Vec<u8>,
-}
-
-impl Checkpointer {
-    /// Whether so much was applied since the last time that a checkpoint is due, or so long ago. One that is taken and waits for the
-    /// archive is let wait, unless the log fills up behind it.
-    fn is_due(&mut self, record: Progressed) -> bool {
-        self.applied += record.bytes;
-        if self.since == 0 {
-            self.since = record.receive_time;
-        }
-        let is_old = record.receive_time.saturating_sub(self.since) >= CHECKPOINT_EVERY;
-        let is_due = self.applied >= self.every || (is_old && self.taken.is_none());
-        if is_due {
-            (self.applied, self.since) = (0, record.receive_time);
-        }
-        is_due
-    }
-
-    fn take(&mut self, record: Progressed, shared: &SharedPipeline) {
-        let pipeline = shared.lock();
-        let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
-        let bytes = Stored::encode(handed_on, &pipeline.checkpoint(), &shared.monitoring().checkpoint());
-        self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
-    }
-
-    /// Writes the checkpoint that is taken, if sinks have what it does not hold. If that cannot be found out, it is given up: the next one
-    /// tries again.
-    fn write_if(&mut self, safe: Safe<'_>, cursor: &Cursor<LogRecord>) {
-        let is_safe = self.taken.as_ref().map_or(Ok(false), |taken| safe.has(taken.handed_on));
-        if let Err(error) = &is_safe {
-            tracing::error!(%error, "what became of spans was not made durable, and no checkpoint is written");
-            self.taken = None;
-        }
-        let Some(taken) = self.taken.take_if(|_| matches!(is_safe, Ok(true))) else { return };
-        match self.checkpoints.write(taken.lsn, &taken.bytes) {
-            Ok(covered) => {
-                self.written.push_back((taken.lsn, taken.handed_on));
-                while self.written.front().is_some_and(|(lsn, _)| *lsn < covered) {
-                    self.written.pop_front();
-                }
-                if let Some((_, handed_on)) = self.written.front().filter(|(lsn, _)| *lsn == covered) {
-                    cursor.advance(*handed_on);
-                }
-            }
-            // The log keeps what it would have freed. If it stays so, the log becomes full and says so.
-            Err(error) => tracing::error!(%error, "a checkpoint was not written"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // A checkpoint waits for the archive to have what it was given, and for nothing else: ticks come even if no request does.
-    #[test]
-    fn a_checkpoint_waits_for_what_was_given() {
-        let has = |given, archived, lsn| Safe { given, archived, outcomes: None }.has(lsn).unwrap();
-        assert!(has(7, Some(7), 9), "behind the newest request are ticks");
-        assert!(!has(7, Some(6), 9));
-        assert!(has(9, Some(7), 7));
-        assert!(!has(9, Some(7), 8));
-        assert!(has(9, None, 9), "there is no archive");
     }
 }

@@ -45,15 +45,37 @@ impl<'a> Stored<'a> {
         parts().ok_or_else(|| "it is too short".to_owned())
     }
 
-    pub(crate) fn encode(handed_on: Lsn, pipeline: &[u8], monitoring: &[u8]) -> Vec<u8> {
-        let length = (pipeline.len() as u64).to_le_bytes();
-        [&MAGIC, &LAYOUT.to_le_bytes()[..], &handed_on.to_le_bytes(), &length, pipeline, monitoring].concat()
+    /// Adds a checkpoint to `bytes`, which is empty and may have room.
+    pub(crate) fn encode(
+        mut bytes: Vec<u8>,
+        handed_on: Lsn,
+        pipeline: impl FnOnce(&mut Vec<u8>),
+        monitoring: &[u8],
+    ) -> Vec<u8> {
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&LAYOUT.to_le_bytes());
+        bytes.extend_from_slice(&handed_on.to_le_bytes());
+        // Written in place, for it is long: how long, is known behind it.
+        let length_at = bytes.len();
+        bytes.extend_from_slice(&[0; 8]);
+        let begin = bytes.len();
+        pipeline(&mut bytes);
+        let length = (bytes.len() - begin) as u64;
+        if let Some(place) = bytes.get_mut(length_at..begin) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
+        bytes.extend_from_slice(monitoring);
+        bytes
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn encoded() -> Vec<u8> {
+        Stored::encode(Vec::new(), 5, |bytes| bytes.extend_from_slice(b"pipeline"), b"watched")
+    }
 
     fn reason(bytes: &[u8]) -> String {
         Stored::decode(7, bytes).unwrap_err().to_string()
@@ -62,7 +84,7 @@ mod tests {
     // What was stored comes back, and cut off within its head or its first part it is refused.
     #[test]
     fn comes_back() {
-        let bytes = Stored::encode(5, b"pipeline", b"watched");
+        let bytes = encoded();
         let stored = Stored { lsn: 7, handed_on: 5, pipeline: b"pipeline", monitoring: b"watched" };
         assert_eq!(Stored::decode(7, &bytes).unwrap(), stored);
         for length in 0..bytes.len() - b"watched".len() {
@@ -73,7 +95,7 @@ mod tests {
     // A layout that is not known is refused, and the error says which it is and what to do; so is one from before there were versions.
     #[test]
     fn another_layout_is_refused() {
-        let mut bytes = Stored::encode(5, b"pipeline", b"watched");
+        let mut bytes = encoded();
         bytes[MAGIC.len()] += 1;
         let told = reason(&bytes);
         assert!(told.contains("record 7: its layout is 2") && told.contains("start the version"), "{told}");

@@ -15,6 +15,8 @@ const VERSION: u32 = 1;
 /// Magic, version, checksum, LSN, length: the same in every version, so that a damaged file is told from a new one.
 const HEADER: usize = 32;
 const KEPT: usize = 2;
+/// So much is written before it is synced: the log, which syncs all the time, waits for no more than that.
+const PIECE: usize = 4 << 20;
 
 /// The checkpoints of a data directory.
 #[derive(Debug)]
@@ -78,7 +80,15 @@ impl Checkpoints {
     pub fn write(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<Lsn, OpenError> {
         self.directory.create_whole(&file_name(lsn), |file| {
             file.write_at(&header(lsn, bytes), 0)?;
-            file.write_at(bytes, HEADER as u64)
+            let mut at = HEADER as u64;
+            for piece in bytes.chunks(PIECE) {
+                file.write_at(piece, at)?;
+                at += piece.len() as u64;
+                if bytes.len() > PIECE {
+                    file.sync()?;
+                }
+            }
+            Ok(())
         })?;
         self.kept.retain(|kept| *kept < lsn);
         self.kept.push(lsn);

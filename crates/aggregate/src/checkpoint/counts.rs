@@ -7,7 +7,7 @@ use super::{RestoreError, Restoring, plain};
 use crate::outcome::{Outcome, REASONS};
 use crate::tally::{Counted, Tally};
 
-pub(super) fn write(writer: &mut Writer, closed: &Tally, open: &Tally) {
+pub(super) fn write(writer: &mut Writer<'_>, closed: &Tally, open: &Tally) {
     for (tally, is_open) in [(closed, false), (open, true)] {
         for (what, count) in tally.sorted() {
             writer.element(tag::COUNT, &messages::Count { count, is_open, ..message(what) });

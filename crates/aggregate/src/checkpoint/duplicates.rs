@@ -5,11 +5,12 @@ use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
 use crate::duplicates::Duplicates;
 
-pub(super) fn write(writer: &mut Writer, duplicates: &Duplicates) {
+pub(super) fn write(writer: &mut Writer<'_>, duplicates: &Duplicates) {
     let is_cut = duplicates.is_cut();
     for (time, hashes) in duplicates.by_time() {
-        let hashes = hashes.flat_map(u128::to_le_bytes).collect();
-        writer.element(tag::RECEIVED, &messages::Received { time, hashes, is_cut });
+        let mut bytes = Vec::new();
+        hashes.for_each(|hash| bytes.extend_from_slice(&hash.to_le_bytes()));
+        writer.element(tag::RECEIVED, &messages::Received { time, hashes: bytes, is_cut });
     }
 }
 

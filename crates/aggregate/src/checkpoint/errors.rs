@@ -9,7 +9,7 @@ use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
 use crate::errors::{Details, ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
 
-pub(super) fn write(writer: &mut Writer, index: &ErrorIndex) {
+pub(super) fn write(writer: &mut Writer<'_>, index: &ErrorIndex) {
     index.groups().into_iter().for_each(|group| writer.element(tag::ERROR_GROUP, &group_message(group)));
     index.oldest_first().for_each(|record| writer.element(tag::ERROR, &message(record)));
 }

@@ -5,7 +5,7 @@ use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
 use crate::evaluated::{Evaluated, Told};
 
-pub(super) fn write(writer: &mut Writer, evaluated: &Evaluated) {
+pub(super) fn write(writer: &mut Writer<'_>, evaluated: &Evaluated) {
     let mut all: Vec<(u64, Told, bool)> = evaluated.iter().collect();
     // The same state gives the same bytes.
     all.sort_unstable_by_key(|(hash, _, is_older)| (*is_older, *hash));

@@ -15,7 +15,7 @@ use crate::pricing::{Coverage, SOURCES, SpanCost};
 use crate::record::Applied;
 use crate::settle::Place;
 
-pub(super) fn write(writer: &mut Writer, pending: &Pending) {
+pub(super) fn write(writer: &mut Writer<'_>, pending: &Pending) {
     pending.iter().for_each(|request| writer.element(tag::REQUEST, &message(request)));
 }
 

@@ -8,7 +8,7 @@ use crate::instruments::Instruments;
 use crate::key::{Key, Kind};
 use crate::series::{Series, SeriesTable};
 
-pub(super) fn write(writer: &mut Writer, table: &SeriesTable) {
+pub(super) fn write(writer: &mut Writer<'_>, table: &SeriesTable) {
     for ([provider, request_model, response_model], _) in table.known_prices().iter() {
         let names = messages::Names {
             provider: provider.into(),

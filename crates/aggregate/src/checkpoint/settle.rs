@@ -17,7 +17,7 @@ const PASSED: u32 = 2;
 /// An agent that stood for a call, and told output.
 const COUNTED_WITH_OUTPUT: u32 = 3;
 
-pub(super) fn write(writer: &mut Writer, pipeline: &Pipeline) {
+pub(super) fn write(writer: &mut Writer<'_>, pipeline: &Pipeline) {
     let references = References::new(pipeline);
     pipeline.settle.held().for_each(|held| writer.element(tag::HELD, &references.held(held)));
     pipeline.settle.nodes().for_each(|node| writer.element(tag::NODE, &message(node, &references)));

@@ -7,21 +7,26 @@ use rapidhash::v3::rapidhash_v3;
 use super::messages::tag;
 use super::{RestoreError, check};
 
-/// Writes elements.
-#[derive(Debug, Default)]
-pub(super) struct Writer {
-    bytes: Vec<u8>,
+/// Writes elements behind what stands in `bytes` already.
+#[derive(Debug)]
+pub(super) struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
+    begin: usize,
 }
 
-impl Writer {
-    pub(super) fn element(&mut self, tag: u32, message: &impl Message) {
-        encoding::message::encode(tag, message, &mut self.bytes);
+impl<'a> Writer<'a> {
+    pub(super) fn new(bytes: &'a mut Vec<u8>) -> Self {
+        let begin = bytes.len();
+        Self { bytes, begin }
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        let hash = rapidhash_v3(&self.bytes);
-        encoding::fixed64::encode(tag::HASH, &hash, &mut self.bytes);
-        self.bytes
+    pub(super) fn element(&mut self, tag: u32, message: &impl Message) {
+        encoding::message::encode(tag, message, self.bytes);
+    }
+
+    pub(super) fn finish(self) {
+        let hash = rapidhash_v3(self.bytes.get(self.begin..).unwrap_or_default());
+        encoding::fixed64::encode(tag::HASH, &hash, self.bytes);
     }
 }
 
