@@ -66,8 +66,6 @@ pub(crate) struct Checkpointer {
     /// Bytes applied since the last one was taken, and its receive time.
     applied: u64,
     since: u64,
-    /// How long the last one was.
-    length: usize,
 }
 
 #[derive(Debug)]
@@ -87,7 +85,7 @@ impl Checkpointer {
         log_size: u64,
     ) -> io::Result<Self> {
         let writer = Writer::start(Files { checkpoints, written: VecDeque::from([restored]), cursor })?;
-        Ok(Self { writer, taken: None, every: log_size / SHARE, applied: 0, since: 0, length: 0 })
+        Ok(Self { writer, taken: None, every: log_size / SHARE, applied: 0, since: 0 })
     }
 
     /// A record was applied, and `safe` tells what sinks have of all up to it. Tells whether the archive is waited for.
@@ -126,15 +124,9 @@ impl Checkpointer {
     fn take(&mut self, record: Progressed, shared: &SharedPipeline) {
         let pipeline = shared.lock();
         let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
-        // The next one is about as long: growing would copy it several times.
-        let bytes = Vec::with_capacity(self.length + self.length / 8);
-        let bytes = Stored::encode(
-            bytes,
-            handed_on,
-            |bytes| pipeline.write_checkpoint(bytes),
-            &shared.monitoring().checkpoint(),
-        );
-        self.length = bytes.len();
+        let monitoring = shared.monitoring().checkpoint();
+        let bytes =
+            Stored::encode(self.writer.room(), handed_on, |bytes| pipeline.write_checkpoint(bytes), &monitoring);
         self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
     }
 
@@ -156,24 +148,36 @@ impl Checkpointer {
 #[derive(Debug)]
 struct Writer {
     taken: mpsc::Sender<Taken>,
+    /// The memory of those that are written.
+    room: mpsc::Receiver<Vec<u8>>,
     is_busy: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn start(mut files: Files) -> io::Result<Self> {
-        let (sender, taken) = mpsc::channel();
+        let (sender, taken) = mpsc::channel::<Taken>();
+        let (written, room) = mpsc::channel();
         let is_busy = Arc::new(AtomicBool::new(false));
         let busy = Arc::clone(&is_busy);
         let write = move || {
             for taken in taken {
                 files.write(&taken);
-                drop(taken);
+                // Nobody may be left who wants it.
+                let _ = written.send(taken.bytes);
                 busy.store(false, Ordering::Release);
             }
         };
         let thread = thread::Builder::new().name("checkpoints".to_owned()).spawn(write)?;
-        Ok(Self { taken: sender, is_busy, thread })
+        Ok(Self { taken: sender, room, is_busy, thread })
+    }
+
+    /// Memory for the next one, which is about as long as the last: to grow would be to copy it several times, and to take tens of megabytes
+    /// from the operating system anew costs as much as to fill them.
+    fn room(&self) -> Vec<u8> {
+        let mut room = self.room.try_recv().unwrap_or_default();
+        room.clear();
+        room
     }
 
     fn is_busy(&self) -> bool {

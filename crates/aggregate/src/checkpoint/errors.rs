@@ -11,7 +11,11 @@ use crate::errors::{Details, ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
 
 pub(super) fn write(writer: &mut Writer<'_>, index: &ErrorIndex) {
     index.groups().into_iter().for_each(|group| writer.element(tag::ERROR_GROUP, &group_message(group)));
-    index.oldest_first().for_each(|record| writer.element(tag::ERROR, &message(record)));
+    let mut message = messages::ErrorRecord::default();
+    for record in index.oldest_first() {
+        fill(&mut message, record);
+        writer.element(tag::ERROR, &message);
+    }
 }
 
 fn group_message(group: &ErrorGroup) -> messages::ErrorGroup {
@@ -28,29 +32,35 @@ fn group_message(group: &ErrorGroup) -> messages::ErrorGroup {
 }
 
 pub(super) fn message(record: &ErrorRecord) -> messages::ErrorRecord {
+    let mut message = messages::ErrorRecord::default();
+    fill(&mut message, record);
+    message
+}
+
+/// Makes a message that of a record. There are many records: the memory of the texts that stood in it is used again.
+fn fill(message: &mut messages::ErrorRecord, record: &ErrorRecord) {
     let [trace_high, trace_low] = trace_halves(record.trace_id);
-    messages::ErrorRecord {
-        time: record.time,
-        receive_time: record.receive_time,
-        trace_high,
-        trace_low,
-        span: u64::from_be_bytes(record.span_id),
-        service: record.service.clone(),
-        span_name: record.span_name.clone(),
-        operation: record.operation.clone(),
-        provider: record.provider.clone(),
-        request_model: record.request_model.clone(),
-        response_model: record.response_model.clone(),
-        class: code(&ErrorClass::ALL, record.class),
-        kind: record.kind.clone(),
-        message: record.message.clone(),
-        duration: record.duration,
-        fingerprint: record.fingerprint,
-        details: record.details.as_ref().map(|details| messages::ErrorDetails {
-            resource: details.resource.to_vec(),
-            attributes: details.attributes.clone(),
-        }),
-    }
+    let texts = [
+        (&mut message.service, &record.service),
+        (&mut message.span_name, &record.span_name),
+        (&mut message.operation, &record.operation),
+        (&mut message.provider, &record.provider),
+        (&mut message.request_model, &record.request_model),
+        (&mut message.response_model, &record.response_model),
+        (&mut message.kind, &record.kind),
+        (&mut message.message, &record.message),
+    ];
+    texts.into_iter().for_each(|(to, from)| to.clone_from(from));
+    (message.time, message.receive_time) = (record.time, record.receive_time);
+    (message.trace_high, message.trace_low) = (trace_high, trace_low);
+    message.span = u64::from_be_bytes(record.span_id);
+    message.class = code(&ErrorClass::ALL, record.class);
+    message.duration = record.duration;
+    message.fingerprint = record.fingerprint;
+    message.details = record.details.as_ref().map(|details| messages::ErrorDetails {
+        resource: details.resource.to_vec(),
+        attributes: details.attributes.clone(),
+    });
 }
 
 pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, RestoreError> {
