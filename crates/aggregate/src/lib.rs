@@ -39,6 +39,7 @@ mod report;
 mod ring;
 mod series;
 mod settle;
+mod table;
 mod tally;
 mod watched;
 

@@ -3,7 +3,9 @@
 //! Most of what holding spans costs is waiting for memory, so a look costs one line of the processor's cache and forgetting costs none: an
 //! entry whose place has left the queue is no entry, and is written over by the next one that needs its room.
 
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::table::Table;
 
 /// Entries of a bucket, which fills a line of the cache.
 const SLOTS: usize = 8;
@@ -31,10 +33,10 @@ impl Live {
 /// The index. Its owner knows the keys: it compares them, and tells their hashes.
 #[derive(Debug)]
 pub(crate) struct Recent {
-    buckets: Vec<Bucket>,
+    buckets: Table<Bucket>,
 }
 
-#[derive(Debug, Clone, Copy, FromZeros)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 struct Bucket {
     places: [u32; SLOTS],
@@ -44,11 +46,10 @@ struct Bucket {
     passed: u32,
     /// Whether there was one: 0 or 1.
     has_passed: u32,
+    rest: [u32; 2],
 }
 
 impl Bucket {
-    const EMPTY: Self = Self { places: [0; SLOTS], tags: [0; SLOTS], passed: 0, has_passed: 0 };
-
     fn is_passed(&self, live: Live) -> bool {
         self.has_passed != 0 && live.has(self.passed)
     }
@@ -96,7 +97,7 @@ fn bits(is_set: impl Fn(usize) -> bool) -> u32 {
 impl Recent {
     /// An index that need not grow until the queue has more places than that.
     pub(crate) fn new(places: usize) -> Self {
-        Self { buckets: empty(places / USED + 1) }
+        Self { buckets: Table::new(places / USED + 1) }
     }
 
     /// Memory that a place in the queue takes here, in bytes.
@@ -115,10 +116,9 @@ impl Recent {
         if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
-    /// Looks at the place where a hash is going to be looked for. Done for some of them before the first is needed, the processor waits for the
-    /// memory of all at once, instead of for one after the other.
+    /// Fetches the place where a hash is going to be looked for. Done for some of them before the first is needed, nothing waits for memory.
     pub(crate) fn approach(&self, hash: u64) {
-        std::hint::black_box(self.buckets.get(self.start(hash)).map(|bucket| bucket.passed));
+        self.buckets.fetch(self.start(hash));
     }
 
     /// The newest place that has a key.
@@ -192,19 +192,14 @@ impl Recent {
 
     #[cold]
     fn grow(&mut self, live: Live, hash_of: impl Fn(u32) -> u64) {
-        let old = std::mem::take(&mut self.buckets);
-        self.buckets = empty(old.len() * 2);
+        let new = Table::new(self.buckets.len() * 2);
+        let old = std::mem::replace(&mut self.buckets, new);
         let entries = old.iter().flat_map(|bucket| bucket.tags.into_iter().zip(bucket.places));
         let mut places: Vec<u32> =
             entries.filter(|(tag, place)| *tag != 0 && live.has(*place)).map(|(_, place)| place).collect();
         places.sort_unstable_by_key(|place| live.age(*place));
         places.into_iter().for_each(|place| self.write(hash_of(place), place, live));
     }
-}
-
-/// Empty buckets. With an allocator that need not write zeros, such as mimalloc, what is not in use takes no memory.
-fn empty(buckets: usize) -> Vec<Bucket> {
-    Bucket::new_vec_zeroed(buckets).unwrap_or_else(|_| vec![Bucket::EMPTY; buckets])
 }
 
 #[cfg(test)]
