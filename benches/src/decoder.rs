@@ -75,6 +75,10 @@ struct Seen {
 }
 
 impl Visitor for Seen {
+    fn again(&mut self) {
+        *self = Self::default();
+    }
+
     fn resource(&mut self, message: Text) {
         self.bytes += message.len() as u64;
     }

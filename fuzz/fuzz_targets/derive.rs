@@ -57,6 +57,10 @@ fn check(span: &SpanFacts, body: &[u8]) {
 struct Spans(usize);
 
 impl Visitor for Spans {
+    fn again(&mut self) {
+        self.0 = 0;
+    }
+
     fn resource(&mut self, _: Text) {}
     fn resource_attribute(&mut self, _: &[u8], _: Value) {}
     fn scope(&mut self, _: Scope) {}

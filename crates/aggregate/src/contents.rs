@@ -101,9 +101,10 @@ impl<'a> ContentsBuilder<'a> {
         }
     }
 
-    /// The hashes of all.
-    pub(crate) fn finish(self) -> Contents {
-        let Self { body, spans, named, .. } = self;
+    /// The hashes of the last `count` spans: those before were told another time.
+    pub(crate) fn finish(self, count: usize) -> Contents {
+        let Self { body, mut spans, named, .. } = self;
+        spans.drain(..spans.len().saturating_sub(count));
         Contents { request: request(body, &spans).max(1), spans, named }
     }
 }

@@ -66,7 +66,7 @@ impl Record {
         if facts.is_empty() {
             return Ok(None);
         }
-        let contents = contents.finish();
+        let contents = contents.finish(facts.len());
         Ok(Some(Self::Traces { body, facts, evaluations, contents }))
     }
 }
@@ -97,4 +97,44 @@ pub struct Applied {
     pub outcomes: Vec<SpanOutcome>,
     /// Which prices held.
     pub price_version: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message;
+
+    use super::*;
+
+    // Two messages behind each other are one: so a scope can come behind its spans, and is theirs all the same, in facts and hashes.
+    #[test]
+    fn a_scope_may_come_behind_its_spans() {
+        let spans = vec![Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }; 3];
+        let spans = ScopeSpans { spans, ..ScopeSpans::default() }.encode_to_vec();
+        let scope =
+            InstrumentationScope { name: "openinference.instrumentation.openai".to_owned(), ..Default::default() };
+        let scope = ScopeSpans { scope: Some(scope), ..ScopeSpans::default() }.encode_to_vec();
+        let taken = |parts: [&[u8]; 2]| {
+            let mut body = Vec::new();
+            let scope_spans = Bytes::from(parts.concat());
+            let mut resource_spans = Vec::new();
+            prost::encoding::bytes::encode(2, &scope_spans, &mut resource_spans);
+            assert!(ResourceSpans::decode(&*resource_spans).is_ok());
+            prost::encoding::bytes::encode(1, &resource_spans, &mut body);
+            match Record::of_traces(&Deriver::default(), body.into(), None, true) {
+                Ok(Some(Record::Traces { body, facts, contents, .. })) => {
+                    let told: Vec<_> =
+                        facts.iter().map(|facts| (facts.dialect, facts.scope_name.str(&body).into_owned())).collect();
+                    let hashes: Vec<_> = (0..4).map(|position| format!("{:?}", contents.span(position))).collect();
+                    (told, hashes)
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let usual = taken([&scope, &spans]);
+        assert_eq!(usual.0.len(), 3);
+        assert_eq!(usual.0[0].1, "openinference.instrumentation.openai");
+        assert_eq!(taken([&spans, &scope]), usual);
+    }
 }

@@ -12,6 +12,7 @@
 //!
 //! It never changes, merges or deletes a published file, and never reads one.
 
+mod ahead;
 mod attributes;
 mod column;
 mod error;

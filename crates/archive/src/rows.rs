@@ -8,6 +8,7 @@ use parquet::errors::Result;
 use parquet::schema::types::SchemaDescriptor;
 use rapidhash::RapidHashMap;
 
+use crate::ahead::Ahead;
 use crate::attributes::{Attributes, Repeatable};
 use crate::column::{Amounts, Column, Completion, Finished, Flags, Integers, Leaf, Press, Style, Texts};
 use crate::hex;
@@ -98,7 +99,7 @@ impl RowGroup {
     /// # Errors
     /// A page could not be compressed.
     pub(crate) fn of<'a>(
-        mut spans: impl Iterator<Item = (&'a Applied, usize)>,
+        spans: impl Iterator<Item = (&'a Applied, usize)>,
         rows: usize,
         press: &mut Press,
     ) -> Result<Self> {
@@ -112,6 +113,7 @@ impl RowGroup {
             },
             waiting: vec![0; COLUMNS.len()],
         };
+        let mut spans = Ahead::of(spans);
         let mut batch = Vec::with_capacity(BATCH_ROWS.min(rows));
         loop {
             batch.clear();

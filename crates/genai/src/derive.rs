@@ -52,7 +52,8 @@ impl Deriver {
         self.derive_traces_with(body, |_| {})
     }
 
-    /// The same; `each` gets the facts of every span while its bytes are still at hand.
+    /// The same; `each` gets the facts of every span while its bytes are still at hand. Should the request be read twice (see
+    /// [`Visitor::again`]), it gets them twice, and the later ones are those that hold.
     ///
     /// # Errors
     /// As [`Self::derive_traces`].
@@ -130,6 +131,10 @@ struct EachDerivation<'a, E> {
 }
 
 impl<E: FnMut(&mut SpanFacts)> Visitor for EachDerivation<'_, E> {
+    fn again(&mut self) {
+        self.derivation.again();
+    }
+
     fn resource(&mut self, message: Text) {
         self.derivation.resource(message);
     }
@@ -161,6 +166,11 @@ impl<E: FnMut(&mut SpanFacts)> SpanVisitor for EachDerivation<'_, E> {
 }
 
 impl Visitor for Derivation<'_> {
+    fn again(&mut self) {
+        self.facts.clear();
+        self.evaluations.clear();
+    }
+
     fn resource(&mut self, message: Text) {
         self.resource = message;
         self.service = Text::default();

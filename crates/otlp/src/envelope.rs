@@ -9,6 +9,8 @@ use crate::wire::{BYTES, Cursor, InField, Text, VARINT, WireError, key};
 pub(crate) trait Items {
     /// How the fields are called in the path of an error.
     const FIELDS: Fields;
+    /// All that was told is to be forgotten, for it comes again.
+    fn again(&mut self);
     /// A resource begins; `message` is the range of the `Resource` (empty if there is none).
     fn resource(&mut self, message: Text);
     /// An attribute of the resource.
@@ -38,8 +40,6 @@ pub struct Scope {
     pub name: Text,
     /// Its version.
     pub version: Text,
-    /// `schema_url` of the `ScopeSpans` or `ScopeLogs` around it.
-    pub schema_url: Text,
 }
 
 /// Field number of the attributes in a `Resource`.
@@ -47,13 +47,34 @@ pub const RESOURCE_ATTRIBUTES: u32 = 1;
 /// Field number of the attributes in an `InstrumentationScope`.
 pub const SCOPE_ATTRIBUTES: u32 = 3;
 
-/// Walks a request once from front to back.
+/// In which order fields come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// As all encoders write them: a scope before its items.
+    Usual,
+    /// As protobuf allows: in any.
+    Any,
+}
+
+/// Walks a request once from front to back; one of an order that nobody writes, twice.
 pub(crate) fn walk<I: Items>(body: &[u8], told: &mut I) -> Result<(), WireError> {
+    let mut order = Order::Usual;
+    resources(body, &mut order, told)?;
+    if order == Order::Any {
+        told.again();
+        resources(body, &mut order, told)?;
+    }
+    Ok(())
+}
+
+fn resources<I: Items>(body: &[u8], order: &mut Order, told: &mut I) -> Result<(), WireError> {
     const RESOURCES: u32 = key(1, BYTES);
     let mut request = Cursor::new(body)?;
     while !request.is_empty() {
         match request.key()? {
-            RESOURCES => request.message().and_then(|m| resource_items(m, told)).in_field(I::FIELDS.resources)?,
+            RESOURCES => {
+                request.message().and_then(|m| resource_items(m, order, told)).in_field(I::FIELDS.resources)?
+            }
             other => request.unexpected(other, &[RESOURCES])?,
         }
     }
@@ -78,7 +99,7 @@ pub fn check_envelope(body: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-fn resource_items<I: Items>(message: Cursor<'_>, told: &mut I) -> Result<(), WireError> {
+fn resource_items<I: Items>(message: Cursor<'_>, order: &mut Order, told: &mut I) -> Result<(), WireError> {
     const RESOURCE: u32 = key(1, BYTES);
     const SCOPES: u32 = key(2, BYTES);
     const SCHEMA_URL: u32 = key(3, BYTES);
@@ -109,7 +130,7 @@ fn resource_items<I: Items>(message: Cursor<'_>, told: &mut I) -> Result<(), Wir
     let mut fields = message;
     while !fields.is_empty() {
         match fields.key()? {
-            SCOPES => fields.message().and_then(|m| scope_items(m, told)).in_field(I::FIELDS.scopes)?,
+            SCOPES => fields.message().and_then(|m| scope_items(m, order, told)).in_field(I::FIELDS.scopes)?,
             other => fields.skip(other)?,
         }
     }
@@ -132,38 +153,58 @@ fn resource(mut message: Cursor<'_>, told: &mut impl Items) -> Result<(), WireEr
     Ok(())
 }
 
-fn scope_items<I: Items>(message: Cursor<'_>, told: &mut I) -> Result<(), WireError> {
+fn scope_items<I: Items>(message: Cursor<'_>, order: &mut Order, told: &mut I) -> Result<(), WireError> {
     const SCOPE: u32 = key(1, BYTES);
     const ITEMS: u32 = key(2, BYTES);
     const SCHEMA_URL: u32 = key(3, BYTES);
-    const KNOWN: [u32; 3] = [SCOPE, ITEMS, SCHEMA_URL];
 
-    let mut current = Scope::default();
-    let mut fields = message;
-    while !fields.is_empty() {
-        match fields.key()? {
-            SCOPE => {
-                let message = fields.message().in_field("scope")?;
-                current.message = message.range();
-                scope(message, &mut current).in_field("scope")?;
-            }
-            ITEMS => drop(fields.text().in_field(I::FIELDS.items)?),
-            SCHEMA_URL => current.schema_url = fields.text()?,
-            other => fields.unexpected(other, &KNOWN)?,
-        }
-    }
-    told.scope(current);
-
+    // The scope is not looked for behind the items first: that would be to wait for the memory of each of them.
+    let is_usual = *order == Order::Usual;
+    let mut current = if is_usual { Scope::default() } else { scope_of(message)? };
+    let mut is_told = false;
     let mut fields = message;
     while !fields.is_empty() {
         match fields.key()? {
             ITEMS => {
+                if !is_told {
+                    told.scope(current);
+                    is_told = true;
+                }
                 fields.message().and_then(|m| told.item(m)).in_field(I::FIELDS.items)?;
             }
+            SCOPE if is_usual && !is_told => add_scope(&mut fields, &mut current)?,
+            SCOPE => {
+                *order = Order::Any;
+                fields.text().in_field("scope")?;
+            }
+            SCHEMA_URL => drop(fields.text()?),
+            other => fields.unexpected(other, &[SCOPE, ITEMS, SCHEMA_URL])?,
+        }
+    }
+    if !is_told {
+        told.scope(current);
+    }
+    Ok(())
+}
+
+/// The scope of items, wherever it stands.
+fn scope_of(mut fields: Cursor<'_>) -> Result<Scope, WireError> {
+    const SCOPE: u32 = key(1, BYTES);
+    let mut current = Scope::default();
+    while !fields.is_empty() {
+        match fields.key()? {
+            SCOPE => add_scope(&mut fields, &mut current)?,
             other => fields.skip(other)?,
         }
     }
-    Ok(())
+    Ok(current)
+}
+
+/// A message sent in two parts is one message: what the next field says goes to what is known of the scope.
+fn add_scope(fields: &mut Cursor<'_>, current: &mut Scope) -> Result<(), WireError> {
+    let message = fields.message().in_field("scope")?;
+    current.message = message.range();
+    scope(message, current).in_field("scope")
 }
 
 fn scope(mut message: Cursor<'_>, scope: &mut Scope) -> Result<(), WireError> {

@@ -9,6 +9,8 @@ use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireEr
 
 /// What [`walk`] tells, in this order: a resource with its attributes, then each scope, then its spans.
 pub trait Visitor: SpanVisitor {
+    /// All that was told is to be forgotten, for it comes again: a scope came behind its spans. Protobuf allows it, and no encoder does it.
+    fn again(&mut self);
     /// A resource begins; `message` is the range of the `Resource` (empty if there is none).
     fn resource(&mut self, message: Text);
     /// An attribute of the resource.
@@ -114,6 +116,10 @@ struct Spans<'v, V>(&'v mut V);
 
 impl<V: Visitor> Items for Spans<'_, V> {
     const FIELDS: Fields = Fields { resources: "resource_spans", scopes: "scope_spans", items: "spans" };
+
+    fn again(&mut self) {
+        self.0.again();
+    }
 
     #[inline(always)]
     fn resource(&mut self, message: Text) {

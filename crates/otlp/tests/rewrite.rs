@@ -119,6 +119,9 @@ fn spans(body: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     impl Visitor for Messages {
+        fn again(&mut self) {
+            self.0.clear();
+        }
         fn resource(&mut self, _: Text) {}
         fn resource_attribute(&mut self, _: &[u8], _: OtlpValue) {}
         fn scope(&mut self, _: Scope) {}

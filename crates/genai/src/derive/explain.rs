@@ -49,6 +49,11 @@ struct Explaining<'a> {
 }
 
 impl Visitor for Explaining<'_> {
+    fn again(&mut self) {
+        self.derivation.again();
+        self.sources.clear();
+    }
+
     fn resource(&mut self, message: Text) {
         self.derivation.resource(message);
     }

@@ -34,6 +34,10 @@ impl<'a> LogDerivation<'a> {
 }
 
 impl Visitor for LogDerivation<'_> {
+    fn again(&mut self) {
+        self.evaluations.clear();
+    }
+
     fn resource(&mut self, message: Text) {
         self.resource = message;
         self.service = Text::default();

@@ -8,6 +8,8 @@ use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireEr
 
 /// What [`walk`] tells, in this order: a resource with its attributes, then each scope, then its log records.
 pub trait Visitor {
+    /// All that was told is to be forgotten, for it comes again: see [`crate::trace::Visitor::again`].
+    fn again(&mut self);
     /// A resource begins; `message` is the range of the `Resource` (empty if there is none).
     fn resource(&mut self, message: Text);
     /// An attribute of the resource.
@@ -63,6 +65,10 @@ struct Records<'v, V>(&'v mut V);
 
 impl<V: Visitor> Items for Records<'_, V> {
     const FIELDS: Fields = Fields { resources: "resource_logs", scopes: "scope_logs", items: "log_records" };
+
+    fn again(&mut self) {
+        self.0.again();
+    }
 
     fn resource(&mut self, message: Text) {
         self.0.resource(message);

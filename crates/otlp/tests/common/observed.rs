@@ -29,6 +29,7 @@ pub fn visible(mut request: ExportTraceServiceRequest) -> ExportTraceServiceRequ
         resource.entity_refs.clear();
         visible_attributes(&mut resource.attributes);
         for scope_spans in &mut resource_spans.scope_spans {
+            scope_spans.schema_url.clear();
             let scope = scope_spans.scope.get_or_insert_default();
             scope.dropped_attributes_count = 0;
             visible_attributes(&mut scope.attributes);
@@ -145,6 +146,10 @@ impl Builder<'_> {
 }
 
 impl Visitor for Builder<'_> {
+    fn again(&mut self) {
+        self.request = ExportTraceServiceRequest::default();
+    }
+
     fn resource(&mut self, message: Text) {
         assert!(message.end() as usize <= self.body.len());
         let resource = Some(Resource::default());
@@ -157,14 +162,13 @@ impl Visitor for Builder<'_> {
     }
 
     fn scope(&mut self, scope: trace::Scope) {
-        let schema_url = self.values.string(scope.schema_url);
         let scope = InstrumentationScope {
             name: self.values.string(scope.name),
             version: self.values.string(scope.version),
             attributes: self.values.attributes(scope.message, SCOPE_ATTRIBUTES),
             dropped_attributes_count: 0,
         };
-        self.resource_spans().scope_spans.push(ScopeSpans { scope: Some(scope), schema_url, ..ScopeSpans::default() });
+        self.resource_spans().scope_spans.push(ScopeSpans { scope: Some(scope), ..ScopeSpans::default() });
     }
 }
 

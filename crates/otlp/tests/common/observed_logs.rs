@@ -28,6 +28,7 @@ pub fn visible(mut request: ExportLogsServiceRequest) -> ExportLogsServiceReques
         resource.entity_refs.clear();
         visible_attributes(&mut resource.attributes);
         for scope_logs in &mut resource_logs.scope_logs {
+            scope_logs.schema_url.clear();
             let scope = scope_logs.scope.get_or_insert_default();
             scope.dropped_attributes_count = 0;
             visible_attributes(&mut scope.attributes);
@@ -99,6 +100,11 @@ impl Builder<'_> {
 }
 
 impl Visitor for Builder<'_> {
+    fn again(&mut self) {
+        self.request = ExportLogsServiceRequest::default();
+        self.told.clear();
+    }
+
     fn resource(&mut self, _message: Text) {
         let resource = Some(Resource::default());
         self.request.resource_logs.push(ResourceLogs { resource, ..ResourceLogs::default() });
@@ -110,14 +116,13 @@ impl Visitor for Builder<'_> {
     }
 
     fn scope(&mut self, scope: Scope) {
-        let schema_url = self.values.string(scope.schema_url);
         let scope = InstrumentationScope {
             name: self.values.string(scope.name),
             version: self.values.string(scope.version),
             attributes: self.values.attributes(scope.message, SCOPE_ATTRIBUTES),
             dropped_attributes_count: 0,
         };
-        self.resource_logs().scope_logs.push(ScopeLogs { scope: Some(scope), schema_url, ..ScopeLogs::default() });
+        self.resource_logs().scope_logs.push(ScopeLogs { scope: Some(scope), ..ScopeLogs::default() });
     }
 
     fn attribute(&mut self, key: &[u8], value: Value) {
