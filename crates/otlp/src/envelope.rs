@@ -140,7 +140,12 @@ fn scope_items<I: Items>(message: Cursor<'_>, told: &mut I) -> Result<(), WireEr
 
     let mut current = Scope::default();
     let mut fields = message;
-    while !fields.is_empty() {
+    loop {
+        // Items come in runs, and are read when the scope is known.
+        fields = fields.behind(ITEMS as u8);
+        if fields.is_empty() {
+            break;
+        }
         match fields.key()? {
             SCOPE => {
                 let message = fields.message().in_field("scope")?;
