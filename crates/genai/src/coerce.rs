@@ -32,10 +32,14 @@ pub(crate) fn name(found: Value, body: &[u8]) -> Text {
     if is_no_name(text, body) { Text::default() } else { text }
 }
 
-#[inline]
+#[inline(always)]
 fn is_no_name(text: Text, body: &[u8]) -> bool {
-    let raw = text.bytes(body);
-    match text.len() {
+    matches!(text.len(), 4 | 7 | 9) && is_word_for_none(text.bytes(body))
+}
+
+#[inline(never)]
+fn is_word_for_none(raw: &[u8]) -> bool {
+    match raw.len() {
         4 => raw.eq_ignore_ascii_case(b"none") || raw.eq_ignore_ascii_case(b"null"),
         7 => raw.eq_ignore_ascii_case(b"unknown"),
         9 => raw.eq_ignore_ascii_case(b"undefined"),

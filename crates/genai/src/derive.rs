@@ -19,7 +19,7 @@ pub use self::explain::Source;
 use self::found::{Exception, Found};
 use self::logs::LogDerivation;
 use crate::coerce;
-use crate::dialects::{Dialect, DialectId, EventSays, Fact, PatternMatch, Plain, Table};
+use crate::dialects::{Dialect, DialectId, EventSays, Fact, PatternMatch, Plain, Row, Table};
 use crate::evaluation::Evaluation;
 use crate::facts::SpanFacts;
 
@@ -208,11 +208,7 @@ impl SpanVisitor for Derivation<'_> {
         found.dialect = found.dialect.min(row.dialect);
         match row.fact {
             Fact::Plain(plain) => found.keep(plain, row.rank, value, self.body),
-            // A key that says "none" must not stand in the way of one that says more.
-            Fact::Role { .. } => found.keep_role(row, coerce::text(value, self.body), self.body),
-            Fact::Own(plain) => found.keep_aside(row, plain, value),
-            Fact::Presence => {}
-            Fact::Evaluation(part) => self.keep_evaluation("", 0, part, value),
+            _ => self.keep_other(row, value),
         }
     }
 
@@ -306,6 +302,18 @@ impl<'a> Derivation<'a> {
                 }
             }
             Fact::Presence | Fact::Role { .. } | Fact::Plain(_) => {}
+        }
+    }
+
+    /// Takes what a key tells that is no plain fact.
+    #[inline(never)]
+    fn keep_other(&mut self, row: &Row, value: Value) {
+        match row.fact {
+            Fact::Plain(_) | Fact::Presence => {}
+            // A key that says "none" must not stand in the way of one that says more.
+            Fact::Role { .. } => self.found.keep_role(row, coerce::text(value, self.body), self.body),
+            Fact::Own(plain) => self.found.keep_aside(row, plain, value),
+            Fact::Evaluation(part) => self.keep_evaluation("", 0, part, value),
         }
     }
 

@@ -7,9 +7,8 @@
 #[derive(Debug)]
 pub(crate) struct Lookup<V> {
     entries: Vec<Entry<V>>,
-    slots: Vec<u16>,
+    slots: Slots,
     seed: u64,
-    shift: u32,
 }
 
 #[derive(Debug)]
@@ -19,34 +18,37 @@ struct Entry<V> {
     value: V,
 }
 
+/// The number of the entry of each hash. Of one size whatever the number of keys, so that finding a slot checks no bounds. A seed
+/// gives `n` keys a slot each with a probability of about `exp(-n * n / 2^16)`: one in ten at 400 keys, one in 250 at 600.
+type Slots = Box<[u16; 1 << HASH_BITS]>;
+
+const HASH_BITS: u32 = 15;
 const EMPTY: u16 = u16::MAX;
-const SEEDS_PER_SIZE: u64 = 2_000;
-/// A table this large and still no seed: keys that cannot be told apart. The first one keeps the slot.
-const LARGEST: u32 = 18;
+/// No seed among so many: keys that cannot be told apart. The first one of them keeps the slot.
+const SEEDS: u64 = 100_000;
 
 impl<V> Lookup<V> {
-    /// Searches a seed under which no two keys share a slot, in a table that grows until there is one.
+    /// Searches a seed under which no two keys share a slot.
     pub(crate) fn new(rows: impl Iterator<Item = (&'static str, V)>) -> Self {
         let entry =
             |(key, value): (&'static str, V)| Entry { words: Words::of(key.as_bytes()), key: key.as_bytes(), value };
         let entries: Vec<Entry<V>> = rows.map(entry).collect();
-        let mut bits = (entries.len().max(1) * 8).next_power_of_two().trailing_zeros().max(4);
-        loop {
-            for seed in 1..=SEEDS_PER_SIZE {
-                let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-                if let Some(slots) = place(&entries, seed, 64 - bits, bits >= LARGEST) {
-                    return Self { entries, slots, seed, shift: 64 - bits };
-                }
+        let mut slots = Box::new([EMPTY; 1 << HASH_BITS]);
+        let mut seed = 0;
+        for candidate in 1..=SEEDS {
+            seed = candidate.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+            if place(&entries, seed, &mut slots) {
+                break;
             }
-            bits += 1;
         }
+        Self { entries, slots, seed }
     }
 
     /// What the table says of `key`.
     #[inline(always)]
     pub(crate) fn find(&self, key: &[u8]) -> Option<&V> {
         let words = Words::of(key);
-        let slot = *self.slots.get((words.hash(self.seed) >> self.shift) as usize)?;
+        let slot = *self.slots.get(words.hash(self.seed))?;
         let entry = self.entries.get(usize::from(slot))?;
         let is_same = entry.words == words && (words.len <= 32 || entry.key == key);
         is_same.then_some(&entry.value)
@@ -68,17 +70,17 @@ impl<V> Lookup<V> {
     }
 }
 
-fn place<V>(entries: &[Entry<V>], seed: u64, shift: u32, keep_first: bool) -> Option<Vec<u16>> {
-    let mut slots = vec![EMPTY; 1 << (64 - shift)];
-    for (i, entry) in entries.iter().enumerate() {
-        let slot = slots.get_mut((entry.words.hash(seed) >> shift) as usize)?;
-        if *slot == EMPTY {
-            *slot = u16::try_from(i).ok()?;
-        } else if !keep_first {
-            return None;
+/// Gives each entry its slot; tells whether each has its own. The first one keeps a slot that two would have.
+fn place<V>(entries: &[Entry<V>], seed: u64, slots: &mut Slots) -> bool {
+    slots.fill(EMPTY);
+    let mut is_perfect = true;
+    for (number, entry) in (0..EMPTY).zip(entries) {
+        match slots.get_mut(entry.words.hash(seed)) {
+            Some(slot) if *slot == EMPTY => *slot = number,
+            _ => is_perfect = false,
         }
     }
-    Some(slots)
+    is_perfect
 }
 
 /// What a key is known by.
@@ -108,11 +110,10 @@ impl Words {
     }
 
     #[inline(always)]
-    fn hash(&self, seed: u64) -> u64 {
-        // Both products mix upwards, and only their upper bits are used.
-        let ends = (self.last[0] ^ seed).wrapping_mul(0x9fb2_1c65_1e98_df25);
-        let rest = (self.last[1] ^ self.first[0].rotate_left(29) ^ self.len).wrapping_mul(seed);
-        ends.wrapping_add(rest)
+    fn hash(&self, seed: u64) -> usize {
+        let ends = self.last[0] ^ self.last[1].rotate_left(17) ^ self.first[0].rotate_left(29) ^ self.len;
+        // The product mixes upwards, and only its upper bits are used.
+        (ends.wrapping_mul(seed) >> (u64::BITS - HASH_BITS)) as usize
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::envelope::{self, Fields, Items, ranges};
 pub use crate::envelope::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Scope, attributes, check_envelope};
-use crate::value::{Value, read_key_value};
+use crate::value::{Value, any_key_value, read_key_value, usual_key_value};
 use crate::wire::{BYTES, Cursor, FIXED32, FIXED64, InField, Text, VARINT, WireError, key};
 
 /// What [`walk`] tells, in this order: a resource with its attributes, then each scope, then its spans.
@@ -187,18 +187,13 @@ fn span(mut message: Cursor<'_>, visitor: &mut impl SpanVisitor) -> Result<(), W
     ];
 
     let mut span = Span { message: message.range(), ..Span::default() };
-    while !message.is_empty() {
+    loop {
+        message = usual_attributes(message, visitor);
+        if message.is_empty() {
+            break;
+        }
         match message.key()? {
-            ATTRIBUTES => {
-                // Attributes come in runs: the next one is told from another field by its key alone.
-                loop {
-                    let pair = message.message().and_then(|m| read_key_value(m, 0)).in_field("attributes")?;
-                    visitor.attribute(pair.key.bytes(), pair.value);
-                    if !message.skip_tag(ATTRIBUTES as u8) {
-                        break;
-                    }
-                }
-            }
+            ATTRIBUTES => message.message().and_then(|m| attribute(m, visitor)).in_field("attributes")?,
             TRACE_ID => span.trace_id = message.text().in_field("trace_id")?,
             SPAN_ID => span.span_id = message.text().in_field("span_id")?,
             TRACE_STATE => span.trace_state = message.text().in_field("trace_state")?,
@@ -222,6 +217,26 @@ fn span(mut message: Cursor<'_>, visitor: &mut impl SpanVisitor) -> Result<(), W
         }
     }
     visitor.span(&span);
+    Ok(())
+}
+
+/// Tells the attributes that come next as long as they are usual ones, and gives what is behind them.
+#[inline(always)]
+fn usual_attributes<'a>(mut message: Cursor<'a>, visitor: &mut impl SpanVisitor) -> Cursor<'a> {
+    const ATTRIBUTES: u8 = key(SPAN_ATTRIBUTES, BYTES) as u8;
+    // No call takes this cursor by reference, so it stays in registers.
+    loop {
+        let mut behind = message;
+        let Some(pair) = behind.short_message(ATTRIBUTES).and_then(usual_key_value) else { return message };
+        visitor.attribute(pair.key.bytes(), pair.value);
+        message = behind;
+    }
+}
+
+#[inline(never)]
+fn attribute(message: Cursor<'_>, visitor: &mut impl SpanVisitor) -> Result<(), WireError> {
+    let pair = any_key_value(message, 0)?;
+    visitor.attribute(pair.key.bytes(), pair.value);
     Ok(())
 }
 

@@ -69,21 +69,20 @@ pub(crate) fn read_key_value(message: Cursor<'_>, depth: u8) -> Result<Pair<'_>,
     }
 }
 
-/// Reads a `KeyValue` as every encoder writes nearly all of them: the key, then a value of one plain field, and nothing else.
-/// Most bytes of a request are read here, for a third of the instructions of [`any_key_value`], which reads whatever this
-/// leaves.
+/// Reads a `KeyValue` as every encoder writes nearly all of them: the key, then a value of one plain field, and nothing else, of
+/// less than 128 bytes, so that every length is one byte. [`any_key_value`] reads whatever this leaves.
 #[inline(always)]
-fn usual_key_value(message: Cursor<'_>) -> Option<Pair<'_>> {
+pub(crate) fn usual_key_value(message: Cursor<'_>) -> Option<Pair<'_>> {
     let mut rest = message;
     let key = rest.short_message(KV_KEY as u8)?;
-    let value = rest.last_message(KV_VALUE as u8)?;
+    let value = rest.last_short_message(KV_VALUE as u8)?;
     let value = match value.first()? {
-        STRING_TAG => Value::String(value.last_message(STRING_TAG)?.range()),
+        STRING_TAG => Value::String(value.last_short_message(STRING_TAG)?.range()),
         INT_TAG => Value::Int(value.last_varint()? as i64),
         DOUBLE_TAG => Value::Double(f64::from_bits(value.last_fixed64()?)),
         BOOL_TAG => Value::Bool(value.last_varint()? != 0),
         ARRAY_TAG => {
-            let list = value.last_message(ARRAY_TAG)?;
+            let list = value.last_short_message(ARRAY_TAG)?;
             check_short_strings(list)?;
             Value::Array(list.range())
         }
@@ -96,7 +95,7 @@ fn usual_key_value(message: Cursor<'_>) -> Option<Pair<'_>> {
 #[inline(always)]
 fn check_short_strings(mut list: Cursor<'_>) -> Option<()> {
     while !list.is_empty() {
-        list.short_message(ITEM as u8)?.last_message(STRING_TAG)?;
+        list.short_message(ITEM as u8)?.last_short_message(STRING_TAG)?;
     }
     Some(())
 }
@@ -109,7 +108,7 @@ const ARRAY_TAG: u8 = ARRAY as u8;
 
 /// Reads a `KeyValue` in whatever order and with whatever unknown fields it comes.
 #[inline(never)]
-fn any_key_value(mut message: Cursor<'_>, depth: u8) -> Result<Pair<'_>, WireError> {
+pub(crate) fn any_key_value(mut message: Cursor<'_>, depth: u8) -> Result<Pair<'_>, WireError> {
     let mut pair = Pair { key: message.nothing(), value: Value::Empty };
     while !message.is_empty() {
         match message.key()? {
@@ -186,7 +185,7 @@ pub fn array_items(body: &[u8], array: Text) -> impl Iterator<Item = Value> {
 pub fn first_item(body: &[u8], array: Text) -> Value {
     let short_string = || {
         let mut list = Cursor::over(body, array);
-        Some(Value::String(list.short_message(ITEM as u8)?.last_message(STRING_TAG)?.range()))
+        Some(Value::String(list.short_message(ITEM as u8)?.last_short_message(STRING_TAG)?.range()))
     };
     short_string().or_else(|| array_items(body, array).next()).unwrap_or_default()
 }

@@ -210,11 +210,17 @@ impl<'a> Cursor<'a> {
     /// The key of the next field: number and wire type in one, as on the wire.
     #[inline(always)]
     pub(crate) fn key(&mut self) -> Result<u32, WireError> {
-        if let [byte @ 8..0x80, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(u32::from(*byte));
+        match self.rest {
+            [byte @ 8..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u32::from(*byte))
+            }
+            [low @ 0x80..=0xff, high @ 1..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u32::from(low & 0x7f) | u32::from(*high) << 7)
+            }
+            _ => self.long_key(),
         }
-        self.long_key()
     }
 
     #[inline(never)]
@@ -282,18 +288,6 @@ impl<'a> Cursor<'a> {
         Text { start: self.end - len, len }
     }
 
-    /// Steps over a one-byte key, if it is what comes next.
-    #[inline(always)]
-    pub(crate) fn skip_tag(&mut self, tag: u8) -> bool {
-        match self.rest {
-            [found, rest @ ..] if *found == tag => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// The byte that comes next.
     #[inline(always)]
     pub(crate) fn first(&self) -> Option<u8> {
@@ -312,17 +306,15 @@ impl<'a> Cursor<'a> {
         Some(Cursor { rest: inside, end: self.position() })
     }
 
-    /// A length-delimited field with this one-byte key that fills all that is left, if that is what comes next.
+    /// As [`Self::short_message`], if it is all that is left.
     #[inline(always)]
-    pub(crate) fn last_message(&self, tag: u8) -> Option<Cursor<'a>> {
-        let (len, rest) = match self.rest {
-            [found, len @ ..0x80, rest @ ..] if *found == tag => (usize::from(*len), rest),
-            [found, low, high @ ..0x80, rest @ ..] if *found == tag => {
-                (usize::from(low & 0x7f) | usize::from(*high) << 7, rest)
+    pub(crate) fn last_short_message(&self, tag: u8) -> Option<Cursor<'a>> {
+        match self.rest {
+            [found, len @ ..0x80, rest @ ..] if *found == tag && usize::from(*len) == rest.len() => {
+                Some(Cursor { rest, end: self.end })
             }
-            _ => return None,
-        };
-        (len == rest.len()).then_some(Cursor { rest, end: self.end })
+            _ => None,
+        }
     }
 
     /// A varint of up to three bytes behind a one-byte key, if it is all that is left.
