@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 write(here, "otlp_reader", &name, &request.encode_to_vec())?;
                 write(here, "derive", &name, &request.encode_to_vec())?;
+                write(here, "explain", &name, &request.encode_to_vec())?;
                 write(here, "checkpoint", &name, &checkpoint(request.encode_to_vec(), Record::Tick)?)?;
                 write(
                     here,

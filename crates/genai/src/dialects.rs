@@ -33,9 +33,11 @@ mod langsmith;
 mod litellm;
 mod livekit;
 mod logfire;
+mod loongsuite;
 mod mastra;
 mod mlflow;
 mod ms_agent_framework;
+mod openclaw;
 mod openinference;
 mod openlit;
 mod openllmetry;
@@ -90,6 +92,7 @@ const DIALECTS: &[&Dialect] = &[
     &laminar::DIALECT,
     &braintrust::DIALECT,
     &flue::DIALECT,
+    &openclaw::DIALECT,
     &openrouter::DIALECT,
     &tanstack::DIALECT,
     &weave::DIALECT,
@@ -97,6 +100,7 @@ const DIALECTS: &[&Dialect] = &[
     &claude_code::DIALECT,
     &codex::DIALECT,
     &crewai_native::DIALECT,
+    &loongsuite::DIALECT,
     // Its SDK adds keys to the spans of others, and others write its older ones: it and what everybody wrote come last.
     &openllmetry::AS_PROVIDED,
     &openllmetry::DIALECT,

@@ -44,6 +44,12 @@ const OPERATIONS: &[(&str, &str, Role)] = &[
     ("messages", "chat", Role::Llm),
     ("generate_text", "chat", Role::Llm), // Sentry
     ("llm_call", "chat", Role::Llm),
+    ("call_llm", "chat", Role::Llm), // any-agent
+    // By hand, as public repositories do
+    ("chat_completion", "chat", Role::Llm),
+    ("chat_completions", "chat", Role::Llm),
+    ("generation", "chat", Role::Llm),
+    ("inference", "chat", Role::Llm),
     ("llm_request", "chat", Role::Llm),
     ("embedding", "embeddings", Role::Embeddings),
     ("aembedding", "embeddings", Role::Embeddings),
@@ -53,6 +59,11 @@ const OPERATIONS: &[(&str, &str, Role)] = &[
     ("agent_step", "agent_step", Role::Agent),
     ("agent_call", "invoke_agent", Role::Agent),
     ("execute_event_loop_cycle", "agent_step", Role::Agent),
+    // VeADK; Splunk's instrumentation of LangChain
+    ("agent", "invoke_agent", Role::Agent),
+    ("tool", "execute_tool", Role::Tool),
+    ("workflow", "invoke_workflow", Role::Chain),
+    ("task", "execute_task", Role::Chain),
     ("tool_call", "execute_tool", Role::Tool),
     ("invoke_workflow", "invoke_workflow", Role::Chain),
     ("execute_task", "execute_task", Role::Chain),

@@ -3,7 +3,9 @@
 
 mod common;
 
+use common::build::Built;
 use common::{told as facts, told_plainly as plain};
+use spanmill_genai::Role;
 
 // The general keys of Claude Code count on its own spans, without the cache, and say nothing on any other.
 #[test]
@@ -44,6 +46,51 @@ fn voltagent() {
     ];
     assert_eq!(plain(&span), "voltagent llm chat openai gpt-4o-> in=114 read=- write=- out=26 reasoning=- finish=");
     assert!(plain(&[("span.type", "llm"), ("usage.prompt_tokens", "5")]).starts_with("otel_genai none "));
+}
+
+// A key for what a span is goes before the operation, which may be any word; one that says nothing leaves it to the operation.
+#[test]
+fn kinds_of_spans() {
+    let span =
+        [("gen_ai.system", "openai"), ("gen_ai.usage.input_tokens", "100"), ("gen_ai.usage.output_tokens", "20")];
+    let of = |extra: &[(&'static str, &'static str)]| plain(&[&span[..], extra].concat());
+    let used = "in=100 read=- write=- out=20 reasoning=- finish=";
+    let call =
+        of(&[("gen_ai.span.kind", "LLM"), ("gen_ai.operation.name", "my crew"), ("gen_ai.request.model", "gpt-4o")]);
+    assert_eq!(call, format!("otel_genai_legacy llm chat openai gpt-4o-> {used}"));
+    let dify = of(&[("gen_ai.span.kind", "LLM"), ("gen_ai.model_name", "gpt-4o")]);
+    assert_eq!(dify, format!("otel_genai_legacy llm chat openai ->gpt-4o {used} weak-model"));
+    let model = ("llm.model_name", "gpt-4o");
+    assert!(of(&[("fi.span.kind", "AGENT"), model]).starts_with("otel_genai_legacy agent invoke_agent "));
+    assert!(of(&[("gen_ai.span.kind", "STEP"), model]).starts_with("otel_genai_legacy chain "));
+    let other = of(&[("gen_ai.span.kind", "anything"), ("gen_ai.operation.name", "chat"), model]);
+    assert!(other.contains(" llm chat "), "{other}");
+}
+
+// What a run of OpenClaw used in all of its calls is no call, although it says so, and stands for none.
+#[test]
+fn openclaw() {
+    let span = [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.system", "anthropic"),
+        ("gen_ai.request.model", "claude-sonnet-4-5"),
+        ("gen_ai.usage.input_tokens", "200"),
+        ("gen_ai.usage.output_tokens", "20"),
+        ("gen_ai.usage.cache_read.input_tokens", "64"),
+    ];
+    let of_call = [
+        ("openclaw.model_call.usage.reasoning_output_tokens", "5"),
+        ("openclaw.model_call.time_to_first_byte_ms", "250"),
+    ];
+    let used = "anthropic claude-sonnet-4-5-> in=200 read=64 write=- out=20";
+    let call = facts("openclaw", "openclaw.model.call", &[&span[..], &of_call].concat());
+    assert_eq!(call, format!("openclaw llm chat {used} reasoning=5 finish= streamed=250ms"));
+    assert_eq!(
+        facts("openclaw", "chat claude-sonnet-4-5", &span),
+        format!("openclaw llm chat {used} reasoning=- finish=")
+    );
+    let run = Built::new("openclaw", "openclaw.model.usage", &span, &[]).facts;
+    assert_eq!((run.role, run.usage_is_running_total), (Role::Chain, true));
 }
 
 // One key, two units: milliseconds from Strands, seconds from everybody else.

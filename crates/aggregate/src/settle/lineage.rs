@@ -56,8 +56,18 @@ pub(crate) struct Node {
     /// The one before it in its trace.
     pub(super) before: Seq,
     pub(crate) agent: Agent,
-    /// Whether it is a tool or an agent: what runs below is no part of a call above.
-    pub(crate) separates: bool,
+    pub(crate) between: Between,
+}
+
+/// What a span that is no call tells of a call below it and one above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// Structure: they may be one.
+    Structure,
+    /// A tool or an agent: they are two.
+    Separates,
+    /// Without GenAI meaning: nothing, as it is not remembered if it comes before all else of its trace.
+    Nothing,
 }
 
 impl Node {
@@ -66,9 +76,9 @@ impl Node {
         [span_id, parent_span_id]: [SpanId; 2],
         start: u64,
         agent: Agent,
-        separates: bool,
+        between: Between,
     ) -> Self {
-        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, separates }
+        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, between }
     }
 }
 
