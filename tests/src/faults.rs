@@ -1,6 +1,9 @@
 //! Faults from outside: what a disk and a clock can do to a process, and disks of a size.
 
+use std::fmt::Write as _;
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -16,6 +19,8 @@ pub enum Fault {
     Sync,
     /// pwrite fails with EIO.
     Write,
+    /// pread of the log fails with EIO.
+    Read,
     /// fdatasync takes a while.
     Slow,
     /// The wall clock is off.
@@ -45,6 +50,7 @@ impl Switch {
         let name = match self.fault {
             Fault::Sync => "FAULT_FDATASYNC",
             Fault::Write => "FAULT_PWRITE",
+            Fault::Read => "FAULT_PREAD",
             Fault::Slow => "FAULT_SLOW",
             Fault::Clock => "FAULT_CLOCK",
         };
@@ -60,14 +66,101 @@ impl Switch {
     pub fn set(&self, number: i64) {
         // As a whole or not at all: the process may read it at any time.
         let next = self.directory.path().join("next");
-        std::fs::write(&next, number.to_string()).expect("a writable directory");
-        std::fs::rename(next, self.path()).expect("a writable directory");
+        fs::write(&next, number.to_string()).expect("a writable directory");
+        fs::rename(next, self.path()).expect("a writable directory");
     }
 
     /// From now on all is well.
     pub fn off(&self) {
-        std::fs::remove_file(self.path()).expect("it was on");
+        fs::remove_file(self.path()).expect("it was on");
     }
+}
+
+/// The power supply of one process: when it fails, nothing is left of its directory but what was synced. Only the log's own files (those directly in
+/// the data directory) are left as they stand: crates/wal tries every loss of theirs by itself.
+#[derive(Debug)]
+pub struct Power {
+    library: &'static Path,
+    /// What outlives it, as `tests/shims/faults.c` keeps it.
+    durable: TempDir,
+}
+
+impl Power {
+    /// Of a process that is about to start in a directory; what is there is durable. `None`, with the reason printed, where the library that
+    /// brings faults cannot be made.
+    pub fn of(directory: &Path) -> Option<Self> {
+        let power = Self { library: library()?, durable: tempfile::tempdir().expect("a temporary directory") };
+        power.keep(directory);
+        Some(power)
+    }
+
+    /// What the process must find in its environment.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let durable = self.durable.path().display().to_string();
+        vec![("LD_PRELOAD", self.library.display().to_string()), ("FAULT_POWER", durable)]
+    }
+
+    /// The same for a process that is killed instead of its sync or rename of that number, counted from 1.
+    pub fn environment_until(&self, step: u32) -> Vec<(&'static str, String)> {
+        let mut environment = self.environment();
+        environment.push(("FAULT_DEATH", step.to_string()));
+        environment
+    }
+
+    /// Power has failed: what outlives that of what the ended process left.
+    pub fn cut(self, directory: TempDir) -> TempDir {
+        let left = tempfile::tempdir().expect("a temporary directory");
+        self.restore(&id(directory.path()), left.path());
+        let (data, left_data) = (directory.path().join("data"), left.path().join("data"));
+        fs::create_dir_all(&left_data).expect("a writable directory");
+        for entry in fs::read_dir(data).into_iter().flatten().map(|entry| entry.expect("its entries")) {
+            if entry.file_type().expect("a type").is_file() && entry.file_name() != "archived" {
+                fs::copy(entry.path(), left_data.join(entry.file_name())).expect("a copy");
+            }
+        }
+        left
+    }
+
+    fn kept(&self, id: &str, kind: &str) -> PathBuf {
+        self.durable.path().join(format!("{id}.{kind}"))
+    }
+
+    fn keep(&self, directory: &Path) {
+        let mut names = String::new();
+        for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("its entries")) {
+            let (path, id) = (entry.path(), id(&entry.path()));
+            let kind = if path.is_dir() { 'd' } else { 'f' };
+            let _ = writeln!(names, "{id} {kind} {}", entry.file_name().display());
+            match path.is_dir() {
+                true => self.keep(&path),
+                false => drop(fs::copy(path, self.kept(&id, "bytes")).expect("a copy")),
+            }
+        }
+        fs::write(self.kept(&id(directory), "names"), names).expect("a writable directory");
+    }
+
+    fn restore(&self, directory: &str, to: &Path) {
+        // A directory that was never synced is empty, and so is a file.
+        let names = fs::read_to_string(self.kept(directory, "names")).unwrap_or_default();
+        for line in names.lines() {
+            let [id, kind, name] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let to = to.join(name);
+            if kind == "d" {
+                fs::create_dir(&to).expect("a new name");
+                self.restore(id, &to);
+            } else {
+                fs::write(to, fs::read(self.kept(id, "bytes")).unwrap_or_default()).expect("a writable directory");
+            }
+        }
+    }
+}
+
+/// As `identify` in `tests/shims/faults.c`.
+fn id(path: &Path) -> String {
+    let about = fs::metadata(path).expect("what is there");
+    let born =
+        about.created().ok().and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{}-{}-{}", about.ino(), born.as_secs(), born.subsec_nanos())
 }
 
 /// The library, compiled once a test process.
@@ -110,7 +203,7 @@ impl Disk {
 
     /// Takes all the room that is left, with a file.
     pub fn fill(&self) {
-        let mut file = std::fs::File::create(self.filler()).expect("a writable disk");
+        let mut file = fs::File::create(self.filler()).expect("a writable disk");
         // Less and less, until not even a page is left.
         for size in [1 << 20, 4096] {
             while file.write_all(&vec![0; size]).is_ok() {}
@@ -119,7 +212,7 @@ impl Disk {
 
     /// Gives that room back.
     pub fn make_room(&self) {
-        std::fs::remove_file(self.filler()).expect("it was filled");
+        fs::remove_file(self.filler()).expect("it was filled");
     }
 
     fn filler(&self) -> PathBuf {

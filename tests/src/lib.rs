@@ -24,7 +24,7 @@ pub use binary::{binary, target_directory};
 pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use eventually::{PATIENCE, eventually};
-pub use faults::{Disk, Fault, Switch};
+pub use faults::{Disk, Fault, Power, Switch};
 pub use mail::MailServer;
 pub use programs::{Alertmanager, Collector, Phoenix, Prometheus, StoredSpan, VictoriaMetrics, promtool};
 pub use promql::{Element, PromQl};

@@ -49,8 +49,8 @@ pub struct Setup {
     pub log: &'static str,
     /// More of the environment.
     pub environment: Vec<(&'static str, String)>,
-    /// How many files it may have open at most.
-    pub open_files: Option<u32>,
+    /// What the operating system grants it, as options of the shell's `ulimit`.
+    pub limits: &'static str,
 }
 
 impl Default for Setup {
@@ -68,7 +68,7 @@ impl Default for Setup {
             sections: String::new(),
             log: "info",
             environment: Vec::new(),
-            open_files: None,
+            limits: "",
             data: None,
             wal: "enabled: false",
             settle_wait: "2s",
@@ -259,6 +259,12 @@ impl Spanmill {
         self.ended()
     }
 
+    /// Sends SIGTERM and waits for the end, which must come in time, whatever it is.
+    pub fn stopped(self) -> Stopped {
+        self.terminate();
+        self.launched.ended()
+    }
+
     /// Waits for the end, which must come in time and be a success.
     pub fn ended(self) -> Stopped {
         self.launched.ended().succeeded()
@@ -343,11 +349,11 @@ impl Launched {
     pub fn new(directory: TempDir, setup: &Setup) -> Self {
         let config = directory.path().join("spanmill.yaml");
         std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
-        let mut command = match setup.open_files {
-            None => command(binary()),
-            Some(limit) => {
+        let mut command = match setup.limits {
+            "" => command(binary()),
+            limits => {
                 let mut command = command(Path::new("sh"));
-                command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(binary());
+                command.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\"")]).arg(binary());
                 command
             }
         };
@@ -372,7 +378,23 @@ impl Launched {
             drop(self);
             panic!("spanmill did not start:\n{log}");
         };
-        let addresses = Addresses::parse(&line).unwrap_or_else(|| panic!("no addresses in {line:?}"));
+        self.said(&line)
+    }
+
+    /// Waits until it says where it listens, or ends before that; then gives back what it left.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn listening_or_ended(self) -> Result<Spanmill, TempDir> {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(self.said(&line)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.kill()),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("spanmill did not start:\n{}", self.stderr.text()),
+        }
+    }
+
+    fn said(self, line: &str) -> Spanmill {
+        let addresses = Addresses::parse(line).unwrap_or_else(|| panic!("no addresses in {line:?}"));
         Spanmill { addresses, launched: self }
     }
 

@@ -79,6 +79,10 @@ impl Outbox {
     /// Opens the directory, made if it is not there, and tells what waits in it, in order.
     pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Stored>)> {
         fs::create_dir_all(&directory)?;
+        // Power that fails takes a name that is not durable, and all that was put under it: that of this outbox, and of all of them.
+        for parent in directory.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
+            File::open(parent)?.sync_all()?;
+        }
         let mut outbox = Self { directory, metrics: 0, logs: 0, is_new: true };
         let mut waiting = Vec::new();
         for entry in fs::read_dir(&outbox.directory)? {

@@ -455,7 +455,10 @@ impl Place {
         let reached = self.reached.get();
         let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(reached)) else { return Ok(()) };
         let directory = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
+        if !directory.exists() {
+            fs::create_dir_all(directory)?;
+            File::open(directory.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         let mut temporary = path.clone().into_os_string();
         temporary.push(TEMPORARY);
         let mut file = File::create(&temporary)?;

@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, metric, number_data_point};
-use spanmill_tests::{Authority, Backend, Client, Destination, Payload, Setup, Spanmill, TlsFront, eventually, sample};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, status};
+use prost::Message as _;
+use spanmill_tests::{
+    Authority, Backend, Client, Destination, Payload, Setup, Spanmill, TlsFront, eventually, get, sample,
+};
 use tokio::net::TcpListener;
 
 use crate::spans::{call, payload, request, text};
@@ -353,5 +362,85 @@ async fn bad_destinations_hinder_nobody() {
         let name = format!("otlp/backend{destination}");
         let lines = stopped.log.lines().filter(|line| line.contains(&name) && line.contains("export refused"));
         assert_eq!(lines.count(), 1, "{}", stopped.log);
+    }
+}
+
+/// A destination of logs that is busy until it is told to be well, and how many records it has taken then.
+async fn busy() -> (SocketAddr, Arc<AtomicBool>, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, is_busy, taken) = (listener.local_addr().unwrap(), Arc::new(true.into()), Arc::default());
+    let (asked, counted): (Arc<AtomicBool>, Arc<AtomicU64>) = (Arc::clone(&is_busy), Arc::clone(&taken));
+    let answer = async move |body: Bytes| {
+        if asked.load(Relaxed) {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        let request = ExportLogsServiceRequest::decode(body).unwrap();
+        let scopes = request.resource_logs.iter().flat_map(|resource| &resource.scope_logs);
+        counted.fetch_add(scopes.map(|scope| scope.log_records.len() as u64).sum(), Relaxed);
+        StatusCode::OK
+    };
+    let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, is_busy, taken)
+}
+
+// While a destination is busy, error records pile up for it until 64 MiB wait, without a log on disk. Then clients are asked to come again, and
+// readiness says why, or the oldest records are dropped; what was acknowledged is counted all the while, and every record is sent or
+// counted as dropped.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "64 MiB of error records take a while"]
+async fn errors_pile_up_for_a_busy_destination() {
+    const BATCH: u64 = 500;
+    // Half more than 64 MiB.
+    const MOST: u64 = 160;
+    let failed = |id| {
+        let message = format!("no {id} {}", "x".repeat(1_000));
+        Span { status: Some(Status { code: status::StatusCode::Error as i32, message }), ..call(id, "gpt-4o") }
+    };
+    for (blocks, more) in [
+        (true, "when_full: block, retry_on_failure: { initial_interval: 50ms, max_interval: 50ms }"),
+        (false, "when_full: drop_oldest, retry_on_failure: { initial_interval: 50ms, max_interval: 50ms }"),
+    ] {
+        let (address, is_busy, taken) = busy().await;
+        let destination = Destination {
+            address,
+            protocol: "http/protobuf",
+            temporality: "cumulative",
+            compression: "none",
+            signals: "logs",
+            more,
+        };
+        let spanmill = Spanmill::start(&Setup { interval: "1s", settle_wait: "10ms", ..Setup::with(destination) });
+        let client = Client::grpc(spanmill.addresses);
+        let mut acknowledged = 0;
+        for batch in 0..MOST {
+            let ids = batch * BATCH + 1..(batch + 1) * BATCH + 1;
+            let answer = client.send(&payload(ids.map(failed).collect())).await;
+            if let Err(refusal) = &answer {
+                assert!(blocks, "{refusal:?}");
+                let said = get(spanmill.addresses.admin, "/readyz").await;
+                assert!(said.status == 503 && said.text().contains("otlp/backend0"), "{}", said.text());
+                break;
+            }
+            acknowledged += BATCH;
+        }
+        assert_eq!(acknowledged < MOST * BATCH, blocks, "{acknowledged} acknowledged");
+        assert_eq!(spanmill.counted(acknowledged).await.errors, acknowledged);
+        is_busy.store(false, Relaxed);
+        eventually("every record is sent or dropped", async || {
+            let page = spanmill.metrics().await;
+            let items = |outcome| {
+                let labels = [("destination", "otlp/backend0"), ("signal", "logs"), ("outcome", outcome)];
+                sample(&page, "spanmill_exporter_items_total", &labels)
+            };
+            let (sent, dropped) = (items("sent"), items("dropped"));
+            (sent + dropped == acknowledged).then(|| {
+                println!("{acknowledged} errors, {dropped} records dropped");
+                assert_eq!((sent, dropped == 0), (taken.load(Relaxed), blocks));
+            })
+        })
+        .await;
+        client.send(&payload(vec![failed(u64::MAX)])).await.unwrap();
+        spanmill.stop();
     }
 }

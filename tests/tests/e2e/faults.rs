@@ -209,6 +209,52 @@ async fn a_failing_disk() {
     }
 }
 
+// A log that the disk does not give back ends the start: it says so, and nothing is served. When the disk is well again, all is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_read_at_the_start() {
+    let Some(switch) = Switch::of(Fault::Read) else { return };
+    let setup = Setup { environment: switch.environment(), ..durable() };
+    let spanmill = Spanmill::start(&setup);
+    Client::grpc(spanmill.addresses).send(&payload((1..=10).map(gpt).collect())).await.unwrap();
+    let directory = spanmill.kill();
+    switch.on();
+    let refused = Launched::new(directory, &setup).ended().failed();
+    assert_eq!(refused.status.code(), Some(74), "{}", refused.log);
+    let said = refused.log.lines().last().unwrap();
+    assert!(said.contains("reading ") && said.contains(".wal: Input/output error"), "{said}");
+    switch.off();
+    let spanmill = Spanmill::start_in(refused.directory, &setup);
+    assert_eq!(spanmill.counted(10).await.requests, 10);
+}
+
+// A log that the disk does not give back for a while keeps nobody from being served and counted; who is to get what is in it gets all of it
+// when the disk is well again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the disk is asked again after five seconds"]
+async fn a_log_that_cannot_be_read_for_a_while() {
+    let Some(switch) = Switch::of(Fault::Read) else { return };
+    let backend = Backend::grpc().await;
+    let destination = Destination { signals: "traces", ..Destination::grpc(&backend) };
+    let setup = Setup { destinations: vec![destination], environment: switch.environment(), ..durable() };
+    let spanmill = Spanmill::start(&setup);
+    switch.on();
+    let client = Client::grpc(spanmill.addresses);
+    for id in 1..=100 {
+        client.send(&payload(vec![gpt(id)])).await.unwrap();
+    }
+    assert_eq!(spanmill.counted(100).await.requests, 100);
+    eventually("the failure is told", async || {
+        spanmill.log().contains("what is to be handed on cannot be read").then_some(())
+    })
+    .await;
+    assert!(backend.received().traces.is_empty());
+    switch.off();
+    eventually("all is handed on", async || (backend.received().spans().len() == 100).then_some(())).await;
+    let labels = [("destination", "otlp/backend0")];
+    assert_eq!(spanmill.sample("spanmill_exporter_unreadable_total", &labels).await, 0);
+    spanmill.stop();
+}
+
 // A log that is damaged in the middle is not read past silently: the start is refused with what to do, and the command that it names does
 // it. Then what is left is counted, and what is lost can be sent again.
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod load;
 mod notifiers;
 mod overload;
 mod pages;
+mod power;
 mod prices;
 mod python;
 mod redaction;

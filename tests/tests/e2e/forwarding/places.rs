@@ -118,6 +118,31 @@ async fn what_is_owed_is_kept_over_checkpoints() {
     assert!(!log.contains("no longer in the log"), "{log}");
 }
 
+// A log that is full of what one destination has not got gives up the oldest of it, if that destination says so: it is counted, everybody is
+// served, and the rest arrives.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "fills 64 MiB"]
+async fn a_full_log_gives_up_the_oldest() {
+    // A quarter more than the log holds.
+    const SPANS: u64 = 40;
+    let (address, mut setup) = absent().await;
+    setup.destinations[0].more =
+        "when_full: drop_oldest, retry_on_failure: { initial_interval: 20ms, max_interval: 20ms }";
+    let spanmill = Spanmill::start(&setup);
+    let client = Client::grpc(spanmill.addresses);
+    for id in 1..=SPANS {
+        client.send(&payload(vec![marked(id, 2 << 20)])).await.unwrap();
+    }
+    assert_eq!(spanmill.counted(SPANS).await.requests, SPANS);
+    let labels = [("destination", "otlp/backend0"), ("signal", "traces"), ("outcome", "dropped")];
+    let dropped = spanmill.sample("spanmill_exporter_items_total", &labels).await;
+    assert!((1..SPANS / 2).contains(&dropped), "{dropped} of {SPANS}");
+    let backend = Backend::grpc_at(address).await;
+    arrives(&backend, dropped + 1..=SPANS).await;
+    assert_eq!(spanmill.sample("spanmill_exporter_items_total", &labels).await, dropped);
+    spanmill.stop();
+}
+
 // What waits for a destination that has got another name, or is gone, is told of at the start, with what to do about it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_nobody_is_told_of() {
