@@ -32,7 +32,9 @@
     try {
       const answer = await fetch(href, { headers: { accept: "text/html" } });
       text = await answer.text();
-      if (!answer.headers.get("content-type")?.startsWith("text/html")) throw new Error();
+      // Spanmill starts or stops: what is shown stays until there is something new.
+      if (answer.status >= 500 && isNew) return location.assign(href);
+      if (answer.status >= 500 || !answer.headers.get("content-type")?.startsWith("text/html")) throw new Error();
     } catch {
       find("main")?.classList.remove("busy");
       isMoving = false;

@@ -56,7 +56,8 @@ impl Console {
         }
     }
 
-    /// Everything that is answered: `/`, the other pages, `/assets` and `/api/v1`. Whoever mounts it asks for credentials.
+    /// Everything that is answered: `/`, the other pages, `/assets` and `/api/v1`, and that there is nothing else. Whoever mounts it asks
+    /// for credentials.
     pub fn router(self) -> Router {
         let pages = page::routes().with_state(self.clone());
         let api = api::routes()
@@ -67,6 +68,7 @@ impl Console {
             .with_state(self);
         pages
             .nest("/api/v1", api)
+            .fallback(page::no_page)
             .layer(middleware::from_fn(guard::refuse_other_origins))
             .layer(middleware::map_response(guard::add_headers))
     }
@@ -85,7 +87,7 @@ impl Console {
     pub(crate) fn monitoring<T>(&self, ask: impl FnOnce(&Monitoring) -> T) -> Result<T, Problem> {
         let (mut ask, mut answer) = (Some(ask), None);
         self.source.monitoring(&mut |monitoring| answer = ask.take().map(|ask| ask(monitoring)));
-        answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing is watched now"))
+        answer.ok_or_else(|| self.not_running())
     }
 
     /// What the history says of a time, in each of the `ways`. It is asked in parts: counting goes on in between.
@@ -116,6 +118,12 @@ impl Console {
     pub(crate) fn errors<T>(&self, ask: impl FnOnce(&ErrorIndex) -> T) -> Result<T, Problem> {
         let (mut ask, mut answer) = (Some(ask), None);
         self.source.errors(&mut |errors| answer = ask.take().map(|ask| ask(errors)));
-        answer.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there are no error records now"))
+        answer.ok_or_else(|| self.not_running())
+    }
+
+    /// Why nothing can be asked: it starts, for example.
+    fn not_running(&self) -> Problem {
+        let why = self.source.health().not_ready.unwrap_or_else(|| "nothing is counted now".to_owned());
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
     }
 }

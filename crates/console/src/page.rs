@@ -18,7 +18,7 @@ use ::monitor::{EVALUATION_STEP, Monitoring};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::Markup;
@@ -48,6 +48,11 @@ enum Controls {
     /// A time and a filter.
     TimeAndFilter,
 }
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// After how many seconds a browser asks again.
+const REFRESH: (HeaderName, HeaderValue) = (HeaderName::from_static("refresh"), HeaderValue::from_static("5"));
 
 type Render = fn(&Console, &Place) -> Result<Markup, Problem>;
 
@@ -82,13 +87,24 @@ async fn show(console: Console, uri: Uri, headers: HeaderMap, page: Page) -> Res
         Ok(place) => console.blocking(move |console| newest(console, &place, page)).await,
         Err(problem) => Err(problem),
     };
-    let kind = HeaderValue::from_static("text/html; charset=utf-8");
     match answer {
-        Ok(packed) => packed.answer(&headers, kind),
-        Err(problem) => {
-            (problem.status(), [(CONTENT_TYPE, kind)], layout::problem(&problem).into_string()).into_response()
-        }
+        Ok(packed) => packed.answer(&headers, HTML),
+        Err(problem) => refuse(&problem),
     }
+}
+
+fn refuse(problem: &Problem) -> Response {
+    let (status, text) = (problem.status(), layout::problem(problem).into_string());
+    match status {
+        // It starts, for example: browsers ask again by themselves.
+        StatusCode::SERVICE_UNAVAILABLE => (status, [(CONTENT_TYPE, HTML), REFRESH], text).into_response(),
+        _ => (status, [(CONTENT_TYPE, HTML)], text).into_response(),
+    }
+}
+
+/// What is said where there is no page.
+pub(crate) async fn no_page(uri: Uri) -> Response {
+    refuse(&Problem::not_found(format!("there is no page {}", uri.path())))
 }
 
 fn parse(uri: &Uri) -> Result<Place, Problem> {

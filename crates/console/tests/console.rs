@@ -4,17 +4,19 @@
 mod source;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
+use aggregate::{ErrorIndex, Unpriced};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use genai::ErrorClass;
 use http_body_util::BodyExt;
-use monitor::{HOUR, MINUTE, RELATIVE_ERROR, SECOND};
+use monitor::{Command, HOUR, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
 use serde_json::{Value, json};
 use source::{Fed, START, Told, config, traffic};
-use spanmill_console::{Console, Settings};
+use spanmill_console::{CommandFailure, Console, NotifierState, ServiceHealth, Settings, Source};
 use tower::ServiceExt;
 
 /// The newest time told: in the midst of a step.
@@ -315,6 +317,51 @@ async fn pages_are_safe() {
         assert_eq!(page.matches("<script").count(), 1, "{path}");
     }
     assert!(fixture.page("/").await.contains("&lt;script&gt;alert(1)"));
+}
+
+/// A Spanmill that starts: it can be asked nothing yet.
+struct Starting;
+
+impl Source for Starting {
+    fn monitoring(&self, _: &mut dyn FnMut(&Monitoring)) {}
+
+    fn errors(&self, _: &mut dyn FnMut(&ErrorIndex)) {}
+
+    fn unpriced(&self) -> Vec<Unpriced> {
+        Vec::new()
+    }
+
+    fn health(&self) -> ServiceHealth {
+        ServiceHealth { not_ready: Some("replaying the log".into()), ..ServiceHealth::default() }
+    }
+
+    fn notifiers(&self) -> Vec<NotifierState> {
+        Vec::new()
+    }
+
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    fn command(&self, _: Command) -> Pin<Box<dyn Future<Output = Result<(), CommandFailure>> + Send + '_>> {
+        Box::pin(async { Err(CommandFailure::Unavailable("replaying the log".into())) })
+    }
+}
+
+// Where there is no page, or nothing to see yet, a page says why; what is not there yet the browser asks for again.
+#[tokio::test]
+async fn pages_say_why_there_is_nothing() {
+    let router = Console::new(Starting, Settings::default()).router();
+    for (path, status, said, is_asked_again) in
+        [("/nothing", 404, "there is no page /nothing", false), ("/alerts", 503, "replaying the log", true)]
+    {
+        let answer = router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        assert_eq!((parts.status.as_u16(), parts.headers.contains_key("refresh")), (status, is_asked_again), "{path}");
+        assert!(parts.headers.contains_key("content-security-policy"), "{path}");
+        let page = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        assert!(page.contains(said) && page.contains("To the overview"), "{page}");
+    }
 }
 
 // A page with all that it loads stays under 100 KB, also of a busy day, and under 30 KB as it is sent.

@@ -362,6 +362,17 @@ fn latency_objectives_are_exact() {
     assert!((status.left.unwrap() - (1.0 - 1.0 / 0.3)).abs() < 1e-9);
 }
 
+// What comes late adds its usage to what was counted, and is no call: no sample, nothing that counts for an objective, no end of silence.
+#[test]
+fn what_comes_late_is_no_call() {
+    let slo = SloDefinition::new("good", "checkout", Objective::Availability, 0.9);
+    let mut monitoring = Monitoring::new(&Config { slos: vec![slo], ..config() }).unwrap();
+    monitoring.record(START, &Call { service: "checkout", is_late: true, duration: Some(SECOND), ..Call::default() });
+    let monitor = monitoring.monitor("checkout").unwrap();
+    assert_eq!((monitor.last_call(), monitor.samples().len()), (None, 0));
+    assert_eq!(monitoring.slos()[0].status(START + SECOND).budget, Budget::default());
+}
+
 type Change = Box<dyn FnOnce(&mut Config)>;
 
 /// A configuration that was changed.

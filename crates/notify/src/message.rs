@@ -97,11 +97,11 @@ impl Message {
         if let Some((resolved, resolution)) = incident.resolved {
             line("resolved", format!("{} ({})", time(resolved), resolution.name()));
         }
-        line("value", format!("{} when it fired", incident.value));
+        line("value", format!("{} when it fired", short(incident.value)));
         if let Some(value) = value {
-            line("now", value.to_string());
+            line("now", short(*value));
         }
-        line("threshold", incident.threshold.to_string());
+        line("threshold", short(incident.threshold));
         line("id", self.key.clone());
         text
     }
@@ -121,6 +121,11 @@ pub fn signature(secret: &[u8], seconds: u64, body: &[u8]) -> String {
 pub(crate) fn time(nanoseconds: u64) -> String {
     let timestamp = Timestamp::from_nanosecond(i128::from(nanoseconds));
     timestamp.map_or_else(|_| nanoseconds.to_string(), |timestamp| timestamp.to_string())
+}
+
+/// A number with as many digits as people read: six.
+fn short(value: f64) -> String {
+    format!("{value:.5e}").parse().unwrap_or(value).to_string()
 }
 
 /// Names are free texts: they begin no new line, or header.
@@ -207,6 +212,17 @@ mod tests {
         assert_ne!(key("one", 0), key("one", 1));
         assert_ne!(key("one", 0), key("two", 0));
         assert!(key("one", 0).len() == 32 && key("one", 0).bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    // Mails tell numbers as people write them.
+    #[test]
+    fn mails_tell_short_numbers() {
+        let mut told = notification(NotificationKind::Firing, 0);
+        (told.incident.value, told.value, told.incident.threshold) = (10.0 / 21.0, Some(1_234.0), 0.1 + 0.2);
+        let text = Message::new("one", told).text();
+        for line in ["value       0.47619 when it fired", "now         1234", "threshold   0.3"] {
+            assert!(text.lines().any(|told| told == line), "{text}");
+        }
     }
 
     // What a name says stays in its line, and so in its header.

@@ -142,9 +142,8 @@ pub(crate) fn router(readiness: Readiness, callers: Callers, console: console::S
         .route("/api/errors", get(errors))
         .route("/api/prices/unpriced", get(unpriced))
         .with_state(readiness.clone())
-        .merge(console::Console::new(Watched(readiness.clone()), console).router())
-        // whoever may not ask does not learn what there is
-        .fallback(|| async { StatusCode::NOT_FOUND });
+        // With its answer to what there is not: whoever may not ask does not learn what there is.
+        .merge(console::Console::new(Watched(readiness.clone()), console).router());
     health.with_state(readiness).merge(callers.guard(others))
 }
 

@@ -90,6 +90,9 @@ pub(crate) enum Failure {
     /// A dashboard could not be written.
     #[error("dashboards: {0}")]
     Dashboards(#[from] dashboards::Error),
+    /// The command line says what does not go together.
+    #[error("{0}")]
+    Usage(&'static str),
     /// The demonstration could not send.
     #[error("demo: {0}")]
     Demo(String),
@@ -116,11 +119,16 @@ impl Failure {
         move |source| Self::Io { action, source }
     }
 
-    /// The exit code: 64 for bad configuration, 65 for bad data, 66 for unreadable input, 70 for a fault of our
+    /// The exit code: 64 for a bad command line or configuration, 65 for bad data, 66 for unreadable input, 70 for a fault of our
     /// own, 71 and 74 for the system.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Watched(_) | Self::Access(_) | Self::Export(_) | Self::Notifier { .. } => 64,
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::Watched(_)
+            | Self::Access(_)
+            | Self::Export(_)
+            | Self::Notifier { .. } => 64,
             Self::Replay(receive::ReplayError::Read { .. }) => 66,
             Self::Replay(_) | Self::Malformed { .. } | Self::ArchiveAhead { .. } => 65,
             Self::Broken(_) | Self::Dashboards(_) => 70,

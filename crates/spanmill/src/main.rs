@@ -91,7 +91,7 @@ enum Command {
     /// Say what is wrong with a configuration file, or print the configuration that it comes to, secrets masked.
     CheckConfig {
         /// The configuration file.
-        #[arg(value_name = "FILE")]
+        #[arg(value_name = "FILE", conflicts_with = "config")]
         file: PathBuf,
     },
 }
@@ -100,12 +100,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         None => commands::serve::run(cli.config.as_deref()),
-        Some(Command::Demo { once }) => commands::demo::run(once),
+        Some(Command::Demo { once }) => commands::demo::run(cli.config.as_deref(), once),
         Some(Command::Replay { paths, format }) => commands::replay::run(cli.config.as_deref(), &paths, format),
         Some(Command::Explain(arguments)) => commands::explain::run(&arguments, cli.config.as_deref()),
         Some(Command::Prices(arguments)) => commands::prices::run(&arguments, cli.config.as_deref()),
         Some(Command::Repair { directory }) => commands::repair::run(cli.config.as_deref(), directory),
-        Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments),
+        Some(Command::Dashboards(arguments)) => commands::dashboards::run(&arguments, cli.config.as_deref()),
         Some(Command::Errors(arguments)) => commands::errors::run(&arguments, cli.config.as_deref()),
         Some(Command::Monitors(arguments)) => commands::monitors::run(&arguments, cli.config.as_deref()),
         Some(Command::Alerts(arguments)) => commands::alerts::run(&arguments, cli.config.as_deref()),

@@ -230,6 +230,27 @@ fn replay_of_json_lines() {
     assert_eq!(report, expected("otel-openai-v2"));
 }
 
+// The demonstration takes no configuration, as its calls are made up: it says so instead of leaving it unread.
+#[test]
+fn demo_refuses_a_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = file(&directory, "spanmill.yaml", "metrics: { interval: 5s }");
+    assert_fails(&spanmill(&["demo", "--once", "--config", &config]), 64, &["demo takes no --config", "serves"]);
+}
+
+// Dashboards ask for the names that the configuration chooses, unless the command line says others; a file is checked once.
+#[test]
+fn dashboards_ask_for_what_is_configured() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = file(&directory, "spanmill.yaml", "metrics: { semconv: next }");
+    let said = |more: &[&str]| stdout(&spanmill(&[&["dashboards", "grafana"][..], more].concat())).to_owned();
+    let (first, next) = (said(&[]), said(&["--semconv", "next"]));
+    assert_ne!(first, next);
+    assert_eq!(said(&["--config", &config]), next);
+    assert_eq!(said(&["--config", &config, "--semconv", "1.41"]), first);
+    assert_fails(&spanmill(&["check-config", &config, "--config", &config]), 2, &["cannot be used with"]);
+}
+
 // The demonstration needs nothing, ends well, shows what its payloads come to, and leaves nothing behind.
 #[test]
 fn demo_shows_what_was_counted() {

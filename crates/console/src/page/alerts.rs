@@ -39,12 +39,12 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }
             section.panel.s12 id="rules" {
                 h2 { "Alerts" }
-                @if alerts.is_empty() { p.empty { "There are no alerts. They stand in the configuration, beside the monitors that they watch, or are made through the API." } }
+                @if alerts.is_empty() { p.empty { "There are no alerts. They stand in the configuration under " code { "alerts" } ", each with the monitor that it watches, or are made by " code { "POST /api/v1/alerts" } "." } }
                 @else { (table(&alerts, monitoring.now(), place)) }
             }
             section.panel.s12 id="notifiers" {
                 h2 { "Notifiers" small { "since Spanmill started" } }
-                @if notifiers.is_empty() { p.empty { "Nobody is told but this page. Webhooks, Alertmanager and mail stand in the configuration under notifiers." } }
+                @if notifiers.is_empty() { p.empty { "Nobody is told but this page. Webhooks, Alertmanager and mail stand in the configuration under " code { "notifiers" } "." } }
                 @else { (told(&notifiers, monitoring.now())) }
             }
             section.panel.s12 id="history" {

@@ -26,11 +26,11 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
         div.tiles.s12 {
             @if health.received.is_some() { (tile("received", "Spans received", number(health.received), &html! { "since the start" }, &[])) }
             @if health.waiting.is_some() { (tile("waiting", "Undecided", number(health.waiting), &html! { "spans that wait for what belongs to them" }, &[])) }
-            (tile("log", "Log", data(Unit::Share, fill), &html! { @if let Some((bytes, most)) = health.log { (Unit::Count.text(bytes as f64)) "B of " (Unit::Count.text(most as f64)) "B are taken" } }, &[]))
+            (tile("log", "Log", data(Unit::Share, fill), &html! { @if let Some((bytes, most)) = health.log { (Unit::Bytes.text(bytes as f64)) " of " (Unit::Bytes.text(most as f64)) " are taken" } }, &[]))
             (tile("window", "Duplicate window", nanos(health.duplicate_window), &html! { "in which what is sent again is known" }, &[]))
             (tile("early", "Settled early", number(health.settled_early), &html! { "for lack of memory" }, &[]))
             (tile("archive", "Archive", archive(health.archive), &html! {}, &[]))
-            (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Count.text(bytes as f64)) "B in memory" }, &[]))
+            (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Bytes.text(bytes as f64)) " in memory" }, &[]))
         }
         (conservation(&health))
         section.panel.s6 id="cursors" {

@@ -26,7 +26,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }))
             section.panel.s12 {
                 @if shown.is_empty() {
-                    p.empty { "Nothing is monitored yet. A monitor watches the calls of a model, a service or an endpoint: create one below, or in the configuration." }
+                    p.empty { "Nothing is monitored yet. A monitor watches the calls of a model, a service or an endpoint: create one below, or in the configuration under " code { "monitors" } "." }
                 } @else {
                     div.scroll tabindex="0" role="group" aria-label="Monitors" { table {
                         thead { tr {

@@ -182,7 +182,7 @@ fn tiles(traffic: &Traffic) -> Markup {
 
 pub(super) fn tile(id: &str, label: &str, value: Markup, more: &Markup, values: &[Option<f64>]) -> Markup {
     html! {
-        section.tile id=(id) {
+        section.tile id=[(!id.is_empty()).then_some(id)] {
             h2 { (label) }
             p.value { (value) }
             p.more { (more) }

@@ -30,7 +30,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
             }
         }
         section.panel.s12 id="unpriced" {
-            h2 { "Models without a price" small { "since the start of the log; give them one in the configuration under prices" } }
+            h2 { "Models without a price" small { "since the start of the log; a file of " code { "derive.prices.overrides" } " gives them one" } }
             @if unpriced.is_empty() { p.empty { "Every model that was called has a price." } }
             @else {
                 div.scroll tabindex="0" role="group" aria-label="Models without a price" { table {

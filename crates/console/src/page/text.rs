@@ -14,6 +14,8 @@ pub(super) enum Unit {
     Seconds,
     /// Dollars.
     Dollars,
+    /// Bytes.
+    Bytes,
     /// A share of 0 to 1.
     Share,
 }
@@ -35,6 +37,10 @@ impl Unit {
         match self {
             Self::Count => scaled(value),
             Self::PerSecond => format!("{}/s", scaled(value)),
+            Self::Bytes => match scaled(value) {
+                plain if plain.ends_with(|last: char| last.is_ascii_digit()) => format!("{plain} B"),
+                scaled => format!("{scaled}B"),
+            },
             Self::Seconds => seconds(value),
             Self::Dollars if value != 0.0 && value.abs() < 0.01 => format!("${}", significant(value)),
             Self::Dollars if value.abs() < 1_000.0 => format!("${value:.2}"),
@@ -133,6 +139,8 @@ mod tests {
             (Unit::Count, 999_999.0, "1 M"),
             (Unit::Count, 1_234_567_890.0, "1.23 G"),
             (Unit::PerSecond, 0.25, "0.25/s"),
+            (Unit::Bytes, 6_854.0, "6,854 B"),
+            (Unit::Bytes, 286_000.0, "286 kB"),
             (Unit::Seconds, 0.000_8, "800 µs"),
             (Unit::Seconds, 0.812_4, "812 ms"),
             (Unit::Seconds, 12.0, "12 s"),

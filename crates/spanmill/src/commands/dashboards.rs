@@ -1,11 +1,13 @@
 //! `spanmill dashboards TARGET`: what a backend imports to show what Spanmill counts.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use dashboards::{Semconv, Target};
+use dashboards::Target;
 
+use crate::config::sections::Semconv;
+use crate::config::{self, Config};
 use crate::failure::Failure;
 
 /// What is written, and where to.
@@ -17,25 +19,9 @@ pub(crate) struct Arguments {
     /// Write the file into this directory, under the name it has in dashboards/ of the repository.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// metrics.semconv of the Spanmill whose metrics are shown.
-    #[arg(long, value_enum, value_name = "NAMES", default_value = "1.41")]
-    semconv: Names,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Names {
-    #[value(name = "1.41")]
-    V1_41,
-    Next,
-}
-
-impl Names {
-    const fn semconv(self) -> Semconv {
-        match self {
-            Self::V1_41 => Semconv::V1_41,
-            Self::Next => Semconv::Next,
-        }
-    }
+    /// metrics.semconv of the Spanmill whose metrics are shown; without it, that of the configuration.
+    #[arg(long, value_enum, value_name = "NAMES")]
+    semconv: Option<Semconv>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,10 +44,28 @@ impl Backend {
     }
 }
 
+impl Arguments {
+    /// What is said here, else in the configuration, else the default.
+    fn semconv(&self, config: Option<&Path>) -> Result<Semconv, Failure> {
+        match (self.semconv, config) {
+            (Some(semconv), _) => Ok(semconv),
+            (None, Some(_)) => Ok(Config::load(config, &config::process_environment)?.config.metrics.semconv),
+            (None, None) => Ok(Semconv::default()),
+        }
+    }
+}
+
+const fn meant(semconv: Semconv) -> dashboards::Semconv {
+    match semconv {
+        Semconv::V1_41 => dashboards::Semconv::V1_41,
+        Semconv::Next => dashboards::Semconv::Next,
+    }
+}
+
 /// Prints the file, or writes it and says where it is.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, config: Option<&Path>) -> Result<(), Failure> {
     let target = arguments.backend.target();
-    let text = target.render(arguments.semconv.semconv())?;
+    let text = target.render(meant(arguments.semconv(config)?))?;
     let Some(directory) = &arguments.out else { return print(&text) };
     let path = directory.join(target.file_name());
     let writing = || format!("writing {}", path.display());
@@ -83,9 +87,9 @@ mod tests {
     // A dashboard asks for metrics of calls by names that a Spanmill with the same setting tells them by.
     #[test]
     fn dashboards_ask_for_what_is_told() {
-        for (names, told) in [(Names::V1_41, aggregate::Semconv::V1_41), (Names::Next, aggregate::Semconv::Next)] {
-            let told = told.metric_names();
-            let dashboard = Target::SigNoz.render(names.semconv()).unwrap();
+        for names in [Semconv::V1_41, Semconv::Next] {
+            let told = names.meant().metric_names();
+            let dashboard = Target::SigNoz.render(meant(names)).unwrap();
             let asked = dashboard.lines().filter_map(|line| line.trim().strip_prefix(r#""metricName": ""#));
             let asked = asked.map(|name| name.trim_end_matches([',', '"']));
             let asked: BTreeSet<&str> =
@@ -97,7 +101,7 @@ mod tests {
             let as_label = |name: &str| name.replace('.', "_");
             let is_told = |name: &str| told.iter().any(|known| name.starts_with(&as_label(known)));
             for target in [Target::Grafana, Target::PrometheusRules] {
-                let text = target.render(names.semconv()).unwrap();
+                let text = target.render(meant(names)).unwrap();
                 let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("gen_ai_client_")).collect();
                 assert!(!asked.is_empty() && asked.iter().all(|name| is_told(name)), "{names:?}: {asked:?}");

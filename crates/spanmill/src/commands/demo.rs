@@ -38,7 +38,15 @@ const PAYLOADS: &[(&str, &[u8])] = &[
 ];
 
 /// Serves, sends, shows; then exits, or serves on until told to stop.
-pub(crate) fn run(once: bool) -> Result<(), Failure> {
+///
+/// A configuration is refused: made-up calls would reach the destinations, notifiers and data directory that it names.
+pub(crate) fn run(config: Option<&Path>, once: bool) -> Result<(), Failure> {
+    if config.is_some() {
+        return Err(Failure::Usage(
+            "demo takes no --config: it shows the defaults and sends nothing to anyone; \
+             spanmill --config FILE serves as a file says, spanmill --config FILE replay PATH counts by its rules",
+        ));
+    }
     telemetry::init_logging();
     let directory = tempfile::tempdir().map_err(Failure::io("making a temporary directory"))?;
     // The environment is left out: a demonstration sends nothing to anyone's backend.
@@ -110,14 +118,13 @@ fn introduction(addresses: &Addresses, archive: Option<&PathBuf>) -> String {
     let metrics = addresses.prometheus.map_or_else(String::new, |at| format!("  metrics    http://{at}/metrics\n"));
     let archive = archive.map_or_else(String::new, |at| format!("  archive    {}\n", at.display()));
     format!(
-        "Sent {} export requests of {} real clients ({}).\n\n  OTLP/gRPC  {}\n  OTLP/HTTP  http://{}\n{metrics}  errors     http://{}/api/errors\n  health     http://{}/readyz\n{archive}",
+        "Sent {} export requests of {} real clients ({}).\n\n  page       http://{}/\n  OTLP/gRPC  {}\n  OTLP/HTTP  http://{}\n{metrics}{archive}",
         PAYLOADS.len(),
         clients.len(),
         clients.join(", "),
+        addresses.admin,
         addresses.grpc,
         addresses.http,
-        addresses.admin,
-        addresses.admin,
     )
 }
 

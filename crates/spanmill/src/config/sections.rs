@@ -174,11 +174,12 @@ impl Default for Metrics {
 }
 
 /// `metrics.semconv`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Semconv {
     /// OpenTelemetry GenAI semantic conventions 1.41.
     #[default]
     #[serde(rename = "1.41")]
+    #[value(name = "1.41")]
     V1_41,
     /// Their successor, as far as it is known.
     #[serde(rename = "next")]

@@ -11,7 +11,7 @@ fn repository() -> PathBuf {
 #[track_caller]
 fn assert_is_taken(file: &Path) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spanmill"));
-    for name in ["SPANMILL_TOKEN", "SIGNOZ_KEY", "BACKEND_KEY"] {
+    for name in ["SPANMILL_TOKEN", "SIGNOZ_KEY", "BACKEND_KEY", "MAIL_PASSWORD"] {
         command.env(name, "0123456789abcdef");
     }
     let output = command.arg("check-config").arg(file).output().unwrap();
@@ -23,7 +23,7 @@ fn assert_is_taken(file: &Path) {
 fn configurations_in_documents_are_taken() {
     let directory = tempfile::tempdir().unwrap();
     let mut checked = 0;
-    for page in ["docs/backends.md", "docs/clients.md", "docs/deploy.md"] {
+    for page in ["docs/backends.md", "docs/clients.md", "docs/deploy.md", "docs/notifiers.md"] {
         let page = std::fs::read_to_string(repository().join(page)).unwrap();
         for block in page.split("```yaml\n").skip(1) {
             let file = directory.path().join(format!("{checked}.yaml"));
@@ -32,7 +32,7 @@ fn configurations_in_documents_are_taken() {
             checked += 1;
         }
     }
-    assert!(checked > 2, "{checked} blocks");
+    assert!(checked > 5, "{checked} blocks");
     for way in ["gateway", "sidecar"] {
         assert_is_taken(&repository().join("deploy/kubernetes").join(way).join("spanmill.yaml"));
     }
