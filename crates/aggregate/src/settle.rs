@@ -24,7 +24,7 @@ use genai::{Role, SpanFacts};
 pub(crate) use group::{Group, Member};
 pub(crate) use held::{Context, Held, Place, Rare, Seq, State, Taken};
 use lineage::Lineage;
-pub(crate) use lineage::{Agent, Between, DecidedAgent, Node};
+pub(crate) use lineage::{Agent, DecidedAgent, Node};
 pub(crate) use merge::Merged;
 pub(crate) use same_call::Relation;
 pub(crate) use window::Offered;
@@ -136,12 +136,8 @@ impl Settle {
     pub(crate) fn pass(&mut self, facts: &SpanFacts, agent: Option<Box<Held>>) {
         let ids = [facts.span_id, facts.parent_span_id];
         let agent = agent.map_or(Agent::None, Agent::Waiting);
-        let between = match facts.role {
-            Role::Agent | Role::Tool => Between::Separates,
-            Role::None => Between::Nothing,
-            _ => Between::Structure,
-        };
-        self.lineage.push(Node::new(facts.trace_id, ids, facts.start, agent, between));
+        let separates = matches!(facts.role, Role::Agent | Role::Tool);
+        self.lineage.push(Node::new(facts.trace_id, ids, facts.start, agent, separates));
     }
 
     /// What is held of calls, in the order of arrival.

@@ -120,24 +120,6 @@ fn a_gateway_below_its_client() {
     assert_eq!(sums(&driver), (1, 0, 100, 10));
 }
 
-// So it is of another library without an id, with the spans of HTTP between them, if both tell the same usage.
-#[test]
-fn a_gateway_further_below() {
-    let client = || call(1, "sdk").using(100, 10);
-    let gateway = |output| call(4, "litellm").under(3).during(10, 900).using(100, output);
-    let count = |requests: [(Made, &str); 2]| {
-        let mut driver = Driver::new(settings(100));
-        requests.iter().for_each(|(made, service)| {
-            driver.traces(&of_service(&request(std::slice::from_ref(made)), service));
-        });
-        driver.drain();
-        sums(&driver)
-    };
-    assert_eq!(count([(client(), "app"), (gateway(10), "proxy")]), (1, 0, 100, 10));
-    assert_eq!(count([(gateway(10), "proxy"), (client(), "app")]), (1, 0, 100, 10));
-    assert_eq!(count([(client(), "app"), (gateway(9), "proxy")]), (2, 0, 200, 19));
-}
-
 // However many streams ask the same, each request finds its own end.
 #[test]
 fn many_streams_that_ask_the_same() {

@@ -105,48 +105,6 @@ fn chain_below(id: u8, parent: u8) -> Made {
     other(id).with("gen_ai.operation.name", "chain").under(parent).during(60, 2950)
 }
 
-// A wrapper and what it wraps, of one library and with structure between them, are one call if they tell the same; a tool or an
-// agent between them makes them two, and what has no GenAI meaning proves nothing.
-#[test]
-fn a_wrapper_further_up() {
-    let outer = || call(1, "langfuse").during(0, 5000);
-    let inner = || call(3, "langfuse").under(2).during(100, 4900);
-    let between = |made: Made| made.under(1).during(50, 4950);
-    let chain = || between(other(2).with("gen_ai.operation.name", "chain"));
-    let used = |made: Made| made.using(50, 5);
-    let both = |outer: Made, inner: Made| vec![outer, chain(), inner];
-    let across = |node: Made| vec![used(outer()), between(node), used(inner())];
-    let id = |made: Made, id: &str| answered(used(made), id);
-    check(&[
-        ("both with usage", both(used(outer()), used(inner())), (1, 0, 50, 5)),
-        ("the outer one with usage", both(used(outer()), inner()), (1, 0, 50, 5)),
-        ("the inner one with usage", both(outer(), used(inner())), (1, 0, 50, 5)),
-        ("other usage", both(outer().using(60, 6), used(inner())), (2, 0, 110, 11)),
-        ("both failed", both(outer().failed(), inner().failed()), (1, 1, 0, 0)),
-        ("one failed", both(used(outer()), inner().failed()), (2, 1, 50, 5)),
-        ("starts apart", both(outer(), used(inner().during(3000, 4000))), (2, 0, 50, 5)),
-        ("other ids", both(id(outer(), "a"), id(inner(), "b")), (2, 0, 100, 10)),
-        ("other models", both(used(outer()), of_model(used(inner()), "o3-mini")), (2, 0, 100, 10)),
-        ("below a tool", across(tool(2)), (2, 0, 100, 10)),
-        ("below an agent", across(agent(2)), (2, 0, 100, 10)),
-        ("below a span of HTTP", across(other(2)), (2, 0, 100, 10)),
-        ("two structures", vec![used(outer()), chain(), chain_below(4, 2), used(inner()).under(4)], (1, 0, 50, 5)),
-        ("no parent in common", vec![used(outer()), chain().under(9), used(inner())], (2, 0, 100, 10)),
-    ]);
-}
-
-// It wraps one of several; parallel calls that are alike, each below structure of its own, stay as many as they are.
-#[test]
-fn a_wrapper_further_up_wraps_one_call() {
-    let chain = |id| other(id).with("gen_ai.operation.name", "chain");
-    let made = |id, parent| call(id, "langfuse").under(parent).during(u64::from(id), 1000 - u64::from(id)).using(50, 5);
-    check(&[
-        ("two below", vec![made(1, 9), chain(2).under(1), made(3, 2), made(4, 2)], (2, 0, 100, 10)),
-        ("parallel", vec![chain(1), made(3, 1), chain(2), made(4, 2)], (2, 0, 100, 10)),
-        ("three deep", vec![made(1, 9), made(2, 1), chain(3).under(2), made(4, 3)], (1, 0, 50, 5)),
-    ]);
-}
-
 // Embeddings below an agent do not stand for what it tells to have been put out; calls of models do.
 #[test]
 fn embeddings_below_an_agent() {

@@ -8,7 +8,7 @@ use super::plain::{trace_halves, valid_ids};
 use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
 use crate::pipeline::Pipeline;
-use crate::settle::{Agent, Between, Node};
+use crate::settle::{Agent, Node};
 
 /// An agent that stood for a call, and told no output.
 const COUNTED: u32 = 1;
@@ -39,8 +39,7 @@ fn message(node: &Node, references: &References<'_>) -> messages::Node {
         start: node.start,
         decided,
         waiting,
-        separates: node.between == Between::Separates,
-        tells_nothing: node.between == Between::Nothing,
+        separates: node.separates,
     }
 }
 
@@ -65,12 +64,7 @@ impl Restoring<'_> {
             check(held.is_waiting(), "waiting.flags", "it does not wait")?;
         }
         let ids = [span_id, told.parent.to_be_bytes()];
-        let between = match (told.separates, told.tells_nothing) {
-            (true, _) => Between::Separates,
-            (_, true) => Between::Nothing,
-            _ => Between::Structure,
-        };
-        self.pipeline.settle.restore_node(Node::new(trace_id, ids, told.start, agent, between));
+        self.pipeline.settle.restore_node(Node::new(trace_id, ids, told.start, agent, told.separates));
         Ok(())
     }
 }

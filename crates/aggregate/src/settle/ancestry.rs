@@ -1,14 +1,13 @@
 //! What stands between two calls of a trace.
 //!
-//! A call below a tool or an agent that a call above it led to is a call of its own, however much the two are alike. Where only
-//! structure stands between them, they may be a wrapper and what it wraps.
+//! A call below a tool or an agent that a call above it led to is a call of its own, however much the two are alike.
 
 use std::collections::HashMap;
 
 use rapidhash::fast::RandomState;
 
 use super::held::{Held, Seq};
-use super::lineage::{Between, Lineage, MAX_SPANS, SpanId};
+use super::lineage::{Lineage, MAX_SPANS, SpanId};
 use super::window::Window;
 
 /// How far up is looked.
@@ -32,21 +31,15 @@ struct Known {
 #[derive(Debug, Clone, Copy)]
 struct Parent {
     id: SpanId,
-    /// What the span below it tells.
-    below: Between,
+    /// Whether the span below it separates: see [`super::Node::separates`].
+    is_of_separating: bool,
 }
 
 impl Ancestry {
     /// Whether one of two spans of a trace stands above the other, and a tool or an agent between them.
     pub(super) fn are_separated(&mut self, window: &Window, lineage: &Lineage, a: &Held, b: &Held) -> bool {
         self.learn(window, lineage, a.trace_id);
-        [self.between(a, b), self.between(b, a)].contains(&Some(Between::Separates))
-    }
-
-    /// Whether one of two spans of a trace stands above the other, and nothing but structure between them.
-    pub(super) fn wraps(&mut self, window: &Window, lineage: &Lineage, outer: &Held, inner: &Held) -> bool {
-        self.learn(window, lineage, outer.trace_id);
-        self.between(inner, outer) == Some(Between::Structure)
+        self.is_separated(a, b) || self.is_separated(b, a)
     }
 
     fn learn(&mut self, window: &Window, lineage: &Lineage, trace_id: [u8; 16]) {
@@ -58,30 +51,26 @@ impl Ancestry {
         self.of = Some(known);
         self.parents.clear();
         for (_, node) in lineage.trace(trace_id).take(MAX_SPANS) {
-            let parent = Parent { id: node.parent_span_id, below: node.between };
+            let parent = Parent { id: node.parent_span_id, is_of_separating: node.separates };
             self.parents.entry(node.span_id).or_insert(parent);
         }
         for call in window.trace(trace_id).take(MAX_SPANS).filter_map(|seq| window.get(seq)) {
-            let parent = Parent { id: call.parent_span_id, below: Between::Structure };
+            let parent = Parent { id: call.parent_span_id, is_of_separating: false };
             self.parents.entry(call.span_id).or_insert(parent);
         }
     }
 
-    /// What stands between two spans tells, if the outer one stands above the inner one.
-    fn between(&self, inner: &Held, outer: &Held) -> Option<Between> {
-        let mut between = Between::Structure;
+    fn is_separated(&self, inner: &Held, outer: &Held) -> bool {
+        let mut is_separated = false;
         let mut id = inner.parent_span_id;
         for _ in 0..MAX_DEPTH {
             if id == outer.span_id {
-                return Some(between);
+                return is_separated;
             }
-            let parent = self.parents.get(&id)?;
-            between = match (between, parent.below) {
-                (Between::Separates, _) | (_, Between::Structure) => between,
-                (_, below) => below,
-            };
+            let Some(parent) = self.parents.get(&id) else { return false };
+            is_separated |= parent.is_of_separating;
             id = parent.id;
         }
-        None
+        false
     }
 }

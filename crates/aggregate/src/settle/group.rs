@@ -8,7 +8,7 @@
 use super::ancestry::Ancestry;
 use super::held::{Held, Seq, State, Taken};
 use super::lineage::Lineage;
-use super::same_call::{Misfit, Relation, distant_wrapper, relation};
+use super::same_call::{Misfit, Relation, relation};
 use super::window::Window;
 
 /// How many spans may be looked at for one call.
@@ -64,7 +64,7 @@ impl Group {
         self.wrappers.clear();
         self.nodes.push(Node::new(first, 0, window));
         self.find(window, links_unlinked);
-        self.look_between(window, lineage);
+        self.drop_separated(window, lineage);
         self.link(window);
     }
 
@@ -95,22 +95,13 @@ impl Group {
         self.edges.dedup();
     }
 
-    /// Drops links between libraries of which one reports a call and the other what a tool or an agent below it did, and those
-    /// to distant wrappers that are none; of the others the wrapper comes first.
-    fn look_between(&mut self, window: &Window, lineage: &Lineage) {
+    /// Drops links between libraries of which one reports a call and the other what a tool or an agent below it did.
+    fn drop_separated(&mut self, window: &Window, lineage: &Lineage) {
         let Self { nodes, edges, ancestry, .. } = self;
-        edges.retain_mut(|edge| {
+        edges.retain(|edge| {
             let [a, b] = edge.nodes.map(|node| window.get(nodes[node].seq));
-            let Some((a, b)) = a.zip(b) else { return true };
-            match edge.relation {
-                Relation::SameTrace => !ancestry.are_separated(window, lineage, a, b),
-                Relation::DistantWrapper if ancestry.wraps(window, lineage, a, b) => true,
-                Relation::DistantWrapper => {
-                    edge.nodes.reverse();
-                    ancestry.wraps(window, lineage, b, a)
-                }
-                _ => true,
-            }
+            let pair = a.zip(b).filter(|_| edge.relation == Relation::SameTrace);
+            pair.is_none_or(|(a, b)| !ancestry.are_separated(window, lineage, a, b))
         });
     }
 
@@ -132,14 +123,14 @@ impl Group {
             let Edge { relation, nodes: [a, b], .. } = self.edges[i];
             let (call_a, call_b) = (self.nodes[a].call, self.nodes[b].call);
             if call_a == call_b {
-                self.note_wrapper(window, relation, a, b);
+                self.note_wrapper(window, a, b);
                 continue;
             }
             let both_counted = self.has_counted(call_a) && self.has_counted(call_b);
             if both_counted || !self.is_free(window, relation, a, b) {
                 continue;
             }
-            self.note_wrapper(window, relation, a, b);
+            self.note_wrapper(window, a, b);
             for node in [a, b] {
                 let node = &mut self.nodes[node];
                 node.taken.half |= relation == Relation::SplitReport;
@@ -158,9 +149,8 @@ impl Group {
             Relation::SplitReport => !self.nodes[a].taken.half && !self.nodes[b].taken.half,
             Relation::Wrapper => {
                 let (parent, child) = self.parent_and_child(window, a, b);
-                self.may_wrap(parent, child)
+                !self.nodes[parent].taken.child && !self.nodes[child].taken.parent
             }
-            Relation::DistantWrapper => self.may_wrap(a, b),
             // One span of each library, or of each of its functions.
             Relation::SameTrace => self.are_disjoint(window, a, b, |held| (held.scope, 0)),
             Relation::Unlinked => self.are_disjoint(window, a, b, |held| (held.scope, held.name)),
@@ -174,22 +164,14 @@ impl Group {
     }
 
     /// Notes who wraps whom, also where a surer link made them one call already.
-    fn note_wrapper(&mut self, window: &Window, relation: Relation, a: usize, b: usize) {
-        let (wrapper, inner) = match relation {
-            Relation::DistantWrapper => (a, b),
-            _ => self.parent_and_child(window, a, b),
-        };
-        let (outer, within) = (self.nodes[wrapper].seq, self.nodes[inner].seq);
-        if relation != Relation::DistantWrapper && !is_parent_of(window, outer, within) {
+    fn note_wrapper(&mut self, window: &Window, a: usize, b: usize) {
+        let (parent, child) = self.parent_and_child(window, a, b);
+        if !is_parent_of(window, self.nodes[parent].seq, self.nodes[child].seq) {
             return;
         }
-        self.nodes[wrapper].taken.child = true;
-        self.nodes[inner].taken.parent = true;
-        self.wrappers.push((outer, within));
-    }
-
-    fn may_wrap(&self, wrapper: usize, inner: usize) -> bool {
-        !self.nodes[wrapper].taken.child && !self.nodes[inner].taken.parent
+        self.nodes[parent].taken.child = true;
+        self.nodes[child].taken.parent = true;
+        self.wrappers.push((self.nodes[parent].seq, self.nodes[child].seq));
     }
 
     fn are_disjoint(&self, window: &Window, a: usize, b: usize, key: impl Fn(&Held) -> (u32, u32)) -> bool {
@@ -293,12 +275,9 @@ pub(super) fn is_alone(window: &Window, seq: Seq, held: &Held) -> bool {
 
 /// The spans that may be of the call of one, some of them twice, as long as `each` wants more; tells whether it did to the end.
 fn candidates(window: &Window, held: &Held, mut each: impl FnMut(Seq) -> bool) -> bool {
-    // Spans of one library are linked by id or as a wrapper and what it wraps only.
+    // Spans of one library are linked by id or as parent and child only.
     let may_be_linked = |that: &Held| {
-        that.scope != held.scope
-            || that.parent_span_id == held.span_id
-            || held.parent_span_id == that.span_id
-            || distant_wrapper(held, that).is_some()
+        that.scope != held.scope || that.parent_span_id == held.span_id || held.parent_span_id == that.span_id
     };
     window.same_response(held, |other, _| each(other))
         && window.trace_neighbours(held, |other, that| !may_be_linked(that) || each(other))

@@ -56,18 +56,8 @@ pub(crate) struct Node {
     /// The one before it in its trace.
     pub(super) before: Seq,
     pub(crate) agent: Agent,
-    pub(crate) between: Between,
-}
-
-/// What a span that is no call tells of a call below it and one above it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Between {
-    /// Structure: they may be one.
-    Structure,
-    /// A tool or an agent: they are two.
-    Separates,
-    /// Without GenAI meaning: nothing, as it is not remembered if it comes before all else of its trace.
-    Nothing,
+    /// Whether it is a tool or an agent: what runs below is no part of a call above.
+    pub(crate) separates: bool,
 }
 
 impl Node {
@@ -76,9 +66,9 @@ impl Node {
         [span_id, parent_span_id]: [SpanId; 2],
         start: u64,
         agent: Agent,
-        between: Between,
+        separates: bool,
     ) -> Self {
-        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, between }
+        Self { trace_id, span_id, parent_span_id, start, before: Seq::NONE, agent, separates }
     }
 }
 

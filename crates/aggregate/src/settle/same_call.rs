@@ -1,5 +1,5 @@
-//! Whether two spans report the same call: the tests of reference/counting.md section 3.2, and one for wrappers further up, each
-//! symmetrical in the order of arrival.
+//! Whether two spans report the same call: the tests of reference/counting.md section 3.2, each symmetrical in the order of
+//! arrival.
 
 use genai::ReportPart;
 
@@ -21,8 +21,6 @@ pub(crate) enum Relation {
     SplitReport,
     /// A wrapper and what it wraps: parent and child.
     Wrapper,
-    /// The same of one library, with structure between them.
-    DistantWrapper,
     /// Two libraries that report into one trace.
     SameTrace,
     /// Two libraries that report into traces of their own.
@@ -35,7 +33,7 @@ impl Relation {
         match self {
             Self::ResponseId => "response_id",
             Self::SplitReport => "split_report",
-            Self::Wrapper | Self::DistantWrapper => "wrapper",
+            Self::Wrapper => "wrapper",
             Self::SameTrace => "same_trace",
             Self::Unlinked => "unlinked",
         }
@@ -70,17 +68,13 @@ pub(super) fn relation(a: &Held, b: &Held, links_unlinked: bool) -> Option<(Rela
     if same_trace && a.parent_span_id == b.span_id {
         return wrapper(b, a).map(|misfit| (Relation::Wrapper, misfit));
     }
-    if same_trace && a.scope == b.scope {
-        return distant_wrapper(a, b).filter(|_| same_service).map(|misfit| (Relation::DistantWrapper, misfit));
+    if !same_service {
+        return None;
     }
-    // Between those of two services, spans may be missing that tell who called whom.
-    if same_trace && (same_service || (a.has_usage() && b.has_usage())) {
+    if same_trace {
         return two_libraries(a, b).map(|misfit| (Relation::SameTrace, misfit));
     }
-    if links_unlinked && same_service && !same_trace {
-        return unlinked(a, b).map(|misfit| (Relation::Unlinked, misfit));
-    }
-    None
+    if links_unlinked { unlinked(a, b).map(|misfit| (Relation::Unlinked, misfit)) } else { None }
 }
 
 /// Whether two spans happen at the same time, or nearly so.
@@ -149,24 +143,14 @@ fn wrapper(p: &Held, c: &Held) -> Option<Misfit> {
 
 /// E: two libraries in one trace, neither of which is the other's parent. What stands between them, [`super::ancestry`] tells.
 fn two_libraries(x: &Held, y: &Held) -> Option<Misfit> {
-    (x.scope != y.scope && are_alike(x, y)).then(|| (0, distance(x, y)))
-}
-
-/// D at a distance: a wrapper and what it wraps, both of one library. That nothing but structure stands between them,
-/// [`super::ancestry`] tells.
-pub(super) fn distant_wrapper(x: &Held, y: &Held) -> Option<Misfit> {
-    let ids_differ = x.response != 0 && y.response != 0 && x.response != y.response;
-    (x.scope == y.scope && are_alike(x, y) && !ids_differ).then(|| (0, distance(x, y)))
-}
-
-/// Whether two spans went together and tell the same, as far as they tell anything.
-fn are_alike(x: &Held, y: &Held) -> bool {
-    is_contained(x, y)
+    let fits = x.scope != y.scope
         && ((x.has_usage() && y.has_usage()) || x.start.abs_diff(y.start) <= NEAR)
+        && is_contained(x, y)
         && x.families.agree(y.families)
         && x.is_embeddings() == y.is_embeddings()
         && x.error.is_some() == y.error.is_some()
-        && !usages_differ(x, y)
+        && !usages_differ(x, y);
+    fits.then(|| (0, distance(x, y)))
 }
 
 /// F: two libraries in traces of their own, of which the inner one has lost the context.
