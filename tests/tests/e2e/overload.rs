@@ -47,16 +47,18 @@ fn bodies(batch: u64) -> impl Fn(Range<u64>) -> Bytes + Send + Sync + 'static {
 async fn ten_times_the_load() {
     const BATCH: u64 = 512;
     let Some(slow) = Switch::of(Fault::Slow) else { return };
-    slow.set(8_000);
     let setup = Setup {
         environment: slow.environment(),
         receiver: "memory_budget: 128MiB",
+        // KiB: one and three quarters of that, and 0.55 GB, as README promises.
+        limits: "-d 766500",
         wal: "enabled: true, max_size: 512MiB",
         archive_age: "2s",
         settle_wait: "1s",
         ..Setup::default()
     };
     let spanmill = Spanmill::start(&setup);
+    slow.set(8_000);
     let load = Load::of_bodies(BATCH, bodies(BATCH));
     let clients = load.start(spanmill.addresses, 512);
     let least = seconds("SPANMILL_OVERLOAD_SECONDS").unwrap_or(Duration::from_secs(8));
