@@ -29,7 +29,8 @@ async fn bombs() {
         target.still_works().await;
     }
     let peak = target.spanmill.memory("VmHWM") / MIB;
-    assert!(peak < 250, "{peak} MiB");
+    // 30 of it are the indexes of calls and retries, which lie in large pages from the first span on.
+    assert!(peak < 290, "{peak} MiB");
     let held = target.spanmill.sample("spanmill_receiver_memory", &[]).await;
     assert!(held < MIB, "{held} bytes are held of what was refused");
     target.spanmill.stop();
