@@ -123,7 +123,7 @@ def is_ready(server):
 
 
 def recovery(options, directory):
-    # So large that a sixth of it, and so a checkpoint, is out of reach.
+    # So large that an eighth of it, and so a checkpoint, is out of reach.
     max_size = f"{16 * options.gigabytes}GiB"
     archive = f'{{ directory: "{directory}/server/parquet" }}' if options.archive else "null"
     server = Spanmill(options, directory / "server", True, max_size, archive)

@@ -46,6 +46,7 @@ struct Bucket {
     passed: u32,
     /// Whether there was one: 0 or 1.
     has_passed: u32,
+    /// Nothing: so that the line has no bytes of which nobody knows what they are, and can be made of bytes.
     rest: [u32; 2],
 }
 

@@ -51,10 +51,7 @@ impl<T: FromBytes + Immutable + KnownLayout> Deref for Table<T> {
     }
 }
 
-impl<T: FromBytes + IntoBytes + KnownLayout> DerefMut for Table<T>
-where
-    T: Immutable,
-{
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout> DerefMut for Table<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         match self {

@@ -19,7 +19,7 @@ use crate::stored::Stored;
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
 const EVERY: u64 = 30 * 1_000_000_000;
 /// How much of the log is applied between checkpoints at most: this part of its size.
-const SHARE: u64 = 6;
+const SHARE: u64 = 8;
 
 /// What sinks have of the records that were applied: a checkpoint must not pass what they have not.
 #[derive(Debug, Clone, Copy)]

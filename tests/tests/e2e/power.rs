@@ -144,7 +144,7 @@ async fn live(directory: TempDir, setup: &Setup, unsent: &mut Vec<Payload>) -> (
 // A server is killed instead of each sync and each rename of its life, from its start to its end, and power fails right then or when another
 // one has lived and ended in what it left: whatever step is the last one, what was acknowledged is counted, archived and handed on once.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: five servers for each step"]
+#[ignore = "fails at some step: four of five calls are not in the archive, and whether the server or the test is wrong is not known yet"]
 async fn killed_at_every_step() {
     const CALLS: u64 = 5;
     for step in 1.. {
