@@ -7,13 +7,12 @@ mod settings;
 use std::fs;
 use std::path::Path;
 
-use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use spanmill_aggregate::{Contents, Logged, Pipeline, Record};
-use spanmill_genai::{Derived, Deriver};
+use spanmill_aggregate::{Logged, Pipeline, Record};
+use spanmill_genai::Deriver;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -75,11 +74,9 @@ const PRICES: &[&str] = &[
 
 /// The state after a request and a record. Nobody wants applied requests, as the target has not got their bodies.
 fn checkpoint(request: Vec<u8>, last: Record) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let body: Bytes = request.into();
-    let Derived { spans: facts, evaluations } = Deriver::default().derive_traces(&body)?;
-    let contents = Contents::of(&body, &facts, false);
+    let traces = Record::of_traces(&Deriver::default(), request.into(), None, false)?;
     let mut pipeline = Pipeline::new(settings::settings(None));
-    for (lsn, record) in (1..).zip([Record::Traces { body, facts, evaluations, contents }, last]) {
+    for (lsn, record) in (1..).zip(traces.into_iter().chain([last])) {
         pipeline.apply(Logged { lsn, receive_time: 1_700_000_000_000_000_000, record }, drop);
     }
     Ok(pipeline.checkpoint())

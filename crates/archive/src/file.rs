@@ -1,7 +1,6 @@
 //! A Parquet file on its way to be published: hidden until it is complete and on disk.
 
 use std::fs::{self, DirEntry, File};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,7 +95,7 @@ impl HiddenFile {
     ) -> Result<Self, ArchiveError> {
         let path = directory.join(path::hidden(instance, lsn_from));
         let file = room.wait_for(|| {
-            create_directory(directory)?;
+            durable::create_directory(directory).map_err(ArchiveError::io("create directory", directory))?;
             // What a dead server left under this name is nobody's: who holds the data directory's lock owns the names.
             File::create(&path).map_err(ArchiveError::io("create file", &path))
         })?;
@@ -164,29 +163,8 @@ impl Drop for HiddenFile {
     }
 }
 
-/// Makes a directory and what is missing above it, each entered durably in its parent.
-pub(crate) fn create_directory(directory: &Path) -> Result<(), ArchiveError> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        create_directory(parent)?;
-    }
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !directory.is_dir() => {
-            Err(ArchiveError::io("create directory", directory)(error))
-        }
-        _ => sync_parent(directory),
-    }
-}
-
-/// Fsyncs the directory that `path` is in.
 fn sync_parent(path: &Path) -> Result<(), ArchiveError> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(ArchiveError::io("sync directory", parent))
+    durable::sync_parent(path).map_err(ArchiveError::io("sync the directory of", path))
 }
 
 /// What earlier runs left in a table.
@@ -224,17 +202,6 @@ pub(crate) fn look_through(table: &Path, instance: &str) -> Result<Found, Archiv
     // A server that died between giving a name and syncing its directory has left a name that a power failure takes away.
     newest.as_deref().map_or(Ok(()), sync_parent)?;
     Ok(found)
-}
-
-/// Writes a file as a whole: when this returns, a power failure can't undo it, and if it fails, the earlier content stands.
-pub(crate) fn write_whole(path: &Path, content: &str) -> Result<(), ArchiveError> {
-    let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary).map_err(ArchiveError::io("create file", &temporary))?;
-    file.write_all(content.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(ArchiveError::io("write file", &temporary))?;
-    fs::rename(&temporary, path).map_err(ArchiveError::io("rename file to", path))?;
-    sync_parent(path)
 }
 
 fn entries(directory: &Path) -> Result<Vec<DirEntry>, ArchiveError> {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use aggregate::Lsn;
 
 use crate::error::ArchiveError;
-use crate::file;
 
 /// A note of the newest place in the log whose request an instance has archived.
 #[derive(Debug)]
@@ -40,6 +39,7 @@ impl Place {
     /// Notes that everything up to `lsn` is archived. When this returns, a power failure can't undo it.
     pub(crate) fn write(&self, lsn: Lsn) -> Result<(), ArchiveError> {
         let Some(path) = &self.path else { return Ok(()) };
-        file::write_whole(path, &format!("{} {lsn}\n", self.instance))
+        let note = format!("{} {lsn}\n", self.instance);
+        durable::write(path, note.as_bytes()).map_err(ArchiveError::io("write file", path))
     }
 }

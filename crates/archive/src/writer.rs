@@ -1,9 +1,9 @@
 //! The archive's thread: gathers spans, and decides when a row group and when a file is complete.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -99,13 +99,41 @@ enum Handed {
 }
 
 /// How far an archive has come.
-#[derive(Debug, Clone)]
-pub struct Position(Arc<AtomicU64>);
+#[derive(Debug, Clone, Default)]
+pub struct Position(Arc<(Mutex<Reached>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Reached {
+    lsn: Lsn,
+    has_ended: bool,
+}
 
 impl Position {
     /// Up to which place in the log everything is archived, durably: published, or nothing that is kept.
     pub fn get(&self) -> Lsn {
-        self.0.load(Ordering::Acquire)
+        self.reached().lsn
+    }
+
+    /// Waits until it has come to `lsn`. False if the archive has ended before.
+    pub fn wait_for(&self, lsn: Lsn) -> bool {
+        let Self(shared) = self;
+        let is_awaited = |reached: &mut Reached| reached.lsn < lsn && !reached.has_ended;
+        let reached = shared.1.wait_while(self.reached(), is_awaited).unwrap_or_else(PoisonError::into_inner);
+        reached.lsn >= lsn
+    }
+
+    fn set(&self, lsn: Lsn) {
+        self.reached().lsn = lsn;
+        self.0.1.notify_all();
+    }
+
+    fn end(&self) {
+        self.reached().has_ended = true;
+        self.0.1.notify_all();
+    }
+
+    fn reached(&self) -> MutexGuard<'_, Reached> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,7 +161,7 @@ impl Archive {
         let options = FileOptions::new(config.zstd_level)?;
         let press = options.press()?;
         let table = config.directory.join(path::TABLE);
-        file::create_directory(&table)?;
+        durable::create_directory(&table).map_err(ArchiveError::io("create directory", &table))?;
         let file::Found { removed, newest } = file::look_through(&table, &config.instance)?;
         let place = Place::new(config.place.clone(), config.instance.clone());
         let archived_before = newest.max(place.read()?);
@@ -145,7 +173,8 @@ impl Archive {
         no_wait.give_up();
         drop(HiddenFile::create(&table, &config.instance, 0, &options, &no_wait)?);
 
-        let position = Position(Arc::new(AtomicU64::new(archived_before)));
+        let position = Position::default();
+        position.set(archived_before);
         let metrics = Metrics::new(meter);
         let health = Health::default();
         let (queue, inbox) = mpsc::sync_channel(QUEUE_REQUESTS);
@@ -272,6 +301,13 @@ impl OpenFile {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // However the thread ends, nobody waits for it any more.
+        self.position.end();
+    }
+}
+
 impl Writer {
     fn run(&mut self, inbox: &Receiver<Handed>) -> Result<(), ArchiveError> {
         loop {
@@ -298,7 +334,7 @@ impl Writer {
         self.take(request)?;
         self.received = lsn;
         if self.open.is_none() {
-            self.position.0.store(lsn, Ordering::Release);
+            self.position.set(lsn);
         }
         Ok(())
     }
@@ -375,7 +411,7 @@ impl Writer {
         let done = self.received.max(lsn_to);
         let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows, hash })?;
         self.room.wait_for(|| self.place.write(done))?;
-        self.position.0.store(done, Ordering::Release);
+        self.position.set(done);
         self.totals.files += 1;
         self.totals.rows += rows as u64;
         self.totals.bytes += size;

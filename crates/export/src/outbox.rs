@@ -7,8 +7,8 @@
 //!
 //! A file is there as a whole or not at all. That a request was answered for need not be durable: it is sent again then.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -23,8 +23,6 @@ const WAITING: &str = "binpb";
 const ANSWERED: &str = "sent";
 /// Tells that a place in the log was noted for the destination.
 const PLACED: &str = "placed";
-/// A file that is not whole yet.
-const TEMPORARY: &str = ".unfinished";
 
 /// The directory of one destination.
 #[derive(Debug)]
@@ -78,17 +76,15 @@ impl Name {
 impl Outbox {
     /// Opens the directory, made if it is not there, and tells what waits in it, in order.
     pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Stored>)> {
-        fs::create_dir_all(&directory)?;
-        // Power that fails takes a name that is not durable, and all that was put under it: that of this outbox, and of all of them.
-        for parent in directory.ancestors().skip(1).take(2).filter(|parent| !parent.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
+        durable::create_directory(&directory)?;
+        // What is found is believed from here on: a killed process may have left names that were not durable yet.
+        durable::sync_names(&directory)?;
         let mut outbox = Self { directory, metrics: 0, logs: 0, is_new: true };
         let mut waiting = Vec::new();
         for entry in fs::read_dir(&outbox.directory)? {
             let entry = entry?;
             let path = entry.path();
-            if entry.file_name() == TEMPORARY {
+            if path.to_string_lossy().ends_with(durable::UNFINISHED) {
                 fs::remove_file(&path)?;
                 continue;
             }
@@ -124,8 +120,7 @@ impl Outbox {
     pub(crate) fn note_placed(&mut self) -> io::Result<()> {
         let path = self.directory.join(PLACED);
         if !path.exists() {
-            File::create(path)?.sync_all()?;
-            File::open(&self.directory)?.sync_all()?;
+            durable::write(&path, b"")?;
         }
         Ok(())
     }
@@ -153,12 +148,7 @@ impl Outbox {
     pub(crate) fn put(&mut self, from: Lsn, lsn: Lsn, signal: Signal, items: u64, body: &[u8]) -> io::Result<Stored> {
         let name = Name { lsn, from, signal, items, sent: 0 };
         let stored = Stored { directory: self.directory.clone(), name, bytes: body.len() };
-        let temporary = self.directory.join(TEMPORARY);
-        let mut file = File::create(&temporary)?;
-        file.write_all(body)?;
-        file.sync_all()?;
-        fs::rename(&temporary, stored.path(WAITING))?;
-        File::open(&self.directory)?.sync_all()?;
+        durable::write(&stored.path(WAITING), body)?;
         self.note(name);
         Ok(stored)
     }
@@ -247,7 +237,7 @@ mod tests {
         let last = outbox.put(12, 12, Signal::Metrics, 1, b"twelve").unwrap();
         first.done().unwrap();
         drop(outbox);
-        fs::write(path.join(TEMPORARY), b"half").unwrap();
+        fs::write(path.join(format!("1{}", durable::UNFINISHED)), b"half").unwrap();
 
         let (outbox, found) = Outbox::open(path.clone()).unwrap();
         assert_eq!(names(&found), [(3, 3, Signal::Logs, 2), (12, 12, Signal::Metrics, 1)]);

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use aggregate::{Effect, Forms, Interval, Logged, Pipeline, Record};
-use archive::{Archive, ArchiveError, Position};
+use archive::{Archive, ArchiveError};
 use export::{Destination, Exporter, Histograms, Outgoing, Temporality};
 use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
 use wal::{Lsn, Reader};
 
-use crate::checkpointer::{Progressed, Safe};
+use crate::checkpointer::{Given, Progressed};
 use crate::outcomes::{self, Kept};
 use crate::recorder::LogRecord;
 use crate::storage::Keeper;
@@ -134,7 +134,7 @@ impl Applier {
         mut keeper: Keeper,
         mut sinks: Sinks,
     ) -> std::io::Result<Self> {
-        let (newest, applied) = watch::channel(applied);
+        let (reached, applied) = watch::channel(applied);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
             let meter = sinks.telemetry.meter();
             let duplicate_window = meter
@@ -143,9 +143,9 @@ impl Applier {
                 .with_description("How far back what a client sends again is recognised")
                 .build();
             let mut effects = Vec::new();
-            let position = sinks.archive.as_ref().map(Archive::position);
+            let archive = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;
-            let mut given = 0;
+            let mut newest = 0;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
                 let bytes = wal::Record::payload(&entry.record).len() as u64;
@@ -158,19 +158,18 @@ impl Applier {
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
                     if let Effect::Applied(applied) = &effect {
-                        given = given.max(applied.lsn);
+                        newest = newest.max(applied.lsn);
                     }
                     is_safe &= sinks.take(lsn, effect);
                 }
                 if !is_safe {
                     keeper.stop();
                 }
-                let archived = position.as_ref().map(Position::get);
-                let safe = Safe { given, archived, outcomes: sinks.outcomes.as_ref() };
-                if keeper.applied(progressed, &pipeline, safe) {
+                let given = Given { newest, archive: archive.as_ref(), outcomes: sinks.outcomes.as_ref() };
+                if keeper.applied(progressed, &pipeline, given) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }
-                newest.send_replace(lsn);
+                reached.send_replace(lsn);
             }
             let Sinks { archive, outcomes, .. } = sinks;
             Applied { archive, outcomes, keeper, progressed: newest_progress }

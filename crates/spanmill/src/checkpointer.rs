@@ -4,11 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use aggregate::Lsn;
+use archive::Position;
 use wal::{Checkpoints, Cursor};
 
 use crate::applier::SharedPipeline;
@@ -19,30 +19,24 @@ use crate::stored::Stored;
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
 const EVERY: u64 = 30 * 1_000_000_000;
 /// How much of the log is applied between checkpoints at most: this part of its size.
-const SHARE: u64 = 8;
+const SHARE: u64 = 6;
 
-/// What sinks have of the records that were applied: a checkpoint must not pass what they have not.
+/// What sinks were given of the records that were applied: a checkpoint must not pass what they have not made durable.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Safe<'a> {
-    /// The newest request that was given to the sinks.
-    pub(crate) given: Lsn,
-    /// All requests up to here are archived; `None` without an archive.
-    pub(crate) archived: Option<Lsn>,
+pub(crate) struct Given<'a> {
+    /// The newest request of all.
+    pub(crate) newest: Lsn,
+    /// The archive has got them all; `None` without one.
+    pub(crate) archive: Option<&'a Position>,
     /// They were given all outcomes.
     pub(crate) outcomes: Option<&'a outcomes::Writer>,
 }
 
-impl Safe<'_> {
-    /// Whether all up to `lsn` outlives the machine.
-    fn has(&self, lsn: Lsn) -> io::Result<bool> {
-        // Behind what was given there are only ticks. To wait for the next request would be to wait for ever, if the log is full until there is a
-        // checkpoint.
-        let needed = lsn.min(self.given);
-        if self.archived.is_some_and(|archived| archived < needed) {
-            return Ok(false);
-        }
-        self.outcomes.map_or(Ok(()), outcomes::Writer::sync)?;
-        Ok(true)
+impl Given<'_> {
+    /// Up to where the archive must have come, so that all requests up to `handed_on` are in it. Behind the newest there are only ticks, of which it
+    /// gets none: to wait for the next request would be to wait for ever, if the log is full until there is a checkpoint.
+    fn waits_for(&self, handed_on: Lsn) -> Option<(Position, Lsn)> {
+        self.archive.map(|archive| (archive.clone(), handed_on.min(self.newest)))
     }
 }
 
@@ -59,13 +53,13 @@ pub(crate) struct Progressed {
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     writer: Writer,
-    /// Not given to the writer: what it does not hold is not archived yet.
-    taken: Option<Taken>,
     /// Bytes to apply between checkpoints.
     every: u64,
     /// Bytes applied since the last one was taken, and its receive time.
     applied: u64,
     since: u64,
+    /// The archive was told that the one that was taken last waits for it.
+    has_asked: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +67,19 @@ struct Taken {
     lsn: Lsn,
     handed_on: Lsn,
     bytes: Vec<u8>,
+    /// The archive, and up to where it must have come before this is written.
+    waits_for: Option<(Position, Lsn)>,
+}
+
+/// What becomes of the checkpoint that was taken last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is on disk, or was given up.
+    Done,
+    /// What it does not hold is not archived yet.
+    Waiting,
+    /// It is being written.
+    Written,
 }
 
 impl Checkpointer {
@@ -85,62 +92,49 @@ impl Checkpointer {
         log_size: u64,
     ) -> io::Result<Self> {
         let writer = Writer::start(Files { checkpoints, written: VecDeque::from([restored]), cursor })?;
-        Ok(Self { writer, taken: None, every: log_size / SHARE, applied: 0, since: 0 })
+        Ok(Self { writer, every: log_size / SHARE, applied: 0, since: 0, has_asked: false })
     }
 
-    /// A record was applied, and `safe` tells what sinks have of all up to it. Tells whether the archive is waited for.
-    pub(crate) fn applied(&mut self, record: Progressed, shared: &SharedPipeline, safe: Safe<'_>) -> bool {
-        let (is_due, is_waiting) = (self.is_due(record), self.taken.is_some());
-        if is_due && !is_waiting {
-            self.take(record, shared);
-        }
-        self.write_if(safe);
-        is_due && is_waiting && self.taken.is_some()
-    }
-
-    /// Nothing comes any more, and everything is archived: writes what is left.
-    pub(crate) fn finish(mut self, record: Progressed, shared: &SharedPipeline, outcomes: Option<&outcomes::Writer>) {
-        self.take(record, shared);
-        self.write_if(Safe { given: record.lsn, archived: None, outcomes });
-        self.writer.finish();
-    }
-
-    /// Whether so much was applied since the last time that a checkpoint is due, or so long ago. One that is taken and waits for the
-    /// archive is let wait, unless the log fills up behind it. While one is written, there is no other.
-    fn is_due(&mut self, record: Progressed) -> bool {
+    /// A record was applied, and what came of it and of all before was given to sinks. Tells whether the archive is waited for: a checkpoint that is
+    /// taken and waits is let wait, unless the log fills up behind it.
+    pub(crate) fn applied(&mut self, record: Progressed, shared: &SharedPipeline, given: Given<'_>) -> bool {
         self.applied += record.bytes;
         if self.since == 0 {
             self.since = record.receive_time;
         }
+        let is_far = self.applied >= self.every;
         let is_old = record.receive_time.saturating_sub(self.since) >= EVERY;
-        let is_due = self.applied >= self.every || (is_old && self.taken.is_none());
-        if !is_due || self.writer.is_busy() {
-            return false;
+        match self.writer.stage() {
+            Stage::Done if is_far || is_old => {
+                (self.applied, self.since, self.has_asked) = (0, record.receive_time, false);
+                self.take(record, shared, given);
+                false
+            }
+            Stage::Waiting if is_far => !std::mem::replace(&mut self.has_asked, true),
+            Stage::Done | Stage::Waiting | Stage::Written => false,
         }
-        (self.applied, self.since) = (0, record.receive_time);
-        true
     }
 
-    fn take(&mut self, record: Progressed, shared: &SharedPipeline) {
+    /// Nothing comes any more, and everything is archived: writes what is left.
+    pub(crate) fn finish(mut self, record: Progressed, shared: &SharedPipeline, outcomes: Option<&outcomes::Writer>) {
+        self.take(record, shared, Given { newest: record.lsn, archive: None, outcomes });
+        self.writer.finish();
+    }
+
+    /// If what became of spans cannot be made durable, there is none: the next one tries again.
+    fn take(&mut self, record: Progressed, shared: &SharedPipeline, given: Given<'_>) {
+        if let Err(error) = given.outcomes.map_or(Ok(()), outcomes::Writer::sync) {
+            tracing::error!(%error, "what became of spans was not made durable, and no checkpoint is written");
+            return;
+        }
         let pipeline = shared.lock();
         let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
         let monitoring = shared.monitoring().checkpoint();
         let bytes =
             Stored::encode(self.writer.room(), handed_on, |bytes| pipeline.write_checkpoint(bytes), &monitoring);
-        self.taken = Some(Taken { lsn: record.lsn, handed_on, bytes });
-    }
-
-    /// Writes the checkpoint that is taken, if sinks have what it does not hold. If that cannot be found out, it is given up: the next one
-    /// tries again.
-    fn write_if(&mut self, safe: Safe<'_>) {
-        let is_safe = self.taken.as_ref().map_or(Ok(false), |taken| safe.has(taken.handed_on));
-        if let Err(error) = &is_safe {
-            tracing::error!(%error, "what became of spans was not made durable, and no checkpoint is written");
-            self.taken = None;
-        }
-        if let Some(taken) = self.taken.take_if(|_| matches!(is_safe, Ok(true))) {
-            self.writer.write(taken);
-        }
+        drop(pipeline);
+        let waits_for = given.waits_for(handed_on);
+        self.writer.write(Taken { lsn: record.lsn, handed_on, bytes, waits_for });
     }
 }
 
@@ -150,7 +144,7 @@ struct Writer {
     taken: mpsc::Sender<Taken>,
     /// The memory of those that are written.
     room: mpsc::Receiver<Vec<u8>>,
-    is_busy: Arc<AtomicBool>,
+    stage: Arc<Mutex<Stage>>,
     thread: JoinHandle<()>,
 }
 
@@ -158,18 +152,22 @@ impl Writer {
     fn start(mut files: Files) -> io::Result<Self> {
         let (sender, taken) = mpsc::channel::<Taken>();
         let (written, room) = mpsc::channel();
-        let is_busy = Arc::new(AtomicBool::new(false));
-        let busy = Arc::clone(&is_busy);
+        let stage = Arc::new(Mutex::new(Stage::Done));
+        let told = Arc::clone(&stage);
         let write = move || {
             for taken in taken {
-                files.write(&taken);
+                // An archive that has failed gets no further: the log keeps what it has not got.
+                if taken.waits_for.as_ref().is_none_or(|(archive, needed)| archive.wait_for(*needed)) {
+                    tell(&told, Stage::Written);
+                    files.write(&taken);
+                }
                 // Nobody may be left who wants it.
                 let _ = written.send(taken.bytes);
-                busy.store(false, Ordering::Release);
+                tell(&told, Stage::Done);
             }
         };
         let thread = thread::Builder::new().name("checkpoints".to_owned()).spawn(write)?;
-        Ok(Self { taken: sender, room, is_busy, thread })
+        Ok(Self { taken: sender, room, stage, thread })
     }
 
     /// Memory for the next one, which is about as long as the last: to grow would be to copy it several times, and to take tens of megabytes
@@ -180,12 +178,12 @@ impl Writer {
         room
     }
 
-    fn is_busy(&self) -> bool {
-        self.is_busy.load(Ordering::Acquire)
+    fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, taken: Taken) {
-        self.is_busy.store(true, Ordering::Release);
+        tell(&self.stage, Stage::Waiting);
         if self.taken.send(taken).is_err() {
             tracing::error!("a checkpoint was not written: the thread that writes them is gone");
         }
@@ -198,6 +196,10 @@ impl Writer {
             tracing::error!("the thread that writes checkpoints panicked");
         }
     }
+}
+
+fn tell(stage: &Mutex<Stage>, now: Stage) {
+    *stage.lock().unwrap_or_else(PoisonError::into_inner) = now;
 }
 
 /// The checkpoints on disk, and what the log keeps for them.
@@ -234,11 +236,13 @@ mod tests {
     // A checkpoint waits for the archive to have what it was given, and for nothing else: ticks come even if no request does.
     #[test]
     fn a_checkpoint_waits_for_what_was_given() {
-        let has = |given, archived, lsn| Safe { given, archived, outcomes: None }.has(lsn).unwrap();
-        assert!(has(7, Some(7), 9), "behind the newest request are ticks");
-        assert!(!has(7, Some(6), 9));
-        assert!(has(9, Some(7), 7));
-        assert!(!has(9, Some(7), 8));
-        assert!(has(9, None, 9), "there is no archive");
+        let archive = Position::default();
+        let needed = |newest, archive, handed_on| {
+            let given = Given { newest, archive, outcomes: None };
+            given.waits_for(handed_on).map(|(_, lsn)| lsn)
+        };
+        assert_eq!(needed(7, Some(&archive), 9), Some(7), "behind the newest request are ticks");
+        assert_eq!(needed(9, Some(&archive), 7), Some(7));
+        assert_eq!(needed(9, None, 7), None, "there is no archive");
     }
 }

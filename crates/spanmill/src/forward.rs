@@ -5,8 +5,8 @@
 //! With a log on disk the cursor's place outlives the process; what was on its way when it ended is sent again.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +31,6 @@ const PASS_AT_ONCE: u64 = 16;
 const BATCH_REQUESTS: usize = 1024;
 /// ... and what each of them takes in memory beside its bytes.
 const REQUEST_OVERHEAD: usize = 256;
-/// Ends the name of a place that is not whole yet.
-const TEMPORARY: &str = ".new";
 /// How long a disk is left alone when it refused to read, ...
 const READ_AGAIN: Duration = Duration::from_secs(5);
 /// ... and how often it is asked before what it does not read is passed over.
@@ -63,7 +61,7 @@ pub(crate) fn warn_of_unknown(config: &Config, places: Option<&Path>, outboxes: 
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if known.contains(&name) || name.ends_with(TEMPORARY) {
+            if known.contains(&name) || name.ends_with(durable::UNFINISHED) {
                 continue;
             }
             let path = entry.path();
@@ -454,18 +452,10 @@ impl Place {
         self.noted_at = Instant::now();
         let reached = self.reached.get();
         let Some(path) = self.path.as_ref().filter(|_| self.noted != Some(reached)) else { return Ok(()) };
-        let directory = path.parent().unwrap_or(Path::new("."));
-        if !directory.exists() {
-            fs::create_dir_all(directory)?;
-            File::open(directory.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        if self.noted.is_none() {
+            durable::create_directory(path.parent().unwrap_or(Path::new(".")))?;
         }
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(TEMPORARY);
-        let mut file = File::create(&temporary)?;
-        file.write_all(reached.to_string().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(directory)?.sync_all()?;
+        durable::write(path, reached.to_string().as_bytes())?;
         self.noted = Some(reached);
         Ok(())
     }

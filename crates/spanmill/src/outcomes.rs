@@ -121,8 +121,7 @@ impl Outcomes {
     pub(crate) fn open(directory: Option<PathBuf>, known: Lsn, last: Lsn) -> io::Result<Self> {
         let mut files = VecDeque::new();
         if let Some(directory) = &directory {
-            fs::create_dir_all(directory)?;
-            File::open(directory.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+            durable::create_directory(directory)?;
             files = Segment::all_in(directory)?;
             if files.back().is_some_and(|file| file.last > last) {
                 tracing::warn!(directory = %directory.display(), last, "outcomes are of a longer log than there is: they are removed");

@@ -12,7 +12,7 @@ use monitor::Monitoring;
 use wal::{Checkpoints, Cursor, Directory, Log, RawReader, Reader, Start};
 
 use crate::applier::SharedPipeline;
-use crate::checkpointer::{Checkpointer, Progressed, Safe};
+use crate::checkpointer::{Checkpointer, Given, Progressed};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -156,13 +156,13 @@ pub(crate) enum Keeper {
 }
 
 impl Keeper {
-    /// A record was applied, and `safe` tells what sinks have of all up to it. Tells whether the archive is waited for: it should
-    /// publish what it has, or the log fills up.
+    /// A record was applied, and what came of it was given to sinks. Tells whether the archive is waited for: it should publish what it has,
+    /// or the log fills up.
     #[must_use]
-    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, safe: Safe<'_>) -> bool {
+    pub(crate) fn applied(&mut self, record: Progressed, pipeline: &SharedPipeline, given: Given<'_>) -> bool {
         match self {
             Self::Memory(cursor) => cursor.advance(record.lsn),
-            Self::Disk(checkpointer) => return checkpointer.applied(record, pipeline, safe),
+            Self::Disk(checkpointer) => return checkpointer.applied(record, pipeline, given),
             Self::Stopped => {}
         }
         false

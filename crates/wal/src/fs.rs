@@ -91,7 +91,7 @@ impl Lock for RealFile {}
 
 impl FileSystem for RealFileSystem {
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        durable::create_directory(path)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
@@ -116,7 +116,7 @@ impl FileSystem for RealFileSystem {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        fs::File::open(path)?.sync_all()
+        durable::sync_names(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::support::{
@@ -44,6 +45,26 @@ fn a_file_ends_with_its_hour() {
     assert_eq!(rows, [2, 3]);
 }
 
+// Who waits for a place in the log is woken when a file with it is published, and by the end of the archive if that comes before.
+#[test]
+fn a_place_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let archive = start(config(directory.path()));
+    let position = archive.position();
+    let wait_for = |lsn| {
+        let position = position.clone();
+        thread::spawn(move || position.wait_for(lsn))
+    };
+    let (first, third) = (wait_for(1), wait_for(3));
+    (1..=2).for_each(|lsn| archive.send(calls(lsn, RECEIVED, 1)));
+    archive.publish();
+    assert!(first.join().unwrap());
+    assert_eq!(position.get(), 2);
+    assert!(!third.is_finished());
+    archive.finish().unwrap();
+    assert!(!third.join().unwrap());
+}
+
 // A file ends with the request that reaches max_rows, and no request is in two files.
 #[test]
 fn a_file_ends_at_max_rows() {
@@ -71,7 +92,7 @@ fn what_is_published_is_passed_over() {
     let patience = Instant::now() + Duration::from_secs(10);
     while position.get() < 3 {
         assert!(Instant::now() < patience, "at {}", position.get());
-        std::thread::yield_now();
+        thread::yield_now();
     }
     drop(archive);
 
@@ -163,7 +184,7 @@ fn a_file_ends_when_nothing_comes() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_published() {
         assert!(Instant::now() < deadline, "no file after 20 s");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     archive.finish().unwrap();
     assert_eq!(files(directory.path()).len(), 1);
@@ -197,7 +218,7 @@ fn a_directory_that_cannot_be_made_is_refused() {
     fs::write(&file, "x").unwrap();
     let error = refused(config(&file.join("archive"))).to_string();
     assert!(error.starts_with("archive: cannot create directory "), "{error}");
-    assert!(error.contains("/file: "), "{error}");
+    assert!(error.contains("/file/archive/spans: "), "{error}");
 }
 
 // What can't be right is refused at start.
@@ -224,7 +245,7 @@ fn a_failure_is_remembered_and_nobody_hangs() {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !archive.health().has_failed() {
         assert!(Instant::now() < deadline, "no failure after 20 s");
-        std::thread::yield_now();
+        thread::yield_now();
     }
     archive.send(calls(200, RECEIVED, 1));
     let error = archive.finish().unwrap_err().to_string();
