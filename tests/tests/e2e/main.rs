@@ -12,6 +12,7 @@ mod dashboards;
 mod destinations;
 mod durability;
 mod evaluations;
+mod exposition;
 mod faults;
 mod forwarding;
 mod histograms;
