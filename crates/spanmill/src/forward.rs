@@ -296,7 +296,12 @@ impl Forwarding {
             signal = Some(its);
             bytes += size;
             // data points are counted by the forwarder, which reads them anyway
-            let items = if its == Signal::Metrics { 1 } else { otlp::divide::RECORDS.count(&payload).unwrap_or(1) };
+            let items = match its {
+                Signal::Metrics => 1,
+                Signal::Traces | Signal::Logs => {
+                    record.items.unwrap_or_else(|| otlp::divide::RECORDS.count(&payload).unwrap_or(1))
+                }
+            };
             through = Some(record.lsn);
             bodies.push((payload, items));
         }

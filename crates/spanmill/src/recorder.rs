@@ -81,6 +81,11 @@ impl wal::Record for LogRecord {
     fn is_urgent(&self) -> bool {
         matches!(self, Self::Counted(Record::Tick | Record::Drain | Record::ExportInterval))
     }
+
+    fn items(&self) -> Option<u64> {
+        let Self::Counted(Record::Traces { facts, .. }) = self else { return None };
+        Some(facts.len() as u64)
+    }
 }
 
 /// Makes records of requests. What it makes depends on the request alone.

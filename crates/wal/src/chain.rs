@@ -17,6 +17,8 @@ pub struct RawRecord {
     pub receive_time: u64,
     /// What kind of record it is.
     pub kind: u8,
+    /// [`crate::Record::items`] of the record, while it is in memory.
+    pub items: Option<u64>,
     /// Its bytes.
     pub payload: Bytes,
 }
@@ -200,7 +202,8 @@ impl Stored {
 
     pub(crate) fn open(self) -> io::Result<RawRecord> {
         let payload = if self.is_compressed { decompress(&self.payload)? } else { self.payload };
-        Ok(RawRecord { lsn: self.lsn, receive_time: self.receive_time, kind: self.kind, payload: payload.into() })
+        let (lsn, receive_time, kind) = (self.lsn, self.receive_time, self.kind);
+        Ok(RawRecord { lsn, receive_time, kind, items: None, payload: payload.into() })
     }
 }
 

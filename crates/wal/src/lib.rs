@@ -70,6 +70,10 @@ pub trait Record: Send + 'static {
     fn is_urgent(&self) -> bool {
         false
     }
+    /// How many things it holds, if that is known: to read the payload for it would be to fetch all of it into the processor's caches.
+    fn items(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A record with what the log assigned.

@@ -273,7 +273,7 @@ impl<R: Record> Log<R> {
                 *last += 1;
                 *receive_time = (*receive_time).max((shared.clock)());
                 let (lsn, receive_time, kind) = (*last, *receive_time, record.kind());
-                kept.add(size, RawRecord { lsn, receive_time, kind, payload });
+                kept.add(size, RawRecord { lsn, receive_time, kind, items: record.items(), payload });
                 *memory += size;
                 unread.push_back(Entry { lsn, receive_time, record });
                 drop(state);

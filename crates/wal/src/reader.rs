@@ -90,7 +90,7 @@ impl<R: Record> Reader<R> {
             && let Some(raw) = recovered.records.try_next().map_err(|error| error.to_string())?
             && raw.lsn <= recovered.through
         {
-            let RawRecord { lsn, receive_time, kind, payload } = raw;
+            let RawRecord { lsn, receive_time, kind, payload, .. } = raw;
             let restored = (recovered.restore)(kind, payload);
             let record = restored.map_err(|why| format!("record {lsn} of the log cannot be restored: {why}"))?;
             return Ok(Some(Entry { lsn, receive_time, record }));
