@@ -85,6 +85,10 @@ pub struct Derived {
 
 /// Behind every rank of an attribute of the span: what the attributes of its events tell.
 const BEHIND: u16 = 1 << 15;
+/// What the keys of the conventions begin with, those that the table does not know included.
+const GENAI: &[u8] = b"gen_ai.";
+/// ... but for those of what was evaluated, which may be any span.
+const EVALUATION: &[u8] = b"gen_ai.evaluation.";
 
 /// Spans that one request may hold. A span can be two bytes long and its facts take some hundred, so without a limit a small body
 /// could ask for a lot of memory. Real clients send some hundred spans at once, Collectors some thousand; at 1 KiB a span this many
@@ -194,6 +198,10 @@ impl SpanVisitor for Derivation<'_> {
     #[inline(always)]
     fn attribute(&mut self, key: &[u8], value: Value) {
         let Some(row) = self.table.row(key) else {
+            if key.starts_with(GENAI) && !key.starts_with(EVALUATION) {
+                // Nobody knows yet what it says, but the span is one to be told of.
+                self.found.dialect = self.found.dialect.min(DialectId::ANY);
+            }
             if self.table.may_match(key) {
                 self.pattern(key, value);
             }

@@ -117,11 +117,17 @@ const SIGNS: &[(&str, ErrorClass)] = &[
     ("context window", ErrorClass::ContextLength),
     ("maximum context", ErrorClass::ContextLength),
     ("prompt is too long", ErrorClass::ContextLength),
+    ("input is too long", ErrorClass::ContextLength),
+    ("maximum prompt length", ErrorClass::ContextLength),
+    ("exceeds the maximum number of tokens", ErrorClass::ContextLength),
+    ("context limit", ErrorClass::ContextLength),
     ("content_filter", ErrorClass::ContentFilter),
     ("contentfilter", ErrorClass::ContentFilter),
     ("content_policy", ErrorClass::ContentFilter),
     ("contentpolicy", ErrorClass::ContentFilter),
     ("content management policy", ErrorClass::ContentFilter),
+    ("content filtering", ErrorClass::ContentFilter),
+    ("safety system", ErrorClass::ContentFilter),
     ("responsibleai", ErrorClass::ContentFilter),
     ("timeout", ErrorClass::Timeout),
     ("timed out", ErrorClass::Timeout),
@@ -182,7 +188,9 @@ const STATUSES: &[(u16, ErrorClass)] = &[
 /// The class of a failure: by its raw type, else by its HTTP status, else by its message. Types of bad requests and failed
 /// servers say no more than a hundred of statuses: there the message and the status are asked for something more particular.
 pub(crate) fn classify(kind: &[u8], http_status: Option<u16>, message: &[u8]) -> ErrorClass {
-    use ErrorClass::{Connection, ContentFilter, ContextLength, InvalidRequest, Overloaded, ServerError, Timeout};
+    use ErrorClass::{
+        Authentication, Connection, ContentFilter, ContextLength, InvalidRequest, Overloaded, ServerError, Timeout,
+    };
     let by_kind = status_in(kind).and_then(by_status).or_else(|| by_signs(kind));
     if let Some(class) = by_kind
         && !matches!(class, InvalidRequest | ServerError)
@@ -193,7 +201,7 @@ pub(crate) fn classify(kind: &[u8], http_status: Option<u16>, message: &[u8]) ->
     let by_status = status_in_message(message).or(http_status).and_then(by_status);
     let general = by_kind.or(by_status).or(by_message).unwrap_or(ErrorClass::Other);
     match (general, by_message) {
-        (InvalidRequest, Some(class @ (ContextLength | ContentFilter))) => class,
+        (InvalidRequest, Some(class @ (ContextLength | ContentFilter | Authentication))) => class,
         (ServerError, Some(class @ (Overloaded | Connection | Timeout))) => class,
         (ServerError, _) if by_status == Some(Overloaded) => Overloaded,
         (general, _) => general,
@@ -263,7 +271,7 @@ mod tests {
     // Types, statuses and messages of real SDKs get the class that a person would give them.
     #[test]
     fn classes_of_real_errors() {
-        let cases: [(&str, Option<u16>, &str, ErrorClass); 25] = [
+        let cases: [(&str, Option<u16>, &str, ErrorClass); 34] = [
             ("RateLimitError", None, "Error code: 429 - {'error': {'message': 'slow down'}}", ErrorClass::RateLimited),
             ("429", None, "", ErrorClass::RateLimited),
             ("APITimeoutError", None, "Request timed out.", ErrorClass::Timeout),
@@ -299,6 +307,40 @@ mod tests {
             ("System.ClientModel.ClientResultException", None, "HTTP 429 (: 429)", ErrorClass::RateLimited),
             ("", None, "404", ErrorClass::NotFound),
             ("ModelHTTPError", None, "status_code: 403, model_name: x", ErrorClass::Permission),
+            (
+                "BadRequestError",
+                Some(400),
+                "Error code: 400 - {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'Output blocked by content filtering policy'}}",
+                ErrorClass::ContentFilter,
+            ),
+            (
+                "google.genai.errors.ClientError",
+                Some(400),
+                "400 INVALID_ARGUMENT. {'error': {'code': 400, 'message': 'The input token count (1088576) exceeds the maximum number of tokens allowed (1048576).'}}",
+                ErrorClass::ContextLength,
+            ),
+            ("ValidationException", None, "Input is too long for requested model.", ErrorClass::ContextLength),
+            (
+                "BadRequestError",
+                None,
+                "This model's maximum prompt length is 131072 but the request contains 199999 tokens.",
+                ErrorClass::ContextLength,
+            ),
+            (
+                "invalid_request_error",
+                None,
+                "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+                ErrorClass::ContextLength,
+            ),
+            (
+                "google.genai.errors.ClientError",
+                Some(400),
+                "400 INVALID_ARGUMENT. {'error': {'code': 400, 'message': 'API key not valid. Please pass a valid API key.'}}",
+                ErrorClass::Authentication,
+            ),
+            ("content_policy_violation", Some(400), "", ErrorClass::ContentFilter),
+            ("asyncio.exceptions.CancelledError", None, "", ErrorClass::Cancelled),
+            ("AbortError", None, "This operation was aborted", ErrorClass::Cancelled),
         ];
         for (kind, status, message, expected) in cases {
             assert_eq!(

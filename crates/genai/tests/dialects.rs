@@ -34,6 +34,31 @@ fn claude_code() {
     assert!(other.contains("in=- read=- write=- out=- reasoning=- finish="), "{other}");
 }
 
+// Some are known by their scope alone, and some by one key.
+#[test]
+fn signs_of_dialects() {
+    let call = [("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o")];
+    for (scope, dialect) in [
+        ("agent_framework", "ms_agent_framework"),
+        ("Experimental.Microsoft.Extensions.AI", "ms_agent_framework"),
+        ("@flue/opentelemetry", "flue"),
+    ] {
+        assert!(
+            facts(scope, "chat", &call).starts_with(&format!("{dialect} llm chat ")),
+            "{}",
+            facts(scope, "chat", &call)
+        );
+    }
+    for (key, value, dialect) in [
+        ("sk.available_functions", "[]", "semantic_kernel"),
+        ("gen_ai.thread.run.id", "run_1", "azure_ai_agents"),
+        ("gen_ai.span.kind", "LLM", "otel_genai"),
+    ] {
+        let line = plain(&[&call[..], &[(key, value)]].concat());
+        assert!(line.starts_with(&format!("{dialect} llm chat ")), "{line}");
+    }
+}
+
 // VoltAgent shares the key of the role with Claude Code, and keeps its own counts and semantics.
 #[test]
 fn voltagent() {

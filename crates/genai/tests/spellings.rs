@@ -54,6 +54,16 @@ fn failed_calls_of_few_words() {
     assert_eq!(facts.error.map(|error| error.class.name()), Some("rate_limited"));
 }
 
+// A span with keys of the conventions that nobody knows yet is one to be told of, and no other span is.
+#[test]
+fn keys_of_tomorrow() {
+    assert!(plain(&[("gen_ai.tomorrow", "x")]).starts_with("otel_genai unrecognised "));
+    assert!(
+        plain(&[("gen_ai.data_source.id", "x"), ("db.system", "pinecone")]).starts_with("otel_genai unrecognised ")
+    );
+    assert!(plain(&[("gen_ais.tomorrow", "x")]).contains(" none "));
+}
+
 // Thoughts that Gemini counts beside its output belong to it: the total says so, or the answer that was captured.
 #[test]
 fn thoughts_beside_the_output() {

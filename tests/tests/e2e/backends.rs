@@ -240,24 +240,33 @@ async fn victoria_metrics_takes_exponential_histograms() {
     }
 }
 
-// Between two Collectors, the one that applications send to and the one that sends on, Spanmill counts the truth.
+// Between two Collectors, the one that applications send to and the one that sends on, Spanmill counts the truth, and every span comes through
+// once.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_collectors_the_truth_is_counted() {
     let backend = Backend::grpc().await;
     let Some(behind) = Collector::start(backend.address).await else { return };
-    let destination = Destination { address: behind.address(), ..Destination::grpc(&backend) };
+    let signals = "traces, metrics, logs";
+    let destination = Destination { address: behind.address(), signals, ..Destination::grpc(&backend) };
     let spanmill = Spanmill::start(&Setup { interval: "3s", ..Setup::with(destination) });
     let before = Collector::start(spanmill.addresses.grpc).await.unwrap();
     send_corpus(Addresses { grpc: before.address(), ..spanmill.addresses }).await;
     let expected = replayed();
+    let spans = corpus().into_iter().flat_map(|client| client.payloads).flat_map(|payload| payload.spans());
+    let mut sent: Vec<_> = spans.map(|span| (span.trace_id, span.span_id)).collect();
     eventually("all has come through", async || {
         let received = backend.received();
-        let is_complete =
-            received.totals().requests == expected.requests && received.log_records().count() as u64 == expected.errors;
+        let is_complete = received.totals().requests == expected.requests
+            && received.log_records().count() as u64 == expected.errors
+            && received.spans().len() >= sent.len();
         is_complete.then_some(())
     })
     .await;
     assert_eq!(backend.received().totals(), *expected);
+    let mut came: Vec<_> = backend.received().spans().into_iter().map(|span| (span.trace_id, span.span_id)).collect();
+    sent.sort_unstable();
+    came.sort_unstable();
+    assert!(came == sent, "{} spans came of {}", came.len(), sent.len());
     spanmill.stop();
 }
 

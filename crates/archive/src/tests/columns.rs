@@ -130,6 +130,7 @@ fn facts_stand_in_their_columns() {
         ("outcome", "counted"),
         ("outcome_reason", "llm"),
         ("counted_span_id", "0000000000000001"),
+        ("price_version", "prices"),
     ] {
         assert_eq!(text(&rows, name, 0), Some(expected), "{name}");
     }
