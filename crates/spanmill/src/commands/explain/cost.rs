@@ -8,7 +8,7 @@ use genai::price::Explanation;
 pub(super) struct Cost {
     /// Dollars, exactly; `None` if nobody knows.
     pub(super) amount: Option<String>,
-    /// What is known of it, as on `spanmill.cost.calls`.
+    /// What is known of it, as on `spanmill.price.calls`.
     pub(super) coverage: &'static str,
     /// The rule that gave the price, or why there is none.
     pub(super) rule: String,
