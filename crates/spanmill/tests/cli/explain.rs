@@ -39,6 +39,21 @@ fn one_span(attributes: &[(&str, &str)]) -> String {
     serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] }).to_string()
 }
 
+// Usage that contradicts itself is said to, and how.
+#[test]
+fn contradictions_are_told() {
+    let span = one_span(&[
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.usage.input_tokens", "10"),
+        ("gen_ai.usage.output_tokens", "1"),
+        ("gen_ai.usage.reasoning.output_tokens", "2"),
+    ]);
+    let text = spanmill_reading(&["explain", "-"], span.as_bytes());
+    assert!(stdout(&text).contains(" inconsistent=reasoning_exceeds_output "), "{}", stdout(&text));
+    let (spans, _) = objects(&spanmill_reading(&["explain", "--format", "json", "-"], span.as_bytes()));
+    assert_eq!(spans[0]["inconsistent"], "reasoning_exceeds_output");
+}
+
 // Of every span a line says what it is, what became of it, what was counted, what it costs by which rule, and which attributes
 // told it; the last one sums up.
 #[test]

@@ -36,6 +36,8 @@ struct JsonSpan<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<JsonTokens>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    inconsistent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<JsonCost<'a>>,
@@ -107,6 +109,7 @@ pub(super) fn span(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
         response_model: &line.response_model,
         model: line.model(),
         tokens: line.usage.map(|usage| JsonTokens { cache_write_1h: usage.cache_write_1h, ..usage.classes().into() }),
+        inconsistent: line.inconsistent,
         error: line.error,
         cost: line.cost.as_ref().map(|cost| JsonCost {
             amount: cost.amount.as_deref(),

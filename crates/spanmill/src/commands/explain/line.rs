@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aggregate::{Applied, Outcome, SpanOutcome};
 use genai::price::{Call, Prices};
-use genai::{Source, SpanFacts, Usage};
+use genai::{Inconsistency, Source, SpanFacts, Usage};
 
 use super::cost::Cost;
 
@@ -26,6 +26,8 @@ pub(super) struct Line<'a> {
     pub(super) request_model: Cow<'a, str>,
     pub(super) response_model: Cow<'a, str>,
     pub(super) usage: Option<Usage>,
+    /// What is wrong with the usage that it tells.
+    pub(super) inconsistent: Option<&'static str>,
     pub(super) error: Option<&'static str>,
     /// Of the call that is counted under this span.
     pub(super) cost: Option<Cost>,
@@ -59,6 +61,7 @@ impl<'a> Line<'a> {
             request_model: facts.request_model.str(body),
             response_model: facts.response_model.str(body),
             usage: facts.usage.is_reported().then_some(facts.usage),
+            inconsistent: facts.inconsistency.map(Inconsistency::name),
             error: facts.error.map(|error| error.class.name()),
             cost: None,
             sources,

@@ -35,6 +35,9 @@ pub(super) fn span(line: &Line<'_>, full_ids: bool) -> String {
     if let Some(usage) = &line.usage {
         text.push_str(&tokens(usage));
     }
+    if let Some(reason) = line.inconsistent {
+        push(&mut text, format_args!(" inconsistent={reason}"));
+    }
     if let Some(error) = line.error {
         push(&mut text, format_args!(" error={error}"));
     }
