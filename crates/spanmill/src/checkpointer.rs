@@ -80,6 +80,8 @@ enum Stage {
     Waiting,
     /// It is being written.
     Written,
+    /// The archive has failed: what it has not got stays in the log.
+    Stopped,
 }
 
 impl Checkpointer {
@@ -91,7 +93,8 @@ impl Checkpointer {
         cursor: Cursor<LogRecord>,
         log_size: u64,
     ) -> io::Result<Self> {
-        let writer = Writer::start(Files { checkpoints, written: VecDeque::from([restored]), cursor })?;
+        let writer =
+            Writer::start(Files { checkpoints, written: VecDeque::from([restored]), cursor: Arc::new(cursor) })?;
         Ok(Self { writer, every: log_size / SHARE, applied: 0, since: 0, has_asked: false })
     }
 
@@ -110,8 +113,8 @@ impl Checkpointer {
                 self.take(record, shared, given);
                 false
             }
-            Stage::Waiting if is_far => !std::mem::replace(&mut self.has_asked, true),
-            Stage::Done | Stage::Waiting | Stage::Written => false,
+            Stage::Waiting if is_far || !self.writer.cursor.has_room() => !std::mem::replace(&mut self.has_asked, true),
+            Stage::Done | Stage::Waiting | Stage::Written | Stage::Stopped => false,
         }
     }
 
@@ -145,6 +148,8 @@ struct Writer {
     /// The memory of those that are written.
     room: mpsc::Receiver<Vec<u8>>,
     stage: Arc<Mutex<Stage>>,
+    /// That of the thread.
+    cursor: Arc<Cursor<LogRecord>>,
     thread: JoinHandle<()>,
 }
 
@@ -154,20 +159,22 @@ impl Writer {
         let (written, room) = mpsc::channel();
         let stage = Arc::new(Mutex::new(Stage::Done));
         let told = Arc::clone(&stage);
+        let cursor = Arc::clone(&files.cursor);
         let write = move || {
             for taken in taken {
-                // An archive that has failed gets no further: the log keeps what it has not got.
-                if taken.waits_for.as_ref().is_none_or(|(archive, needed)| archive.wait_for(*needed)) {
-                    tell(&told, Stage::Written);
-                    files.write(&taken);
+                if taken.waits_for.as_ref().is_some_and(|(archive, needed)| !archive.wait_for(*needed)) {
+                    tracing::error!("there are no more checkpoints: the archive has stopped");
+                    return tell(&told, Stage::Stopped);
                 }
+                tell(&told, Stage::Written);
+                files.write(&taken);
                 // Nobody may be left who wants it.
                 let _ = written.send(taken.bytes);
                 tell(&told, Stage::Done);
             }
         };
         let thread = thread::Builder::new().name("checkpoints".to_owned()).spawn(write)?;
-        Ok(Self { taken: sender, room, stage, thread })
+        Ok(Self { taken: sender, room, stage, cursor, thread })
     }
 
     /// Memory for the next one, which is about as long as the last: to grow would be to copy it several times, and to take tens of megabytes
@@ -208,7 +215,7 @@ struct Files {
     checkpoints: Checkpoints,
     /// Those on disk, the oldest first, and up to where their requests had been handed on.
     written: VecDeque<(Lsn, Lsn)>,
-    cursor: Cursor<LogRecord>,
+    cursor: Arc<Cursor<LogRecord>>,
 }
 
 impl Files {

@@ -96,6 +96,11 @@ impl Storage {
         // What the older checkpoint would need is kept, and what destinations have not got. With one checkpoint, that is all there is.
         let older = checkpoints.older()?;
         let older = older.as_ref().map(|older| Stored::decode(older.lsn, &older.bytes)).transpose()?;
+        if let Some(places) = home_forwarded.as_deref().filter(|places| places.exists()) {
+            // They are believed from here on: a killed process may have left names that were not durable yet.
+            let synced = durable::create_directory(places).and_then(|()| durable::sync_names(places));
+            synced.map_err(Failure::io("making places in the log durable"))?;
+        }
         let owed = forward::owed_from(home_forwarded.as_deref(), config);
         let kept = older.map_or(0, |older| older.handed_on).min(owed.unwrap_or(Lsn::MAX));
         let start = Start { applied, needed: handed_on, kept };

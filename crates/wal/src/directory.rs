@@ -39,10 +39,6 @@ impl Directory {
         let lock_path = path.join("lock");
         let lock = fs.lock(&lock_path).map_err(io_error("locking", &lock_path))?;
         let lock = lock.ok_or_else(|| OpenError::Locked(path.clone()))?;
-        // The directory's own name: it may have been made just now.
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs.sync_directory(parent).map_err(io_error("syncing", parent))?;
-        }
         let directory = Self { fs, path: path.into(), _lock: lock.into() };
         // Names of files that a killed process made may not be durable yet, and they are believed from here on.
         directory.sync()?;

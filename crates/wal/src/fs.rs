@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A file system. Every change but [`File::write_at`] and those that [`FileSystem::sync_directory`] makes durable is durable
-/// only after its sync.
+/// only after its sync; a directory is when [`FileSystem::create_directory`] returns.
 pub trait FileSystem: fmt::Debug + Send + Sync {
     /// Makes a directory and those above it. It may be there already.
     ///

@@ -109,6 +109,13 @@ pub struct Fill {
     pub disk: Option<Level>,
 }
 
+impl Fill {
+    /// See [`Log::has_room`].
+    fn has_room(self) -> bool {
+        !self.memory.exceeds(50) && !self.disk.is_some_and(|disk| disk.exceeds(90))
+    }
+}
+
 /// Bytes, and how many there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level {

@@ -124,6 +124,16 @@ enum Taken {
 }
 
 impl<R> Shared<R> {
+    fn fill(&self) -> Fill {
+        let state = self.lock();
+        let memory = Level { used: state.memory as u64, max: self.memory_limit as u64 };
+        let disk = match &state.space {
+            Space::Memory(_) => None,
+            Space::Disk(disk) => Some(Level { used: disk.segments.used(&self.clock), max: disk.segments.capacity() }),
+        };
+        Fill { memory, disk }
+    }
+
     pub(crate) fn new(
         space: Space<R>,
         start: Lsn,
@@ -347,20 +357,12 @@ impl<R: Record> Log<R> {
     /// Whether there is room for more requests: half of the memory and a tenth of the disk are kept for those that are on their way, so
     /// that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {
-        let Fill { memory, disk } = self.fill();
-        !memory.exceeds(50) && !disk.is_some_and(|disk| disk.exceeds(90))
+        self.shared.fill().has_room()
     }
 
     /// How full the log is.
     pub fn fill(&self) -> Fill {
-        let shared = &*self.shared;
-        let state = shared.lock();
-        let memory = Level { used: state.memory as u64, max: shared.memory_limit as u64 };
-        let disk = match &state.space {
-            Space::Memory(_) => None,
-            Space::Disk(disk) => Some(Level { used: disk.segments.used(&shared.clock), max: disk.segments.capacity() }),
-        };
-        Fill { memory, disk }
+        self.shared.fill()
     }
 
     /// Calls `observe` from now on with the time that each fdatasync of a group takes. Only the first observer is called; a log in memory
@@ -386,6 +388,11 @@ impl<R: Record> Log<R> {
 }
 
 impl<R> Cursor<R> {
+    /// [`Log::has_room`] of its log.
+    pub fn has_room(&self) -> bool {
+        self.shared.fill().has_room()
+    }
+
     /// Whether no other consumer is behind this one.
     pub fn is_slowest(&self) -> bool {
         let state = self.shared.lock();

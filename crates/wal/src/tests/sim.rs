@@ -289,6 +289,7 @@ impl FileSystem for SimFs {
         let life = disk.life;
         disk.change("create_directory", path, life)?;
         disk.directories.insert(path.to_owned());
+        disk.durable_directories.insert(path.to_owned());
         Ok(())
     }
 
