@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use genai::{ErrorClass, ErrorFacts, SpanFacts};
 use otlp::Text;
+use otlp::trace::{RESOURCE_ATTRIBUTES, attributes};
+use otlp::value::Value;
 
 use crate::fingerprint::fingerprint;
 pub(crate) use details::Details;
@@ -33,6 +35,8 @@ pub struct ErrorRecord {
     pub span_id: [u8; 8],
     /// `service.name`.
     pub service: String,
+    /// `deployment.environment.name`, or by its older name `deployment.environment`.
+    pub environment: String,
     /// Span name.
     pub span_name: String,
     /// Canonical operation.
@@ -66,6 +70,7 @@ impl ErrorRecord {
             trace_id: [0; 16],
             span_id: [0; 8],
             service: String::new(),
+            environment: String::new(),
             span_name: String::new(),
             operation: String::new(),
             provider: String::new(),
@@ -90,6 +95,7 @@ impl ErrorRecord {
             trace_id: facts.trace_id,
             span_id: facts.span_id,
             service: name(facts.service),
+            environment: name(environment(body, facts.resource)),
             span_name: name(facts.name),
             operation: cut(&facts.operation.str(body), MAX_NAME),
             provider: cut(&facts.provider.str(body), MAX_NAME),
@@ -113,11 +119,23 @@ impl ErrorRecord {
 
     /// Memory of its texts and details, in bytes.
     pub(crate) fn text_bytes(&self) -> usize {
-        let names = [&self.service, &self.span_name, &self.operation, &self.provider, &self.request_model];
-        let more = [&self.response_model, &self.kind, &self.message];
+        let names = [&self.service, &self.environment, &self.span_name, &self.operation, &self.provider];
+        let more = [&self.request_model, &self.response_model, &self.kind, &self.message];
         let details = self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes());
         names.into_iter().chain(more).map(String::len).sum::<usize>() + details
     }
+}
+
+/// Where a resource is deployed.
+fn environment(body: &[u8], resource: Text) -> Text {
+    let named = |name: &[u8]| {
+        let mut attributes = attributes(body, resource, RESOURCE_ATTRIBUTES);
+        attributes.find_map(|attribute| match attribute.value {
+            Value::String(text) if attribute.key.bytes(body) == name => Some(text),
+            _ => None,
+        })
+    };
+    named(b"deployment.environment.name").or_else(|| named(b"deployment.environment")).unwrap_or_default()
 }
 
 /// A text, and of a long one so many bytes at most.
@@ -303,18 +321,10 @@ mod tests {
             receive_time: number,
             trace_id: [number as u8; 16],
             span_id: [1; 8],
-            service: String::new(),
-            span_name: String::new(),
-            operation: String::new(),
-            provider: String::new(),
-            request_model: String::new(),
-            response_model: String::new(),
-            class: ErrorClass::Other,
             fingerprint: fingerprint(ErrorClass::Other, &kind, message),
             kind,
             message: message.to_owned(),
-            duration: None,
-            details: None,
+            ..ErrorRecord::of(ErrorClass::Other)
         }
     }
 

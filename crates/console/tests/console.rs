@@ -268,6 +268,23 @@ async fn errors_are_those_of_the_calls() {
     assert!(page.contains(&format!(" of {}", wanted.len())));
 }
 
+// Whoever looks at one environment sees no errors of another, on the page and through the API.
+#[tokio::test]
+async fn errors_are_those_of_the_environment() {
+    let fixture = Fixture::new();
+    let is_wanted = |call: &&Told| call.environment() == "staging" && call.error.is_some();
+    let wanted: Vec<&Told> = fixture.told.iter().filter(is_wanted).collect();
+    let told = fixture.json("/api/v1/errors?environment=staging&limit=1000").await;
+    assert_eq!(told["records"].as_array().unwrap().len(), wanted.len());
+    assert!(told["records"].as_array().unwrap().iter().all(|record| record["environment"] == "staging"));
+    let page = fixture.page("/errors?range=6h&environment=staging").await;
+    assert!(page.contains(&format!(" of {}", wanted.len())));
+    let newest_elsewhere = fixture.told.iter().rfind(|call| call.environment() == "production" && call.error.is_some());
+    let id = format!("{:032x}", u128::from_be_bytes(newest_elsewhere.unwrap().trace_id()));
+    assert!(fixture.page("/?range=6h").await.contains(&id));
+    assert!(!fixture.page("/?range=6h&environment=staging").await.contains(&id));
+}
+
 // The incident that was fed is seen: the alert fired while it was, and recovered.
 #[tokio::test]
 async fn the_incident_is_told() {

@@ -42,6 +42,7 @@ fn fill(message: &mut messages::ErrorRecord, record: &ErrorRecord) {
     let [trace_high, trace_low] = trace_halves(record.trace_id);
     let texts = [
         (&mut message.service, &record.service),
+        (&mut message.environment, &record.environment),
         (&mut message.span_name, &record.span_name),
         (&mut message.operation, &record.operation),
         (&mut message.provider, &record.provider),
@@ -70,6 +71,7 @@ pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, Restore
         trace_id: trace_id([told.trace_high, told.trace_low]),
         span_id: told.span.to_be_bytes(),
         service: told.service,
+        environment: told.environment,
         span_name: told.span_name,
         operation: told.operation,
         provider: told.provider,

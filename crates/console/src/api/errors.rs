@@ -32,6 +32,9 @@ pub(super) struct ErrorsParams {
     /// Only of this `service.name`.
     #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     service: Option<String>,
+    /// Only of this `deployment.environment.name`.
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    environment: Option<String>,
     /// Only of this provider.
     #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     provider: Option<String>,
@@ -49,6 +52,7 @@ pub(crate) struct Wanted {
     pub(crate) group: Option<u64>,
     pub(crate) class: Option<ErrorClass>,
     pub(crate) service: Option<String>,
+    pub(crate) environment: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) model: Option<String>,
 }
@@ -58,7 +62,7 @@ impl Wanted {
     pub(crate) fn new(
         group: Option<&str>,
         class: Option<&str>,
-        [service, provider, model]: [Option<&str>; 3],
+        [service, environment, provider, model]: [Option<&str>; 4],
     ) -> Result<Self, Problem> {
         let fingerprint = |group: &str| {
             let is_hex = (1..=16).contains(&group.len()) && group.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -70,14 +74,18 @@ impl Wanted {
             let names = || ErrorClass::ALL.map(ErrorClass::name).join(", ");
             class.ok_or_else(|| Problem::bad_request(format!("class is none of {}", names())))
         };
-        for (name, value) in [("service", service), ("provider", provider), ("model", model)] {
+        for (name, value) in
+            [("service", service), ("environment", environment), ("provider", provider), ("model", model)]
+        {
             value.map_or(Ok(()), |value| check_text(name, value))?;
         }
-        let [service, provider, model] = [service, provider, model].map(|value| value.map(str::to_owned));
+        let [service, environment, provider, model] =
+            [service, environment, provider, model].map(|value| value.map(str::to_owned));
         Ok(Self {
             group: group.map(fingerprint).transpose()?,
             class: class.map(named).transpose()?,
             service,
+            environment,
             provider,
             model,
         })
@@ -88,6 +96,7 @@ impl Wanted {
         self.group.is_none_or(|group| group == record.fingerprint)
             && self.class.is_none_or(|class| class == record.class)
             && is(&self.service, &record.service)
+            && is(&self.environment, &record.environment)
             && is(&self.provider, &record.provider)
             && is(&self.model, model(record))
     }
@@ -138,6 +147,7 @@ struct Record {
     trace_id: String,
     span_id: String,
     service: String,
+    environment: String,
     span_name: String,
     operation: String,
     provider: String,
@@ -157,7 +167,7 @@ struct Record {
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn errors(State(console): State<Console>, Params(params): Params<ErrorsParams>) -> Answer<ErrorsBody> {
-    let values = [&params.service, &params.provider, &params.model].map(Option::as_deref);
+    let values = [&params.service, &params.environment, &params.provider, &params.model].map(Option::as_deref);
     let class = params.class.map(|class| class.0);
     let wanted = Wanted { class, ..Wanted::new(params.group.as_deref(), None, values)? };
     let limit = params.limit.unwrap_or(LISTED);
@@ -206,6 +216,7 @@ impl From<&ErrorRecord> for Record {
             trace_id: hex(&record.trace_id),
             span_id: hex(&record.span_id),
             service: record.service.clone(),
+            environment: record.environment.clone(),
             span_name: record.span_name.clone(),
             operation: record.operation.clone(),
             provider: record.provider.clone(),

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
 use genai::ErrorClass;
 use maud::{Markup, html};
-use monitor::{Dimension, GroupBy, Range};
+use monitor::{GroupBy, Range};
 
 use super::chart::{Axis, Chart, Line, Shape, sparkline};
-use super::layout::heading;
+use super::layout::{FILTERS, heading};
 use super::place::Place;
 use super::text::{Unit, count, name, time};
 use super::traces::trace;
@@ -25,7 +25,7 @@ const TREND: usize = 30;
 
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
     let value = |dimension| place.view.value(dimension);
-    let values = [Dimension::Service, Dimension::Provider, Dimension::Model].map(value);
+    let values = FILTERS.map(value);
     let wanted = Wanted::new(place.get("group"), place.get("class"), values)?;
     let (now, chart) = over_time(console, place)?;
     let range = place.view.range(now);

@@ -14,6 +14,10 @@ use crate::view::{Last, Span};
 /// Values that a filter offers.
 const MOST_VALUES: usize = 200;
 
+/// What pages are filtered by.
+pub(super) const FILTERS: [Dimension; 4] =
+    [Dimension::Service, Dimension::Environment, Dimension::Provider, Dimension::Model];
+
 /// What the frame of a page says.
 struct Frame {
     now: u64,
@@ -27,11 +31,10 @@ impl Frame {
             let values = monitoring.history().values(dimension).into_iter();
             values.filter(|value| !value.is_empty() && *value != REST).take(MOST_VALUES).map(str::to_owned).collect()
         };
-        let filters = [Dimension::Service, Dimension::Environment, Dimension::Provider, Dimension::Model];
         Self {
             now: monitoring.now(),
             firing: monitoring.alerts().iter().filter(|alert| matches!(alert.phase(), Phase::Firing(_))).count(),
-            values: filters.map(|dimension| (dimension, values(dimension))).into(),
+            values: FILTERS.map(|dimension| (dimension, values(dimension))).into(),
         }
     }
 }

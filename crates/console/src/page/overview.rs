@@ -6,6 +6,7 @@ use monitor::{Answer, Dimension, Field, GroupBy, Incident, Measure, Range, Serie
 
 use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
 use super::errors;
+use super::layout::FILTERS;
 use super::place::Place;
 use super::text::{Unit, data, name};
 use crate::api::errors::Wanted;
@@ -98,7 +99,7 @@ fn tokens(stats: &Stats) -> Option<f64> {
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
     let traffic = Traffic::ask(console, place)?;
     let value = |dimension| place.view.value(dimension);
-    let wanted = Wanted::new(None, None, [Dimension::Service, Dimension::Provider, Dimension::Model].map(value))?;
+    let wanted = Wanted::new(None, None, FILTERS.map(value))?;
     let range = traffic.all.range;
     let records: Vec<ErrorRecord> = console.errors(|errors| {
         let records = wanted.records(errors).filter(|record| range.contains(record.receive_time));

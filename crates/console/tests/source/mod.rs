@@ -38,7 +38,7 @@ impl Told {
         let per_token = |wait: u64| (self.duration.saturating_sub(wait)) / output.unwrap_or(1).max(1);
         Call {
             service: self.service,
-            environment: if self.service == "batch" { "staging" } else { "production" },
+            environment: self.environment(),
             provider: self.provider,
             request_model: self.model,
             response_model: self.model,
@@ -59,6 +59,10 @@ impl Told {
         }
     }
 
+    pub fn environment(&self) -> &'static str {
+        if self.service == "batch" { "staging" } else { "production" }
+    }
+
     pub fn trace_id(&self) -> [u8; 16] {
         (u128::from(self.number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) | 1).to_be_bytes()
     }
@@ -70,6 +74,7 @@ impl Told {
         (record.trace_id, record.span_id) = (self.trace_id(), self.number.to_be_bytes());
         (record.service, record.provider) = (self.service.to_owned(), self.provider.to_owned());
         (record.request_model, record.message) = (self.model.to_owned(), message.to_owned());
+        record.environment = self.environment().to_owned();
         record.kind = format!("{}Error", self.provider);
         record.fingerprint = 0xabc0 + class as u64;
         Some(record)
