@@ -228,7 +228,7 @@ impl Service<http::Request<tonic::body::Body>> for Uncopied {
 }
 
 /// Hands on messages that are encoded already, and answers that are not decoded yet.
-struct EncodedCodec;
+pub(crate) struct EncodedCodec;
 
 impl Codec for EncodedCodec {
     type Encode = Bytes;

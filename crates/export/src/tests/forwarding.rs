@@ -13,30 +13,36 @@ fn traces(names: &[&str]) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }] }
 }
 
-// Every signal arrives byte for byte, with fields that nobody here knows, over both protocols; failures are tried again.
+// Every signal arrives byte for byte, with fields that nobody here knows, over both protocols and whatever the compression; failures
+// are tried again.
 #[tokio::test]
 async fn bytes_stay_as_they_are() {
+    const UNKNOWN_FIELD: &[u8] = &[0xfa, 0x3f, 1, 7];
+    let requests = [
+        (Signal::Traces, traces(&["a", "b"]).encode_to_vec(), 2),
+        (Signal::Metrics, metrics_request(&[1, 2, 3]).encode_to_vec(), 3),
+        (Signal::Logs, logs_request(1, 4).encode_to_vec(), 4),
+    ];
+    let requests = requests.map(|(signal, body, items)| (signal, [&body, UNKNOWN_FIELD].concat(), items));
     for protocol in PROTOCOLS {
-        let server = Server::start(protocol).await;
-        server.answer_next([Answer::Busy]);
-        let exporter = start(destination(&server.endpoint, protocol), impatient());
-        let mut forwarder = exporter.forwarder().unwrap();
-        // the test's gRPC server decodes what it gets
-        let unknown_field: &[u8] = if protocol == Protocol::Grpc { &[] } else { &[0xfa, 0x3f, 1, 7] };
-        let requests = [
-            (Signal::Traces, traces(&["a", "b"]).encode_to_vec(), 2),
-            (Signal::Metrics, metrics_request(&[1, 2, 3]).encode_to_vec(), 3),
-            (Signal::Logs, logs_request(1, 4).encode_to_vec(), 4),
-        ];
-        let requests = requests.map(|(signal, body, items)| (signal, [&body, unknown_field].concat(), items));
-        for (signal, body, items) in &requests {
-            let body = Bytes::from(body.clone());
-            assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
-            assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let server = Server::start(protocol).await;
+            server.answer_next([Answer::Busy]);
+            let exporter = start(Destination { compression, ..destination(&server.endpoint, protocol) }, impatient());
+            let mut forwarder = exporter.forwarder().unwrap();
+            for (signal, body, items) in &requests {
+                let body = Bytes::from(body.clone());
+                assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
+                assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
+            }
+            let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
+            let [traces, metrics, logs] = requests.each_ref().map(|(_, body, _)| body);
+            assert_eq!(
+                received.iter().collect::<Vec<_>>(),
+                [traces, traces, metrics, logs],
+                "{protocol:?} {compression:?}"
+            );
         }
-        let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
-        let [traces, metrics, logs] = requests.map(|(_, body, _)| body);
-        assert_eq!(received, [traces.clone(), traces, metrics, logs], "{protocol:?}");
     }
 }
 
