@@ -123,8 +123,8 @@ async fn large_requests_are_split() {
     }
 }
 
-// A destination that takes less than it is told to get smaller pieces, each item once and in order; what is alone and still too
-// large is refused for good, not sent for ever.
+// A destination that takes less than it is told to get smaller pieces, each item once and in order; what is alone, still too
+// large and without a text that can be cut is refused for good, not sent for ever.
 #[tokio::test]
 async fn requests_that_are_too_large_are_halved() {
     for protocol in PROTOCOLS {
