@@ -5,24 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
-    MetricsService, MetricsServiceServer,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse};
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use bytes::{Buf as _, BufMut as _, Bytes};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tonic::Status;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
-use tonic::{Request, Response, Status};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::Grpc;
 
 use crate::{Totals, otlp};
 
@@ -33,7 +30,7 @@ pub struct Received {
     pub metrics: Vec<ExportMetricsServiceRequest>,
     /// Logs requests.
     pub logs: Vec<ExportLogsServiceRequest>,
-    /// Traces requests as they came, without compression; over gRPC encoded anew.
+    /// Traces requests as they came, without compression.
     pub traces: Vec<Bytes>,
 }
 
@@ -84,13 +81,8 @@ impl Backend {
     pub async fn grpc_at(address: impl ToSocketAddrs) -> Self {
         let (listener, address) = listener(address).await;
         let inbox = Inbox::default();
-        let metrics = MetricsServiceServer::new(Service(Arc::clone(&inbox)));
-        let logs = LogsServiceServer::new(Service(Arc::clone(&inbox)));
-        let traces = TraceServiceServer::new(Service(Arc::clone(&inbox)));
-        let server = tonic::transport::Server::builder()
-            .add_service(traces.accept_compressed(Gzip).accept_compressed(Zstd))
-            .add_service(metrics.accept_compressed(Gzip).accept_compressed(Zstd))
-            .add_service(logs.accept_compressed(Gzip).accept_compressed(Zstd));
+        let router = Router::new().fallback(export).with_state(Arc::clone(&inbox));
+        let server = tonic::transport::Server::builder().add_routes(router.into());
         let incoming = tonic::transport::server::TcpIncoming::from(listener);
         tokio::spawn(async move { server.serve_with_incoming(incoming).await.expect("a gRPC server") });
         Self { address, inbox }
@@ -144,39 +136,61 @@ async fn listener(address: impl ToSocketAddrs) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-struct Service(Inbox);
+/// Messages are taken as the bytes that they are: a generated service would decode them, and lose what it does not know.
+async fn export(State(inbox): State<Inbox>, request: Request) -> Response<tonic::body::Body> {
+    let path = request.uri().path().to_owned();
+    let keep = tower::service_fn(async |request: tonic::Request<Bytes>| {
+        let message = request.into_inner();
+        let mut received = inbox.lock().expect("no test panics in here");
+        match path.as_str() {
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => received.traces.push(message),
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => {
+                received.metrics.push(ExportMetricsServiceRequest::decode(message).expect("protobuf"));
+            }
+            "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => {
+                received.logs.push(ExportLogsServiceRequest::decode(message).expect("protobuf"));
+            }
+            other => return Err(Status::unimplemented(other)),
+        }
+        Ok(tonic::Response::new(Bytes::new()))
+    });
+    Grpc::new(Undecoded).accept_compressed(Gzip).accept_compressed(Zstd).unary(keep, request).await
+}
 
-#[tonic::async_trait]
-impl MetricsService for Service {
-    async fn export(
-        &self,
-        request: Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.0.lock().expect("no test panics in here").metrics.push(request.into_inner());
-        Ok(Response::new(Default::default()))
+/// Messages as bytes, without compression.
+struct Undecoded;
+
+impl Codec for Undecoded {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
     }
 }
 
-#[tonic::async_trait]
-impl LogsService for Service {
-    async fn export(
-        &self,
-        request: Request<ExportLogsServiceRequest>,
-    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        self.0.lock().expect("no test panics in here").logs.push(request.into_inner());
-        Ok(Response::new(Default::default()))
+impl Encoder for Undecoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
     }
 }
 
-#[tonic::async_trait]
-impl TraceService for Service {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let body = request.into_inner().encode_to_vec().into();
-        self.0.lock().expect("no test panics in here").traces.push(body);
-        Ok(Response::new(Default::default()))
+impl Decoder for Undecoded {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }
 

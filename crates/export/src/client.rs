@@ -228,7 +228,7 @@ impl Service<http::Request<tonic::body::Body>> for Uncopied {
 }
 
 /// Hands on messages that are encoded already, and answers that are not decoded yet.
-struct EncodedCodec;
+pub(crate) struct EncodedCodec;
 
 impl Codec for EncodedCodec {
     type Encode = Bytes;
@@ -267,6 +267,9 @@ impl Decoder for EncodedCodec {
 fn http_transport(destination: &Destination, base: &Uri, connector: Connector) -> Result<HttpTransport, ExportError> {
     let client = HyperClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     let uri = |path: &str| {
+        if !destination.appends_path {
+            return Ok(base.clone());
+        }
         let base = base.to_string();
         format!("{}{path}", base.trim_end_matches('/')).parse::<Uri>().map_err(|error| unusable(destination, &error))
     };

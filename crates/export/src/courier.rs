@@ -12,6 +12,7 @@ use crate::client::{Client, whole};
 use crate::destination::{Destination, ExportError};
 use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
+use crate::shorten::halved;
 use crate::split::Pieces;
 use crate::stats::{Signal, Stats, count};
 
@@ -115,12 +116,17 @@ impl Delivery {
         self.waiting.pop_front();
     }
 
-    /// What is next was found too large: it is to be sent in smaller pieces. Tells whether there are any.
+    /// What is next was found too large: it is to be sent in smaller pieces, or with shorter texts if it cannot be divided. Tells whether
+    /// it can be made smaller.
     fn halve(&mut self) -> bool {
-        let halves = self.front().and_then(|piece| Pieces::halves(self.signal, &piece.body(), piece.items));
-        let Some(halves) = halves else { return false };
+        let Some(piece) = self.front() else { return false };
+        let (body, items) = (piece.body(), piece.items);
+        let shorter = || Some(Waiting::Piece(Piece::whole(halved(self.signal, &body)?, items)));
+        let Some(smaller) = Pieces::halves(self.signal, &body, items).map(Waiting::Pieces).or_else(shorter) else {
+            return false;
+        };
         self.waiting.pop_front();
-        self.waiting.push_front(Waiting::Pieces(halves));
+        self.waiting.push_front(smaller);
         true
     }
 

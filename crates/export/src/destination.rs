@@ -14,8 +14,10 @@ use crate::retry::Retry;
 pub struct Destination {
     /// The name in the configuration; the `destination` of log lines and metrics.
     pub name: String,
-    /// `http://host:port` or `https://host:port`; over HTTP a path may follow, to which `/v1/metrics` and `/v1/logs` are appended.
+    /// `http://host:port` or `https://host:port`; over HTTP a path may follow.
     pub endpoint: String,
+    /// Whether `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended to it, over HTTP; otherwise all signals go to it as it is.
+    pub appends_path: bool,
     /// The transport.
     pub protocol: Protocol,
     /// Sent with every request, over gRPC as metadata.

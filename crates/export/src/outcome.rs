@@ -4,9 +4,10 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{HeaderMap, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use http::status::StatusCode;
 use prost::Message;
+use serde::Deserialize;
 use tonic::{Code, Status};
 
 /// The destination took the request, with the exception of `rejected` items.
@@ -71,6 +72,12 @@ struct RpcStatus {
     message: String,
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
+}
+
+/// The same in JSON; other errors in JSON have a `message` too.
+#[derive(Deserialize)]
+struct JsonStatus {
+    message: String,
 }
 
 /// `google.protobuf.Any`.
@@ -162,8 +169,19 @@ pub(crate) fn http_failure(status: StatusCode, headers: &HeaderMap, body: &Bytes
         413 => Verdict::TooLarge,
         _ => Verdict::Permanent,
     };
-    let message = RpcStatus::decode(body.clone()).map(|status| status.message).unwrap_or_default();
-    Failure { verdict, status: format!("http {}", status.as_u16()), message }
+    Failure { verdict, status: format!("http {}", status.as_u16()), message: explanation(headers, body) }
+}
+
+/// What the body of a failure says. A destination answers in OTLP's own form, what stands before it (a proxy, a router) in text.
+fn explanation(headers: &HeaderMap, body: &Bytes) -> String {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media_type.ends_with("/json") || media_type.ends_with("+json");
+    if !is_json && !media_type.starts_with("text/") {
+        return RpcStatus::decode(body.clone()).map(|status| status.message).unwrap_or_default();
+    }
+    let status = is_json.then(|| serde_json::from_slice(body).ok()).flatten();
+    status.map_or_else(|| String::from_utf8_lossy(body).trim().to_owned(), |status: JsonStatus| status.message)
 }
 
 /// No answer within the time that it has.
@@ -252,6 +270,27 @@ mod tests {
         }
         let other = Status::new(Code::OutOfRange, "time is out of range");
         assert_eq!(grpc_failure(&other).verdict, Verdict::Transient { retry_after: None });
+    }
+
+    // A refusal keeps its reason, be it told in OTLP's form, in JSON or in text.
+    #[test]
+    fn http_reasons() {
+        let rpc_status = RpcStatus { message: "no".to_owned(), details: Vec::new() }.encode_to_vec();
+        for (content_type, body, expected) in [
+            ("application/x-protobuf", &rpc_status[..], "no"),
+            ("", &rpc_status, "no"),
+            ("application/x-protobuf", b"404 page not found", ""),
+            ("text/plain; charset=utf-8", b"404 page not found\n", "404 page not found"),
+            ("Text/HTML", b"caf\xe9", "caf\u{fffd}"),
+            ("application/json", br#"{"code": 3, "message": "no", "details": [{}]}"#, "no"),
+            ("application/problem+json", br#"{"title": "no"}"#, r#"{"title": "no"}"#),
+            ("application/json", b"no", "no"),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(content_type))]);
+            let body = Bytes::copy_from_slice(body);
+            let failure = http_failure(StatusCode::NOT_FOUND, &headers, &body, SystemTime::UNIX_EPOCH);
+            assert_eq!(failure.message, expected, "{content_type}");
+        }
     }
 
     // 429, 502, 503 and 504 are tried again, when Retry-After says in either form; 413 in smaller pieces; all else is final.

@@ -11,30 +11,56 @@ use crate::stats::Signal;
 /// How many bytes of a text are kept, tried one after the other.
 pub(crate) const KEPT: [usize; 4] = [64 * 1024, 8 * 1024, 1024, 64];
 
-/// A request in at most so many bytes, if cutting texts of attributes can make it so. Metrics have none.
+/// How what is noted of a text that was cut begins, and how long it is at most.
+const NOTE: &str = "… [cut by spanmill: ";
+const LONGEST_NOTE: usize = 100;
+
+/// A request in at most so many bytes, if cutting texts of its items can make it so.
 pub(crate) fn shortened(signal: Signal, body: &[u8], max_bytes: usize) -> Option<Bytes> {
-    KEPT.iter().find_map(|kept| {
-        let cut = |attribute: Attribute<'_>| cut(attribute.content, *kept);
-        let rewritten = match signal {
-            Signal::Traces => rewrite::traces(body, cut),
-            Signal::Logs => rewrite::logs(body, cut),
-            Signal::Metrics => return None,
-        };
-        rewritten.ok().flatten().filter(|shorter| shorter.len() <= max_bytes).map(Bytes::from)
-    })
+    let mut shorter = KEPT.iter().filter_map(|kept| with_shorter_texts(signal, body, *kept));
+    shorter.find(|shorter| shorter.len() <= max_bytes)
 }
 
-/// A request with no more than so many bytes kept of each text of its resources and scopes; `None` if that changes nothing.
+/// A request that a destination found too large and that cannot be divided, with texts cut until it is half as large; if they cannot make
+/// it so, with the shortest ones. `None` if that is no less.
+pub(crate) fn halved(signal: Signal, body: &Bytes) -> Option<Bytes> {
+    let mut shortest = None;
+    for kept in KEPT {
+        let heads = with_shorter_heads(body, kept);
+        let texts = with_shorter_texts(signal, heads.as_ref().unwrap_or(body), kept);
+        for shorter in [heads, texts].into_iter().flatten() {
+            if shorter.len() <= body.len() / 2 {
+                return Some(shorter);
+            }
+            shortest = Some(shorter);
+        }
+    }
+    shortest.filter(|shorter| shorter.len() < body.len())
+}
+
+/// A request with no more than so many bytes kept of each text of its items; `None` if that changes nothing. Metrics have none.
+fn with_shorter_texts(signal: Signal, body: &[u8], kept: usize) -> Option<Bytes> {
+    let cut = |attribute: Attribute<'_>| cut(attribute.content, kept);
+    let rewritten = match signal {
+        Signal::Traces => rewrite::traces(body, cut),
+        Signal::Logs => rewrite::logs(body, cut),
+        Signal::Metrics => return None,
+    };
+    rewritten.ok().flatten().map(Bytes::from)
+}
+
+/// The same of each text of its resources and scopes.
 pub(crate) fn with_shorter_heads(body: &[u8], kept: usize) -> Option<Bytes> {
     rewrite::heads(body, |attribute| cut(attribute.content, kept)).ok().flatten().map(Bytes::from)
 }
 
-/// The beginning of a text that is longer, or what is noted of bytes that are no text.
+/// The beginning of a text, or what is noted of bytes that are no text; `None` if that is not shorter.
 fn cut(content: &[u8], kept: usize) -> Option<String> {
-    if content.len() <= kept {
+    let (whole, noted) = without_note(content);
+    if whole.len() <= kept {
         return None;
     }
-    let beginning = content.get(..kept).unwrap_or(content);
+    let beginning = whole.get(..kept).unwrap_or(whole);
     let mut text = match std::str::from_utf8(beginning) {
         Ok(text) => text.to_owned(),
         // in the middle of a character
@@ -43,8 +69,19 @@ fn cut(content: &[u8], kept: usize) -> Option<String> {
         }
         Err(_) => String::new(),
     };
-    let _ = write!(text, "… [cut by spanmill: {} bytes, xxh3 {:032x}]", content.len(), XxHash3_128::oneshot(content));
-    Some(text)
+    if noted.is_empty() {
+        let _ = write!(text, "{NOTE}{} bytes, xxh3 {:032x}]", content.len(), XxHash3_128::oneshot(content));
+    }
+    text.push_str(&String::from_utf8_lossy(noted));
+    (text.len() < content.len()).then_some(text)
+}
+
+/// A text, and what is noted of it, which stays when it is cut once more.
+fn without_note(content: &[u8]) -> (&[u8], &[u8]) {
+    let searched = content.len().saturating_sub(LONGEST_NOTE);
+    let mut end = content.get(searched..).unwrap_or_default().windows(NOTE.len());
+    let found = end.rposition(|bytes| bytes == NOTE.as_bytes()).filter(|_| content.ends_with(b"]"));
+    found.and_then(|place| content.split_at_checked(searched + place)).unwrap_or((content, &[]))
 }
 
 #[cfg(test)]
@@ -87,6 +124,22 @@ mod tests {
         assert!(shortened(Signal::Traces, &no_texts, 3).is_none());
         // bytes that are no text
         assert!(cut(&[0xff; 100], 64).unwrap().starts_with("… [cut"));
-        assert!(cut("aé".as_bytes(), 2).unwrap().starts_with("a… [cut"));
+        let cut_in_a_character = cut("aé".repeat(100).as_bytes(), 2).unwrap();
+        assert!(cut_in_a_character.starts_with("a… [cut"));
+        // no shorter with the note
+        assert!(cut(&[b'x'; 70], 64).is_none());
+    }
+
+    // What is cut again keeps what is noted of the whole, and what cannot be cut any more is told to be so.
+    #[test]
+    fn notes_stay() {
+        let long = "x".repeat(200_000);
+        let note = format!("… [cut by spanmill: 200000 bytes, xxh3 {:032x}]", XxHash3_128::oneshot(long.as_bytes()));
+        let mut body = Bytes::from(traces(&[&long]));
+        for kept in KEPT {
+            body = halved(Signal::Traces, &body).unwrap();
+            assert_eq!(body, traces(&[&format!("{}{note}", &long[..kept])]));
+        }
+        assert!(halved(Signal::Traces, &body).is_none());
     }
 }

@@ -34,6 +34,7 @@ fn destination(endpoint: &str, protocol: Protocol) -> Destination {
     Destination {
         name: "otlp/test".to_owned(),
         endpoint: endpoint.to_owned(),
+        appends_path: true,
         protocol,
         headers: vec![("x-key".to_owned(), Secret::new("s3cret"))],
         tls: Tls::default(),

@@ -406,6 +406,7 @@ fn destination(config: &Config, name: &str, exporter: &OtlpExporter) -> Destinat
     Destination {
         name: format!("otlp/{name}"),
         endpoint: exporter.endpoint.to_string(),
+        appends_path: exporter.append_path,
         protocol: match exporter.protocol {
             exporters::Protocol::Grpc => Protocol::Grpc,
             exporters::Protocol::HttpProtobuf => Protocol::HttpProtobuf,

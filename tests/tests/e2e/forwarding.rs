@@ -24,22 +24,30 @@ fn concatenated<'a>(bodies: impl Iterator<Item = &'a Bytes>) -> Vec<u8> {
     bodies.flat_map(|body| body.iter().copied()).collect()
 }
 
-// A destination of traces gets every byte that the applications of the corpus sent, in order, with and without a log on disk.
+// A destination of traces gets every byte that the applications of the corpus sent, in order, with and without a log on disk, over
+// HTTP and over gRPC, compressed or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_go_through_byte_for_byte() {
     let payloads: Vec<Payload> = corpus().into_iter().flat_map(|client| client.payloads).collect();
     let traces: Vec<&Payload> = payloads.iter().filter(|payload| payload.signal == Signal::Traces).collect();
     let expected = concatenated(traces.iter().map(|payload| &payload.body));
-    for wal in ["enabled: false", DURABLE] {
-        let backend = Backend::http().await;
-        let setup = Setup { wal, ..Setup::with(Destination::http_with_traces(&backend)) };
+    for (protocol, compression, wal) in [
+        ("http/protobuf", "none", "enabled: false"),
+        ("http/protobuf", "none", DURABLE),
+        ("grpc", "none", DURABLE),
+        ("grpc", "gzip", DURABLE),
+    ] {
+        let backend = if protocol == "grpc" { Backend::grpc().await } else { Backend::http().await };
+        let to = Destination { protocol, compression, ..Destination::http_with_traces(&backend) };
+        let setup = Setup { wal, ..Setup::with(to) };
         let spanmill = Spanmill::start(&setup);
         let client = Client::grpc(spanmill.addresses);
         for payload in &traces {
             client.send(payload).await.unwrap();
         }
         spanmill.stop();
-        assert!(concatenated(backend.received().traces.iter()) == expected, "{wal}: other bytes came out than went in");
+        let is_same = concatenated(backend.received().traces.iter()) == expected;
+        assert!(is_same, "{protocol} {compression} {wal}: other bytes came out than went in");
     }
 }
 

@@ -51,6 +51,20 @@ async fn http_paths() {
     }
 }
 
+// An endpoint that is to be used as it is stays so; without a path it is `/`.
+#[tokio::test]
+async fn exact_http_paths() {
+    for (path, expected) in [("/ingest", "/ingest"), ("/ingest/", "/ingest/"), ("/v1/logs", "/v1/logs"), ("", "/")] {
+        let server = Server::start(Protocol::HttpProtobuf).await;
+        let to = destination(&format!("{}{path}", server.endpoint), Protocol::HttpProtobuf);
+        let exporter = start(Destination { appends_path: false, ..to }, impatient());
+        exporter.offer(0, logs(1, 1));
+        exporter.shutdown(PATIENCE).await;
+        let paths: Vec<_> = server.received().into_iter().map(|request| request.path).collect();
+        assert_eq!(paths, [expected]);
+    }
+}
+
 // A refusal costs one request and is not repeated; a partial success is counted and not repeated.
 #[tokio::test]
 async fn refusals_are_final() {
@@ -123,8 +137,8 @@ async fn large_requests_are_split() {
     }
 }
 
-// A destination that takes less than it is told to get smaller pieces, each item once and in order; what is alone and still too
-// large is refused for good, not sent for ever.
+// A destination that takes less than it is told to get smaller pieces, each item once and in order; what is alone, still too
+// large and without a text that can be cut is refused for good, not sent for ever.
 #[tokio::test]
 async fn requests_that_are_too_large_are_halved() {
     for protocol in PROTOCOLS {

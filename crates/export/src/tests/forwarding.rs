@@ -4,6 +4,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use twox_hash::XxHash3_128;
 
 use super::*;
 
@@ -13,30 +14,36 @@ fn traces(names: &[&str]) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { scope_spans, ..Default::default() }] }
 }
 
-// Every signal arrives byte for byte, with fields that nobody here knows, over both protocols; failures are tried again.
+// Every signal arrives byte for byte, with fields that nobody here knows, over both protocols and whatever the compression; failures
+// are tried again.
 #[tokio::test]
 async fn bytes_stay_as_they_are() {
+    const UNKNOWN_FIELD: &[u8] = &[0xfa, 0x3f, 1, 7];
+    let requests = [
+        (Signal::Traces, traces(&["a", "b"]).encode_to_vec(), 2),
+        (Signal::Metrics, metrics_request(&[1, 2, 3]).encode_to_vec(), 3),
+        (Signal::Logs, logs_request(1, 4).encode_to_vec(), 4),
+    ];
+    let requests = requests.map(|(signal, body, items)| (signal, [&body, UNKNOWN_FIELD].concat(), items));
     for protocol in PROTOCOLS {
-        let server = Server::start(protocol).await;
-        server.answer_next([Answer::Busy]);
-        let exporter = start(destination(&server.endpoint, protocol), impatient());
-        let mut forwarder = exporter.forwarder().unwrap();
-        // the test's gRPC server decodes what it gets
-        let unknown_field: &[u8] = if protocol == Protocol::Grpc { &[] } else { &[0xfa, 0x3f, 1, 7] };
-        let requests = [
-            (Signal::Traces, traces(&["a", "b"]).encode_to_vec(), 2),
-            (Signal::Metrics, metrics_request(&[1, 2, 3]).encode_to_vec(), 3),
-            (Signal::Logs, logs_request(1, 4).encode_to_vec(), 4),
-        ];
-        let requests = requests.map(|(signal, body, items)| (signal, [&body, unknown_field].concat(), items));
-        for (signal, body, items) in &requests {
-            let body = Bytes::from(body.clone());
-            assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
-            assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let server = Server::start(protocol).await;
+            server.answer_next([Answer::Busy]);
+            let exporter = start(Destination { compression, ..destination(&server.endpoint, protocol) }, impatient());
+            let mut forwarder = exporter.forwarder().unwrap();
+            for (signal, body, items) in &requests {
+                let body = Bytes::from(body.clone());
+                assert_eq!(forwarder.deliver(*signal, vec![(body, *items)], || false).await, Forwarded::Answered);
+                assert_eq!(counts(&exporter, *signal).sent, *items, "{signal:?}");
+            }
+            let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
+            let [traces, metrics, logs] = requests.each_ref().map(|(_, body, _)| body);
+            assert_eq!(
+                received.iter().collect::<Vec<_>>(),
+                [traces, traces, metrics, logs],
+                "{protocol:?} {compression:?}"
+            );
         }
-        let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
-        let [traces, metrics, logs] = requests.map(|(_, body, _)| body);
-        assert_eq!(received, [traces.clone(), traces, metrics, logs], "{protocol:?}");
     }
 }
 
@@ -74,6 +81,69 @@ async fn large_requests_are_split() {
     let decoded = received.iter().map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
     let spans = decoded.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
     assert!(spans.flat_map(|scope| scope.spans).map(|span| span.name).eq(names));
+}
+
+fn text(key: &str, text: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) });
+    KeyValue { key: key.to_owned(), value, ..Default::default() }
+}
+
+// A span, a record or a point that alone is too large for what the destination takes arrives with its texts cut, with the length and the
+// hash of the whole, also if they were cut for `max_request_size` before; those beside it arrive as they are, and none is lost.
+#[tokio::test]
+async fn single_items_that_are_too_large_are_shortened() {
+    const MAX: usize = 3_000;
+    let long = "x".repeat(200_000);
+    let note = format!("… [cut by spanmill: 200000 bytes, xxh3 {:032x}]", XxHash3_128::oneshot(long.as_bytes()));
+    let cut = format!("{}{note}", &long[..1024]);
+
+    let traces = |prompt: &str| {
+        let mut request = traces(&["a", "b", "c"]);
+        let span = &mut request.resource_spans[0].scope_spans[0].spans[1];
+        span.attributes = vec![text("gen_ai.request.model", "gpt-4o"), text("gen_ai.input.messages", prompt)];
+        request
+    };
+    let logs = |body: &str| {
+        let mut request = logs_request(1, 3);
+        request.resource_logs[0].scope_logs[0].log_records[1].body = text("", body).value;
+        request
+    };
+    let metrics = |command: &str| {
+        let mut request = metrics_request(&[1]);
+        let resource = request.resource_metrics[0].resource.as_mut().unwrap();
+        resource.attributes = vec![text("process.command_line", command)];
+        request
+    };
+    for protocol in PROTOCOLS {
+        for max_request_size in [4 << 20, 70_000] {
+            let server = Server::start_limited(protocol, "127.0.0.1:0".parse().unwrap(), MAX).await;
+            let to = Destination { max_request_size, ..destination(&server.endpoint, protocol) };
+            let exporter = start(to, impatient());
+            let mut forwarder = exporter.forwarder().unwrap();
+            for (signal, body, items) in [
+                (Signal::Traces, traces(&long).encode_to_vec(), 3),
+                (Signal::Logs, logs(&long).encode_to_vec(), 3),
+                (Signal::Metrics, metrics(&long).encode_to_vec(), 1),
+            ] {
+                assert_eq!(forwarder.deliver(signal, vec![(body.into(), items)], || false).await, Forwarded::Answered);
+                assert_eq!(counts(&exporter, signal), Counts { sent: items, ..Counts::default() }, "{signal:?}");
+            }
+
+            let received = server.received();
+            assert!(received.iter().all(|request| request.body.len() <= MAX));
+            let of = |signal| received.iter().filter(move |request| request.path.to_lowercase().contains(signal));
+            let spans = of("traces").map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
+            let spans = spans.flat_map(|request| request.resource_spans).flat_map(|resource| resource.scope_spans);
+            let expected = traces(&cut).resource_spans.remove(0).scope_spans.remove(0).spans;
+            assert_eq!(spans.flat_map(|scope| scope.spans).collect::<Vec<_>>(), expected, "{protocol:?}");
+            let records = of("logs").map(|request| ExportLogsServiceRequest::decode(&*request.body).unwrap());
+            let records = records.flat_map(|request| request.resource_logs).flat_map(|resource| resource.scope_logs);
+            let expected = logs(&cut).resource_logs.remove(0).scope_logs.remove(0).log_records;
+            assert_eq!(records.flat_map(|scope| scope.log_records).collect::<Vec<_>>(), expected, "{protocol:?}");
+            let points: Vec<_> = of("metrics").map(|request| request.body.clone()).collect();
+            assert_eq!(points, [metrics(&cut).encode_to_vec()], "{protocol:?}");
+        }
+    }
 }
 
 /// A field of a message of up to 16 KiB, its length in two bytes.

@@ -1,5 +1,5 @@
-//! An OTLP destination that records what it gets and answers as it is told: tonic's server with the generated services, or
-//! axum over HTTP.
+//! An OTLP destination that records what it gets and answers as it is told: over gRPC tonic's server, over HTTP
+//! axum's.
 
 use std::collections::VecDeque;
 use std::io::Read as _;
@@ -10,31 +10,29 @@ use std::time::Duration;
 use axum::RequestExt as _;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
-    MetricsService, MetricsServiceServer,
 };
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tonic::codec::CompressionEncoding;
+use tonic::server::Grpc;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::Protocol;
+use crate::client::EncodedCodec;
 
 /// How to answer a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,17 +172,32 @@ async fn bind(address: SocketAddr) -> TcpListener {
 }
 
 async fn serve_grpc(listener: TcpListener, shared: Shared, max_bytes: usize) {
-    let encodings = [CompressionEncoding::Gzip, CompressionEncoding::Zstd];
-    let mut metrics = MetricsServiceServer::new(shared.clone()).max_decoding_message_size(max_bytes);
-    let mut logs = LogsServiceServer::new(shared.clone()).max_decoding_message_size(max_bytes);
-    let mut traces = TraceServiceServer::new(shared).max_decoding_message_size(max_bytes);
-    for encoding in encodings {
-        metrics = metrics.accept_compressed(encoding);
-        logs = logs.accept_compressed(encoding);
-        traces = traces.accept_compressed(encoding);
-    }
-    let router = tonic::transport::Server::builder().add_service(metrics).add_service(logs).add_service(traces);
-    router.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+    let router = axum::Router::new().fallback(grpc_export).with_state((shared, max_bytes));
+    let server = tonic::transport::Server::builder().add_routes(Routes::from(router));
+    server.serve_with_incoming(TcpIncoming::from(listener)).await.unwrap();
+}
+
+/// Messages are taken as the bytes that they are: a generated service would decode them, and lose what it does not know.
+async fn grpc_export(
+    State((shared, max_bytes)): State<(Shared, usize)>,
+    request: Request,
+) -> http::Response<tonic::body::Body> {
+    let service = match request.uri().path() {
+        "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => "Traces",
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => "Metrics",
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => "Logs",
+        other => panic!("unexpected method {other}"),
+    };
+    let export = tower::service_fn(async |request: tonic::Request<Bytes>| {
+        let (metadata, _, message) = request.into_parts();
+        let answer = shared.record(service, metadata.into_headers(), message.into());
+        grpc_answer(answer).await.map(|rejected| Response::new(response(service == "Metrics", rejected).into()))
+    });
+    let grpc = Grpc::new(EncodedCodec).max_decoding_message_size(max_bytes);
+    grpc.accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .unary(export, request)
+        .await
 }
 
 async fn grpc_answer(answer: Answer) -> Result<i64, Status> {
@@ -209,42 +222,10 @@ fn explanation(rejected: i64) -> String {
     if rejected == NOVEL { "x".repeat(5 << 20) } else { "some were bad".to_owned() }
 }
 
-#[tonic::async_trait]
-impl MetricsService for Shared {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportMetricsServiceRequest>,
-    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let answer = self.record("Metrics", metadata.into_headers(), message.encode_to_vec());
-        let rejected_data_points = grpc_answer(answer).await?;
-        Ok(Response::new(metrics_response(rejected_data_points)))
-    }
-}
-
-#[tonic::async_trait]
-impl LogsService for Shared {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportLogsServiceRequest>,
-    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let answer = self.record("Logs", metadata.into_headers(), message.encode_to_vec());
-        let rejected_log_records = grpc_answer(answer).await?;
-        Ok(Response::new(logs_response(rejected_log_records)))
-    }
-}
-
-#[tonic::async_trait]
-impl TraceService for Shared {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let answer = self.record("Traces", metadata.into_headers(), message.encode_to_vec());
-        grpc_answer(answer).await?;
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+fn response(is_metrics: bool, rejected: i64) -> Vec<u8> {
+    match is_metrics {
+        true => metrics_response(rejected).encode_to_vec(),
+        false => logs_response(rejected).encode_to_vec(),
     }
 }
 
@@ -264,13 +245,13 @@ fn logs_response(rejected_log_records: i64) -> ExportLogsServiceResponse {
 struct Never;
 
 impl http_body::Body for Never {
-    type Data = bytes::Bytes;
+    type Data = Bytes;
     type Error = std::convert::Infallible;
 
     fn poll_frame(
         self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
         std::task::Poll::Pending
     }
 }
@@ -300,10 +281,7 @@ async fn http_export(State(shared): State<Shared>, request: Request) -> axum::re
         None => body.to_vec(),
     };
     let is_metrics = head.uri.path().ends_with("/v1/metrics");
-    let encode = |rejected| match is_metrics {
-        true => metrics_response(rejected).encode_to_vec(),
-        false => logs_response(rejected).encode_to_vec(),
-    };
+    let encode = |rejected| response(is_metrics, rejected);
     match shared.record(head.uri.path(), head.headers, body) {
         Answer::Ok => encode(0).into_response(),
         Answer::Partial(rejected) => encode(rejected).into_response(),

@@ -43,7 +43,7 @@ impl Server {
 
     fn client_of(&self, admin: &Admin, environment: Environment<'_>) -> Result<AdminClient, Failure> {
         let (address, base) = match &self.server {
-            Some(url) => (url.to_string(), url.to_string()),
+            Some(url) => (url.to_string(), url.to_string().trim_end_matches('/').to_owned()),
             None => {
                 let scheme = if admin.tls.is_some() { "https" } else { "http" };
                 (admin.endpoint.to_string(), format!("{scheme}://{}", admin.endpoint))

@@ -92,7 +92,7 @@ fn is_host_name(text: &str) -> bool {
 /// The URL of an OTLP destination: `http://HOST[:PORT][/PATH]`, or `https://` for an encrypted connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl {
-    /// Without a slash at the end, so that `/v1/metrics` can be appended.
+    /// As it was written.
     text: String,
     host: String,
     port: u16,
@@ -167,7 +167,7 @@ impl FromStr for HttpUrl {
             return Err(InvalidHttpUrl::Form);
         }
         Ok(Self {
-            text: text.trim_end_matches('/').to_owned(),
+            text: text.to_owned(),
             host,
             port: port.unwrap_or(if is_encrypted { 443 } else { 80 }),
             has_path: !uri.path().trim_matches('/').is_empty(),
@@ -240,15 +240,15 @@ mod tests {
     // Guarantees which URLs are taken and why the others are not.
     #[test]
     fn urls() {
-        for (text, shown, port, has_path) in [
-            ("http://localhost:4318", "http://localhost:4318", 4318, false),
-            ("http://localhost:4318/", "http://localhost:4318", 4318, false),
-            ("http://backend", "http://backend", 80, false),
-            ("https://backend", "https://backend", 443, false),
-            ("http://[::1]:4317/otlp/", "http://[::1]:4317/otlp", 4317, true),
+        for (text, port, has_path) in [
+            ("http://localhost:4318", 4318, false),
+            ("http://localhost:4318/", 4318, false),
+            ("http://backend", 80, false),
+            ("https://backend", 443, false),
+            ("http://[::1]:4317/otlp/", 4317, true),
         ] {
             let url: HttpUrl = text.parse().unwrap();
-            assert_eq!((url.to_string().as_str(), url.port, url.has_path()), (shown, port, has_path));
+            assert_eq!((url.to_string().as_str(), url.port, url.has_path()), (text, port, has_path));
             assert_eq!(url.is_encrypted(), text.starts_with("https"));
         }
         for (text, error) in [

@@ -2,8 +2,7 @@
 //!
 //! Rules: OpenTelemetry specification, protocol/exporter.md and metrics/sdk_exporters/otlp.md. A variable of one signal
 //! (`..._METRICS_ENDPOINT`) goes before the general one; an empty one is not set; a value that is not known is ignored with a
-//! warning. Not supported: `http/json`, and HTTP endpoints of one signal that do not end in its path (`/v1/metrics`). Traces are
-//! handed on only where their own variable says so: the general one has always meant metrics and error records here.
+//! warning. Not supported: `http/json`, and endpoints with a query. Traces are handed on only where their own variable says so: the general one has always meant metrics and error records here.
 
 use std::collections::BTreeMap;
 
@@ -142,7 +141,9 @@ fn exporter(
 
     let protocol = find("PROTOCOL").and_then(|variable| variable.word(warnings)).unwrap_or(Protocol::HttpProtobuf);
     let insecure = find("INSECURE").is_some_and(|variable| variable.is_true(warnings));
-    let mut exporter = OtlpExporter::new(endpoint_url(endpoint, protocol, path, insecure)?);
+    let (url, append_path) = endpoint_url(endpoint, protocol, path, insecure)?;
+    let mut exporter = OtlpExporter::new(url);
+    exporter.append_path = append_path;
     exporter.protocol = protocol;
     exporter.tls = client_tls(find, exporter.endpoint.is_encrypted(), warnings)?;
     if let Some(variable) = find("HEADERS") {
@@ -200,26 +201,39 @@ fn client_tls(
     Ok(Some(ClientTls { ca_file, cert_file, key_file }))
 }
 
-/// The endpoint of one signal is used as it is, so the path that the exporter appends is taken off first.
-fn endpoint_url(variable: &Variable, protocol: Protocol, path: &str, insecure: bool) -> Result<HttpUrl, String> {
+/// The endpoint, and whether the path of a signal is appended to it. That of one signal is used as it is; where it ends in the path of the
+/// signal, that is taken off, for so it may be the destination of the others too.
+fn endpoint_url(
+    variable: &Variable,
+    protocol: Protocol,
+    path: &str,
+    insecure: bool,
+) -> Result<(HttpUrl, bool), String> {
     let refuse = |wanted: &str| format!("{}: {wanted}", variable.name);
     let mut text = variable.value.clone();
+    let mut append_path = true;
     match protocol {
         // gRPC clients take HOST:PORT as well, and encrypt unless they are told not to.
         Protocol::Grpc if !text.contains("://") => {
             text.insert_str(0, if insecure { "http://" } else { "https://" });
         }
         Protocol::HttpProtobuf if variable.of_signal => {
-            let base = text.trim_end_matches('/').strip_suffix(path);
-            text = base.ok_or_else(|| refuse(&format!("expected a URL that ends in {path}")))?.to_owned();
+            match text.strip_suffix(path).filter(|base| !base.ends_with('/')) {
+                Some(base) => text = base.to_owned(),
+                None => append_path = false,
+            }
         }
         Protocol::Grpc | Protocol::HttpProtobuf => {}
+    }
+    if append_path {
+        // With the slash at its end it is the same destination.
+        text.truncate(text.trim_end_matches('/').len());
     }
     let url: HttpUrl = text.parse().map_err(|error: super::address::InvalidHttpUrl| refuse(&error.to_string()))?;
     if protocol == Protocol::Grpc && url.has_path() {
         return Err(refuse("expected no path, for the protocol is grpc"));
     }
-    Ok(url)
+    Ok((url, append_path))
 }
 
 /// Headers in the format of W3C Baggage, `key=value,key=value`, values percent-encoded. Messages never show a value.

@@ -52,8 +52,11 @@ impl Default for PrometheusExporter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpExporter {
-    /// The destination; with `http/protobuf`, `/v1/metrics` or `/v1/logs` is appended.
+    /// The destination.
     pub endpoint: HttpUrl,
+    /// Whether `/v1/metrics` and so on are appended to it, with `http/protobuf`; otherwise it is used as it is.
+    #[serde(default = "OtlpExporter::default_append_path")]
+    pub append_path: bool,
     /// How it is spoken to.
     #[serde(default)]
     pub protocol: Protocol,
@@ -97,6 +100,7 @@ impl OtlpExporter {
     pub fn new(endpoint: HttpUrl) -> Self {
         Self {
             endpoint,
+            append_path: Self::default_append_path(),
             protocol: Protocol::default(),
             signals: Signal::usual(),
             headers: BTreeMap::new(),
@@ -118,6 +122,10 @@ impl OtlpExporter {
             Profile::Signoz => Temporality::Delta,
             Profile::Default | Profile::Prometheus => Temporality::Cumulative,
         })
+    }
+
+    fn default_append_path() -> bool {
+        true
     }
 
     fn default_max_request_size() -> ByteSize {

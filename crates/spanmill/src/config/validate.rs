@@ -304,6 +304,9 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     if exporter.protocol == Protocol::Grpc && exporter.endpoint.has_path() {
         report.refuse_value(&endpoint, "expected no path, for the protocol is grpc");
     }
+    if exporter.protocol == Protocol::Grpc && !exporter.append_path {
+        report.refuse_value(&path.join("append_path"), "expected true, for the protocol is grpc");
+    }
 
     client_tls(exporter, &path.join("tls"), report);
 

@@ -10,6 +10,7 @@ fn exporter(max_request_size: usize, outbox: Option<&Path>) -> Exporter {
     let destination = Destination {
         name: "otlp/test".to_owned(),
         endpoint: "http://127.0.0.1:1".to_owned(),
+        appends_path: true,
         protocol: Protocol::Grpc,
         headers: Vec::new(),
         tls: Tls::default(),

@@ -119,6 +119,24 @@ fn environment_of_one_signal() {
     assert_eq!(exporters["env"].signals, [Signal::Metrics]);
 }
 
+// Guarantees that an endpoint of one signal is used as it is, whatever it ends in.
+#[test]
+fn environment_of_exact_endpoints() {
+    for (variable, url, endpoint, append_path) in [
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1", "http://192.0.2.1:1", false),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1/ingest/", "http://192.0.2.1:1/ingest/", false),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1/v1/traces", "http://192.0.2.1:1/v1/traces", false),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1/v1/logs/", "http://192.0.2.1:1/v1/logs/", false),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1//v1/logs", "http://192.0.2.1:1//v1/logs", false),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1/x/v1/logs", "http://192.0.2.1:1/x", true),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1/ingest", "http://192.0.2.1:1/ingest", true),
+    ] {
+        let exporters = Config::load(None, &environment(&[(variable, url)])).unwrap().config.exporters.otlp;
+        let exporter = &exporters["env"];
+        assert_eq!((exporter.endpoint.to_string().as_str(), exporter.append_path), (endpoint, append_path), "{url}");
+    }
+}
+
 // Guarantees that traces are handed on where their own variable says, with the settings of their own, and nowhere else.
 #[test]
 fn environment_of_traces() {
@@ -184,8 +202,8 @@ fn environment_warnings_and_errors() {
             "OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL such as http://localhost:4318",
         ),
         (
-            &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1")],
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expected a URL that ends in /v1/logs",
+            &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://192.0.2.1:1/x?y=z")],
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: expected a URL without a query",
         ),
         (
             &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret")],

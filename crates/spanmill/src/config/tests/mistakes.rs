@@ -13,7 +13,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
-            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout, retry_on_failure, when_full"#,
+            r#"spanmill.yaml:4:5: unknown key "exporters.otlp/x.endpont" (did you mean "endpoint"?), expected one of endpoint, append_path, protocol, signals, headers, tls, compression, profile, temporality, histograms, max_request_size, timeout, retry_on_failure, when_full"#,
         ),
         (
             "exporters: { jaeger: {} }\n",
@@ -179,6 +179,10 @@ fn mistakes_are_named_with_their_place() {
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1/p }\n",
             r#"spanmill.yaml:2:13: "exporters.otlp/x.endpoint": expected no path, for the protocol is grpc, found "http://192.0.2.1:1/p""#,
+        ),
+        (
+            "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, append_path: false }\n",
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.append_path": expected true, for the protocol is grpc, found "false""#,
         ),
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, protocol: http/json }\n",

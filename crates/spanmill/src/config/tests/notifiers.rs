@@ -26,7 +26,7 @@ fn everything_can_be_written() {
     assert_eq!(hook.secret, Some(Secret::new("s3cr3t-1")));
     assert_eq!(hook.headers, [("authorization".to_owned(), Secret::new("s3cr3t-2"))]);
     let notify::Channel::Alertmanager(main) = &alertmanager.channel else { panic!("an Alertmanager") };
-    assert_eq!((&*main.url, main.resend), ("http://127.0.0.1:9093", Duration::from_secs(30)));
+    assert_eq!((&*main.url, main.resend), ("http://127.0.0.1:9093/", Duration::from_secs(30)));
     let notify::Channel::Email(mail) = &email.channel else { panic!("mail") };
     assert_eq!((&*mail.host, mail.port, mail.encryption), ("mail.example.com", 587, notify::Encryption::Starttls));
     assert_eq!(mail.credentials, Some(("spanmill".to_owned(), Secret::new("s3cr3t-3"))));

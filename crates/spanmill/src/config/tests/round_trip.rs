@@ -61,6 +61,7 @@ prop_compose! {
             exporter.compression = Compression::None;
             exporter.histograms = Histograms::Exponential;
             exporter.protocol = Protocol::HttpProtobuf;
+            exporter.append_path = flags[0];
             exporter.signals = vec![Signal::Logs];
             config.exporters.otlp.insert(format!("n{port}"), exporter);
         }

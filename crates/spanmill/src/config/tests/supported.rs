@@ -70,6 +70,7 @@ exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
   otlp/a.b-c_1:
     endpoint: https://192.0.2.1:4318/otlp/
+    append_path: false
     protocol: http/protobuf
     signals: [logs, traces]
     headers: { X-Key: 5 }
@@ -120,8 +121,8 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
     assert_eq!(config.exporters.prometheus.unwrap().endpoint, "0.0.0.0:9464".parse().unwrap());
     let exporter = &config.exporters.otlp["a.b-c_1"];
-    assert_eq!(exporter.endpoint.to_string().as_str(), "https://192.0.2.1:4318/otlp");
-    assert_eq!(exporter.protocol, Protocol::HttpProtobuf);
+    assert_eq!(exporter.endpoint.to_string().as_str(), "https://192.0.2.1:4318/otlp/");
+    assert_eq!((exporter.protocol, exporter.append_path), (Protocol::HttpProtobuf, false));
     assert_eq!(exporter.signals, [Signal::Logs, Signal::Traces]);
     assert_eq!(exporter.when_full, WhenFull::DropOldest);
     assert!(config.forward.keep_client_metrics && config.forward.enrich);
