@@ -4,7 +4,7 @@
 //! Stored: names with their dots, a histogram as `.count`, `.sum`, `.min`, `.max` and `.bucket` (cumulative over `le`); resource and
 //! point attributes alike as labels; times cut to milliseconds; start times ignored; nothing deduplicated.
 //! Asked: in steps of a minute. Of delta points the step's sum; of cumulative ones the growth of the step's maximum, so that the first
-//! step of a series shows nothing, and the value itself where it fell.
+//! step of a series shows nothing, and the value itself where it fell. Of gauges the last value in the step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,19 +149,18 @@ impl SigNoz {
         });
         let (over_time, over_series) = (text(&aggregation["timeAggregation"]), text(&aggregation["spaceAggregation"]));
         let percent: Option<f64> = over_series.strip_prefix('p').map(|percent| percent.parse().expect("a number"));
-        let mut course = match percent {
-            None => group(grown(chosen), &by),
-            Some(percent) => percentiles(grown(chosen), &by, percent / 100.0),
-        };
-        match (over_time.as_str(), percent) {
-            ("increase", None) | ("", Some(_)) => {}
-            ("rate", None) => {
-                let steps = course.values_mut().flat_map(BTreeMap::values_mut);
-                steps.for_each(|value| *value /= STEP_MILLIS as f64 / 1000.0);
-            }
+        let mut course = match (over_time.as_str(), percent) {
+            ("increase" | "rate", None) => group(grown(chosen), &by),
+            ("latest", None) => group(latest(chosen), &by),
+            ("", Some(percent)) => percentiles(grown(chosen), &by, percent / 100.0),
             other => panic!("no aggregation: {other:?}"),
+        };
+        if over_time == "rate" {
+            let steps = course.values_mut().flat_map(BTreeMap::values_mut);
+            steps.for_each(|value| *value /= STEP_MILLIS as f64 / 1000.0);
         }
         if is_scalar {
+            assert_ne!(over_time, "latest", "the steps of a gauge do not add up");
             assert_eq!(aggregation["reduceTo"], "sum");
             course.values_mut().for_each(|steps| *steps = BTreeMap::from([(0, steps.values().sum())]));
         }
@@ -190,6 +189,19 @@ fn grown<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<(&'a Labels, BTre
         .into_iter()
         .map(|((labels, is_delta), steps)| (labels, if is_delta { steps } else { growth(steps) }))
         .collect()
+}
+
+/// The last value of each series in each step.
+fn latest<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<(&'a Labels, BTreeMap<u64, f64>)> {
+    let mut series: BTreeMap<&Labels, BTreeMap<u64, (u64, f64)>> = BTreeMap::new();
+    for sample in samples {
+        assert!(!sample.is_delta, "{} is no gauge", sample.metric);
+        let last =
+            series.entry(&sample.labels).or_default().entry(sample.millis / STEP_MILLIS * STEP_MILLIS).or_default();
+        *last = if sample.millis < last.0 { *last } else { (sample.millis, sample.value) };
+    }
+    let values = |steps: BTreeMap<u64, (u64, f64)>| steps.into_iter().map(|(step, (_, value))| (step, value)).collect();
+    series.into_iter().map(|(labels, steps)| (labels, values(steps))).collect()
 }
 
 fn group(series: Vec<(&Labels, BTreeMap<u64, f64>)>, by: &[String]) -> Course {

@@ -19,8 +19,14 @@ const EMPTY: &[(&str, &str)] = &[
     ("Usage that contradicts itself", "no client tells usage that contradicts itself"),
     ("Calls without a price, by model", "every model that usage is told of has a price"),
 ];
-/// Gauges that are 0 when nothing waits.
-const ZERO: &[&str] = &["Request bytes held", "Waiting for destinations"];
+/// Panels that may show 0 when all is well.
+const ZERO: &[&str] = &[
+    "Request bytes held",
+    "Waiting for destinations",
+    "Attempts that failed and are repeated",
+    "How full the log is",
+    "Spans that are not accounted for",
+];
 const DURATION: &str = "gen_ai_client_operation_duration_seconds_bucket";
 
 /// The queries of the Grafana dashboard by the titles of their panels, as Grafana would ask them.
