@@ -143,7 +143,8 @@ class SigNoz:
         fields = {
             "db": self.db,
             "metric": aggregation["metricName"],
-            "temporality": "unspecified" if is_gauge else self.temporality,
+            # one that goes up and down is a gauge to SigNoz, and stored with the temporality that it came with
+            "temporality": "%" if is_gauge else self.temporality,
             "step": STEP,
             "start": start * 1000,
             "end": end * 1000,
@@ -224,7 +225,7 @@ def lives(corpus):
 
 
 def live(binary, config, paths, requests):
-    """One life of Spanmill: it starts, counts until so many requests are counted in all, and ends."""
+    """One life of Spanmill: it starts, counts until so many requests are counted in all and some are archived, and ends."""
     spanmill = subprocess.Popen([binary, "--config", config], stdout=subprocess.PIPE, text=True)
     try:
         line = next(line for line in spanmill.stdout if line.startswith("listening "))
@@ -232,11 +233,12 @@ def live(binary, config, paths, requests):
         for path in paths:
             headers = {"Content-Type": "application/x-protobuf"}
             urllib.request.urlopen(urllib.request.Request(f"http://{at['http']}/v1/traces", path.read_bytes(), headers)).close()
-        counted, deadline = 0, time.monotonic() + STEP
-        while counted < requests and time.monotonic() < deadline:
+        counted, archived, deadline = 0, False, time.monotonic() + STEP
+        while (counted < requests or not archived) and time.monotonic() < deadline:
             time.sleep(0.2)
             page = urllib.request.urlopen(f"http://{at['prometheus']}/metrics").read().decode()
             counted = sum(int(value) for value in re.findall(r"^spanmill_requests_total{.*} (\d+)", page, re.MULTILINE))
+            archived = re.search(r"^spanmill_archive_rows_total{.*} [1-9]", page, re.MULTILINE)
     finally:
         spanmill.terminate()
         spanmill.communicate()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::metric::{MODEL, Metric, PROVIDER, SERVICE, Semconv, Subject, VARIABLES};
+use crate::metric::{MODEL, Metric, SERVICE, Semconv, Subject, VARIABLES};
 use crate::panel::{Filter, Measure, On, Panel, Part, Query, Unit, View};
 use crate::panels::{DESCRIPTION, SECTIONS, TITLE};
 
@@ -305,15 +305,10 @@ fn filter(subject: Subject, filters: &[Filter]) -> String {
     own.chain(chosen).collect::<Vec<_>>().join(" AND ")
 }
 
-/// The newest error records. They tell no environment, so that variable does not select among them.
+/// The newest error records. They tell all that their call tells, its resource included.
 fn error_records() -> Value {
-    let chosen = VARIABLES
-        .iter()
-        .filter(|variable| [SERVICE, PROVIDER, MODEL].contains(&variable.attribute))
-        .map(|variable| format!("{} IN ${}", variable.attribute, variable.name));
     // Other log records carry no such group.
-    let expression =
-        ["spanmill.error.group EXISTS".to_owned()].into_iter().chain(chosen).collect::<Vec<_>>().join(" AND ");
+    let expression = filter(Subject::Calls, &[Filter::Exists("spanmill.error.group")]);
     let newest = json!({ "name": "timestamp", "signal": "logs", "fieldContext": "log", "fieldDataType": "" });
     json!({
         "name": "A",
