@@ -50,7 +50,8 @@ fn rules_fire_when_they_should() {
 }
 
 /// Panels that show nothing of what is sent, and why.
-const EMPTY: &[(&str, &str)] = &[("settled-early", "no call is counted early while there is memory")];
+const EMPTY: &[(&str, &str)] =
+    &[("settled-early", "no call is counted early while there is memory; a test of its own takes that")];
 /// Panels that may show 0 when all is well.
 const ZERO: &[&str] = &["receiver-memory", "exporter-queue", "retries", "log-fill", "conservation"];
 
@@ -243,4 +244,25 @@ async fn short_lives_are_seen_in_signoz() {
     again.counted(4).await;
     again.stop();
     assert_eq!(shown(&delta), [9.0, 90.0, 45.0, 5.0], "Spanmill came again");
+}
+
+// Calls that are counted early for want of memory are counted once, and the panel that nothing else fills says how many they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_counted_early_are_seen_in_signoz() {
+    const CALLS: u64 = 8_000;
+    let backend = Backend::grpc().await;
+    let destination = Destination { temporality: "", more: "profile: signoz", ..Destination::grpc(&backend) };
+    let setup = Setup { interval: "1s", settle_wait: "60s", derive: "settle_memory: 1MiB", ..Setup::with(destination) };
+    let spanmill = Spanmill::start(&setup);
+    let sender = Client::grpc(spanmill.addresses);
+    for first in (1..=CALLS).step_by(2_000) {
+        sender.send(&payload((first..first + 2_000).map(|id| call(id, "gpt-4o")).collect())).await.unwrap();
+    }
+    spanmill.counted(1).await;
+    let early = spanmill.sample("spanmill_settle_early_total", &[]).await;
+    spanmill.stop();
+    let panel = &dashboard("spanmill.signoz.json")["spec"]["panels"]["settled-early"];
+    let told = SigNoz::store(&backend.received()).panel(panel, &[]).values().flatten().sum::<f64>();
+    assert!(early > 0 && told >= early as f64 && told < CALLS as f64, "{told} counted early, {early} when asked");
+    assert_eq!(shown(&backend)[0], CALLS as f64);
 }
