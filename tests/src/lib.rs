@@ -31,7 +31,7 @@ pub use promql::{Element, PromQl};
 pub use python::Python;
 pub use raw::{Answer, get, get_with, grpc_call, grpc_frame, post};
 pub use rustix::process::Signal as ProcessSignal;
-pub use signoz::SigNoz;
+pub use signoz::{Chosen, SigNoz};
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run, run_with};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
 pub use totals::archive::{Row, archived_ids, archived_texts, rows};

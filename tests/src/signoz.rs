@@ -4,14 +4,14 @@
 //! Stored: names with their dots, a histogram as `.count`, `.sum`, `.min`, `.max` and `.bucket` (cumulative over `le`); resource and
 //! point attributes alike as labels; times cut to milliseconds; start times ignored; nothing deduplicated.
 //! Asked: in steps of a minute. Of delta points the step's sum; of cumulative ones the growth of the step's maximum, so that the first
-//! step of a series shows nothing, and the value itself where it fell.
+//! step of a series shows nothing, and the value itself where it fell. Of gauges the last value in the step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric, metric, number_data_point};
 use serde_json::Value;
 
+use crate::Received;
 use crate::totals::labels_of;
 
 /// The shortest step of a metric query.
@@ -23,10 +23,14 @@ type Course = BTreeMap<Vec<String>, BTreeMap<u64, f64>>;
 /// An upper bound, and how many lie below it.
 type Bucket = (f64, f64);
 
-/// Stored samples.
+/// The variables of a dashboard that are set to a value, by name; all others are set to all.
+pub type Chosen<'a> = [(&'a str, &'a str)];
+
+/// Stored samples, and the attributes of log records.
 #[derive(Debug, Default)]
 pub struct SigNoz {
     samples: Vec<Sample>,
+    records: Vec<Labels>,
 }
 
 #[derive(Debug)]
@@ -40,9 +44,9 @@ struct Sample {
 
 impl SigNoz {
     /// Stores what was exported.
-    pub fn store(requests: &[ExportMetricsServiceRequest]) -> Self {
+    pub fn store(received: &Received) -> Self {
         let mut stored = Self::default();
-        for resource in requests.iter().flat_map(|request| &request.resource_metrics) {
+        for resource in received.metrics.iter().flat_map(|request| &request.resource_metrics) {
             let common = resource.resource.as_ref().map(|resource| labels_of(&resource.attributes)).unwrap_or_default();
             resource
                 .scope_metrics
@@ -50,7 +54,31 @@ impl SigNoz {
                 .flat_map(|scope| &scope.metrics)
                 .for_each(|metric| stored.add(metric, &common));
         }
+        for resource in received.logs.iter().flat_map(|request| &request.resource_logs) {
+            let common = resource.resource.as_ref().map(|resource| labels_of(&resource.attributes)).unwrap_or_default();
+            let records = resource.scope_logs.iter().flat_map(|scope| &scope.log_records);
+            stored.records.extend(
+                records
+                    .map(|record| common.clone().into_iter().chain(labels_of(&record.attributes)).collect::<Labels>()),
+            );
+        }
         stored
+    }
+
+    /// The values that a variable of this attribute offers.
+    pub fn values(&self, attribute: &str) -> BTreeSet<&str> {
+        self.samples.iter().filter_map(|sample| sample.labels.get(attribute)).map(String::as_str).collect()
+    }
+
+    /// The attributes of the log records that a list shows, its limit aside.
+    ///
+    /// # Panics
+    /// If the list asks for something that this model does not know.
+    pub fn list(&self, panel: &Value, chosen: &Chosen<'_>) -> Vec<&Labels> {
+        let spec = &panel["spec"]["queries"][0]["spec"]["plugin"]["spec"];
+        assert_eq!(spec["signal"], "logs");
+        let conditions = conditions(spec["filter"]["expression"].as_str().expect("a filter"), chosen);
+        self.records.iter().filter(|record| conditions.iter().all(|condition| condition.holds(record))).collect()
     }
 
     fn add(&mut self, metric: &Metric, common: &Labels) {
@@ -102,17 +130,17 @@ impl SigNoz {
         }
     }
 
-    /// The values that a panel of a dashboard shows, by group; of a course in time, all steps. Every variable is set to all.
+    /// The values that a panel of a dashboard shows, by group; of a course in time, all steps.
     ///
     /// # Panics
     /// If the panel asks for something that this model does not know.
-    pub fn panel(&self, panel: &Value) -> BTreeMap<Vec<String>, Vec<f64>> {
+    pub fn panel(&self, panel: &Value, chosen: &Chosen<'_>) -> BTreeMap<Vec<String>, Vec<f64>> {
         let query = &panel["spec"]["queries"][0];
         let is_scalar = query["kind"] == "scalar";
         let plugin = &query["spec"]["plugin"];
         let Some(queries) = plugin["spec"]["queries"].as_array() else {
             assert_eq!(plugin["kind"], "signoz/BuilderQuery");
-            return values(self.ask(&plugin["spec"], is_scalar));
+            return values(self.ask(&plugin["spec"], is_scalar, chosen));
         };
         let mut answers = BTreeMap::new();
         let mut shown = BTreeMap::new();
@@ -120,7 +148,7 @@ impl SigNoz {
             let spec = &one["spec"];
             let name = spec["name"].as_str().expect("a name").to_owned();
             let answer = match one["type"].as_str() {
-                Some("builder_query") => self.ask(spec, is_scalar),
+                Some("builder_query") => self.ask(spec, is_scalar, chosen),
                 Some("builder_formula") => quotient(spec["expression"].as_str().expect("an expression"), &answers),
                 other => panic!("no type of query: {other:?}"),
             };
@@ -136,11 +164,11 @@ impl SigNoz {
         shown
     }
 
-    fn ask(&self, spec: &Value, is_scalar: bool) -> Course {
+    fn ask(&self, spec: &Value, is_scalar: bool, chosen: &Chosen<'_>) -> Course {
         let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("a text in {spec}")).to_owned();
         assert_eq!(spec["signal"], "metrics");
         let aggregation = &spec["aggregations"][0];
-        let conditions = conditions(&text(&spec["filter"]["expression"]));
+        let conditions = conditions(&text(&spec["filter"]["expression"]), chosen);
         let by: Vec<String> =
             spec["groupBy"].as_array().expect("a list").iter().map(|key| text(&key["name"])).collect();
         let metric = text(&aggregation["metricName"]);
@@ -149,19 +177,18 @@ impl SigNoz {
         });
         let (over_time, over_series) = (text(&aggregation["timeAggregation"]), text(&aggregation["spaceAggregation"]));
         let percent: Option<f64> = over_series.strip_prefix('p').map(|percent| percent.parse().expect("a number"));
-        let mut course = match percent {
-            None => group(grown(chosen), &by),
-            Some(percent) => percentiles(grown(chosen), &by, percent / 100.0),
-        };
-        match (over_time.as_str(), percent) {
-            ("increase", None) | ("", Some(_)) => {}
-            ("rate", None) => {
-                let steps = course.values_mut().flat_map(BTreeMap::values_mut);
-                steps.for_each(|value| *value /= STEP_MILLIS as f64 / 1000.0);
-            }
+        let mut course = match (over_time.as_str(), percent) {
+            ("increase" | "rate", None) => group(grown(chosen), &by),
+            ("latest", None) => group(latest(chosen), &by),
+            ("", Some(percent)) => percentiles(grown(chosen), &by, percent / 100.0),
             other => panic!("no aggregation: {other:?}"),
+        };
+        if over_time == "rate" {
+            let steps = course.values_mut().flat_map(BTreeMap::values_mut);
+            steps.for_each(|value| *value /= STEP_MILLIS as f64 / 1000.0);
         }
         if is_scalar {
+            assert_ne!(over_time, "latest", "the steps of a gauge do not add up");
             assert_eq!(aggregation["reduceTo"], "sum");
             course.values_mut().for_each(|steps| *steps = BTreeMap::from([(0, steps.values().sum())]));
         }
@@ -190,6 +217,19 @@ fn grown<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<(&'a Labels, BTre
         .into_iter()
         .map(|((labels, is_delta), steps)| (labels, if is_delta { steps } else { growth(steps) }))
         .collect()
+}
+
+/// The last value of each series in each step.
+fn latest<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<(&'a Labels, BTreeMap<u64, f64>)> {
+    let mut series: BTreeMap<&Labels, BTreeMap<u64, (u64, f64)>> = BTreeMap::new();
+    for sample in samples {
+        assert!(!sample.is_delta, "{} is no gauge", sample.metric);
+        let last =
+            series.entry(&sample.labels).or_default().entry(sample.millis / STEP_MILLIS * STEP_MILLIS).or_default();
+        *last = if sample.millis < last.0 { *last } else { (sample.millis, sample.value) };
+    }
+    let values = |steps: BTreeMap<u64, (u64, f64)>| steps.into_iter().map(|(step, (_, value))| (step, value)).collect();
+    series.into_iter().map(|(labels, steps)| (labels, values(steps))).collect()
 }
 
 fn group(series: Vec<(&Labels, BTreeMap<u64, f64>)>, by: &[String]) -> Course {
@@ -255,10 +295,16 @@ impl Condition {
     }
 }
 
-/// The conditions of a filter, without those of variables: set to all, a variable takes its condition with it.
-fn conditions(expression: &str) -> Vec<Condition> {
-    let parts = expression.split(" AND ").filter(|part| !part.is_empty() && !part.contains(" IN $"));
-    parts.map(|part| condition(part).unwrap_or_else(|| panic!("no condition: {part}"))).collect()
+/// The conditions of a filter. Set to all, a variable takes its condition with it.
+fn conditions(expression: &str, chosen: &Chosen<'_>) -> Vec<Condition> {
+    let parts = expression.split(" AND ").filter(|part| !part.is_empty());
+    let put_in = |part: &str| {
+        let Some((attribute, variable)) = part.split_once(" IN $") else { return Some(part.to_owned()) };
+        let (_, value) = chosen.iter().find(|(name, _)| *name == variable)?;
+        Some(format!("{attribute} IN ('{value}')"))
+    };
+    let parts = parts.filter_map(put_in);
+    parts.map(|part| condition(&part).unwrap_or_else(|| panic!("no condition: {part}"))).collect()
 }
 
 fn condition(part: &str) -> Option<Condition> {

@@ -57,6 +57,13 @@ impl Totals {
         serde_json::from_slice(text).expect("totals as JSON")
     }
 
+    /// These, and more of a model.
+    pub fn and(&self, model: &str, more: &ModelTotals) -> Self {
+        let mut by_model = self.by_model.clone();
+        by_model.entry(model.to_owned()).or_default().add(more);
+        Self::of_models(by_model)
+    }
+
     /// The totals of the models added up.
     fn of_models(by_model: BTreeMap<String, ModelTotals>) -> Self {
         let mut totals = Self::default();

@@ -29,7 +29,7 @@ TEMPORALITIES = {1: "Delta", 2: "Cumulative"}
 CONFIG = """
 receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: "127.0.0.1:0" }}, http: {{ endpoint: "127.0.0.1:0" }} }} }} }}
 storage: {{ directory: {work}/data }}
-archive: {{ directory: {work}/archive }}
+archive: {{ directory: {work}/archive, max_age: 1s }}
 admin: {{ endpoint: "127.0.0.1:0" }}
 derive: {{ settle_wait: 2s }}
 metrics: {{ interval: 2s }}
@@ -70,6 +70,12 @@ CUMULATIVE = (
     " __spatial_aggregation_cte AS (SELECT ts{names}, sum(per_series_value) AS value FROM __temporal_aggregation_cte"
     " WHERE isNaN(per_series_value) = 0 GROUP BY ts{names}) "
 )
+GAUGE = (
+    "WITH __temporal_aggregation_cte AS (SELECT fingerprint, " + INTERVAL + "{names}, anyLast(value) AS per_series_value"
+    " FROM {db}.samples_v4 AS points INNER JOIN " + SERIES + " WHERE " + WINDOW + " GROUP BY fingerprint, ts{names}"
+    " ORDER BY fingerprint, ts), __spatial_aggregation_cte AS (SELECT ts{names}, sum(per_series_value) AS value"
+    " FROM __temporal_aggregation_cte WHERE isNaN(per_series_value) = 0 GROUP BY ts{names}) "
+)
 PLAIN = "SELECT * FROM __spatial_aggregation_cte ORDER BY ts"
 PERCENTILE = (
     "SELECT ts{names}, histogramQuantile(arrayMap(x -> toFloat64(x), groupArray(le)), groupArray(value), {part}) AS value"
@@ -77,6 +83,8 @@ PERCENTILE = (
 )
 # Of the corpus they show nothing: no call is counted early, no usage contradicts itself, and every model that usage is told of has a price.
 EMPTY = {"settled-early", "inconsistent-usage", "unpriced-models"}
+# They may show 0 when all is well.
+ZERO = {"receiver-memory", "exporter-queue", "retries", "log-fill", "conservation"}
 
 
 class SigNoz:
@@ -129,12 +137,14 @@ class SigNoz:
         by = [key["name"] for key in query["groupBy"]]
         percent = re.fullmatch(r"p(\d+)", aggregation["spaceAggregation"])
         series_by = [*by, "le"] if percent else by
+        is_gauge = aggregation["timeAggregation"] == "latest"
         is_rate = bool(percent) or aggregation["timeAggregation"] == "rate"
         start, end = self.began // STEP * STEP, int(time.time()) // STEP * STEP + STEP
         fields = {
             "db": self.db,
             "metric": aggregation["metricName"],
-            "temporality": self.temporality,
+            # one that goes up and down is a gauge to SigNoz, and stored with the temporality that it came with
+            "temporality": "%" if is_gauge else self.temporality,
             "step": STEP,
             "start": start * 1000,
             "end": end * 1000,
@@ -148,7 +158,8 @@ class SigNoz:
         select = PLAIN
         if percent:
             select = PERCENTILE.format(names="".join(f", `{name}`" for name in by), part=int(percent[1]) / 100)
-        sql = (DELTA if self.temporality == "delta" else CUMULATIVE).format(**fields) + select
+        of_time = GAUGE if is_gauge else DELTA if self.temporality == "delta" else CUMULATIVE
+        sql = of_time.format(**fields) + select
         answer = json.loads(str(self.clickhouse.query(sql, "JSONCompact")))
         return [(row[0], tuple(row[1:-1]), row[-1]) for row in answer["data"]]
 
@@ -214,7 +225,7 @@ def lives(corpus):
 
 
 def live(binary, config, paths, requests):
-    """One life of Spanmill: it starts, counts until so many requests are counted in all, and ends."""
+    """One life of Spanmill: it starts, counts until so many requests are counted in all and some are archived, and ends."""
     spanmill = subprocess.Popen([binary, "--config", config], stdout=subprocess.PIPE, text=True)
     try:
         line = next(line for line in spanmill.stdout if line.startswith("listening "))
@@ -222,11 +233,12 @@ def live(binary, config, paths, requests):
         for path in paths:
             headers = {"Content-Type": "application/x-protobuf"}
             urllib.request.urlopen(urllib.request.Request(f"http://{at['http']}/v1/traces", path.read_bytes(), headers)).close()
-        counted, deadline = 0, time.monotonic() + STEP
-        while counted < requests and time.monotonic() < deadline:
+        counted, archived, deadline = 0, False, time.monotonic() + STEP
+        while (counted < requests or not archived) and time.monotonic() < deadline:
             time.sleep(0.2)
             page = urllib.request.urlopen(f"http://{at['prometheus']}/metrics").read().decode()
             counted = sum(int(value) for value in re.findall(r"^spanmill_requests_total{.*} (\d+)", page, re.MULTILINE))
+            archived = re.search(r"^spanmill_archive_rows_total{.*} [1-9]", page, re.MULTILINE)
     finally:
         spanmill.terminate()
         spanmill.communicate()
@@ -300,7 +312,9 @@ def main(binary, corpus, dashboard):
                 problems += p95_problems(clickhouse, backends["delta"], panels["duration-p95"], f"{work}/archive")
         asked = {name: panel for name, panel in panels.items() if panel["spec"]["plugin"]["kind"] != "signoz/ListPanel"}
         answers = {name: backends["delta"].shown(panel).values() for name, panel in asked.items()}
-        has_data = {name: all(sum(row[-1] for row in rows) > 0 for rows in queries) for name, queries in answers.items()}
+        has_data = {
+            name: all(rows if name in ZERO else sum(row[-1] for row in rows) > 0 for rows in queries) for name, queries in answers.items()
+        }
         print(f"{sum(has_data.values())} of {len(asked)} panels have data in every query")
         problems += [f"{name}: no data, or data that was not expected" for name in asked if has_data[name] == (name in EMPTY)]
         clickhouse.close()

@@ -46,6 +46,26 @@ fn attributes(attributes: &[KeyValue]) -> BTreeMap<&str, String> {
     attributes.iter().map(|pair| (pair.key.as_str(), shown(pair.value.as_ref().unwrap()))).collect()
 }
 
+// A record knows where its span was deployed, by either name.
+#[test]
+fn a_record_has_an_environment() {
+    for (told, expected) in [
+        (&[("deployment.environment.name", "production"), ("deployment.environment", "old")][..], "production"),
+        (&[("deployment.environment", "staging")][..], "staging"),
+        (&[][..], ""),
+    ] {
+        let mut body = ExportTraceServiceRequest::decode(request(&[call(7, "sdk").failed()])).unwrap();
+        let sent = body.resource_spans[0].resource.get_or_insert_default();
+        sent.attributes.extend(told.iter().map(|(key, value)| text(key, value)));
+        let mut driver = Driver::new(settings(100));
+        driver.traces(&body.encode_to_vec().into());
+        driver.drain();
+        let environments: Vec<&str> =
+            driver.pipeline.errors().records(None).map(|record| record.environment.as_str()).collect();
+        assert_eq!(environments, [expected]);
+    }
+}
+
 // A failure is told as a log record of severity ERROR that leads to its span, with everything the span says of the call, under the
 // resource as it was received.
 #[test]

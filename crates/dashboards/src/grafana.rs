@@ -165,7 +165,6 @@ fn defaults(panel: &Panel) -> Value {
             Unit::Share => "percentunit",
             Unit::Bytes => "bytes",
         },
-        "min": 0,
     });
     if panel.view.is_over_time() {
         let is_bars = panel.view == View::Bars;
@@ -173,6 +172,8 @@ fn defaults(panel: &Panel) -> Value {
             "drawStyle": if is_bars { "bars" } else { "line" },
             "fillOpacity": if is_bars { 80 } else { 10 },
             "lineWidth": 1,
+            // and not a hard minimum, below which a number that should not be is not seen
+            "axisSoftMin": 0,
             "showPoints": "auto",
             "stacking": { "mode": if is_bars { "normal" } else { "none" }, "group": "A" },
         });

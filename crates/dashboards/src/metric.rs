@@ -97,6 +97,10 @@ metrics! {
     RECEIVER_MEMORY: Gauge of Spanmill = "spanmill.receiver.memory", "spanmill_receiver_memory_bytes";
     EXPORTED: Counter of Spanmill = "spanmill.exporter.items", "spanmill_exporter_items";
     EXPORTER_QUEUE: Gauge of Spanmill = "spanmill.exporter.queue.size", "spanmill_exporter_queue_size_bytes";
+    EXPORTER_RETRIES: Counter of Spanmill = "spanmill.exporter.retries", "spanmill_exporter_retries";
+    WAL_SIZE: Gauge of Spanmill = "spanmill.wal.size", "spanmill_wal_size_bytes";
+    WAL_LIMIT: Gauge of Spanmill = "spanmill.wal.limit", "spanmill_wal_limit_bytes";
+    CONSERVATION: Gauge of Spanmill = "spanmill.conservation.difference", "spanmill_conservation_difference";
     ARCHIVE_ROWS: Counter of Spanmill = "spanmill.archive.rows", "spanmill_archive_rows";
     ARCHIVE_ERRORS: Counter of Spanmill = "spanmill.archive.errors", "spanmill_archive_errors";
 }

@@ -33,7 +33,7 @@ pub(crate) enum On {
     All,
     /// It needs error records, which are logs.
     SigNoz,
-    /// It needs exemplars, which SigNoz does not keep, or Spanmill's own metrics, which delta destinations do not get.
+    /// It needs exemplars, which SigNoz does not keep.
     Prometheus,
 }
 
@@ -92,6 +92,8 @@ pub(crate) enum Query {
     Percentiles(&'static Metric, &'static [Filter], &'static [u8]),
     /// The value of a gauge.
     Latest(&'static Metric),
+    /// The value of a gauge as a part of the value of another.
+    Fill(&'static Metric, &'static Metric),
     /// Error records.
     ErrorRecords,
 }

@@ -1,9 +1,9 @@
 //! The panels: the one description that all dashboards are written from.
 
 use crate::metric::{
-    AGENT_DURATION, ARCHIVE_ROWS, COST, DURATION, EXPORTED, EXPORTER_QUEUE, INCONSISTENT, MODEL, PRICED_CALLS,
-    RECEIVED, RECEIVER_MEMORY, REQUESTS, SERVICE, SETTLED_EARLY, SPANS, TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_CHUNK,
-    TOKENS, TOOL_DURATION,
+    AGENT_DURATION, ARCHIVE_ROWS, CONSERVATION, COST, DURATION, EXPORTED, EXPORTER_QUEUE, EXPORTER_RETRIES,
+    INCONSISTENT, MODEL, PRICED_CALLS, RECEIVED, RECEIVER_MEMORY, REQUESTS, SERVICE, SETTLED_EARLY, SPANS,
+    TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_CHUNK, TOKENS, TOOL_DURATION, WAL_LIMIT, WAL_SIZE,
 };
 use crate::panel::{Filter, Measure, On, Panel, Query, Section, Unit, View};
 
@@ -375,7 +375,6 @@ pub(crate) const SECTIONS: &[Section] = &[
                 view: View::Bars,
                 query: Query::Growth(Measure::of(RECEIVED, &[])),
                 by: &["signal", "outcome"],
-                on: On::Prometheus,
                 ..PANEL
             },
             Panel {
@@ -384,7 +383,6 @@ pub(crate) const SECTIONS: &[Section] = &[
                 description: "Bytes of requests on their way; receivers.otlp.memory_budget bounds them.",
                 unit: Unit::Bytes,
                 query: Query::Latest(RECEIVER_MEMORY),
-                on: On::Prometheus,
                 ..PANEL
             },
             Panel {
@@ -394,7 +392,6 @@ pub(crate) const SECTIONS: &[Section] = &[
                 view: View::Bars,
                 query: Query::Growth(Measure::of(EXPORTED, &[])),
                 by: &["destination", "outcome"],
-                on: On::Prometheus,
                 ..PANEL
             },
             Panel {
@@ -404,7 +401,6 @@ pub(crate) const SECTIONS: &[Section] = &[
                 unit: Unit::Bytes,
                 query: Query::Latest(EXPORTER_QUEUE),
                 by: &["destination"],
-                on: On::Prometheus,
                 ..PANEL
             },
             Panel {
@@ -413,7 +409,32 @@ pub(crate) const SECTIONS: &[Section] = &[
                 description: "Rows in Parquet files that were published.",
                 view: View::Bars,
                 query: Query::Growth(Measure::of(ARCHIVE_ROWS, &[])),
-                on: On::Prometheus,
+                ..PANEL
+            },
+            Panel {
+                key: "retries",
+                title: "Attempts that failed and are repeated",
+                description: "Attempts to send to each destination that failed, and are made again: nothing is lost by them.",
+                view: View::Bars,
+                query: Query::Growth(Measure::of(EXPORTER_RETRIES, &[])),
+                by: &["destination", "signal"],
+                ..PANEL
+            },
+            Panel {
+                key: "log-fill",
+                title: "How full the log is",
+                description: "Bytes of the write-ahead log as a share of its limit, in memory and on disk; when it is full, \
+                              clients are told to come again.",
+                unit: Unit::Share,
+                query: Query::Fill(WAL_SIZE, WAL_LIMIT),
+                by: &["in"],
+                ..PANEL
+            },
+            Panel {
+                key: "conservation",
+                title: "Spans that are not accounted for",
+                description: "Spans received beyond those that have an outcome or wait for one: anything but 0 is a fault.",
+                query: Query::Latest(CONSERVATION),
                 ..PANEL
             },
         ],

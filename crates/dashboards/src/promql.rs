@@ -35,7 +35,10 @@ pub(crate) fn expressions(query: Query, by: &[&str], context: Context<'_>) -> Ve
             };
             percentiles.iter().map(named).collect()
         }
-        Query::Latest(metric) => vec![(None, sum(&selector(metric, "", &[], context), by))],
+        Query::Latest(metric) => vec![(None, latest(metric, by, context))],
+        Query::Fill(part, whole) => {
+            vec![(None, format!("{} / {}", latest(part, by, context), latest(whole, by, context)))]
+        }
         Query::ErrorRecords => Vec::new(),
     }
 }
@@ -56,6 +59,11 @@ pub(crate) fn percentile(
 /// What grew in the window, as a part of what grew in all.
 pub(crate) fn share(part: Measure, whole: Measure, by: &[&str], context: Context<'_>) -> String {
     format!("{} / {}", sum(&growth(part, context), by), sum(&growth(whole, context), by))
+}
+
+/// The value of a gauge.
+fn latest(metric: &Metric, by: &[&str], context: Context<'_>) -> String {
+    sum(&selector(metric, "", &[], context), by)
 }
 
 /// The growth of each series of a measure within the window.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::metric::{MODEL, Metric, PROVIDER, SERVICE, Semconv, Subject, VARIABLES};
+use crate::metric::{MODEL, Metric, SERVICE, Semconv, Subject, VARIABLES};
 use crate::panel::{Filter, Measure, On, Panel, Part, Query, Unit, View};
 use crate::panels::{DESCRIPTION, SECTIONS, TITLE};
 
@@ -190,15 +190,13 @@ fn query(panel: &Panel, semconv: Semconv) -> Value {
         Query::ErrorRecords => ("raw", builder(error_records())),
         Query::Growth(measure) => (kind(is_scalar), builder(shape.grown("A", measure, "increase", false))),
         Query::Rate(measure) => (kind(is_scalar), builder(shape.grown("A", measure, "rate", false))),
-        Query::Latest(metric) => {
-            (kind(is_scalar), builder(shape.asked("A", (metric, ""), &[], ("latest", "sum"), false)))
+        Query::Latest(metric) => (kind(is_scalar), builder(shape.latest("A", metric, false))),
+        Query::Fill(part, whole) => {
+            (kind(is_scalar), shape.quotient(shape.latest("A", part, true), shape.latest("B", whole, true)))
         }
         Query::Share(part, whole) => {
-            let part = shape.grown("A", part, "increase", true);
-            let whole = shape.grown("B", whole, "increase", true);
-            let formula = json!({ "name": "F1", "expression": "A / B", "disabled": false, "legend": legend });
-            let queries = [("builder_query", part), ("builder_query", whole), ("builder_formula", formula)];
-            (kind(is_scalar), composite(queries))
+            let (part, whole) = (shape.grown("A", part, "increase", true), shape.grown("B", whole, "increase", true));
+            (kind(is_scalar), shape.quotient(part, whole))
         }
         Query::Percentiles(metric, filters, &[percent]) => {
             (kind(is_scalar), builder(shape.percentile("A", metric, filters, percent)))
@@ -237,6 +235,16 @@ impl Shape<'_> {
             Part::Count => ".count",
         };
         self.asked(name, (metric, suffix), filters, (over_time, "sum"), is_disabled)
+    }
+
+    fn latest(self, name: &str, metric: &Metric, is_disabled: bool) -> Value {
+        self.asked(name, (metric, ""), &[], ("latest", "sum"), is_disabled)
+    }
+
+    /// The query A as a part of the query B.
+    fn quotient(self, part: Value, whole: Value) -> Value {
+        let formula = json!({ "name": "F1", "expression": "A / B", "disabled": false, "legend": self.legend });
+        composite([("builder_query", part), ("builder_query", whole), ("builder_formula", formula)])
     }
 
     fn percentile(self, name: &str, metric: &Metric, filters: &[Filter], percent: u8) -> Value {
@@ -297,15 +305,10 @@ fn filter(subject: Subject, filters: &[Filter]) -> String {
     own.chain(chosen).collect::<Vec<_>>().join(" AND ")
 }
 
-/// The newest error records. They tell no environment, so that variable does not select among them.
+/// The newest error records. They tell all that their call tells, its resource included.
 fn error_records() -> Value {
-    let chosen = VARIABLES
-        .iter()
-        .filter(|variable| [SERVICE, PROVIDER, MODEL].contains(&variable.attribute))
-        .map(|variable| format!("{} IN ${}", variable.attribute, variable.name));
     // Other log records carry no such group.
-    let expression =
-        ["spanmill.error.group EXISTS".to_owned()].into_iter().chain(chosen).collect::<Vec<_>>().join(" AND ");
+    let expression = filter(Subject::Calls, &[Filter::Exists("spanmill.error.group")]);
     let newest = json!({ "name": "timestamp", "signal": "logs", "fieldContext": "log", "fieldDataType": "" });
     json!({
         "name": "A",

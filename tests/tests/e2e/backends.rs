@@ -5,66 +5,67 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use spanmill_tests::{
-    Addresses, Alertmanager, Backend, Client, Collector, Destination, Phoenix, PromQl, Prometheus, Row, Setup,
-    Spanmill, StoredSpan, VictoriaMetrics, corpus, eventually, rows, sample,
+    Addresses, Alertmanager, Backend, Chosen, Client, Collector, Destination, ModelTotals, Payload, Phoenix, PromQl,
+    Prometheus, Row, Setup, Spanmill, StoredSpan, VictoriaMetrics, corpus, eventually, rows, sample,
 };
 
 use crate::corpus::replayed;
-use crate::dashboards::{dashboard, directory};
+use crate::dashboards::{CHOSEN, chosen, dashboard, directory, expected, sent};
 use crate::histograms::{percentile, true_durations};
 
-/// Panels that show nothing of the corpus, and why.
-const EMPTY: &[(&str, &str)] = &[
-    ("Calls counted early", "no call is counted early while there is memory"),
-    ("Usage that contradicts itself", "no client tells usage that contradicts itself"),
-    ("Calls without a price, by model", "every model that usage is told of has a price"),
+/// Panels that show nothing of what is sent, and why.
+const EMPTY: &[(&str, &str)] = &[("Calls counted early", "no call is counted early while there is memory")];
+/// Panels that show nothing of [`CHOSEN`], and why.
+const EMPTY_WHEN_CHOSEN: &[(&str, &str)] =
+    &[EMPTY[0], ("Calls without a price, by model", "the model that is chosen has a price")];
+/// Panels that may show 0 when all is well.
+const ZERO: &[&str] = &[
+    "Request bytes held",
+    "Waiting for destinations",
+    "Attempts that failed and are repeated",
+    "How full the log is",
+    "Spans that are not accounted for",
 ];
-/// Gauges that are 0 when nothing waits.
-const ZERO: &[&str] = &["Request bytes held", "Waiting for destinations"];
 const DURATION: &str = "gen_ai_client_operation_duration_seconds_bucket";
 
 /// The queries of the Grafana dashboard by the titles of their panels, as Grafana would ask them.
-fn queries() -> Vec<(String, String)> {
+fn queries(chosen: &Chosen<'_>) -> Vec<(String, String)> {
     let dashboard = dashboard("spanmill.grafana.json");
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| {
         let targets = panel["targets"].as_array().into_iter().flatten();
         targets.map(|target| (panel["title"].as_str().unwrap(), target["expr"].as_str().unwrap()))
     });
-    targets.map(|(title, expression)| (title.to_owned(), asked(expression))).collect()
+    targets.map(|(title, expression)| (title.to_owned(), asked(expression, chosen))).collect()
 }
 
-/// All of every variable, over an hour in one step.
-fn asked(expression: &str) -> String {
+/// Over an hour in one step, all of every variable that is not set to a value.
+fn asked(expression: &str, chosen: &Chosen<'_>) -> String {
     let mut asked = expression.to_owned();
-    for (variable, value) in [
-        ("$__range_ms", "3600000"),
-        ("$__interval_ms", "3600000"),
-        ("$__range", "1h"),
-        ("$__interval", "1h"),
-        ("$service", ".*"),
-        ("$environment", ".*"),
-        ("$provider", ".*"),
-        ("$model", ".*"),
-    ] {
+    for (variable, value) in
+        [("$__range_ms", "3600000"), ("$__interval_ms", "3600000"), ("$__range", "1h"), ("$__interval", "1h")]
+    {
         asked = asked.replace(variable, value);
+    }
+    for (name, _) in CHOSEN {
+        let value = chosen.iter().find(|(chosen, _)| chosen == name).map_or(".*", |(_, value)| value);
+        asked = asked.replace(&format!("${name}"), value);
     }
     assert!(!asked.contains('$'), "{asked}");
     asked
 }
 
-/// Every query of the dashboard has data, and the numbers are the truth.
-async fn assert_dashboard_is_true(backend: PromQl) {
-    let expected = replayed();
+/// Every query of the dashboard has data, but those of panels that are expected to show nothing. What each panel shows, added up.
+async fn numbers(backend: PromQl, chosen: &Chosen<'_>, empty: &[(&str, &str)]) -> BTreeMap<String, f64> {
     let mut numbers: BTreeMap<String, f64> = BTreeMap::new();
-    for (title, query) in queries() {
+    for (title, query) in queries(chosen) {
         let ask = async || {
             let vector = backend.query(&query).await;
             let is_shown = vector.iter().any(|element| element.value > 0.0)
                 || ZERO.contains(&title.as_str()) && !vector.is_empty();
             is_shown.then_some(vector)
         };
-        let vector = match EMPTY.iter().find(|(empty, _)| *empty == title) {
+        let vector = match empty.iter().find(|(empty, _)| *empty == title) {
             Some((_, reason)) => {
                 assert_eq!(ask().await, None, "{title} shows something, though {reason}");
                 continue;
@@ -74,6 +75,45 @@ async fn assert_dashboard_is_true(backend: PromQl) {
         };
         *numbers.entry(title).or_default() += vector.iter().map(|element| element.value).sum::<f64>();
     }
+    numbers
+}
+
+/// Each variable offers the value that is chosen, and what it is set to is all that is shown.
+async fn assert_variables_select(backend: PromQl) {
+    let dashboard = dashboard("spanmill.grafana.json");
+    let mut offered = BTreeSet::new();
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        let Some(query) = variable["query"]["query"].as_str() else { continue };
+        let call = query.strip_prefix("label_values(").and_then(|query| query.strip_suffix(')')).unwrap();
+        let (metric, label) = call.split_once(", ").unwrap();
+        // this is how Grafana asks for them
+        let values = backend.ask(&format!("/api/v1/label/{label}/values?match%5B%5D={metric}"), &[]).await;
+        let (chosen, value) = CHOSEN.iter().find(|(chosen, _)| *chosen == name).unwrap();
+        assert!(values.as_array().unwrap().iter().any(|offered| offered == value), "{query}: {values}");
+        offered.insert(*chosen);
+        let another = [(name, "another")];
+        let (title, query) = queries(&another).into_iter().find(|(title, _)| title == "Requests").unwrap();
+        assert_eq!(backend.query(&query).await, [], "{title} of another {name}");
+    }
+    assert_eq!(offered.len(), CHOSEN.len(), "{offered:?}");
+
+    let numbers = numbers(backend, CHOSEN, EMPTY_WHEN_CHOSEN).await;
+    let ModelTotals { requests, errors, tokens } = chosen();
+    for (title, truth) in [
+        ("Requests", requests as f64),
+        ("Error rate", errors as f64 / requests as f64),
+        ("Input tokens", tokens.input as f64),
+        ("Output tokens", tokens.output as f64),
+    ] {
+        assert!((numbers[title] - truth).abs() < 1e-9, "{title} of {CHOSEN:?}: {} of {truth}", numbers[title]);
+    }
+}
+
+/// Every query of the dashboard has data, and the numbers are the truth.
+async fn assert_dashboard_is_true(backend: PromQl) {
+    let expected = expected();
+    let numbers = numbers(backend, &[], EMPTY).await;
     let (requests, errors, tokens) = (expected.requests as f64, expected.errors as f64, expected.tokens);
     let all_tokens = (tokens.input + tokens.output) as f64;
     for (title, truth) in [
@@ -92,6 +132,7 @@ async fn assert_dashboard_is_true(backend: PromQl) {
     ] {
         assert!((numbers[title] - truth).abs() < 1e-9, "{title}: {} of {truth}", numbers[title]);
     }
+    assert_variables_select(backend).await;
 }
 
 /// The p95 of each service that PromQL gives lies in the bucket in which the true one lies.
@@ -100,7 +141,7 @@ async fn assert_p95_is_true(backend: PromQl, rows: &[Row]) {
     let bounds = backend.query(&format!("count by (le) (last_over_time({DURATION}[1h]))")).await;
     let mut bounds: Vec<f64> = bounds.iter().map(|element| element.label("le").parse().unwrap()).collect();
     bounds.sort_by(f64::total_cmp);
-    let (_, query) = queries().into_iter().find(|(title, _)| title == "Request duration, p95 by service").unwrap();
+    let (_, query) = queries(&[]).into_iter().find(|(title, _)| title == "Request duration, p95 by service").unwrap();
     let told = backend.query(&query).await;
     assert_eq!(told.len(), durations.len());
     for element in told {
@@ -112,9 +153,13 @@ async fn assert_p95_is_true(backend: PromQl, rows: &[Row]) {
 }
 
 async fn send_corpus(addresses: Addresses) {
+    send(addresses, corpus().into_iter().flat_map(|client| client.payloads)).await;
+}
+
+async fn send(addresses: Addresses, payloads: impl IntoIterator<Item = Payload>) {
     let sender = Client::grpc(addresses);
-    for payload in corpus().iter().flat_map(|client| &client.payloads) {
-        sender.send(payload).await.unwrap();
+    for payload in payloads {
+        sender.send(&payload).await.unwrap();
     }
 }
 
@@ -124,7 +169,7 @@ fn rules() -> String {
     rules.lines().filter(|line| !line.starts_with("  interval: ")).map(|line| format!("{line}\n")).collect()
 }
 
-// A Prometheus that scrapes Spanmill stores the truth; every query of the Grafana dashboard finds it there, exemplars lead to spans,
+// A Prometheus that scrapes Spanmill stores the truth; every query of the Grafana dashboard and of its variables finds it there, exemplars lead to spans,
 // every rule is evaluated, and the alert on errors reaches Alertmanager.
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_tells_the_truth() {
@@ -136,20 +181,19 @@ async fn prometheus_tells_the_truth() {
     let Some(prometheus) = Prometheus::start(page, &rules(), alertmanager.as_ref()).await else { return };
     let promql = prometheus.promql();
     eventually("a scrape", async || promql.value("spanmill_receiver_memory_bytes").await).await;
-    send_corpus(spanmill.addresses).await;
-    let expected = replayed();
+    send(spanmill.addresses, sent()).await;
+    let expected = expected();
     eventually("all is scraped", async || {
         let requests = promql.value("sum(spanmill_requests_total)").await.unwrap_or_default();
         let rows = promql.value("spanmill_archive_rows_total > 0").await;
         (requests == expected.requests as f64).then_some(rows?)
     })
     .await;
-    assert_eq!(promql.totals().await, *expected);
+    assert_eq!(promql.totals().await, expected);
     assert_dashboard_is_true(promql).await;
 
-    let spans =
-        corpus().iter().flat_map(|client| &client.payloads).flat_map(|payload| payload.spans()).collect::<Vec<_>>();
-    let traces: BTreeSet<String> = spans.iter().map(|span| hex(&span.trace_id)).collect();
+    let spans = sent().into_iter().flat_map(|payload| payload.spans());
+    let traces: BTreeSet<String> = spans.map(|span| hex(&span.trace_id)).collect();
     let exemplars = promql.exemplars(&format!("{DURATION}{{error_type!=\"\"}}")).await;
     assert!(!exemplars.is_empty());
     assert!(exemplars.iter().all(|exemplar| traces.contains(&exemplar["trace_id"])), "{exemplars:?}");
@@ -197,8 +241,8 @@ async fn victoria_metrics_tells_the_truth() {
     let endpoint = victoria_metrics.endpoint();
     let exporters = format!("otlp/vm: {{ endpoint: \"{endpoint}\", protocol: http/protobuf, signals: [metrics] }}");
     let spanmill = Spanmill::start(&Setup { exporters, interval: "3s", archive_age: "1s", ..Setup::default() });
-    send_corpus(spanmill.addresses).await;
-    let expected = replayed();
+    send(spanmill.addresses, sent()).await;
+    let expected = expected();
     let promql = victoria_metrics.promql();
     eventually("all is stored", async || {
         let requests = promql.value("sum(spanmill_requests_total)").await.unwrap_or_default();
@@ -206,7 +250,7 @@ async fn victoria_metrics_tells_the_truth() {
         (requests == expected.requests as f64).then_some(rows?)
     })
     .await;
-    assert_eq!(promql.totals().await, *expected);
+    assert_eq!(promql.totals().await, expected);
     assert_dashboard_is_true(promql).await;
     let stopped = spanmill.stop();
     assert_p95_is_true(promql, &rows(&stopped.archive())).await;
