@@ -154,7 +154,9 @@ async fn export(State(inbox): State<Inbox>, request: Request) -> Response<tonic:
         }
         Ok(tonic::Response::new(Bytes::new()))
     });
-    Grpc::new(Undecoded).accept_compressed(Gzip).accept_compressed(Zstd).unary(keep, request).await
+    let server = Grpc::new(Undecoded).accept_compressed(Gzip).accept_compressed(Zstd).send_compressed(Gzip);
+    // A Collector sends all that it has at once.
+    server.apply_max_message_size_config(Some(64 << 20), None).unary(keep, request).await
 }
 
 /// Messages as bytes, without compression.

@@ -127,7 +127,11 @@ fn grpc_transport(destination: &Destination, base: Uri, connector: Connector) ->
         .http2_keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT);
     let channel = Uncopied(endpoint.connect_with_connector_lazy(connector));
-    let grpc = Grpc::new(channel).max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES);
+    // Servers made with grpc-go, and so every Collector, answer in the compression that they were asked in.
+    let grpc = Grpc::new(channel)
+        .max_decoding_message_size(MAX_GRPC_RESPONSE_BYTES)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
     let grpc = match destination.compression {
         Compression::Gzip => grpc.send_compressed(CompressionEncoding::Gzip),
         Compression::Zstd => grpc.send_compressed(CompressionEncoding::Zstd),
@@ -160,11 +164,20 @@ async fn send_grpc(
     match answer {
         Ok(response) => Ok(outcome::accepted(&response.into_inner())),
         // Whoever answers at such length has the request.
-        Err(status) if status.message().ends_with(&format!("the limit is: {MAX_GRPC_RESPONSE_BYTES} bytes")) => {
+        Err(status) if is_too_long(status.message()) => {
             Ok(Accepted { rejected: 0, message: "the answer is too long to be read".to_owned() })
         }
         Err(status) => Err(outcome::grpc_failure(&status)),
     }
+}
+
+/// Whether tonic says that an answer, or what a compressed one is inflated to, is longer than we read.
+fn is_too_long(complaint: &str) -> bool {
+    let limits = [
+        format!("the limit is: {MAX_GRPC_RESPONSE_BYTES} bytes"),
+        format!("size limit, of {MAX_GRPC_RESPONSE_BYTES} bytes"),
+    ];
+    limits.iter().any(|limit| complaint.contains(limit))
 }
 
 /// A request in one.

@@ -301,7 +301,7 @@ async fn between_collectors_the_truth_is_counted() {
     eventually("all has come through", async || {
         let received = backend.received();
         let is_complete = received.totals().requests == expected.requests
-            && received.log_records().count() as u64 == expected.errors
+            && received.error_records().count() as u64 == expected.errors
             && received.spans().len() >= sent.len();
         is_complete.then_some(())
     })

@@ -2,7 +2,7 @@
 
 use super::*;
 
-// Metrics and logs arrive whole over both protocols and with every compression, with our headers and our name.
+// Metrics and logs arrive whole over both protocols and with every compression, with our headers and our name; answers may be compressed.
 #[tokio::test]
 async fn delivers_in_every_form() {
     for protocol in PROTOCOLS {
@@ -30,6 +30,10 @@ async fn delivers_in_every_form() {
                     Compression::None => None,
                 };
                 assert_eq!(encoding, expected, "{protocol:?}");
+                if protocol == Protocol::Grpc {
+                    let accepted = headers["grpc-accept-encoding"].to_str().unwrap();
+                    assert!(accepted.contains("gzip") && accepted.contains("zstd"), "{accepted}");
+                }
             }
             assert_eq!(stats.counts(Signal::Metrics), Counts { sent: 1, ..Counts::default() });
             assert_eq!(stats.counts(Signal::Logs), Counts { sent: 3, ..Counts::default() });

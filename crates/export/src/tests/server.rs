@@ -196,6 +196,7 @@ async fn grpc_export(
     let grpc = Grpc::new(EncodedCodec).max_decoding_message_size(max_bytes);
     grpc.accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Gzip)
         .unary(export, request)
         .await
 }
