@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// What [`write`] appends to a file's name until the file is whole.
+/// What [`write()`] appends to a file's name until the file is whole.
 pub const UNFINISHED: &str = ".unfinished";
 
 /// Makes a directory and what is missing above it. What is there already is made durable as well, up to where something else is mounted.
