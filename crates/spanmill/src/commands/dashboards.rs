@@ -95,7 +95,8 @@ mod tests {
             let asked: BTreeSet<&str> =
                 asked.map(|name| name.trim_end_matches(".bucket").trim_end_matches(".count")).collect();
             assert!(asked.len() > 8, "{asked:?}");
-            for name in asked {
+            // What Spanmill tells of itself has one name, and that it is told is for the tests that evaluate the panels.
+            for name in asked.into_iter().filter(|name| name.starts_with("gen_ai.")) {
                 assert!(told.contains(&name), "{names:?}: nobody tells {name}");
             }
             let as_label = |name: &str| name.replace('.', "_");
