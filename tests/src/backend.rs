@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::post;
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -18,10 +18,9 @@ use prost::Message;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tonic::Status;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::Grpc;
 
-use crate::{Totals, otlp};
+use crate::{Encoded, Signal, Totals, otlp};
 
 /// What a destination has received, in order.
 #[derive(Debug, Default)]
@@ -142,58 +141,19 @@ async fn export(State(inbox): State<Inbox>, request: Request) -> Response<tonic:
     let keep = tower::service_fn(async |request: tonic::Request<Bytes>| {
         let message = request.into_inner();
         let mut received = inbox.lock().expect("no test panics in here");
-        match path.as_str() {
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => received.traces.push(message),
-            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => {
+        match [Signal::Traces, Signal::Metrics, Signal::Logs].into_iter().find(|signal| signal.grpc_path() == path) {
+            Some(Signal::Traces) => received.traces.push(message),
+            Some(Signal::Metrics) => {
                 received.metrics.push(ExportMetricsServiceRequest::decode(message).expect("protobuf"));
             }
-            "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => {
-                received.logs.push(ExportLogsServiceRequest::decode(message).expect("protobuf"));
-            }
-            other => return Err(Status::unimplemented(other)),
+            Some(Signal::Logs) => received.logs.push(ExportLogsServiceRequest::decode(message).expect("protobuf")),
+            None => return Err(Status::unimplemented(&path)),
         }
         Ok(tonic::Response::new(Bytes::new()))
     });
-    let server = Grpc::new(Undecoded).accept_compressed(Gzip).accept_compressed(Zstd).send_compressed(Gzip);
+    let server = Grpc::new(Encoded).accept_compressed(Gzip).accept_compressed(Zstd).send_compressed(Gzip);
     // A Collector sends all that it has at once.
     server.apply_max_message_size_config(Some(64 << 20), None).unary(keep, request).await
-}
-
-/// Messages as bytes, without compression.
-struct Undecoded;
-
-impl Codec for Undecoded {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Undecoded {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for Undecoded {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }
 
 async fn traces(State(inbox): State<Inbox>, headers: HeaderMap, body: Bytes) -> StatusCode {

@@ -79,8 +79,8 @@ enum Stage {
     /// What it does not hold is not archived yet.
     Waiting,
     /// It is being written.
-    Written,
-    /// The archive has failed: what it has not got stays in the log.
+    Writing,
+    /// The archive has failed, or the thread: there are no more, and the log keeps what comes.
     Stopped,
 }
 
@@ -114,7 +114,7 @@ impl Checkpointer {
                 false
             }
             Stage::Waiting if is_far || !self.writer.cursor.has_room() => !std::mem::replace(&mut self.has_asked, true),
-            Stage::Done | Stage::Waiting | Stage::Written | Stage::Stopped => false,
+            Stage::Done | Stage::Waiting | Stage::Writing | Stage::Stopped => false,
         }
     }
 
@@ -166,7 +166,7 @@ impl Writer {
                     tracing::error!("there are no more checkpoints: the archive has stopped");
                     return tell(&told, Stage::Stopped);
                 }
-                tell(&told, Stage::Written);
+                tell(&told, Stage::Writing);
                 files.write(&taken);
                 // Nobody may be left who wants it.
                 let _ = written.send(taken.bytes);
@@ -192,6 +192,7 @@ impl Writer {
     fn write(&self, taken: Taken) {
         tell(&self.stage, Stage::Waiting);
         if self.taken.send(taken).is_err() {
+            tell(&self.stage, Stage::Stopped);
             tracing::error!("a checkpoint was not written: the thread that writes them is gone");
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Rules: OpenTelemetry specification, protocol/exporter.md and metrics/sdk_exporters/otlp.md. A variable of one signal
 //! (`..._METRICS_ENDPOINT`) goes before the general one; an empty one is not set; a value that is not known is ignored with a
-//! warning. Not supported: `http/json`, and endpoints with a query. Traces are handed on only where their own variable says so: the general one has always meant metrics and error records here.
+//! warning. Not supported: `http/json`, and endpoints with a query. Traces are handed on only where their own variable says so: the
+//! general one has always meant metrics and error records here.
 
 use std::collections::BTreeMap;
 
