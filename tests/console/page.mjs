@@ -1,27 +1,8 @@
-// Drives the page as people do. `node page.mjs <address> <directory for pictures>`; playwright-core and axe-core stand in the
-// directory that NODE_PACKAGES names, Chromium is what CHROMIUM names. The server's trace links are `/trace/{trace_id}`.
+// Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { join } from "node:path";
+import { address, axe, browser, context, open, page, pictures, step } from "./browser.mjs";
 
-const [address, pictures] = process.argv.slice(2);
-const require = createRequire(join(process.env.NODE_PACKAGES, "package.json"));
-const { chromium } = require("playwright-core");
-const axe = require.resolve("axe-core/axe.min.js");
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
-const context = await browser.newContext({ viewport: { width: 1440, height: 1160 }, bypassCSP: false, colorScheme: "light" });
-const page = await context.newPage();
-page.setDefaultTimeout(20_000);
-
-const wrong = [];
-context.on("request", (request) => {
-  if (!request.url().startsWith(address)) wrong.push(`asks ${request.url()}`);
-});
-page.on("console", (message) => message.type() === "error" && !/status of 4\d\d/.test(message.text()) && wrong.push(message.text()));
-page.on("pageerror", (error) => wrong.push(String(error)));
-
-const open = (path) => page.goto(address + path, { waitUntil: "load" });
 const api = async (path) => (await fetch(`${address}/api/v1${path}`)).json();
 const number = (id) => page.locator(`#${id} data`).first().getAttribute("value").then(Number);
 const query = () => new URL(page.url()).searchParams;
@@ -35,18 +16,6 @@ async function agree(path, id, figure) {
     await page.reload();
   }
   assert.fail(`${id} is not ${figure} of ${path}`);
-}
-
-async function step(name, act) {
-  try {
-    await act();
-    assert.deepEqual(wrong, [], "the browser complains");
-  } catch (error) {
-    await page.screenshot({ path: join(pictures, "failed.png") });
-    console.error(`FAILED: ${name}: ${error.stack}`);
-    process.exit(1);
-  }
-  console.log(`ok: ${name}`);
 }
 
 await step("the overview shows what the API says", async () => {
