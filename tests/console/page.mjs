@@ -209,7 +209,7 @@ await step("axe finds nothing serious", async () => {
 await step("pictures", async () => {
   await open("/?range=1h");
   await page.locator("#live.on").waitFor();
-  await page.screenshot({ path: join(pictures, "overview.png") });
+  await page.screenshot({ path: join(pictures, "overview.png"), fullPage: true });
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(pictures, "dark.png") });
 });

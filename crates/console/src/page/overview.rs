@@ -280,7 +280,7 @@ fn of_classes(place: &Place, series: &Series, most: f64) -> Markup {
         None => data(Unit::Count, None),
     };
     let cached =
-        html! { span.sr { " in, " (count(cache_read)) " of it from cache, " (count(cache_write)) " to cache" } };
-    let reasoned = html! { span.sr { " out, " (count(reasoning)) " of it reasoning" } };
+        html! { " in" span.sr { ", " (count(cache_read)) " of it from cache, " (count(cache_write)) " to cache" } };
+    let reasoned = html! { " out" span.sr { ", " (count(reasoning)) " of it reasoning" } };
     row(place, series, told(total.total_input_tokens(), cached), told(total.total_output_tokens(), reasoned), &shares)
 }
