@@ -1,7 +1,8 @@
-// Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`.
+// Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`; it goes if the test is asked to `stop`
+// it, and comes back after `start`.
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { address, axe, browser, context, open, page, pictures, step } from "./browser.mjs";
+import { address, ask, axe, close, context, open, page, pictures, step } from "./browser.mjs";
 
 const api = async (path) => (await fetch(`${address}/api/v1${path}`)).json();
 const number = (id) => page.locator(`#${id} data`).first().getAttribute("value").then(Number);
@@ -121,6 +122,22 @@ await step("what is new is shown without a reload", async () => {
   assert.ok(await page.evaluate(() => window.isSame));
 });
 
+await step("that the server is gone is told, and what was shown stays until it is back", async () => {
+  await page.locator("#live.on").waitFor();
+  const shown = [page.url(), await number("total-requests")];
+  await ask("stop");
+  await page.locator("#live", { hasText: "offline" }).waitFor();
+  await page.getByLabel("Last 6 hours").click();
+  await page.locator("main:not(.busy)").waitFor();
+  assert.deepEqual([page.url(), await number("total-requests")], shown);
+  await ask("start");
+  await page.locator("#live.on").waitFor();
+  await page.getByLabel("Last 6 hours").click();
+  await page.waitForURL(/range=6h/);
+  await page.locator("#live.on").waitFor();
+  assert.ok(await page.evaluate(() => window.isSame));
+}, /net::ERR_/);
+
 await step("dark and light", async () => {
   const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await back();
@@ -213,4 +230,4 @@ await step("pictures", async () => {
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(pictures, "dark.png") });
 });
-await browser.close();
+await close();

@@ -1,8 +1,7 @@
-// Reads every panel of every page and compares it with what happened, which the test that starts this tells: `? truth` on the standard output
-// asks for the calls as a line of JSON, `? more` for more calls and all of them anew.
+// Reads every panel of every page and compares it with what happened. The test tells all calls if it is asked for `truth`, and lets more of them
+// happen before if it is asked for `more`.
 import assert from "node:assert/strict";
-import { createInterface } from "node:readline";
-import { address, browser, context, open, page, step } from "./browser.mjs";
+import { address, ask, close, context, open, page, step } from "./browser.mjs";
 
 /// The stated relative error of percentiles: half the width of one of 16 buckets between powers of two, over its middle.
 const RELATIVE_ERROR = 1 / 33;
@@ -11,13 +10,6 @@ const MOST_SERIES = 7;
 const MOST_ROWS = 8;
 const MINUTES = 15;
 const RANGE = `range=${MINUTES}m`;
-
-const input = createInterface({ input: process.stdin });
-const lines = input[Symbol.asyncIterator]();
-async function ask(what) {
-  console.log(`? ${what}`);
-  return JSON.parse((await lines.next()).value);
-}
 
 // What happened.
 
@@ -429,5 +421,4 @@ await step("what happens meanwhile is shown without a reload", async () => {
   assert.ok(await page.evaluate(() => window.isSame));
 });
 
-await browser.close();
-input.close();
+await close();

@@ -1,6 +1,6 @@
 //! Chromium, driven by the scripts of tests/console through packages from npm.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -32,18 +32,28 @@ impl Chromium {
         found.as_ref()
     }
 
-    /// The command that runs a script of tests/console against a page; where it leaves its pictures is told as well.
-    pub fn script(&self, name: &str, address: &str) -> (Command, PathBuf) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("console").join(name);
+    /// Runs a script of tests/console against a page. What it asks for, on a line that begins with a question mark, is answered with a line.
+    ///
+    /// # Panics
+    /// If the script fails.
+    pub async fn run(&self, script: &str, address: &str, mut answer: impl AsyncFnMut(&str) -> String) {
         let pictures = target_directory().join("pictures");
         std::fs::create_dir_all(&pictures).expect("a writable target directory");
         let mut node = Command::new("node");
-        node.arg(script)
-            .arg(address)
-            .arg(&pictures)
-            .env("NODE_PACKAGES", &self.packages)
-            .env("CHROMIUM", &self.program);
-        (node, pictures)
+        node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("console").join(script)).arg(address).arg(&pictures);
+        node.env("NODE_PACKAGES", &self.packages).env("CHROMIUM", &self.program);
+        let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node runs");
+        let mut answers = node.stdin.take().expect("a pipe");
+        let mut said = BufReader::new(node.stdout.take().expect("a pipe")).lines();
+        while let Some(line) = tokio::task::block_in_place(|| said.next()) {
+            let line = line.expect("what it says");
+            match line.strip_prefix("? ") {
+                Some(what) => writeln!(answers, "{}", answer(what).await).expect("a running script"),
+                None => drop(writeln!(std::io::stdout(), "{line}")),
+            }
+        }
+        let status = tokio::task::block_in_place(|| node.wait()).expect("a child");
+        assert!(status.success(), "see what node says, and {}/failed.png", pictures.display());
     }
 }
 

@@ -3,19 +3,37 @@
 
 mod source;
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use monitor::{EVALUATION_STEP, HOUR};
 use source::{Fed, Lots, config, told, traffic};
 use spanmill_console::{Console, Settings};
 use spanmill_tests::Chromium;
+use tokio::runtime::Runtime;
 
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
-// Theme, phone width, crosshair, zoom, keyboard, legend, filter, range, live update, error to trace, and work with monitors: all of
-// it works in a browser, whose console stays empty, which asks nothing of anybody else, and in which axe finds nothing serious.
+/// A server of the page, in a runtime of its own, and where it listens.
+fn serve(fed: Fed, address: SocketAddr) -> (Option<Runtime>, SocketAddr) {
+    let runtime = Runtime::new().unwrap();
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    runtime.spawn(async move {
+        let settings = Settings { trace_link: Some("/trace/{trace_id}".to_owned()) };
+        let traces = axum::routing::get(|| async { "a trace" });
+        let router = Console::new(fed, settings).router().route("/trace/{id}", traces);
+        axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await
+    });
+    (Some(runtime), address)
+}
+
+// Theme, phone width, crosshair, zoom, keyboard, legend, filter, range, live update, a server that goes and comes back, error to trace, and
+// work with monitors: all of it works in a browser, whose console stays empty, which asks nothing of anybody else, and in which axe finds
+// nothing serious.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_works_in_a_browser() {
     let Some(chromium) = Chromium::get() else { return };
@@ -29,7 +47,7 @@ async fn the_page_works_in_a_browser() {
             (Lots::new(3), 1_000_000, (begin / EVALUATION_STEP + 1) * EVALUATION_STEP);
         loop {
             tokio::time::sleep(Duration::from_nanos(next.saturating_sub(now()))).await;
-            for _ in 0..8 {
+            for _ in 0..4 {
                 number += 1;
                 feeder.feed(&source::presentable(told(&mut lots, number, next - 1, begin)));
             }
@@ -37,13 +55,15 @@ async fn the_page_works_in_a_browser() {
             next += EVALUATION_STEP;
         }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let settings = Settings { trace_link: Some("/trace/{trace_id}".to_owned()) };
-    let traces = axum::routing::get(|| async { "a trace" });
-    let router = Console::new(fed, settings).router().route("/trace/{id}", traces);
-    tokio::spawn(axum::serve(listener, router).into_future());
-    let (mut node, pictures) = chromium.script("page.mjs", &address);
-    let status = tokio::task::spawn_blocking(move || node.status()).await.unwrap();
-    assert!(status.unwrap().success(), "see what node says, and {}/failed.png", pictures.display());
+    let (mut server, address) = serve(fed.clone(), "127.0.0.1:0".parse().unwrap());
+    let answer = async |what: &str| {
+        // All of its connections go with it.
+        match what {
+            "stop" => server.take().unwrap().shutdown_background(),
+            _ => server = serve(fed.clone(), address).0,
+        }
+        "true".to_owned()
+    };
+    chromium.run("page.mjs", &format!("http://{address}"), answer).await;
+    server.take().unwrap().shutdown_background();
 }

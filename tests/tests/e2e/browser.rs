@@ -2,8 +2,6 @@
 
 mod happened;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use happened::{Call, Prices};
@@ -137,27 +135,14 @@ async fn every_panel_shows_what_happened() {
     world.send_corpus().await;
     world.evaluate().await;
 
-    let (mut node, pictures) = chromium.script("panels.mjs", &format!("http://{}", world.spanmill.addresses.admin));
-    let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut answers = node.stdin.take().unwrap();
-    let mut said = BufReader::new(node.stdout.take().unwrap()).lines();
-    // The script asks for what happened, and for more to happen.
-    while let Some(line) = tokio::task::block_in_place(|| said.next()) {
-        let line = line.unwrap();
-        match &*line {
-            "? truth" => {}
-            "? more" => {
-                world.send_batch(BATCHES).await;
-                world.evaluate().await;
-            }
-            line => {
-                println!("{line}");
-                continue;
-            }
+    let address = format!("http://{}", world.spanmill.addresses.admin);
+    let answer = async |what: &str| {
+        if what == "more" {
+            world.send_batch(BATCHES).await;
+            world.evaluate().await;
         }
-        writeln!(answers, "{}", world.told()).unwrap();
-    }
-    let status = tokio::task::block_in_place(|| node.wait()).unwrap();
-    assert!(status.success(), "see what node says, and {}/failed.png", pictures.display());
+        world.told()
+    };
+    chromium.run("panels.mjs", &address, answer).await;
     world.spanmill.stop();
 }
