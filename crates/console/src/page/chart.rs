@@ -404,9 +404,8 @@ pub(super) fn parts(parts: &[Part]) -> Markup {
     let begins = parts.iter().scan(0.0, |end, part| Some(std::mem::replace(end, *end + part.width)));
     html! {
         svg.parts aria-hidden="true" {
-            rect.rest width="100%" height="100%" {}
-            @for (Part { width, colour, what }, x) in parts.iter().zip(begins) {
-                rect class=(colour) x={ (format!("{x:.2}")) "%" } width={ (format!("{width:.2}")) "%" } height="100%" {
+            @for (Part { width, colour, what }, x) in parts.iter().zip(begins).filter(|(part, _)| part.width > 0.0) {
+                rect class=(colour) x={ (format!("{x:.2}")) "%" } width={ (format!("{width:.2}")) "%" } {
                     @if !what.is_empty() { title { (what) } }
                 }
             }
