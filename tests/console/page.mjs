@@ -1,27 +1,9 @@
-// Drives the page as people do. `node page.mjs <address> <directory for pictures>`; playwright-core and axe-core stand in the
-// directory that NODE_PACKAGES names, Chromium is what CHROMIUM names. The server's trace links are `/trace/{trace_id}`.
+// Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`; it goes if the test is asked to `stop`
+// it, and comes back after `start`.
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { join } from "node:path";
+import { address, ask, axe, close, context, open, page, pictures, step } from "./browser.mjs";
 
-const [address, pictures] = process.argv.slice(2);
-const require = createRequire(join(process.env.NODE_PACKAGES, "package.json"));
-const { chromium } = require("playwright-core");
-const axe = require.resolve("axe-core/axe.min.js");
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
-const context = await browser.newContext({ viewport: { width: 1440, height: 1160 }, bypassCSP: false, colorScheme: "light" });
-const page = await context.newPage();
-page.setDefaultTimeout(20_000);
-
-const wrong = [];
-context.on("request", (request) => {
-  if (!request.url().startsWith(address)) wrong.push(`asks ${request.url()}`);
-});
-page.on("console", (message) => message.type() === "error" && !/status of 4\d\d/.test(message.text()) && wrong.push(message.text()));
-page.on("pageerror", (error) => wrong.push(String(error)));
-
-const open = (path) => page.goto(address + path, { waitUntil: "load" });
 const api = async (path) => (await fetch(`${address}/api/v1${path}`)).json();
 const number = (id) => page.locator(`#${id} data`).first().getAttribute("value").then(Number);
 const query = () => new URL(page.url()).searchParams;
@@ -35,18 +17,6 @@ async function agree(path, id, figure) {
     await page.reload();
   }
   assert.fail(`${id} is not ${figure} of ${path}`);
-}
-
-async function step(name, act) {
-  try {
-    await act();
-    assert.deepEqual(wrong, [], "the browser complains");
-  } catch (error) {
-    await page.screenshot({ path: join(pictures, "failed.png") });
-    console.error(`FAILED: ${name}: ${error.stack}`);
-    process.exit(1);
-  }
-  console.log(`ok: ${name}`);
 }
 
 await step("the overview shows what the API says", async () => {
@@ -152,6 +122,22 @@ await step("what is new is shown without a reload", async () => {
   assert.ok(await page.evaluate(() => window.isSame));
 });
 
+await step("that the server is gone is told, and what was shown stays until it is back", async () => {
+  await page.locator("#live.on").waitFor();
+  const shown = [page.url(), await number("total-requests")];
+  await ask("stop");
+  await page.locator("#live", { hasText: "offline" }).waitFor();
+  await page.getByLabel("Last 6 hours").click();
+  await page.locator("main:not(.busy)").waitFor();
+  assert.deepEqual([page.url(), await number("total-requests")], shown);
+  await ask("start");
+  await page.locator("#live.on").waitFor();
+  await page.getByLabel("Last 6 hours").click();
+  await page.waitForURL(/range=6h/);
+  await page.locator("#live.on").waitFor();
+  assert.ok(await page.evaluate(() => window.isSame));
+}, /net::ERR_/);
+
 await step("dark and light", async () => {
   const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await back();
@@ -240,8 +226,8 @@ await step("axe finds nothing serious", async () => {
 await step("pictures", async () => {
   await open("/?range=1h");
   await page.locator("#live.on").waitFor();
-  await page.screenshot({ path: join(pictures, "overview.png") });
+  await page.screenshot({ path: join(pictures, "overview.png"), fullPage: true });
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(pictures, "dark.png") });
 });
-await browser.close();
+await close();

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde::Deserialize;
 
-use crate::Totals;
+use crate::{Tokens, Totals};
 
 /// What a payload carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +104,18 @@ impl Truth {
 /// One call.
 #[derive(Debug, Deserialize)]
 pub struct Call {
-    /// The LLM spans that describe it.
+    /// Which API was asked: chat, responses, embeddings, anthropic or gemini.
+    pub api: String,
+    /// The LLM spans that describe it, the preferred one first; without any it cannot be derived.
     #[serde(default)]
     pub span_ids: Vec<String>,
+    /// The model under which it counts.
+    pub model_key: Option<String>,
+    /// What a perfect reader derives from its spans.
+    pub reported: Option<Tokens>,
+    /// Whether it is one of the errors.
+    #[serde(default)]
+    pub counted_error: bool,
 }
 
 /// tests/corpus.

@@ -5,6 +5,7 @@
 
 mod backend;
 mod binary;
+mod chromium;
 mod client;
 mod corpus;
 mod encoded;
@@ -22,6 +23,7 @@ mod totals;
 
 pub use backend::{Backend, Received};
 pub use binary::{binary, target_directory};
+pub use chromium::Chromium;
 pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use encoded::Encoded;

@@ -6,6 +6,7 @@ mod accuracy;
 mod admin;
 mod backends;
 mod bad_input;
+mod browser;
 mod console;
 mod corpus;
 mod dashboards;

@@ -13,7 +13,19 @@ use crate::spans::{call, payload};
 
 /// Open pages, and the different things that they look at.
 const PAGES: usize = 50;
-const LOOKS: [&str; 5] = ["/?range=15m", "/?range=1h", "/?range=24h", "/monitors", "/alerts"];
+const LOOKS: [&str; 7] =
+    ["/?range=15m", "/?range=1h", "/?range=24h", "/monitors", "/alerts", "/monitors/all", "/monitors/model-7"];
+/// What is watched: all calls, which make the most, and those of a few models, each with what a monitor's page can show.
+const SECTIONS: &str = "monitors:
+- { name: all, window: 1h, charts: [{ name: all, field: latency_p50, step: 1m, learning: 5 }], drift: { window: 1m, reference: 1h } }
+- { name: model-7, select: { model: model-7 } }
+- { name: model-8, select: { model: model-8 } }
+alerts:
+- { name: failing, monitor: all, when: { field: error_rate, above: 0.5 } }
+- { name: silent, monitor: model-7, when: { no_data: true } }
+slos:
+- { name: works, monitor: all, objective: availability, target: 0.99 }
+";
 /// Series: two for each model, one of calls that end and one of calls that fail, of which the history has a group in common.
 const MODELS: u64 = 10_000;
 /// For how long it is measured.
@@ -50,7 +62,12 @@ async fn send(client: &Client, models: u64, first: u64) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes, and measures what SPANMILL_BINARY names"]
 async fn fifty_open_pages() {
-    let spanmill = Spanmill::start(&Setup { settle_wait: "1s", interval: "30s", ..Setup::default() });
+    let spanmill = Spanmill::start(&Setup {
+        settle_wait: "1s",
+        interval: "30s",
+        sections: SECTIONS.to_owned(),
+        ..Setup::default()
+    });
     let (client, admin) = (Client::grpc(spanmill.addresses), spanmill.addresses.admin);
     let mut sent = 0;
     let mut measure = async |pages: usize| {
@@ -71,6 +88,17 @@ async fn fifty_open_pages() {
         (cost, most)
     };
     measure(0).await;
+    for path in LOOKS {
+        let page = get(admin, path).await.text();
+        assert!(
+            !page.contains("No calls in this time") && page.contains("<data value"),
+            "{path} shows traffic: {page}"
+        );
+    }
+    for monitor in ["all", "model-7"] {
+        let told = get(admin, &format!("/api/v1/monitors/{monitor}")).await.json();
+        assert!(told["monitor"]["snapshot"]["requests"].as_u64() > Some(0), "{told}");
+    }
     let without = measure(0).await;
     let with = measure(PAGES).await;
     let again = measure(0).await;

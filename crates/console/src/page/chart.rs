@@ -138,13 +138,17 @@ impl<'a> Chart<'a> {
 
     pub(super) fn render(&self, place: &Place) -> Markup {
         let is_known = |line: &Line| line.values.iter().any(Option::is_some);
+        let empty = match self.lines.is_empty() {
+            true => "Nothing was counted in this time.",
+            false => "No call of this time tells it.",
+        };
         html! {
             section.panel.(self.class) id=(self.id) {
                 h2 { (self.title) @if !self.note.is_empty() { small { (self.note) } } }
                 @if self.lines.iter().any(is_known) {
                     (self.figure(place))
                 } @else {
-                    p.empty { "Nothing was counted in this time." }
+                    p.empty { (empty) }
                 }
             }
         }
@@ -379,14 +383,32 @@ pub(super) fn sparkline(values: &[Option<f64>]) -> Markup {
     html! { svg.spark viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
 }
 
-/// Parts of a whole, side by side: widths in percent, each in a colour.
-pub(super) fn parts(widths: &[(f64, &str)]) -> Markup {
-    let begins = widths.iter().scan(0.0, |end, (width, _)| Some(std::mem::replace(end, *end + width)));
+/// A part of a whole.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// In percent.
+    pub(super) width: f64,
+    pub(super) colour: &'static str,
+    /// What it is, for those who point at it.
+    pub(super) what: String,
+}
+
+impl Part {
+    pub(super) const fn new(width: f64, colour: &'static str) -> Self {
+        Self { width, colour, what: String::new() }
+    }
+}
+
+/// Parts of a whole, side by side.
+pub(super) fn parts(parts: &[Part]) -> Markup {
+    let begins = parts.iter().scan(0.0, |end, part| Some(std::mem::replace(end, *end + part.width)));
     html! {
         svg.parts aria-hidden="true" {
             rect.rest width="100%" height="100%" {}
-            @for ((width, colour), x) in widths.iter().zip(begins) {
-                rect class=(colour) x={ (format!("{x:.2}")) "%" } width={ (format!("{width:.2}")) "%" } height="100%" {}
+            @for (Part { width, colour, what }, x) in parts.iter().zip(begins) {
+                rect class=(colour) x={ (format!("{x:.2}")) "%" } width={ (format!("{width:.2}")) "%" } height="100%" {
+                    @if !what.is_empty() { title { (what) } }
+                }
             }
         }
     }

@@ -30,12 +30,13 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
     let (now, chart) = over_time(console, place)?;
     let range = place.view.range(now);
     let trend = Axis::new(range.from, range.to, (range.length() / TREND as u64).max(1));
-    let Found { groups, records, total } = console.errors(|errors| Found::new(errors, &wanted, range, trend))?;
+    let Found { groups, all_groups, records, total } =
+        console.errors(|errors| Found::new(errors, &wanted, range, trend))?;
     Ok(html! {
         (heading("Errors", classes(place)))
         (chart.render(place))
         section.panel.s12 id="groups" {
-            h2 { "Groups" small { "failures that differ in ids, numbers and addresses only" }
+            h2 { "Groups" small { "failures that differ in ids, numbers and addresses only" @if groups.len() < all_groups { ", the largest " (groups.len()) " of " (all_groups) } }
                 @if place.get("group").is_some() { a.more href=(place.with("group", None).href()) data-swap { "All groups" } } }
             (groups_table(&groups, place, now))
         }
@@ -53,6 +54,8 @@ type Shown = (ErrorGroup, u64, Vec<Option<f64>>);
 struct Found {
     /// Those with the most wanted records.
     groups: Vec<Shown>,
+    /// How many groups have wanted records.
+    all_groups: usize,
     /// The newest.
     records: Vec<ErrorRecord>,
     /// How many there are.
@@ -72,6 +75,7 @@ impl Found {
         let mut most: Vec<((u64, u64), u64)> =
             counts.into_iter().map(|(fingerprint, counted)| (counted, fingerprint)).collect();
         most.sort_unstable_by(|one, other| other.cmp(one));
+        let all_groups = most.len();
         most.truncate(MOST_GROUPS);
         let groups = most.into_iter().filter_map(|((count, _), fingerprint)| {
             Some((errors.group(fingerprint)?.clone(), count, vec![Some(0.0); trend.steps]))
@@ -87,7 +91,7 @@ impl Found {
             }
         }
         let total = found.len();
-        Self { groups, records: found.into_iter().take(MOST_RECORDS).cloned().collect(), total }
+        Self { groups, all_groups, records: found.into_iter().take(MOST_RECORDS).cloned().collect(), total }
     }
 }
 
@@ -192,8 +196,9 @@ mod tests {
     #[test]
     fn the_largest_groups_are_shown() {
         let errors = index(30_000, |number| if number < 10_000 { number % 2 } else { number });
-        let Found { groups, records, total } = found(&errors);
+        let Found { groups, all_groups, records, total } = found(&errors);
         assert_eq!((groups.len(), records.len(), total), (MOST_GROUPS, MOST_RECORDS, 30_000));
+        assert_eq!(all_groups, 20_002);
         let shown = |place: usize| (groups[place].0.fingerprint, groups[place].1, groups[place].2.clone());
         let trend = vec![Some(5_000.0), Some(0.0), Some(0.0), Some(0.0)];
         assert_eq!([shown(0), shown(1)], [(1, 5_000, trend.clone()), (0, 5_000, trend)]);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::chart::parts;
+use super::chart::{Part, parts};
 use super::layout::heading;
 use super::overview::tile;
 use super::place::Place;
@@ -66,7 +66,7 @@ fn conservation(health: &ServiceHealth) -> Markup {
             }
             ul.list { @for (outcome, spans) in &health.outcomes {
                 li { span { (outcome) } em { (count(*spans)) } small { (data(Unit::Share, Some(*spans as f64 / all))) }
-                    (parts(&[(*spans as f64 / all * 100.0, "c0")])) }
+                    (parts(&[Part::new(*spans as f64 / all * 100.0, "c0")])) }
             } }
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
                         (if shows_archived { "Hide archived".to_owned() } else { format!("Show archived ({archived})") }) }
                 }
             }))
-            section.panel.s12 {
+            section.panel.s12 id="monitors" {
                 @if shown.is_empty() {
                     p.empty { "Nothing is monitored yet. A monitor watches the calls of a model, a service or an endpoint: create one below, or in the configuration under " code { "monitors" } "." }
                 } @else {

@@ -1,14 +1,15 @@
 //! The overview: what all calls add up to, and over time.
 
 use aggregate::ErrorRecord;
+use genai::TokenClasses;
 use maud::{Markup, html};
 use monitor::{Answer, Dimension, Field, GroupBy, Incident, Measure, Range, Series, Severity, Stats};
 
-use super::chart::{Axis, Chart, Line, Shape, parts, sparkline};
+use super::chart::{Axis, Chart, Line, Part, Shape, parts, sparkline};
 use super::errors;
 use super::layout::FILTERS;
 use super::place::Place;
-use super::text::{Unit, data, name};
+use super::text::{Unit, count, data, name};
 use crate::api::errors::Wanted;
 use crate::api::traffic::length;
 use crate::console::Console;
@@ -222,7 +223,7 @@ fn models(traffic: &Traffic, place: &Place) -> Markup {
             ul.list {
                 @for (number, series) in traffic.models.series.iter().enumerate() {
                     @let requests = series.total.requests as f64;
-                    (row(place, series, data(Unit::Count, Some(requests)), data(Unit::Share, Some(requests / all)), &[(requests / all * 100.0, colour(number, series))]))
+                    (row(place, series, data(Unit::Count, Some(requests)), data(Unit::Share, Some(requests / all)), &[Part::new(requests / all * 100.0, colour(number, series))]))
                 }
             }
         }
@@ -235,7 +236,7 @@ fn colour(number: usize, series: &Series) -> &'static str {
 }
 
 /// A row of a list: a model, and what is said of it.
-fn row(place: &Place, series: &Series, value: Markup, beside: Markup, widths: &[(f64, &str)]) -> Markup {
+fn row(place: &Place, series: &Series, value: Markup, beside: Markup, shares: &[Part]) -> Markup {
     let model = series.names.first().map_or("", |name| name);
     let is_filter = !model.is_empty() && model != monitor::REST;
     html! {
@@ -243,24 +244,43 @@ fn row(place: &Place, series: &Series, value: Markup, beside: Markup, widths: &[
             @if is_filter { a href=(place.only(Dimension::Model, Some(model)).href()) data-swap title="Only this model" { (name(model)) } }
             @else { span { (name(model)) } }
             em { (value) } small { (beside) }
-            (parts(widths))
+            (parts(shares))
         }
     }
 }
+
+/// The classes of tokens, input before output: what they are called, and their colours.
+const CLASSES: [(&str, &str); 5] =
+    [("in", "c0"), ("from cache", "c5"), ("to cache", "c2"), ("out", "c1"), ("reasoning", "c4")];
 
 fn by_tokens(traffic: &Traffic, place: &Place) -> Markup {
     let most = traffic.by_tokens.iter().map(|series| series.total.total_tokens()).max().unwrap_or(1).max(1) as f64;
     html! {
         section.panel.s4 id="model-tokens" {
-            h2 { "Tokens by model" small { i.c0 {} " in " i.c1 {} " out" } }
+            h2 { "Tokens by model" small { @for (name, colour) in CLASSES { i class=(colour) {} " " (name) " " } } }
             @if traffic.by_tokens.is_empty() { p.empty { "Nothing was counted in this time." } }
-            ul.list {
-                @for series in &traffic.by_tokens {
-                    @let [input, output] = [series.total.total_input_tokens(), series.total.total_output_tokens()].map(|count| count as f64);
-                    (row(place, series, html! { (data(Unit::Count, tokens(&series.total).map(|_| input))) }, html! { (data(Unit::Count, tokens(&series.total).map(|_| output))) },
-                        &[(input / most * 100.0, "c0"), (output / most * 100.0, "c1")]))
-                }
-            }
+            ul.list { @for series in &traffic.by_tokens { (of_classes(place, series, most)) } }
         }
     }
+}
+
+/// A row of [`by_tokens`]: all input and all output, and of what they are made; `most` is as wide as the list.
+fn of_classes(place: &Place, series: &Series, most: f64) -> Markup {
+    let total = &series.total;
+    let TokenClasses { input_uncached, cache_read, cache_write, output_visible, reasoning } = total.tokens;
+    let classes = [input_uncached, cache_read, cache_write, output_visible, reasoning];
+    let text = |count: u64| Unit::Count.text(count as f64);
+    let shares = CLASSES.into_iter().zip(classes).map(|((what, colour), count)| Part {
+        what: format!("{what}: {}", text(count)),
+        ..Part::new(count as f64 / most * 100.0, colour)
+    });
+    let shares: Vec<Part> = shares.collect();
+    let told = |value: u64, more: Markup| match tokens(total) {
+        Some(_) => html! { (count(value)) (more) },
+        None => data(Unit::Count, None),
+    };
+    let cached =
+        html! { " in" span.sr { ", " (count(cache_read)) " of it from cache, " (count(cache_write)) " to cache" } };
+    let reasoned = html! { " out" span.sr { ", " (count(reasoning)) " of it reasoning" } };
+    row(place, series, told(total.total_input_tokens(), cached), told(total.total_output_tokens(), reasoned), &shares)
 }

@@ -148,10 +148,11 @@ pub fn told(lots: &mut Lots, number: u64, at: u64, end: u64) -> Told {
     Told { at, number, service, provider, model, version, error, duration, first_token, tokens, cost }
 }
 
-/// The same call without the model whose name means harm: for pictures.
+/// The same call without names and messages that mean harm: for pictures.
 pub fn presentable(call: Told) -> Told {
     let model = if call.model.starts_with('<') { "llama-3.3-70b" } else { call.model };
-    Told { model, ..call }
+    let harmless = |message: &'static str| if message.contains('<') { "the model is overloaded" } else { message };
+    Told { model, error: call.error.map(|(class, message)| (class, harmless(message))), ..call }
 }
 
 /// Calls of the time before `end`, about so many a minute, more by day than by night.

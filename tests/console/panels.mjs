@@ -1,0 +1,424 @@
+// Reads every panel of every page and compares it with what happened. The test tells all calls if it is asked for `truth`, and lets more of them
+// happen before if it is asked for `more`.
+import assert from "node:assert/strict";
+import { address, ask, close, context, open, page, step } from "./browser.mjs";
+
+/// The stated relative error of percentiles: half the width of one of 16 buckets between powers of two, over its middle.
+const RELATIVE_ERROR = 1 / 33;
+/// Series of a chart, and rows of a list, beside those that are told together.
+const MOST_SERIES = 7;
+const MOST_ROWS = 8;
+const MINUTES = 15;
+const RANGE = `range=${MINUTES}m`;
+
+// What happened.
+
+const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
+const told = (values) => values.filter((value) => value !== null && value !== undefined);
+const service = (call) => call.service;
+const model = (call) => call.model;
+/// Pairs of a key and the calls that have it.
+function groups(calls, key) {
+  const found = new Map();
+  for (const call of calls) found.set(key(call), [...(found.get(key(call)) ?? []), call]);
+  return [...found];
+}
+/// The value that a share is not above, by nearest rank; null of nothing.
+function quantile(values, share) {
+  const sorted = told(values).sort((one, other) => one - other);
+  return sorted[Math.max(Math.ceil(share * sorted.length), 1) - 1] ?? null;
+}
+
+/// What calls add up to; what is not known of all of them is left out.
+function totals(calls) {
+  const usage = told(calls.map((call) => call.tokens));
+  const of = (name) => sum(usage.map((tokens) => tokens[name]));
+  const [input, output, cacheRead, cacheWrite, reasoning] = ["input", "output", "cache_read", "cache_write", "reasoning"].map(of);
+  const priced = told(calls.map((call) => call.cost));
+  const made = calls.every((call) => call.made) && calls.map((call) => call.made);
+  const durations = made && made.map((call) => call.duration);
+  const firsts = made && made.map((call) => call.first_token);
+  const perToken = made && calls.map(({ made, tokens }) => made.first_token && (made.duration - made.first_token) / (tokens.output - 1));
+  return {
+    requests: calls.length,
+    failed: calls.filter((call) => call.failed).length,
+    input, output, tokens: usage.length ? input + output : null,
+    classes: [input - cacheRead - cacheWrite, cacheRead, cacheWrite, output - reasoning, reasoning],
+    cacheShare: input ? cacheRead / input : null,
+    cost: priced.length ? sum(priced) / 1e12 : null,
+    priced: priced.length,
+    usageMissing: calls.length - usage.length,
+    duration: (share) => made && quantile(durations, share),
+    firstToken: (share) => made && quantile(firsts, share),
+    perToken: made && quantile(perToken, 0.5),
+  };
+}
+
+// What is shown.
+
+const SCALES = { k: 1e3, M: 1e6, G: 1e9, "µs": 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600, d: 86400, "%": 0.01 };
+/// A number as people read it, and by how much it may be rounded; null of an empty text or a dash.
+function parse(text) {
+  if (!text || text === "–") return null;
+  const [, dollar, digits, unit] = text.match(/^(\$?)([\d.,]+) ?(\D*)$/) ?? assert.fail(`no number: ${text}`);
+  const scale = unit ? SCALES[unit] : 1;
+  const number = Number(digits.replace(",", ""));
+  // Three digits are kept, all before the point, and six behind it at most; counts below 10,000 are whole, dollars have cents.
+  const magnitude = number === 0 ? 0 : Math.floor(Math.log10(number));
+  const last = dollar && number >= 0.01 ? 0.01 : 10 ** Math.max(Math.min(magnitude - 2, 0), -6);
+  const isCount = !dollar && !unit;
+  return { value: number * scale, slack: isCount ? 0 : 0.5 * last * scale };
+}
+
+const EXACT = { relative: 1e-9 };
+const ESTIMATED = { relative: RELATIVE_ERROR };
+function same(shown, expected, what, { relative, slack = 0 } = EXACT) {
+  if (expected === null || shown === null) return assert.equal(shown, expected, what);
+  const off = Math.abs(shown - expected);
+  assert.ok(off <= Math.abs(expected) * (relative + 1e-9) + slack * 1.0001, `${what}: ${shown} for ${expected}`);
+}
+/// Rounded texts that add up to something.
+function addsUp(texts, expected, what, { relative } = EXACT) {
+  const parsed = told(texts.map(parse));
+  same(sum(parsed.map(({ value }) => value)), expected ?? 0, what, { relative, slack: sum(parsed.map(({ slack }) => slack)) });
+}
+const is = (text, expected, what, accuracy = EXACT) => {
+  const parsed = parse(text);
+  same(parsed && parsed.value, expected, what, { ...accuracy, slack: parsed?.slack });
+};
+
+/// All that the page shows, read at once: a refresh may come between two questions.
+const read = () =>
+  page.evaluate(() => {
+    const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+    const texts = (elements) => elements.map((element) => element.textContent.trim());
+    const values = (element) => all("data", element).map((data) => Number(data.value));
+    const byId = (elements, of) => Object.fromEntries(elements.map((element) => [element.id, of(element)]));
+    const chart = (section) => {
+      const figure = section.querySelector(".chart");
+      const [, ...names] = texts(all("thead th", figure));
+      const rows = all("tbody tr", figure).map((row) => texts([...row.cells]).slice(1));
+      const columns = Object.fromEntries(names.map((name, place) => [name, rows.map((row) => row[place])]));
+      const legend = Object.fromEntries(all(".legend a, .legend span", figure).map((entry) => [entry.firstElementChild.nextSibling.textContent.trim(), entry.querySelector("em").textContent]));
+      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend };
+    };
+    const list = (section) =>
+      all("li", section).map((row) => ({
+        name: row.firstElementChild.textContent,
+        values: values(row),
+        parts: all("rect:not(.rest)", row).map((part) => parseFloat(part.getAttribute("width"))),
+        titles: texts(all("rect title", row)),
+      }));
+    const table = (section) =>
+      all("tbody tr", section).map((row) => ({ cells: texts([...row.cells]), values: [...row.cells].map((cell) => values(cell)[0] ?? null), href: row.querySelector("a.trace")?.getAttribute("href") ?? null }));
+    const charts = all("section:has(.chart)");
+    return {
+      tiles: byId(all(".tile[id]"), values),
+      charts: byId(charts, chart),
+      lists: byId(all("section:has(ul.list)"), list),
+      tables: byId(all("section[id]:has(tbody)").filter((section) => !charts.includes(section)), table),
+      values: byId(all("section[id]"), values),
+      titles: byId(all("section[id]:has(h2)"), (section) => section.querySelector("h2").textContent),
+      now: Number(document.querySelector("main").dataset.now),
+      text: document.querySelector("main").innerText,
+    };
+  });
+
+/// Opens a page, and gives what it shows.
+async function seen(path) {
+  const answer = await open(path);
+  assert.equal(answer.status(), 200, path);
+  return read();
+}
+
+/// A chart over time: what each series adds up to, in the steps in which its calls were counted and in no other.
+function overTime(chart, what, series, figure, accuracy = EXACT) {
+  for (const [name, calls] of series) {
+    const column = chart.columns[name] ?? assert.fail(`${what} has no ${name}, but ${Object.keys(chart.columns)}`);
+    const place = (time) => Math.floor((time - chart.from) / chart.step);
+    const isTold = new Set();
+    for (const [, together] of groups(calls, (call) => call.counted[0])) {
+      const [first, last] = together[0].counted.map(place);
+      const cells = column.slice(first, last + 1);
+      for (let at = first; at <= last; at += 1) isTold.add(at);
+      addsUp(cells, figure(together), `${what} of ${name} at step ${first}`, accuracy);
+    }
+    const others = column.filter((text, at) => !isTold.has(at) && parse(text)?.value);
+    assert.deepEqual(others, [], `${what} of ${name} when there was nothing`);
+  }
+}
+
+/// The series that a chart shows: those with the most, and all others as one.
+function mostOf(calls, key, most, measure, names, what) {
+  const all = groups(calls, key);
+  const shown = all.filter(([name]) => names.includes(name));
+  const others = all.filter(([name]) => !names.includes(name));
+  assert.equal(shown.length, Math.min(most, all.length), `${what}: ${names}`);
+  const least = Math.min(...shown.map(([, calls]) => measure(calls)));
+  assert.ok(others.every(([, calls]) => measure(calls) <= least), `${what} shows the largest: ${names}`);
+  assert.equal(names.includes("others"), others.length > 0, what);
+  return others.length ? [...shown, ["others", others.flatMap(([, calls]) => calls)]] : shown;
+}
+
+const requests = (calls) => calls.length;
+const tokens = (calls) => totals(calls).tokens;
+
+/// The tiles of the overview.
+function checkTiles({ tiles, charts, now }, calls, what) {
+  const all = totals(calls);
+  // The time begins with a whole step of the charts.
+  const seconds = (now - charts.requests.from) / 1_000;
+  assert.ok(seconds >= MINUTES * 60 && seconds < MINUTES * 60 + charts.requests.step / 1_000, `${seconds} s`);
+  const tile = (id, expected, accuracy = []) =>
+    expected.forEach((value, place) => value !== undefined && same(tiles[id][place] ?? null, value, `${id} of ${what}`, accuracy[place]));
+  // Rates: the page tells milliseconds.
+  const rate = { relative: 0.002 / seconds };
+  tile("total-requests", [all.requests, all.requests / seconds], [EXACT, rate]);
+  tile("error-rate", [all.failed / all.requests, all.failed]);
+  tile("total-tokens", all.tokens === null ? [null] : [all.tokens, all.input, all.output]);
+  tile("total-cost", all.cost === null ? [all.priced / all.requests] : [all.cost, all.priced / all.requests]);
+  tile("cache-share", [all.cacheShare]);
+  tile("token-rate", [all.tokens === null ? null : all.tokens / seconds], [rate]);
+  if (!calls.every((call) => call.made)) return;
+  const estimated = [ESTIMATED, ESTIMATED];
+  tile("latency-p95", [all.duration(0.95), all.duration(0.5)], estimated);
+  tile("first-token", [all.firstToken(0.95), all.firstToken(0.5)], estimated);
+  tile("token-rate", [undefined, all.perToken], estimated);
+}
+
+/// Lists of models: how requests and tokens are distributed.
+function checkLists(lists, calls, what) {
+  const names = (list) => list.map((row) => row.name);
+  const row = (list, name) => list.find((row) => row.name === name);
+  for (const [name, of] of mostOf(calls, model, MOST_SERIES, requests, names(lists.models), `models of ${what}`)) {
+    const { values, parts } = row(lists.models, name);
+    assert.equal(values[0], of.length, `requests of ${name} in ${what}`);
+    same(values[1], of.length / calls.length, `share of ${name} in ${what}`);
+    same(parts[0], (of.length / calls.length) * 100, `bar of ${name} in ${what}`, { relative: 0, slack: 0.005 });
+  }
+  const list = lists["model-tokens"];
+  const shown = mostOf(calls, model, MOST_ROWS, tokens, [...names(list), ...(new Set(calls.map((call) => call.model)).size > list.length ? ["others"] : [])], `tokens by model of ${what}`);
+  const most = Math.max(...shown.slice(0, MOST_ROWS).map(([, calls]) => tokens(calls)), 1);
+  for (const [name, of] of shown.filter(([name]) => name !== "others")) {
+    const { values, parts } = row(list, name);
+    const all = totals(of);
+    assert.deepEqual(values, all.tokens === null ? [] : [all.input, ...all.classes.slice(1, 3), all.output, all.classes[4]], `tokens of ${name} in ${what}`);
+    assert.equal(parts.length, 5);
+    parts.forEach((part, place) => same(part, (all.classes[place] / most) * 100, `bar ${place} of ${name} in ${what}`, { relative: 0, slack: 0.005 }));
+  }
+}
+
+/// Charts over time.
+function checkCharts(charts, calls, what) {
+  const made = calls.every((call) => call.made);
+  for (const [id, key, figure] of [["requests", service, requests], ["tokens", service, tokens], ["cost", model, (calls) => totals(calls).cost]]) {
+    if (!charts[id] && figure(calls) === null) continue;
+    // Of several series there is a column for all of them.
+    const names = Object.keys(charts[id].columns).filter((name) => name !== "all");
+    const series = mostOf(calls, key, MOST_SERIES, requests, names, `${id} of ${what}`);
+    overTime(charts[id], `${id} of ${what}`, series, figure);
+    series.forEach(([name, calls]) => is(charts[id].legend[name] || null, figure(calls), `legend of ${name} in ${id} of ${what}`));
+    if (series.length > 1) overTime(charts[id], `${id} of ${what}`, [["all", calls]], figure);
+  }
+  if (!made) return;
+  overTime(charts.duration, `duration of ${what}`, groups(calls, model), (calls) => totals(calls).duration(0.95), ESTIMATED);
+  for (const [name, of] of groups(calls, model)) is(charts.duration.legend[name], totals(of).duration(0.95), `duration of ${name}`, ESTIMATED);
+  for (const [name, share] of [["p50", 0.5], ["p95", 0.95]]) {
+    const expected = totals(calls).firstToken(share);
+    if (expected === null) continue;
+    overTime(charts.ttft, `first token of ${what}`, [[name, calls]], (calls) => totals(calls).firstToken(share), ESTIMATED);
+    is(charts.ttft.legend[name], expected, `first token of ${what}`, ESTIMATED);
+  }
+}
+
+const link = ([trace, span]) => `/trace/${trace}?spanId=${span}`;
+/// Error records: each leads to a failed call, and what it says is what that call told.
+function checkRecords(rows, calls, expected, what) {
+  assert.equal(rows.length, expected, `records of ${what}`);
+  const failed = new Map(calls.filter((call) => call.failed).flatMap((call) => call.spans.map((span) => [link(span), call])));
+  const found = rows.map(({ href }) => failed.get(href) ?? assert.fail(`${what}: ${href} is no failed call`));
+  assert.equal(new Set(found).size, rows.length, `each record of ${what} is of another call`);
+  rows.forEach(({ cells, values }, place) => {
+    const call = found[place];
+    assert.equal(cells[1], call.service, what);
+    if (!call.made) return;
+    assert.deepEqual(cells.slice(2, 5), [call.model, call.made.error.class, call.made.error.message], what);
+    same(values[5], call.made.duration, what);
+  });
+}
+
+function checkOverview(shown, calls, what) {
+  checkTiles(shown, calls, what);
+  checkLists(shown.lists, calls, what);
+  checkCharts(shown.charts, calls, what);
+  checkRecords(shown.tables.errors ?? [], calls, Math.min(totals(calls).failed, 8), `overview of ${what}`);
+}
+
+let truth = await ask("truth");
+const made = () => truth.calls.filter((call) => call.made);
+
+await step("the overview shows all that happened", async () => {
+  checkOverview(await seen(`/?${RANGE}`), truth.calls, "everything");
+});
+
+await step("of every service what it did", async () => {
+  for (const [name, calls] of groups(truth.calls, service)) checkOverview(await seen(`/?${RANGE}&service=${encodeURIComponent(name)}`), calls, name);
+});
+
+await step("of models what was asked of them", async () => {
+  for (const [name, calls] of groups(made(), model)) checkOverview(await seen(`/?${RANGE}&model=${encodeURIComponent(name)}`), calls, name);
+});
+
+await step("errors", async () => {
+  const failed = truth.calls.filter((call) => call.failed);
+  const { charts, tables, titles } = await seen(`/errors?${RANGE}`);
+  addsUp(Object.entries(charts.failures.columns).filter(([name]) => name !== "all").flatMap(([, column]) => column), failed.length, "failed calls");
+  assert.equal(tables.groups.length, 50);
+  assert.match(titles.groups, /the largest 50 of \d+/);
+  checkRecords(tables.records, failed, Math.min(failed.length, 100), "errors");
+  assert.match(titles.records, new RegExp(`the newest ${Math.min(failed.length, 100)} of ${failed.length}$`));
+
+  for (const [name, calls] of groups(failed.filter((call) => call.made), service)) {
+    const { charts, tables } = await seen(`/errors?${RANGE}&service=${name}`);
+    checkRecords(tables.records, calls, calls.length, `errors of ${name}`);
+    const classes = groups(calls, (call) => call.made.error.class);
+    assert.deepEqual(Object.keys(charts.failures.columns).filter((name) => name !== "all").sort(), classes.map(([name]) => name).sort());
+    overTime(charts.failures, `failed calls of ${name}`, classes, requests);
+    classes.forEach(([of, calls]) => is(charts.failures.legend[of], calls.length, `${of} of ${name}`));
+    const expected = groups(calls, (call) => call.made.error.message).map(([, [{ made: { error } }, ...more]]) => [error.class, error.message + error.kind, String(more.length + 1)]);
+    assert.deepEqual(tables.groups.map(({ cells }) => cells.slice(0, 3)).sort(), expected.sort());
+  }
+});
+
+await step("an error leads to its trace", async () => {
+  const [[message, calls]] = groups(truth.calls.filter((call) => call.made?.error?.class === "server_error"), (call) => call.made.error.message);
+  await open(`/errors?${RANGE}`);
+  await page.locator(".chips a", { hasText: "server_error" }).click();
+  await page.waitForURL(/class=server_error/);
+  await page.locator("#groups td.wide a", { hasText: message }).click();
+  await page.waitForURL(/group=[0-9a-f]{16}/);
+  await page.locator("#groups .more").waitFor();
+  checkRecords((await read()).tables.records, calls, calls.length, message);
+  const record = page.locator("#records a.trace").first();
+  const [trace] = await Promise.all([context.waitForEvent("page"), record.click()]);
+  await trace.waitForURL(/\/trace\//);
+  assert.ok(calls.some((call) => trace.url() === address + link(call.spans[0])), trace.url());
+  await trace.close();
+});
+
+const HEALTH = { assistant: "healthy", search: "warning", nightly: "critical" };
+await step("monitors", async () => {
+  const { monitors } = (await seen("/monitors")).tables;
+  const rows = Object.fromEntries(monitors.map((row) => [row.cells[0], row]));
+  assert.deepEqual(Object.keys(rows).sort(), [...Object.keys(HEALTH), "silent"].sort());
+  assert.deepEqual([rows.silent.cells[1], rows.silent.values[4]], ["no data", 0]);
+  for (const [name, calls] of groups(made(), service)) {
+    const { cells, values } = rows[name];
+    const all = totals(calls);
+    assert.equal(cells[1], HEALTH[name], name);
+    assert.equal(cells[11], name === "nightly" ? "1 firing" : "", name);
+    for (const [place, expected, accuracy] of [
+      [4, all.requests], [6, all.failed / all.requests], [7, all.duration(0.5), ESTIMATED], [8, all.duration(0.99), ESTIMATED],
+      [9, all.firstToken(0.95), ESTIMATED], [10, all.cost],
+    ]) same(values[place], expected, `cell ${place} of ${name}`, accuracy);
+  }
+});
+
+await step("a monitor's page", async () => {
+  for (const [name, calls] of groups(made(), service)) {
+    const { charts, tables, tiles, values } = await seen(`/monitors/${name}?${RANGE}`);
+    const all = totals(calls);
+    for (const [id, expected, accuracy] of [
+      ["total_requests", all.requests], ["error_rate", all.failed / all.requests], ["latency_p50", all.duration(0.5), ESTIMATED],
+      ["latency_p99", all.duration(0.99), ESTIMATED], ["time_to_first_token_p95", all.firstToken(0.95), ESTIMATED],
+      ["tokens_per_second", all.tokens / (MINUTES * 60)], ["cost", all.cost],
+    ]) same(tiles[id][0] ?? null, expected, `${id} of ${name}`, accuracy);
+
+    const failures = (calls) => calls.filter((call) => call.failed).length;
+    overTime(charts.volume, name, [["succeeded", calls]], (calls) => calls.length - failures(calls));
+    overTime(charts.volume, name, [["failed", calls]], failures);
+    overTime(charts.errors, name, [["error rate", calls]], (calls) => failures(calls) / calls.length);
+    for (const [percentile, share] of [["p50", 0.5], ["p95", 0.95], ["p99", 0.99]]) {
+      overTime(charts.latency, name, [[percentile, calls]], (calls) => totals(calls).duration(share), ESTIMATED);
+      const mark = await page.locator("#distribution .legend span", { hasText: percentile }).locator("em").textContent();
+      is(mark, all.duration(share), `${percentile} of the distribution of ${name}`, ESTIMATED);
+      if (percentile === "p99" || all.firstToken(share) === null) continue;
+      overTime(charts.first, name, [[percentile, calls]], (calls) => totals(calls).firstToken(share), ESTIMATED);
+    }
+
+    assert.ok(tables.samples.length > 0, name);
+    const known = new Map(calls.map((call) => [link(call.spans[0]), call]));
+    for (const { href, cells, values } of tables.samples) {
+      const call = known.get(href) ?? assert.fail(`${href} is no call of ${name}`);
+      const expected = [call.made.duration, call.made.first_token, call.tokens?.input, call.tokens?.output, call.cost && call.cost / 1e12];
+      expected.forEach((value, place) => same(values[2 + place], value ?? null, `${cells[0]} request of ${name}, cell ${2 + place}`));
+      assert.equal(cells[7], call.made.error?.class ?? "", name);
+    }
+    if (name === "nightly") {
+      // Of seven calls in ten that shall not fail, three may.
+      const allowed = 0.3 * all.requests;
+      [1 - all.failed / allowed, all.failed, allowed, all.requests].forEach((expected, place) => same(values["burn-nightly works"][place], expected, `budget ${place}`));
+      for (const { values } of tables["burn-nightly works"]) same(values[1], all.failed / allowed, "burn rate");
+    }
+    if (name === "assistant") {
+      const [baseline, canary] = ["claude-opus-4-5", "gpt-4.1-mini"].map((name) => totals(calls.filter((call) => call.model === name)));
+      const rows = Object.fromEntries(tables["canary-models"].map((row) => [row.cells[0], row.values.slice(1, 3)]));
+      assert.deepEqual(rows.requests, [baseline.requests, canary.requests]);
+      assert.deepEqual(rows.error_rate, [0, 0]);
+      [baseline, canary].forEach((version, place) => same(rows.cost_per_request[place], version.cost / version.requests, "cost per request"));
+    }
+  }
+});
+
+await step("alerts", async () => {
+  const { tables, tiles } = await seen("/alerts");
+  assert.deepEqual([tiles.firing[0], tiles.pending[0]], [1, 0]);
+  const rows = Object.fromEntries(tables.rules.map((row) => [row.cells[0], row]));
+  for (const [name, calls] of groups(made(), service).filter(([name]) => name !== "assistant")) {
+    const { cells, values } = rows[`${name} fails`];
+    assert.equal(cells[1], name === "nightly" ? "firing" : "inactive");
+    same(values[5], totals(calls).failed / calls.length, `error rate of ${name}`);
+    assert.equal(values[6], 0.15);
+  }
+  assert.deepEqual(tables.history.map(({ cells }) => [cells[0], cells[4]]), [["nightly fails", "still fires"]]);
+  assert.equal(await page.locator("nav .badge").textContent(), "1 firing");
+});
+
+await step("prices", async () => {
+  for (const [name, calls] of [["", truth.calls], ...groups(made(), service)]) {
+    const { tables, tiles } = await seen(`/prices?${RANGE}&service=${name}`);
+    const all = totals(calls);
+    same(tiles.cost[0] ?? null, all.cost, `cost of ${name}`);
+    same(tiles.known[0], all.priced / all.requests, `known of ${name}`);
+    assert.deepEqual([tiles.known[1], tiles.unknown[0], tiles["usage-missing"][0]], [all.requests, all.requests - all.priced, all.usageMissing], name);
+    if (name) continue;
+    // Spans that tell of a call which another tells.
+    assert.equal(tiles.saved[1], sum(calls.map((call) => call.spans.length - 1)), "what merged duplicates saved");
+    const unpriced = tables.unpriced.find(({ cells }) => cells[1] === "nobody-prices-this");
+    const asked = calls.filter((call) => call.model === "nobody-prices-this" && call.tokens);
+    assert.deepEqual([unpriced.cells[0], unpriced.cells[2], unpriced.values[3]], ["self-hosted", "nobody-prices-this", asked.length]);
+  }
+});
+
+await step("health", async () => {
+  const { lists, text, tiles } = await seen("/health");
+  assert.equal(tiles.received[0], truth.spans);
+  const outcomes = Object.fromEntries(lists.conservation.map(({ name, values }) => [name, values[0]]));
+  assert.equal(outcomes.counted, truth.calls.length);
+  assert.equal(sum(Object.values(outcomes)) + tiles.waiting[0], truth.spans);
+  assert.match(text, /It adds up/);
+});
+
+await step("what happens meanwhile is shown without a reload", async () => {
+  await open(`/?${RANGE}`);
+  await page.evaluate(() => (window.isSame = true));
+  await page.locator("#live.on").waitFor();
+  const before = truth.calls.length;
+  truth = await ask("more");
+  assert.ok(truth.calls.length > before);
+  await page.waitForFunction((requests) => Number(document.querySelector("#total-requests data").value) === requests, truth.calls.length);
+  checkOverview(await read(), truth.calls, "everything");
+  assert.ok(await page.evaluate(() => window.isSame));
+});
+
+await close();
