@@ -5,7 +5,7 @@ pub(crate) mod changes;
 mod definitions;
 pub(crate) mod errors;
 mod figures;
-mod monitors;
+pub(crate) mod monitors;
 mod named;
 mod service;
 pub(crate) mod traffic;

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use genai::ErrorClass;
 use http_body_util::BodyExt;
-use monitor::{Command, HOUR, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
+use monitor::{Attribute, Command, Config, HOUR, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
 use serde_json::{Value, json};
 use source::{Fed, START, Told, config, traffic};
 use spanmill_console::{CommandFailure, Console, NotifierState, ServiceHealth, Settings, Source};
@@ -31,7 +31,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let (fed, told) = (Fed::new(&config()), traffic(END, 2 * HOUR, 20));
+        Self::of(&config())
+    }
+
+    fn of(config: &Config) -> Self {
+        let (fed, told) = (Fed::new(config), traffic(END, 2 * HOUR, 20));
         told.iter().for_each(|call| fed.feed(call));
         fed.advance(END);
         let settings = Settings { trace_link: Some("https://signoz.example/trace/{trace_id}?spanId={span_id}".into()) };
@@ -534,6 +538,34 @@ async fn monitors_are_worked_with() {
     assert!(fixture.page("/monitors/new%20%2F%20one").await.contains("Restore"));
     assert_eq!(fixture.post(&format!("{path}/remove"), &json!({})).await.0, StatusCode::NO_CONTENT);
     assert_eq!(fixture.get(path).await.0, StatusCode::NOT_FOUND);
+}
+
+// A monitor that asks for what is not kept of calls would wait for ever: it is refused, the problem names field, attribute and setting, and
+// the page's form does not offer it. What is kept can be asked for.
+#[tokio::test]
+async fn monitors_ask_for_what_is_kept() {
+    let not_kept = vec![Attribute::Environment, Attribute::ServiceVersion, Attribute::ServerAddress];
+    let fixture = Fixture::of(&Config { not_kept, ..config() });
+    for (field, attribute) in [
+        ("environment", "deployment.environment.name"),
+        ("service_version", "service.version"),
+        ("server_address", "server.address"),
+    ] {
+        let new = json!({ "name": "new", "selector": { "service": "search", field: "*" } });
+        let (status, problem) = fixture.post("/api/v1/monitors", &new).await;
+        let problem: Value = serde_json::from_str(&problem).unwrap();
+        assert_eq!((status.as_u16(), &problem["field"]), (422, &json!(format!("selector.{field}"))));
+        let wanted = format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
+        assert_eq!(problem["detail"], wanted);
+    }
+    let page = fixture.page("/monitors").await;
+    let offered = |page: &str, field: &str| page.contains(&format!("name=\"selector.{field}\""));
+    assert!(offered(&page, "service") && !offered(&page, "environment") && !offered(&page, "server_address"));
+    assert!(page.contains("<input disabled placeholder=\"server.address is not kept\">"));
+    let page = Fixture::new().page("/monitors").await;
+    assert!(offered(&page, "environment") && offered(&page, "server_address") && !page.contains("is not kept"));
+    let new = json!({ "name": "new", "selector": { "service": "search", "provider": "*" } });
+    assert_eq!(fixture.post("/api/v1/monitors", &new).await.0, StatusCode::CREATED);
 }
 
 // Alerts and objectives are defined, defined anew and forgotten; what is wrong is refused, and the problem names the field.

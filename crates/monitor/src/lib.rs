@@ -58,7 +58,7 @@ pub use monitor::{Monitor, MonitorState};
 pub use monitoring::{EVALUATION_STEP, Monitoring};
 pub use sample::{Sample, SampleKind};
 pub use seen::{MOST_SEEN, SeenCounts, SeenKind};
-pub use selector::Selector;
+pub use selector::{Attribute, Selector};
 pub use slo::{BURN_ALERTS, Budget, BurnAlert, Objective, Period, Slo, SloDefinition, SloStatus};
 pub use snapshot::{Field, Snapshot};
 pub use statistics::{RankTest, Test};

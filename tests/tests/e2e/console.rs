@@ -144,6 +144,7 @@ async fn monitors_are_kept_from_the_command_line() {
         (&["monitors", "pause", "nothing"][..], "404 Not Found: there is no monitor"),
         (&["monitors", "remove", "chat"], "409 Conflict: the monitor \"chat\" stands in the configuration"),
         (&["monitors", "create", "x", "--window", "2m"], "422"),
+        (&["monitors", "create", "x", "--server-address", "api*"], "server.address must stand in derive.dimensions or"),
         (&["alerts", "mute", "chat", "--for", "30s"], "whole minutes"),
     ] {
         let (is_success, text) = said(arguments);

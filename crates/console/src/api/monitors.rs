@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use monitor::{
-    Command, Field, HealthRules, Monitor, MonitorDefinition, Monitoring, SECOND, Sample, Selector, Threshold, Window,
+    Attribute, Command, Field, HealthRules, Monitor, MonitorDefinition, Monitoring, SECOND, Sample, Selector,
+    Threshold, Window,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -298,6 +299,16 @@ impl NewMonitor {
     }
 }
 
+/// The field of a selector that reads an attribute.
+pub(crate) const fn pattern(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Service => "selector.service",
+        Attribute::Environment => "selector.environment",
+        Attribute::ServiceVersion => "selector.service_version",
+        Attribute::ServerAddress => "selector.server_address",
+    }
+}
+
 /// Creates a monitor.
 #[utoipa::path(post, path = "/api/v1/monitors", tag = "monitors", request_body = NewMonitor, responses(
     (status = 201, body = MonitorBody),
@@ -305,7 +316,7 @@ impl NewMonitor {
     (status = 409, description = "The name is taken, or there are too many", content_type = "application/problem+json", body = Problem),
     (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
     (status = 415, description = "The body is not JSON", content_type = "application/problem+json", body = Problem),
-    (status = 422, description = "The monitor is not one", content_type = "application/problem+json", body = Problem),
+    (status = 422, description = "The monitor is not one, or asks for what is not kept of calls", content_type = "application/problem+json", body = Problem),
     (status = 503, description = "It cannot be done now", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn create(
@@ -314,6 +325,12 @@ pub(super) async fn create(
     Body(new): Body<NewMonitor>,
 ) -> Result<(StatusCode, Json<MonitorBody>), Problem> {
     let definition = new.definition()?;
+    let read: Vec<Attribute> = definition.selector.attributes().collect();
+    let find = move |monitoring: &Monitoring| monitoring.not_kept().iter().find(|it| read.contains(it)).copied();
+    if let Some(attribute) = console.blocking(|console| console.monitoring(find)).await? {
+        let field = pattern(attribute);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, attribute.wanted()).of_field(field));
+    }
     let name = definition.name.clone();
     command(&console, Command::Create(Box::new(definition))).await?;
     let monitor = of_monitor(console, name, |monitoring, monitor| MonitorBody::of(monitor, monitoring.now())).await?;

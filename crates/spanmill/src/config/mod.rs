@@ -165,7 +165,14 @@ impl Config {
             charts: self.monitors.iter().flat_map(watched::Monitor::chart_definitions).collect(),
             drifts: self.monitors.iter().filter_map(watched::Monitor::drift_definition).collect(),
             canaries: self.monitors.iter().flat_map(watched::Monitor::canary_definitions).collect(),
+            not_kept: self.not_kept().collect(),
         }
+    }
+
+    /// What is not kept of calls.
+    fn not_kept(&self) -> impl Iterator<Item = monitor::Attribute> {
+        let kept = || self.derive.dimensions.iter().chain(&self.metrics.resource_attributes);
+        monitor::Attribute::ALL.into_iter().filter(move |attribute| !kept().any(|kept| kept == attribute.key()))
     }
 
     /// Whether anything is written on spans that are handed on.
