@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use genai::ErrorClass;
 use http_body_util::BodyExt;
-use monitor::{Attribute, Command, Config, HOUR, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
+use monitor::{Attribute, Command, Config, HOUR, HistoryConfig, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
 use serde_json::{Value, json};
 use source::{Fed, START, Told, config, traffic};
 use spanmill_console::{CommandFailure, Console, NotifierState, ServiceHealth, Settings, Source};
@@ -435,6 +435,46 @@ async fn times_are_made_to_fit() {
     }
     let told = fixture.json("/api/v1/overview?range=30d&step=10").await;
     assert!(told["step_seconds"].as_u64().unwrap() * 1_500 >= 30 * 86_400);
+}
+
+// Where there is no memory for all of the history, every page and answer that is about more says from when on it knows all, and nothing of
+// what was before; where there is, none does.
+#[tokio::test]
+async fn what_is_cut_is_told() {
+    let whole = Fixture::new();
+    let health = whole.json("/api/v1/health").await;
+    let kept: Vec<(u64, u64)> = [(10, 3_600), (60, 86_400), (900, 30 * 86_400)].into();
+    for (reach, (step, kept)) in health["history"].as_array().unwrap().iter().zip(kept) {
+        let since = END / 1_000_000 / (step * 1_000) * (step * 1_000) - kept * 1_000;
+        let expected = json!({ "step_seconds": step, "kept_seconds": kept, "since": since, "is_cut": false });
+        assert_eq!(*reach, expected);
+    }
+    for path in ["/api/v1/overview?range=30d", "/api/v1/series?range=24h"] {
+        let told = whole.json(path).await;
+        assert_eq!(told["known_from"], told["from"], "{path}");
+    }
+    assert!(!whole.page("/?range=30d").await.contains("id=\"cut\""));
+
+    let history = HistoryConfig { memory: 40_000, ..HistoryConfig::default() };
+    let cut = Fixture::of(&Config { history, ..config() });
+    let health = cut.json("/api/v1/health").await;
+    assert_eq!(health["history_limit_bytes"], 40_000);
+    let longest = &health["history"][2];
+    assert_eq!((&longest["step_seconds"], &longest["is_cut"]), (&json!(900), &json!(true)));
+    let told = cut.json("/api/v1/overview?range=6h").await;
+    let known_from = told["known_from"].as_u64().unwrap();
+    assert!(known_from > told["from"].as_u64().unwrap() && longest["since"] == known_from, "{known_from}");
+    let counted = cut.since(known_from * 1_000_000, |_| true).len();
+    assert_eq!(told["totals"]["requests"], counted, "what is known is known exactly");
+    assert!(counted < cut.told.len());
+    for (path, is_cut) in
+        [("/?range=6h", true), ("/errors?range=6h", true), ("/prices?range=6h", true), ("/?range=15m", false)]
+    {
+        let page = cut.page(path).await;
+        assert_eq!(page.contains("id=\"cut\""), is_cut, "{path}");
+    }
+    let page = cut.page("/health").await;
+    assert!(page.contains("history.memory") && !whole.page("/health").await.contains("history.memory"));
 }
 
 // What is wrong is refused with a status that fits and a problem that says what it is.

@@ -51,7 +51,7 @@ pub use drift::{DriftDefinition, DriftReport, Tokens};
 pub use health::{Health, HealthRules, Threshold};
 pub use history::{
     Answer, Dimension, Dimensions, Filter, GroupBy, Histogram, History, HistoryConfig, Measure, Point, Query,
-    RELATIVE_ERROR, REST, Scan, Series, Stats,
+    RELATIVE_ERROR, REST, Reach, Scan, Series, Stats,
 };
 pub use incident::{Incident, Notification, NotificationKind, Resolution};
 pub use monitor::{Monitor, MonitorState};

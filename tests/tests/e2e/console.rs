@@ -188,6 +188,14 @@ slos: [{ name: good, monitor: chat, target: 0.5 }]
         assert_eq!(spanmill.sample(name, &[label, version]).await, expected, "{name} {label:?}");
     }
     let page = spanmill.metrics().await;
+    for (step, kept) in [("10s", 3_600.0), ("60s", 86_400.0), ("900s", 2_592_000.0)] {
+        let is_it = |line: &&str| {
+            line.starts_with("spanmill_history_reach_seconds{") && line.contains(&format!("step=\"{step}\""))
+        };
+        let reach: f64 = page.lines().find(is_it).unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+        let step: f64 = step.trim_end_matches('s').parse().unwrap();
+        assert!((kept..kept + step).contains(&reach), "{step}: {reach}");
+    }
     let left = page.lines().find(|line| line.starts_with("spanmill_slo_budget_left_ratio{")).unwrap();
     assert!(left.contains("slo=\"good\"") && left.ends_with(" 0.5"), "{left}");
     spanmill.stop();

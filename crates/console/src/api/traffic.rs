@@ -38,6 +38,8 @@ pub(super) struct Overview {
     from: u64,
     to: u64,
     step_seconds: u64,
+    /// From when on all of it is known: later than `from` if the history does not reach back so far, as `/api/v1/health` tells.
+    known_from: u64,
     totals: Totals,
     /// The services with the most requests; what is left is one named `_OTHER`.
     services: Vec<Named>,
@@ -114,6 +116,7 @@ pub(super) async fn overview(
             from: millis(all.range.from),
             to: millis(all.range.to),
             step_seconds: all.step / monitor::SECOND,
+            known_from: millis(all.known_from),
             totals: Totals::of(&all.total(), length),
             services: named(services),
             models: named(models),
@@ -164,6 +167,8 @@ pub(super) struct SeriesBody {
     from: u64,
     to: u64,
     step_seconds: u64,
+    /// From when on all of it is known: see the overview.
+    known_from: u64,
     #[schema(value_type = String)]
     field: &'static str,
     /// The unit, as UCUM writes it.
@@ -212,6 +217,7 @@ pub(super) async fn series(State(console): State<Console>, Params(params): Param
             from: millis(answer.range.from),
             to: millis(answer.range.to),
             step_seconds: answer.step / monitor::SECOND,
+            known_from: millis(answer.known_from),
             field: field.name(),
             unit: field.unit(),
             series: answer.series.iter().map(one).collect(),

@@ -21,6 +21,8 @@ pub(super) const FILTERS: [Dimension; 4] =
 /// What the frame of a page says.
 struct Frame {
     now: u64,
+    /// From when on the history knows all.
+    known_from: u64,
     firing: usize,
     values: Vec<(Dimension, Vec<String>)>,
 }
@@ -33,6 +35,7 @@ impl Frame {
         };
         Self {
             now: monitoring.now(),
+            known_from: monitoring.history().known_from(),
             firing: monitoring.alerts().iter().filter(|alert| matches!(alert.phase(), Phase::Firing(_))).count(),
             values: FILTERS.map(|dimension| (dimension, values(dimension))).into(),
         }
@@ -63,6 +66,7 @@ pub(super) fn page(console: &Console, place: &Place, page: Page, content: Markup
             }
             main id="main" tabindex="-1" data-live=[place.is_live().then_some("1")] data-now=(frame.now / 1_000_000) {
                 @if let (Span::Between(range), true) = (place.view.span, page.controls >= Controls::Time) { (zoomed(place, range)) }
+                @if page.controls == Controls::TimeAndFilter { (cut(place, &frame)) }
                 (content)
             }
             footer { "As of " time { (formatted(frame.now, "%Y-%m-%d %H:%M:%S")) " UTC" } ", the newest time of the log. Times are UTC." }
@@ -78,6 +82,16 @@ fn zoomed(place: &Place, range: monitor::Range) -> Markup {
             a.button href=(place.at(Span::Last(Last::default())).href()) data-swap { "Back to now" }
         }
     }
+}
+
+/// Says so if not all of a time is known.
+fn cut(place: &Place, Frame { now, known_from, .. }: &Frame) -> Markup {
+    html! { @if *known_from > place.view.range(*now).from {
+        p.zoomed id="cut" role="status" {
+            "What was before " b { (formatted(*known_from, "%b %d, %H:%M:%S")) } " UTC is not kept any more. "
+            a.button href=(place.elsewhere("/health")) { "Why" }
+        }
+    } }
 }
 
 fn controls(place: &Place, which: Controls, frame: &Frame) -> Markup {

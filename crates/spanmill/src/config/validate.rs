@@ -226,6 +226,7 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     at_least(config.metrics.statistics_interval >= second, &["metrics", "statistics_interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];
     at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");
+    at_least(config.history.memory >= ByteSize::mebibytes(16), &["history", "memory"], "16MiB");
     if let Some(archive) = &config.archive {
         at_least(archive.max_rows > 0, &["archive", "max_rows"], "1");
         at_least(archive.max_age >= second, &["archive", "max_age"], "1s");
