@@ -7,6 +7,7 @@ pub(crate) mod errors;
 mod figures;
 pub(crate) mod monitors;
 mod named;
+mod over_time;
 mod service;
 pub(crate) mod traffic;
 
@@ -62,6 +63,8 @@ resources! {
     post "/monitors/{name}/archive" monitors::archive,
     post "/monitors/{name}/remove" monitors::remove,
     post "/monitors/{name}/mute" monitors::mute,
+    get "/monitors/{name}/series" over_time::series,
+    get "/monitors/{name}/distribution" over_time::distribution,
     get "/monitors/{name}/charts" changes::charts,
     get "/monitors/{name}/canaries" changes::canaries,
     get "/monitors/{name}/drift" changes::drift,

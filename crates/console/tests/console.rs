@@ -93,6 +93,15 @@ fn output(call: &Told) -> u64 {
     call.tokens.map_or(0, |tokens| tokens.output_visible + tokens.reasoning)
 }
 
+/// Failed calls by class.
+fn by_class(calls: &[&Told]) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for (class, _) in calls.iter().filter_map(|call| call.error) {
+        *counts.entry(class.name()).or_default() += 1;
+    }
+    counts
+}
+
 fn dollars(calls: &[&Told]) -> f64 {
     calls.iter().filter_map(|call| call.cost).sum::<genai::Money>().dollars()
 }
@@ -168,10 +177,7 @@ async fn the_overview_is_that_of_the_calls() {
         } else {
             assert_eq!(totals["figures"]["cost"], Value::Null, "unknown is not zero");
         }
-        for class in ErrorClass::ALL {
-            let count = calls.iter().filter(|call| call.error.is_some_and(|(of, _)| of == class)).count() as u64;
-            assert_eq!(totals["failed_by_class"][class.name()].as_u64().unwrap_or_default(), count);
-        }
+        assert_eq!(totals["failed_by_class"], json!(by_class(&calls)));
         for (list, name_of) in [("services", (|call| call.service) as fn(&Told) -> &str), ("models", |call| call.model)]
         {
             let mut expected = BTreeMap::<&str, u64>::new();
@@ -185,8 +191,10 @@ async fn the_overview_is_that_of_the_calls() {
         let step = told["step_seconds"].as_u64().unwrap() * SECOND;
         for one in told["steps"].as_array().unwrap() {
             let begin = one["at"].as_u64().unwrap() * 1_000_000;
-            let count = calls.iter().filter(|call| (begin..begin + step).contains(&call.at)).count();
-            assert_eq!(one["figures"]["total_requests"].as_f64(), Some(count as f64));
+            let is_in = |call: &&Told| (begin..begin + step).contains(&call.at);
+            let of_step: Vec<&Told> = calls.iter().copied().filter(is_in).collect();
+            assert_eq!(one["figures"]["total_requests"].as_f64(), Some(of_step.len() as f64));
+            assert_eq!(one["failed_by_class"], json!(by_class(&of_step)), "{query}");
         }
 
         let page = fixture.page(&format!("/?{query}")).await;
@@ -270,6 +278,120 @@ async fn errors_are_those_of_the_calls() {
     let id = format!("{:032x}", u128::from_be_bytes(newest.trace_id()));
     assert!(page.contains(&format!("href=\"https://signoz.example/trace/{id}?spanId={:016x}\"", newest.number)));
     assert!(page.contains(&format!(" of {}", wanted.len())));
+}
+
+// Of a time, errors are those of its calls: each group with as many records as failed then, in the steps in which they did.
+#[tokio::test]
+async fn errors_are_those_of_the_time() {
+    let fixture = Fixture::new();
+    let (hour, end) = (3_600_000, END / 1_000_000);
+    for query in [
+        String::new(),
+        "range=15m".to_owned(),
+        "range=1h&step=60".to_owned(),
+        format!("from={}&to={}&step=600", end - 3 * hour / 2, end - hour / 2),
+        "range=1h&class=timeout&operation=chat".to_owned(),
+        "range=1h&operation=embeddings".to_owned(),
+    ] {
+        let told = fixture.json(&format!("/api/v1/errors?limit=1000&{query}")).await;
+        let [from, to] = ["from", "to"].map(|end| told[end].as_u64().unwrap() * 1_000_000);
+        let step = told["step_seconds"].as_u64().unwrap() * SECOND;
+        let is_class = |call: &Told| {
+            !query.contains("timeout") || call.error.is_some_and(|(class, _)| class == ErrorClass::Timeout)
+        };
+        let is_wanted = |call: &&Told| call.error.is_some() && is_class(call) && !query.contains("embeddings");
+        let wanted: Vec<&Told> =
+            fixture.told.iter().filter(|call| (from..to).contains(&call.at)).filter(is_wanted).collect();
+        assert_eq!(wanted.is_empty(), query.contains("embeddings"));
+        assert!(from % step == 0 && to % step == 0, "{query}");
+        if query.is_empty() {
+            assert_eq!(
+                wanted.len(),
+                fixture.told.iter().filter(|call| call.error.is_some()).count(),
+                "all that is kept"
+            );
+        }
+        let times: Vec<u64> =
+            told["records"].as_array().unwrap().iter().map(|one| one["at"].as_u64().unwrap()).collect();
+        assert!(times.iter().copied().eq(wanted.iter().rev().map(|call| call.at / 1_000_000)), "{query}");
+        let mut groups = BTreeMap::<&str, BTreeMap<u64, u64>>::new();
+        for call in &wanted {
+            let trend = groups.entry(call.error.unwrap().0.name()).or_default();
+            *trend.entry(call.at / step * step / 1_000_000).or_default() += 1;
+        }
+        let listed = told["groups"].as_array().unwrap();
+        assert_eq!(listed.len(), groups.len(), "{query}");
+        for group in listed {
+            let trend = &groups[group["class"].as_str().unwrap()];
+            assert_eq!(group["wanted"].as_u64().unwrap(), trend.values().sum::<u64>());
+            assert_eq!(group["trend"], json!(trend.iter().collect::<Vec<_>>()), "{query}");
+        }
+    }
+}
+
+// What a monitor counted in a time is what its calls add up to, in all and in each step, and their latencies are distributed as told.
+#[tokio::test]
+async fn a_monitor_over_time_is_that_of_its_calls() {
+    let fixture = Fixture::new();
+    let is_of = |call: &&Told| call.model.starts_with("gpt-4o");
+    for (query, least) in
+        [("range=15m", 10), ("range=1h&step=60", 60), ("range=6h", 60), ("range=24h&step=3600", 3_600)]
+    {
+        let told = fixture.json(&format!("/api/v1/monitors/gpt-4o/series?{query}")).await;
+        let [from, to] = ["from", "to"].map(|end| told[end].as_u64().unwrap() * 1_000_000);
+        let step = told["step_seconds"].as_u64().unwrap() * SECOND;
+        assert!(step >= least * SECOND && to > END);
+        let calls: Vec<&Told> =
+            fixture.told.iter().filter(is_of).filter(|call| (from..to).contains(&call.at)).collect();
+        let totals = &told["totals"];
+        assert_eq!((&totals["requests"], &totals["failed_by_class"]), (&json!(calls.len()), &json!(by_class(&calls))));
+        let durations: Vec<u64> = calls.iter().map(|call| call.duration).collect();
+        assert_near(totals["figures"]["latency_p99"].as_f64().unwrap(), quantile(durations, 0.99), "p99");
+        let mut steps = BTreeMap::<u64, Vec<&Told>>::new();
+        calls.iter().for_each(|call| steps.entry(call.at / step * step / 1_000_000).or_default().push(call));
+        let listed = told["steps"].as_array().unwrap();
+        assert_eq!(listed.len(), steps.len(), "{query}");
+        for (one, (begin, calls)) in listed.iter().zip(steps) {
+            let figure = |name: &str| one["figures"][name].as_f64().unwrap_or_default();
+            assert_eq!((&one["at"], &one["failed_by_class"]), (&json!(begin), &json!(by_class(&calls))));
+            assert_eq!(figure("total_requests"), calls.len() as f64);
+            assert_eq!(figure("input_tokens"), calls.iter().map(|call| input(call)).sum::<u64>() as f64);
+            assert!((figure("cost") - dollars(&calls)).abs() < 1e-9);
+            assert_near(figure("latency_p50"), quantile(calls.iter().map(|call| call.duration).collect(), 0.5), "p50");
+        }
+    }
+    type Quantity = fn(&Told) -> Option<f64>;
+    let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
+    let quantities: [(&str, &str, Quantity); 4] = [
+        ("", "s", |call| Some(call.duration as f64 / 1e9)),
+        ("&of=time_to_first_token", "s", |call| call.first_token.map(|wait| wait as f64 / 1e9)),
+        ("&of=input_tokens", "{token}", |call| call.tokens.map(|_| input(call) as f64)),
+        ("&of=output_tokens", "{token}", |call| call.tokens.map(|_| output(call) as f64)),
+    ];
+    for (query, unit, of) in quantities {
+        let told = fixture.json(&format!("/api/v1/monitors/gpt-4o/distribution?range=1h{query}")).await;
+        let from = told["from"].as_u64().unwrap() * 1_000_000;
+        assert!(seconds(END - from) - 3_600.0 < 10.0 && told["unit"] == unit);
+        let calls = fixture.told.iter().filter(is_of).filter(|call| call.at >= from);
+        let mut exact: Vec<f64> = calls.filter_map(of).collect();
+        exact.sort_unstable_by(f64::total_cmp);
+        assert_eq!(told["count"], exact.len(), "{query}");
+        let values = told["values"].as_array().unwrap().iter();
+        let each =
+            values.flat_map(|pair| std::iter::repeat_n(pair[0].as_f64().unwrap(), pair[1].as_u64().unwrap() as usize));
+        let each: Vec<f64> = each.collect();
+        assert_eq!(each.len(), exact.len());
+        each.iter().zip(exact).for_each(|(told, exact)| assert_near(*told, exact, query));
+    }
+    for (path, status) in [
+        ("/api/v1/monitors/nope/series", 404),
+        ("/api/v1/monitors/nope/distribution", 404),
+        ("/api/v1/monitors/gpt-4o/series?step=9", 400),
+        ("/api/v1/monitors/gpt-4o/series?service=search", 400),
+        ("/api/v1/monitors/gpt-4o/distribution?of=colour", 400),
+    ] {
+        assert_eq!(fixture.get(path).await.0.as_u16(), status, "{path}");
+    }
 }
 
 // Whoever looks at one environment sees no errors of another, on the page and through the API.

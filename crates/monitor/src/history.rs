@@ -19,7 +19,7 @@ pub(crate) use groups::dimensions;
 pub use groups::{Dimension, Dimensions, History, HistoryConfig, REST};
 pub use histogram::{Histogram, RELATIVE_ERROR};
 pub(crate) use pack::{Packer, Unpacker};
-pub(crate) use query::points;
+pub(crate) use query::over_time;
 pub use query::{Answer, Filter, GroupBy, Measure, Point, Query, Scan, Series};
 pub use reach::Reach;
 pub(crate) use rings::{Cell, LEVELS, Packed, Rings, level_for, make_room, window};

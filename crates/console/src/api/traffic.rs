@@ -7,12 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::figures::{Figures, Totals};
+use super::figures::{StepBody, Totals};
 use super::named::schema;
 use crate::console::Console;
 use crate::params::Params;
 use crate::problem::Problem;
-use crate::view::{millis, step_asked, view_params};
+use crate::view::{millis, step_asked, step_of, view_params};
 
 /// Services and models that the overview lists, and series that an answer has unless it is asked otherwise.
 const LISTED: usize = 20;
@@ -46,7 +46,7 @@ pub(super) struct Overview {
     /// The models with the most requests; what is left is one named `_OTHER`.
     models: Vec<Named>,
     /// Steps in which anything was counted.
-    steps: Vec<Step>,
+    steps: Vec<StepBody>,
     /// What can be filtered by.
     values: Values,
 }
@@ -55,14 +55,6 @@ pub(super) struct Overview {
 struct Named {
     name: String,
     totals: Totals,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-struct Step {
-    /// When it begins.
-    at: u64,
-    failed: u64,
-    figures: Figures,
 }
 
 /// Known values of each dimension.
@@ -97,14 +89,14 @@ pub(super) async fn overview(
     State(console): State<Console>,
     Params(params): Params<OverviewParams>,
 ) -> Answer<Overview> {
-    let view = params.view()?;
+    let (view, step) = (params.view()?, step_asked(params.step)?);
     let answer = console.blocking(move |console| {
         let now = console.now()?;
         let range = view.range(now);
         let by = |dimension| GroupBy::top(dimension, Measure::Requests, LISTED);
         let ways = [by(Dimension::Service), by(Dimension::Model)];
         let _turn = console.answers.turn();
-        let [services, models] = console.scan(range, step_asked(range, params.step)?, &view.filter, ways)?;
+        let [services, models] = console.scan(range, step_of(range, step), &view.filter, ways)?;
         let all = services.together();
         let length = length(&all, now);
         let named = |answer: Counted| {
@@ -120,16 +112,7 @@ pub(super) async fn overview(
             totals: Totals::of(&all.total(), length),
             services: named(services),
             models: named(models),
-            steps: all
-                .series
-                .iter()
-                .flat_map(|one| &one.points)
-                .map(|point| Step {
-                    at: millis(point.begin),
-                    failed: point.stats.failed(),
-                    figures: Figures::of(&point.stats, all.step),
-                })
-                .collect(),
+            steps: StepBody::of(&all),
             values: console.monitoring(|monitoring| Values::of(monitoring.history()))?,
         })
     });
@@ -194,7 +177,8 @@ struct OneSeries {
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
-    let (view, field) = (params.view()?, params.field.map_or(Field::TotalRequests, |field| field.0));
+    let (view, step) = (params.view()?, step_asked(params.step)?);
+    let field = params.field.map_or(Field::TotalRequests, |field| field.0);
     let limit = params.limit.map_or(LISTED, |limit| limit as usize);
     if !(1..=MOST_SERIES).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST_SERIES}")));
@@ -205,7 +189,7 @@ pub(super) async fn series(State(console): State<Console>, Params(params): Param
         let now = console.now()?;
         let range = view.range(now);
         let _turn = console.answers.turn();
-        let [answer] = console.scan(range, step_asked(range, params.step)?, &view.filter, [group_by])?;
+        let [answer] = console.scan(range, step_of(range, step), &view.filter, [group_by])?;
         let length = length(&answer, now);
         let one = |series: &monitor::Series| OneSeries {
             name: series.names.first().cloned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
-use super::rings::{Cell, LEVELS, Rings, is_kept};
+use super::rings::{Cell, LEVELS, Rings, is_kept, oldest_kept};
 use super::stats::Stats;
 use crate::time::{Range, floor};
 
@@ -300,9 +300,8 @@ impl History {
     /// Where the answer to a question about a time begins.
     fn begin(&self, range: Range, step: u64) -> Place {
         let (level, step) = level_and_step(range.from, step, |level, from| self.holds(level, from));
-        let to = range.to.min(self.now.max(range.from).saturating_add(1));
         let is_known = self.holds(level, range.from);
-        let range = Range { from: floor(range.from, step), to: to.next_multiple_of(step) };
+        let range = range.in_steps(step, self.now);
         let known_from = if is_known { range.from } else { self.since(level) };
         Place { level, step, range, known_from, generation: self.generation(), next: 0, is_chosen: false }
     }
@@ -391,12 +390,16 @@ fn level_and_step(from: u64, step: u64, holds: impl Fn(usize, u64) -> bool) -> (
     ((shortest..LEVELS.len()).rfind(fits).unwrap_or(shortest), step)
 }
 
-/// What was recorded in a range, in steps of this length, or of a longer one if so short ones are not kept for it.
-pub(crate) fn points(rings: &Rings<Stats>, now: u64, range: Range, step: u64) -> Vec<Point> {
-    let (level, step) = level_and_step(range.from, step, |level, from| is_kept(level, now, from));
+/// What was recorded in a range, as one series without names if anything was: in steps of this length, or of a longer one if so short ones
+/// are not kept for it.
+pub(crate) fn over_time(rings: &Rings<Stats>, now: u64, asked: Range, step: u64) -> Answer {
+    let (level, step) = level_and_step(asked.from, step, |level, from| is_kept(level, now, from));
+    let range = asked.in_steps(step, now);
     let mut points = BTreeMap::new();
-    add_points(rings, level, Range { from: floor(range.from, step), to: range.to }, step, &mut points);
-    points.into_iter().map(|(begin, stats)| Point { begin, stats }).collect()
+    add_points(rings, level, range, step, &mut points);
+    let series = (!points.is_empty()).then(|| Series::new(Vec::new(), points));
+    let known_from = if is_kept(level, now, asked.from) { range.from } else { oldest_kept(level, now) };
+    Answer { step, range, known_from, series: series.into_iter().collect() }
 }
 
 /// Whether these are the names of the group that takes what is over the limit of groups.
