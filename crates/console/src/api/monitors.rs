@@ -17,14 +17,14 @@ use super::named::{Named, Preset, schema};
 use crate::console::Console;
 use crate::events::NoParams;
 use crate::page::hex;
-use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects};
+use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects, within, wrong};
 use crate::problem::Problem;
 use crate::view::millis;
 
 /// Thresholds that a new monitor has at most.
 const MOST_THRESHOLDS: usize = 20;
 /// Longest mute, in minutes.
-const LONGEST_MUTE: u32 = 31 * 24 * 60;
+const LONGEST_MUTE: u64 = 31 * 24 * 60;
 
 /// A monitor.
 #[derive(Debug, Serialize, ToSchema)]
@@ -287,13 +287,12 @@ impl NewMonitor {
         };
         if let Some(thresholds) = &self.thresholds {
             if thresholds.len() > MOST_THRESHOLDS {
-                let detail = format!("there are more than {MOST_THRESHOLDS} thresholds");
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).of_field("thresholds"));
+                return Err(wrong("thresholds", &format!("has more than {MOST_THRESHOLDS}")));
             }
             definition.health.thresholds = thresholds.iter().map(ThresholdBody::threshold).collect();
         }
         if let Some(requests) = self.minimum_requests {
-            definition.health.minimum_requests = requests;
+            definition.health.minimum_requests = within("minimum_requests", requests, 0..=1_000_000_000)?;
         }
         Ok(definition)
     }
@@ -407,11 +406,8 @@ pub(super) async fn mute(
     _: Params<NoParams>,
     Body(Mute { minutes }): Body<Mute>,
 ) -> Result<StatusCode, Problem> {
-    if minutes > LONGEST_MUTE {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("minutes is above {LONGEST_MUTE}"))
-            .of_field("minutes"));
-    }
+    let minutes = within("minutes", minutes.into(), 0..=LONGEST_MUTE)?;
     let now = console.blocking(|console| console.monitoring(Monitoring::now)).await?;
-    let until = if minutes == 0 { 0 } else { now + u64::from(minutes) * monitor::MINUTE };
+    let until = if minutes == 0 { 0 } else { now + minutes * monitor::MINUTE };
     command(&console, Command::Mute(name, until)).await.map(|()| StatusCode::NO_CONTENT)
 }
