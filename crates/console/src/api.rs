@@ -54,6 +54,7 @@ macro_rules! resources {
 resources! {
     get "/overview" traffic::overview,
     get "/series" traffic::series,
+    get "/values" traffic::values,
     get "/errors" errors::errors,
     get "/monitors" monitors::monitors,
     post "/monitors" monitors::create,

@@ -35,7 +35,11 @@ impl Fixture {
     }
 
     fn of(config: &Config) -> Self {
-        let (fed, told) = (Fed::new(config), traffic(END, 2 * HOUR, 20));
+        Self::fed(config, traffic(END, 2 * HOUR, 20))
+    }
+
+    fn fed(config: &Config, told: Vec<Told>) -> Self {
+        let fed = Fed::new(config);
         told.iter().for_each(|call| fed.feed(call));
         fed.advance(END);
         let settings = Settings { trace_link: Some("https://signoz.example/trace/{trace_id}?spanId={span_id}".into()) };
@@ -538,6 +542,40 @@ async fn pages_are_light() {
     }
 }
 
+// It stays so with two hundred services, providers and models: filters take texts then, and what they can be is asked for apart.
+#[tokio::test]
+async fn pages_of_many_values_are_light() {
+    let name = |kind: &str, number: u64| -> &'static str { format!("{kind}-with-a-name-{number:03}").leak() };
+    let mut told = traffic(END, 2 * HOUR, 20);
+    for call in &mut told {
+        // Some have most of the calls.
+        let number = if call.number % 2 == 0 { call.number / 2 % 200 } else { call.number / 2 % 10 };
+        [call.service, call.provider, call.model] = ["service", "provider", "model"].map(|kind| name(kind, number));
+    }
+    let fixture = Fixture::fed(&config(), told);
+    let (mut assets, mut heaviest) = (0, 0);
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    for path in ["/", "/?range=15m", "/errors", "/prices", "/?service=service-with-a-name-007"] {
+        let page = fixture.page(path).await;
+        println!("{path}: {} bytes", page.len() + assets);
+        heaviest = heaviest.max(page.len() + assets);
+        for of in ["service", "provider", "model"] {
+            assert!(page.contains(&format!("<input type=\"search\" name=\"{of}\"")), "{path}: {of}");
+        }
+        assert!(page.contains("<select name=\"environment\""), "{path}: there are few of them");
+    }
+    assert!(heaviest < 100_000, "{heaviest}");
+    let page = fixture.page("/?service=service-with-a-name-007").await;
+    assert!(page.contains("name=\"service\" value=\"service-with-a-name-007\""));
+    let told = fixture.json("/api/v1/values").await;
+    for of in ["service", "provider", "model"] {
+        let expected: Vec<&str> = (0..200).map(|number| name(of, number)).collect();
+        assert_eq!(told[of], json!(expected));
+    }
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]
@@ -640,6 +678,7 @@ async fn wrong_requests_are_problems() {
         (post(monitors, json, "{\"name\":\"a\",\"thresholds\":[{\"field\":\"x\",\"warning\":1,\"critical\":2}]}"), 422),
         (post(monitors, json, &json!({ "name": "gpt-4o" }).to_string()), 409),
         (post(monitors, json, &json!({ "name": "a", "selector": { "model": long } }).to_string()), 422),
+        (post(monitors, json, &json!({ "name": "a", "minimum_requests": 1_000_000_001 }).to_string()), 422),
         (post(monitors, json, &" ".repeat(70_000)), 413),
         (post("/api/v1/monitors/nope/pause", json, "{}"), 404),
         (post("/api/v1/monitors/gpt-4o/remove", json, "{}"), 409),

@@ -10,6 +10,7 @@ use super::Answer;
 use super::figures::{StepBody, Totals};
 use super::named::schema;
 use crate::console::Console;
+use crate::events::NoParams;
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::view::{millis, step_asked, step_of, view_params};
@@ -59,7 +60,7 @@ struct Named {
 
 /// Known values of each dimension.
 #[derive(Debug, Serialize, ToSchema)]
-struct Values {
+pub(super) struct Values {
     service: Vec<String>,
     environment: Vec<String>,
     provider: Vec<String>,
@@ -78,6 +79,12 @@ impl Values {
             operation: values(Dimension::Operation),
         }
     }
+}
+
+/// What can be filtered by: the known values of each dimension.
+#[utoipa::path(get, path = "/api/v1/values", tag = "traffic", responses((status = 200, body = Values)))]
+pub(super) async fn values(State(console): State<Console>, _: Params<NoParams>) -> Answer<Values> {
+    console.blocking(|console| console.monitoring(|monitoring| Values::of(monitoring.history()))).await.map(Json)
 }
 
 /// What was counted in a time: in all, by service, by model, and over time.
