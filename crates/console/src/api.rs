@@ -59,6 +59,7 @@ resources! {
     get "/monitors" monitors::monitors,
     post "/monitors" monitors::create,
     get "/monitors/{name}" monitors::monitor,
+    put "/monitors/{name}" monitors::replace,
     post "/monitors/{name}/activate" monitors::activate,
     post "/monitors/{name}/pause" monitors::pause,
     post "/monitors/{name}/archive" monitors::archive,

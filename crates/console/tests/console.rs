@@ -741,6 +741,39 @@ async fn monitors_are_worked_with() {
     assert_eq!(fixture.get(path).await.0, StatusCode::NOT_FOUND);
 }
 
+// A monitor that the API made is defined anew, and keeps what it counted if it selects as before; one of the configuration is not.
+#[tokio::test]
+async fn monitors_are_defined_anew() {
+    let fixture = Fixture::new();
+    let mut new = json!({ "name": "new", "selector": { "model": "claude*" }, "window": "15m" });
+    assert_eq!(fixture.post("/api/v1/monitors", &new).await.0, StatusCode::CREATED);
+    let call = |number: u64| Told { at: END + number * SECOND, number: 1_000_000 + number, ..fixture.told[0].clone() };
+    (0..5).for_each(|number| fixture.fed.feed(&Told { model: "claude-sonnet-4-5", ..call(number) }));
+    fixture.fed.advance(END + 20 * SECOND);
+    let requests = async || {
+        let told = fixture.json("/api/v1/monitors/new/series?range=15m").await;
+        told["totals"]["requests"].as_u64().unwrap()
+    };
+    assert_eq!(requests().await, 5);
+    new["window"] = json!("6h");
+    new["name"] = json!("the name of the address goes first");
+    new["thresholds"] = json!([{ "field": "error_rate", "warning": 0.1, "critical": 0.2 }]);
+    let (status, told) = fixture.put("/api/v1/monitors/new", &new).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, &told["name"], &told["window"]), (StatusCode::OK, &json!("new"), &json!("6h")));
+    assert_eq!((&told["thresholds"], &told["selector"]["model"]), (&new["thresholds"], &json!("claude*")));
+    assert_eq!(requests().await, 5, "the same calls are meant");
+    new["selector"] = json!({ "model": "gpt*" });
+    assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0, StatusCode::OK);
+    assert_eq!(requests().await, 0, "others are");
+    assert_eq!(fixture.json("/api/v1/monitors/new").await["monitor"]["selector"]["model"], "gpt*");
+    for (path, status) in [("/api/v1/monitors/gpt-4o", 409), ("/api/v1/monitors/nobody", 404)] {
+        assert_eq!(fixture.put(path, &new).await.0.as_u16(), status, "{path}");
+    }
+    new["window"] = json!("2m");
+    assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0.as_u16(), 422);
+}
+
 // A monitor that asks for what is not kept of calls would wait for ever: it is refused, the problem names field, attribute and setting, and
 // the page's form does not offer it. What is kept can be asked for.
 #[tokio::test]
@@ -758,6 +791,7 @@ async fn monitors_ask_for_what_is_kept() {
         assert_eq!((status.as_u16(), &problem["field"]), (422, &json!(format!("selector.{field}"))));
         let wanted = format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
         assert_eq!(problem["detail"], wanted);
+        assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0.as_u16(), 422, "{field}");
     }
     let page = fixture.page("/monitors").await;
     let offered = |page: &str, field: &str| page.contains(&format!("name=\"selector.{field}\""));

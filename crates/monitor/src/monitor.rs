@@ -135,6 +135,19 @@ impl Monitor {
         self.snapshot.as_ref().map(|snapshot| self.rings.window(snapshot.at, snapshot.length))
     }
 
+    /// Takes another definition; tells whether the same calls are meant. Then what was counted stays, else it begins anew.
+    pub(crate) fn redefine(&mut self, definition: MonitorDefinition) -> bool {
+        let is_same = definition.selector == self.definition.selector;
+        if is_same {
+            // The newest snapshot may be of another window.
+            (self.definition, self.snapshot, self.health) = (definition, None, Health::NoData);
+        } else {
+            let Self { is_configured, state, muted_until, .. } = *self;
+            *self = Self { state, muted_until, ..Self::new(definition, is_configured) };
+        }
+        is_same
+    }
+
     pub(crate) fn is_active(&self) -> bool {
         self.state == MonitorState::Active
     }

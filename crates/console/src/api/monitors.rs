@@ -324,16 +324,49 @@ pub(super) async fn create(
     Body(new): Body<NewMonitor>,
 ) -> Result<(StatusCode, Json<MonitorBody>), Problem> {
     let definition = new.definition()?;
-    let read: Vec<Attribute> = definition.selector.attributes().collect();
-    let find = move |monitoring: &Monitoring| monitoring.not_kept().iter().find(|it| read.contains(it)).copied();
-    if let Some(attribute) = console.blocking(|console| console.monitoring(find)).await? {
-        let field = pattern(attribute);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, attribute.wanted()).of_field(field));
-    }
+    check_kept(&console, &definition.selector).await?;
     let name = definition.name.clone();
     command(&console, Command::Create(Box::new(definition))).await?;
     let monitor = of_monitor(console, name, |monitoring, monitor| MonitorBody::of(monitor, monitoring.now())).await?;
     Ok((StatusCode::CREATED, monitor))
+}
+
+/// Defines a monitor anew that the configuration does not define. What was counted stays if its selector does; else its objectives
+/// begin anew as well, and its alerts end. The name in the body is not read.
+#[utoipa::path(put, path = "/api/v1/monitors/{name}", tag = "monitors", params(Name), request_body = NewMonitor, responses(
+    (status = 200, body = MonitorBody),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+    (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
+    (status = 409, description = "The configuration defines it", content_type = "application/problem+json", body = Problem),
+    (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
+    (status = 415, description = "The body is not JSON", content_type = "application/problem+json", body = Problem),
+    (status = 422, description = "The monitor is not one, or asks for what is not kept of calls", content_type = "application/problem+json", body = Problem),
+    (status = 503, description = "It cannot be done now", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn replace(
+    State(console): State<Console>,
+    Path(Name { name }): Path<Name>,
+    _: Params<NoParams>,
+    Body(new): Body<NewMonitor>,
+) -> Answer<MonitorBody> {
+    let mut definition = new.definition()?;
+    check_kept(&console, &definition.selector).await?;
+    definition.name.clone_from(&name);
+    command(&console, Command::Replace(Box::new(definition))).await?;
+    of_monitor(console, name, |monitoring, monitor| MonitorBody::of(monitor, monitoring.now())).await
+}
+
+/// Refuses to wait for what no call says.
+async fn check_kept(console: &Console, selector: &Selector) -> Result<(), Problem> {
+    let read: Vec<Attribute> = selector.attributes().collect();
+    let find = move |monitoring: &Monitoring| monitoring.not_kept().iter().find(|it| read.contains(it)).copied();
+    match console.blocking(|console| console.monitoring(find)).await? {
+        None => Ok(()),
+        Some(attribute) => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, attribute.wanted());
+            Err(problem.of_field(pattern(attribute)))
+        }
+    }
 }
 
 pub(super) async fn command(console: &Console, command: Command) -> Result<(), Problem> {
