@@ -15,6 +15,7 @@ use crate::history::{Dimension, History, Packer, Rings, Stats, dimensions, make_
 use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
+use crate::selector::Attribute;
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
 use crate::time::{HOUR, MINUTE, Range, SECOND, floor};
@@ -37,6 +38,7 @@ pub struct Monitoring {
     pub(crate) charts: Vec<Chart>,
     pub(crate) canaries: Vec<Canary>,
     pub(crate) drifts: Vec<DriftDefinition>,
+    pub(crate) not_kept: Vec<Attribute>,
     pub(crate) alerts: Vec<Alert>,
     /// Incidents that are over, oldest first.
     pub(crate) incidents: VecDeque<Incident>,
@@ -73,6 +75,7 @@ impl Monitoring {
             charts: config.charts.iter().cloned().map(Chart::new).collect(),
             canaries: config.canaries.iter().cloned().map(Canary::new).collect(),
             drifts: config.drifts.clone(),
+            not_kept: config.not_kept.clone(),
             alerts: config.rules().into_iter().map(|rule| Alert::new(rule, true)).collect(),
             incidents: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -279,6 +282,11 @@ impl Monitoring {
     /// All canaries.
     pub fn canaries(&self) -> &[Canary] {
         &self.canaries
+    }
+
+    /// What is not kept of calls: a selector that reads it selects none.
+    pub fn not_kept(&self) -> &[Attribute] {
+        &self.not_kept
     }
 
     /// How far the tokens of a monitor have drifted, if that is configured for it.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use monitor::{Health, MonitorState, Monitoring, Phase, SeenCounts, Severity};
+use monitor::{Health, MonitorState, Monitoring, Phase, Reach, SECOND, SeenCounts, Severity};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
@@ -29,6 +29,8 @@ struct Figures {
     monitors: [u64; Health::ALL.len()],
     /// In the order of [`Severity::ALL`].
     firing: [u64; Severity::ALL.len()],
+    /// Steps of the history, and how far back it reaches in them, in seconds.
+    reaches: Vec<(String, f64)>,
     /// Objective, monitor, and the share of the budget that is left.
     budgets: Vec<(String, String, f64)>,
 }
@@ -77,6 +79,17 @@ impl Statistics {
                 }
             })
             .build();
+        let statistics = self.clone();
+        meter
+            .f64_observable_gauge("spanmill.history.reach")
+            .with_description("How far back the history reaches: less than an hour in steps of 10 s, a day of 1 min, 30 days of 15 min if it has too little memory")
+            .with_unit("s")
+            .with_callback(move |observer| {
+                for (step, seconds) in &statistics.figures().reaches {
+                    observer.observe(*seconds, &[KeyValue::new("step", step.clone()), version()]);
+                }
+            })
+            .build();
         meter
             .f64_observable_gauge("spanmill.slo.budget_left")
             .with_description("Share of an error budget that is left; below 0 the objective is missed")
@@ -120,6 +133,14 @@ impl Figures {
             let definition = slo.definition();
             Some((definition.name.clone(), definition.monitor.clone(), slo.status(now).left?))
         });
-        Self { seen: monitoring.seen(), monitors, firing, budgets: budgets.collect() }
+        let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
+        let reach = |Reach { step, since, .. }| (format!("{}s", step / SECOND), seconds(now.saturating_sub(since)));
+        Self {
+            seen: monitoring.seen(),
+            monitors,
+            firing,
+            reaches: monitoring.history().reaches().map(reach).into(),
+            budgets: budgets.collect(),
+        }
     }
 }

@@ -212,7 +212,7 @@ impl History {
     }
 
     /// Bytes that closed steps may take.
-    pub(crate) fn most_memory(&self) -> usize {
+    pub fn most_memory(&self) -> usize {
         self.config.memory
     }
 

@@ -243,8 +243,13 @@ pub(crate) fn level_for(length: u64) -> usize {
 
 /// Whether steps of a length that begin at a time are still kept.
 pub(crate) const fn is_kept(level: usize, now: u64, begin: u64) -> bool {
+    begin >= oldest_kept(level, now)
+}
+
+/// When the oldest steps of a length begin that are still kept.
+pub(crate) const fn oldest_kept(level: usize, now: u64) -> u64 {
     let Level { step, kept } = LEVELS[level];
-    begin >= crate::time::floor(now, step).saturating_sub(kept)
+    crate::time::floor(now, step).saturating_sub(kept)
 }
 
 /// A range of that length in whole steps that holds all that came since `end - length`.

@@ -89,6 +89,10 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:1:12: "metrics.interval": expected at least 1s, found "10ms""#,
         ),
         (
+            "history: { memory: 15MiB }",
+            r#"spanmill.yaml:1:12: "history.memory": expected at least 16MiB, found "15MiB""#,
+        ),
+        (
             "metrics: { aggregation_cardinality_limit: 0 }\n",
             r#"spanmill.yaml:1:12: "metrics.aggregation_cardinality_limit": expected at least 1, found "0""#,
         ),
