@@ -381,8 +381,9 @@ async fn a_monitor_over_time_is_that_of_its_calls() {
         exact.sort_unstable_by(f64::total_cmp);
         assert_eq!(told["count"], exact.len(), "{query}");
         let values = told["values"].as_array().unwrap().iter();
-        let each =
-            values.flat_map(|pair| std::iter::repeat_n(pair[0].as_f64().unwrap(), pair[1].as_u64().unwrap() as usize));
+        let each = values.flat_map(|about| {
+            std::iter::repeat_n(about["value"].as_f64().unwrap(), about["count"].as_u64().unwrap() as usize)
+        });
         let each: Vec<f64> = each.collect();
         assert_eq!(each.len(), exact.len());
         each.iter().zip(exact).for_each(|(told, exact)| assert_near(*told, exact, query));
@@ -609,7 +610,8 @@ async fn what_is_cut_is_told() {
         let expected = json!({ "step_seconds": step, "kept_seconds": kept, "since": since, "is_cut": false });
         assert_eq!(*reach, expected);
     }
-    for path in ["/api/v1/overview?range=30d", "/api/v1/series?range=24h"] {
+    assert_eq!(health["monitors"], health["history"], "monitors keep theirs as long");
+    for path in ["/api/v1/overview?range=30d", "/api/v1/series?range=24h", "/api/v1/monitors/gpt-4o/series?range=30d"] {
         let told = whole.json(path).await;
         assert_eq!(told["known_from"], told["from"], "{path}");
     }
@@ -624,6 +626,8 @@ async fn what_is_cut_is_told() {
     let told = cut.json("/api/v1/overview?range=6h").await;
     let known_from = told["known_from"].as_u64().unwrap();
     assert!(known_from > told["from"].as_u64().unwrap() && longest["since"] == known_from, "{known_from}");
+    let monitor = cut.json("/api/v1/monitors/gpt-4o/series?range=6h").await;
+    assert!(monitor["known_from"].as_u64() > monitor["from"].as_u64(), "monitors have as little memory");
     let counted = cut.since(known_from * 1_000_000, |_| true).len();
     assert_eq!(told["totals"]["requests"], counted, "what is known is known exactly");
     assert!(counted < cut.told.len());

@@ -22,6 +22,7 @@ pub(crate) use pack::{Packer, Unpacker};
 pub(crate) use query::over_time;
 pub use query::{Answer, Filter, GroupBy, Measure, Point, Query, Scan, Series};
 pub use reach::Reach;
-pub(crate) use rings::{Cell, LEVELS, Packed, Rings, level_for, make_room, window};
+pub(crate) use reach::reaches;
+pub(crate) use rings::{Cell, Forgotten, LEVELS, Packed, Rings, level_for, make_room, window};
 pub use stats::Stats;
 pub(crate) use stats::ratio;

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::definition::MonitorDefinition;
 use crate::health::Health;
-use crate::history::{Answer, Packer, Point, Rings, Stats, over_time};
+use crate::history::{Forgotten, Packer, Point, Rings, Stats, over_time};
 use crate::sample::{Sample, SampleKind, Samples};
 use crate::snapshot::Snapshot;
 use crate::time::{DAY, HOUR, MINUTE, Range};
@@ -122,12 +122,8 @@ impl Monitor {
     /// What was counted in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it.
     /// Steps without calls are left out. `now` is the newest time told.
     pub fn points(&self, now: u64, range: Range, step: u64) -> Vec<Point> {
-        self.over_time(now, range, step).series.into_iter().flat_map(|series| series.points).collect()
-    }
-
-    /// The same with all that an answer says: one series without names, or none if there were no calls.
-    pub fn over_time(&self, now: u64, range: Range, step: u64) -> Answer {
-        over_time(&self.rings, now, range, step)
+        let answer = over_time(&self.rings, now, &Forgotten::default(), range, step);
+        answer.series.into_iter().flat_map(|series| series.points).collect()
     }
 
     /// What was counted in the window of the newest snapshot, whose distributions can be drawn; `None` without one.

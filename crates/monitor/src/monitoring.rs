@@ -11,7 +11,9 @@ use crate::chart::Chart;
 use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
-use crate::history::{Dimension, History, Packer, Rings, Stats, dimensions, make_room};
+use crate::history::{
+    Answer, Dimension, Forgotten, History, Packer, Reach, Rings, Stats, dimensions, make_room, over_time, reaches,
+};
 use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
@@ -49,6 +51,8 @@ pub struct Monitoring {
     pub(crate) seen: Seen,
     /// Why alerts and objectives of the API were not restored.
     pub(crate) left_out: Vec<CommandError>,
+    /// Of the steps that monitors and canaries keep.
+    pub(crate) own_forgotten: Forgotten,
     /// The newest time told.
     pub(crate) now: u64,
     /// The newest time of which nothing is known; empty if there was none.
@@ -82,6 +86,7 @@ impl Monitoring {
             dropped: 0,
             seen: Seen::default(),
             left_out: Vec::new(),
+            own_forgotten: Forgotten::default(),
             now: 0,
             unseen: Range { from: 0, to: 0 },
             next: 0,
@@ -192,7 +197,9 @@ impl Monitoring {
         for rings in self.canaries.iter_mut().flat_map(|canary| &mut canary.rings) {
             rings.advance(now, &mut self.packer);
         }
-        make_room(&mut self.own_rings(), most);
+        let mut forgotten = self.own_forgotten;
+        make_room(&mut self.own_rings(), most, &mut forgotten);
+        self.own_forgotten = forgotten;
         for chart in &mut self.charts {
             if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
                 chart.evaluate(now, monitor, self.unseen);
@@ -253,6 +260,17 @@ impl Monitoring {
     /// The monitor with a name.
     pub fn monitor(&self, name: &str) -> Option<&Monitor> {
         self.monitors.iter().find(|monitor| monitor.name() == name)
+    }
+
+    /// What was counted of a monitor in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it: one
+    /// series without names, or none if there were no calls.
+    pub fn over_time(&self, monitor: &Monitor, range: Range, step: u64) -> Answer {
+        over_time(&monitor.rings, self.now, &self.own_forgotten, range, step)
+    }
+
+    /// How far back steps of each length reach that monitors and canaries keep, the shortest first.
+    pub fn own_reaches(&self) -> [Reach; 3] {
+        reaches(self.now, &self.own_forgotten)
     }
 
     /// All alerts, those of objectives included: the configured ones first.

@@ -208,7 +208,8 @@ fn what_monitors_keep_has_a_bound() {
     // They keep 360 steps of ten seconds each, and 180 of a minute.
     let history = HistoryConfig { memory: 40 * 400 * 50, ..HistoryConfig::default() };
     let (monitors, canaries) = (monitors.collect(), (0..20).map(canary).collect());
-    let mut monitoring = Monitoring::new(&Config { history, monitors, canaries, ..Config::default() }).unwrap();
+    let config = Config { history, monitors, canaries, ..Config::default() };
+    let mut monitoring = Monitoring::new(&config).unwrap();
     tell(&mut monitoring, START, START + 3 * HOUR, None);
     let monitor = monitoring.monitor("7").unwrap();
     assert_eq!(monitor.snapshot().unwrap().requests, 300);
@@ -219,6 +220,15 @@ fn what_monitors_keep_has_a_bound() {
     assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
     assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
     assert!(monitoring.canaries()[7].report(monitoring.now()).baseline_requests < 3_600);
+    // What is not known any more is told, also after a restart, and all that is told to be known is.
+    let restored = Monitoring::restore(&config, &monitoring.checkpoint()).unwrap();
+    assert_eq!(restored.own_reaches(), monitoring.own_reaches());
+    assert!(monitoring.own_reaches()[1].is_cut && !monitoring.history().reaches()[2].is_cut);
+    let answer = monitoring.over_time(monitor, Range { from: START, to: u64::MAX }, MINUTE);
+    let total = answer.total().requests;
+    assert!(answer.known_from > START && total < 10_800, "{answer:?}");
+    let known = (START + 3 * HOUR - answer.known_from) / SECOND;
+    assert!(total >= known, "{total} of {known}");
 }
 
 // A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.

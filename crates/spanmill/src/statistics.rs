@@ -29,8 +29,8 @@ struct Figures {
     monitors: [u64; Health::ALL.len()],
     /// In the order of [`Severity::ALL`].
     firing: [u64; Severity::ALL.len()],
-    /// Steps of the history, and how far back it reaches in them, in seconds.
-    reaches: Vec<(String, f64)>,
+    /// Whose history, in which steps, and how many seconds it reaches back.
+    reaches: Vec<(&'static str, String, f64)>,
     /// Objective, monitor, and the share of the budget that is left.
     budgets: Vec<(String, String, f64)>,
 }
@@ -85,8 +85,9 @@ impl Statistics {
             .with_description("How far back the history reaches: less than an hour in steps of 10 s, a day of 1 min, 30 days of 15 min if it has too little memory")
             .with_unit("s")
             .with_callback(move |observer| {
-                for (step, seconds) in &statistics.figures().reaches {
-                    observer.observe(*seconds, &[KeyValue::new("step", step.clone()), version()]);
+                for (of, step, seconds) in &statistics.figures().reaches {
+                    let labels = [KeyValue::new("of", *of), KeyValue::new("step", step.clone()), version()];
+                    observer.observe(*seconds, &labels);
                 }
             })
             .build();
@@ -134,13 +135,11 @@ impl Figures {
             Some((definition.name.clone(), definition.monitor.clone(), slo.status(now).left?))
         });
         let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
-        let reach = |Reach { step, since, .. }| (format!("{}s", step / SECOND), seconds(now.saturating_sub(since)));
-        Self {
-            seen: monitoring.seen(),
-            monitors,
-            firing,
-            reaches: monitoring.history().reaches().map(reach).into(),
-            budgets: budgets.collect(),
-        }
+        let reaches = [("groups", monitoring.history().reaches()), ("monitors", monitoring.own_reaches())];
+        let reaches = reaches.into_iter().flat_map(|(of, reaches)| {
+            let seconds = |since| seconds(now.saturating_sub(since));
+            reaches.map(|Reach { step, since, .. }| (of, format!("{}s", step / SECOND), seconds(since)))
+        });
+        Self { seen: monitoring.seen(), monitors, firing, reaches: reaches.collect(), budgets: budgets.collect() }
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct OverTime {
     from: u64,
     to: u64,
     step_seconds: u64,
+    /// From when on all of it is known: later than `from` if what monitors keep does not reach back so far.
+    known_from: u64,
     totals: Totals,
     /// Steps in which anything was counted.
     steps: Vec<StepBody>,
@@ -54,12 +56,13 @@ pub(super) async fn series(
     of_monitor(console, name, move |monitoring, monitor| {
         let now = monitoring.now();
         let range = span.range(now);
-        let answer = monitor.over_time(now, range, step_of(range, step));
+        let answer = monitoring.over_time(monitor, range, step_of(range, step));
         OverTime {
             now: millis(now),
             from: millis(answer.range.from),
             to: millis(answer.range.to),
             step_seconds: answer.step / SECOND,
+            known_from: millis(answer.known_from),
             totals: Totals::of(&answer.total(), length(&answer, now)),
             steps: StepBody::of(&answer),
         }
@@ -128,6 +131,8 @@ pub(super) struct Distribution {
     /// The time, in whole steps that are kept of it.
     from: u64,
     to: u64,
+    /// From when on all of it is known.
+    known_from: u64,
     #[schema(value_type = String)]
     of: &'static str,
     /// The unit, as UCUM writes it.
@@ -136,8 +141,14 @@ pub(super) struct Distribution {
     /// Calls that told it.
     count: u64,
     /// Values, ascending, and how many calls were about there: within 3.03 %.
-    #[schema(value_type = Vec<(f64, u64)>)]
-    values: Vec<(f64, u64)>,
+    values: Vec<About>,
+}
+
+/// Calls that were about somewhere.
+#[derive(Debug, Serialize, ToSchema)]
+struct About {
+    value: f64,
+    count: u64,
 }
 
 /// How latency, or something else, of the calls of a monitor was distributed in a time.
@@ -154,17 +165,18 @@ pub(super) async fn distribution(
     let (span, Named(quantity)) = (params.span()?, params.of.unwrap_or_default());
     of_monitor(console, name, move |monitoring, monitor| {
         let now = monitoring.now();
-        let answer = monitor.over_time(now, span.range(now), 1);
+        let answer = monitoring.over_time(monitor, span.range(now), 1);
         let total = answer.total();
         let (histogram, (unit, scale)) = (quantity.of(&total), quantity.unit());
         Distribution {
             now: millis(now),
             from: millis(answer.range.from),
             to: millis(answer.range.to),
+            known_from: millis(answer.known_from),
             of: quantity.name(),
             unit,
             count: histogram.count(),
-            values: histogram.values().map(|(value, count)| (value * scale, count)).collect(),
+            values: histogram.values().map(|(value, count)| About { value: value * scale, count }).collect(),
         }
     })
     .await

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use monitor::{History, Reach, SECOND};
+use monitor::{Reach, SECOND};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,6 +115,8 @@ pub(super) struct HealthBody {
     history_limit_bytes: usize,
     /// How far back the history reaches, in steps of each length.
     history: Vec<ReachBody>,
+    /// The same of what monitors and canaries keep.
+    monitors: Vec<ReachBody>,
 }
 
 /// How far back the history reaches in steps of a length.
@@ -167,16 +169,12 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             saved,
             archive,
         } = console.source.health();
-        let history = |history: &History| {
-            (
-                history.group_count(),
-                history.memory(),
-                history.most_memory(),
-                history.reaches().map(ReachBody::from).into(),
-            )
-        };
-        let (history_groups, history_bytes, history_limit_bytes, history) =
-            console.monitoring(|monitoring| history(monitoring.history()))?;
+        let (history_groups, history_bytes, history_limit_bytes, reaches) = console.monitoring(|monitoring| {
+            let history = monitoring.history();
+            let reaches = [history.reaches(), monitoring.own_reaches()];
+            (history.group_count(), history.memory(), history.most_memory(), reaches)
+        })?;
+        let [history, monitors] = reaches.map(|reaches| reaches.map(ReachBody::from).into());
         Ok(HealthBody {
             version,
             not_ready,
@@ -198,6 +196,7 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             history_bytes,
             history_limit_bytes,
             history,
+            monitors,
         })
     });
     answer.await.map(Json)

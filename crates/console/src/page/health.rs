@@ -15,9 +15,16 @@ use crate::source::{ArchiveState, ServiceHealth};
 
 pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
     let health = console.source.health();
-    let (groups, bytes, most, reaches, now) = console.monitoring(|monitoring| {
+    let (groups, bytes, most, reaches, own, now) = console.monitoring(|monitoring| {
         let history = monitoring.history();
-        (history.group_count(), history.memory(), history.most_memory(), history.reaches(), monitoring.now())
+        (
+            history.group_count(),
+            history.memory(),
+            history.most_memory(),
+            history.reaches(),
+            monitoring.own_reaches(),
+            monitoring.now(),
+        )
     })?;
     let nanos = |nanos: Option<u64>| data(Unit::Seconds, nanos.map(|nanos| nanos as f64 / 1e9));
     let number = |number: Option<u64>| data(Unit::Count, number.map(|number| number as f64));
@@ -37,7 +44,7 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
             (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Bytes.text(bytes as f64)) " of " (Unit::Bytes.text(most as f64)) " are taken" }, &[]))
         }
         (conservation(&health))
-        (history(&reaches, now))
+        (history([("all calls", reaches), ("monitors", own)], now))
         section.panel.s6 id="cursors" {
             h2 { "Behind the log" small { "records that are yet to be taken" } }
             @if health.cursors.is_empty() { p.empty { "Nothing follows the log." } }
@@ -50,20 +57,22 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
 }
 
 /// How far back what is shown over time reaches.
-fn history(reaches: &[Reach], now: u64) -> Markup {
+fn history(all: [(&str, [Reach; 3]); 2], now: u64) -> Markup {
+    let rows = || all.into_iter().flat_map(|(of, reaches)| reaches.map(|reach| (of, reach)));
     html! {
         section.panel.s6 id="reaches" {
             h2 { "History" small { "how far back it reaches" } }
             table {
-                thead { tr { th { "Steps of" } th { "Kept for" } th { "Known since" } th { "" } } }
-                tbody { @for Reach { step, kept, since, is_cut } in reaches { tr {
-                    td { (words(*step)) }
-                    td { (words(*kept)) }
-                    td { (time(*since, now)) }
-                    td { @if *is_cut { span.dot.warning { "cut" } } @else { span.dot.ok { "all" } } }
+                thead { tr { th { "Of" } th { "Steps of" } th { "Kept for" } th { "Known since" } th { "" } } }
+                tbody { @for (of, Reach { step, kept, since, is_cut }) in rows() { tr {
+                    td { (of) }
+                    td { (words(step)) }
+                    td { (words(kept)) }
+                    td { (time(since, now)) }
+                    td { @if is_cut { span.dot.warning { "cut" } } @else { span.dot.ok { "all" } } }
                 } } }
             }
-            @if reaches.iter().any(|reach| reach.is_cut) {
+            @if rows().any(|(_, reach)| reach.is_cut) {
                 p { "There is no memory for all of it: " code { "history.memory" } " in the configuration says how much it may take." }
             }
         }

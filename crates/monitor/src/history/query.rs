@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
-use super::rings::{Cell, LEVELS, Rings, is_kept, oldest_kept};
+use super::rings::{Cell, Forgotten, LEVELS, Rings, since};
 use super::stats::Stats;
 use crate::time::{Range, floor};
 
@@ -299,7 +299,7 @@ impl History {
 
     /// Where the answer to a question about a time begins.
     fn begin(&self, range: Range, step: u64) -> Place {
-        let (level, step) = level_and_step(range.from, step, |level, from| self.holds(level, from));
+        let (level, step) = level_and_step(range.from, step, |level| self.since(level));
         let is_known = self.holds(level, range.from);
         let range = range.in_steps(step, self.now);
         let known_from = if is_known { range.from } else { self.since(level) };
@@ -380,25 +380,27 @@ fn add_points(rings: &Rings<Stats>, level: usize, range: Range, step: u64, point
     read
 }
 
-/// The step asked for in whole steps of those that are kept from a time on, and the longest of them that it can be made of.
-fn level_and_step(from: u64, step: u64, holds: impl Fn(usize, u64) -> bool) -> (usize, u64) {
+/// The step asked for in whole steps of those that are kept from a time on, and the longest of them that it can be made of. If none are kept for so
+/// long, of those that reach back the furthest.
+fn level_and_step(from: u64, step: u64, since: impl Fn(usize) -> u64) -> (usize, u64) {
     let whole = |level: usize| step.max(1).next_multiple_of(LEVELS[level].step);
-    let shortest =
-        (0..LEVELS.len()).find(|level| holds(*level, floor(from, whole(*level)))).unwrap_or(LEVELS.len() - 1);
+    let shortest = (0..LEVELS.len()).find(|level| since(*level) <= floor(from, whole(*level)));
+    let shortest = shortest.or_else(|| (0..LEVELS.len()).rev().min_by_key(|level| since(*level))).unwrap_or_default();
     let step = whole(shortest);
-    let fits = |level: &usize| step.is_multiple_of(LEVELS[*level].step) && holds(*level, floor(from, step));
+    let fits = |level: &usize| step.is_multiple_of(LEVELS[*level].step) && since(*level) <= floor(from, step);
     ((shortest..LEVELS.len()).rfind(fits).unwrap_or(shortest), step)
 }
 
 /// What was recorded in a range, as one series without names if anything was: in steps of this length, or of a longer one if so short ones
 /// are not kept for it.
-pub(crate) fn over_time(rings: &Rings<Stats>, now: u64, asked: Range, step: u64) -> Answer {
-    let (level, step) = level_and_step(asked.from, step, |level, from| is_kept(level, now, from));
+pub(crate) fn over_time(rings: &Rings<Stats>, now: u64, forgotten: &Forgotten, asked: Range, step: u64) -> Answer {
+    let since = |level| since(level, now, forgotten);
+    let (level, step) = level_and_step(asked.from, step, since);
     let range = asked.in_steps(step, now);
     let mut points = BTreeMap::new();
     add_points(rings, level, range, step, &mut points);
     let series = (!points.is_empty()).then(|| Series::new(Vec::new(), points));
-    let known_from = if is_kept(level, now, asked.from) { range.from } else { oldest_kept(level, now) };
+    let known_from = if since(level) <= asked.from { range.from } else { since(level) };
     Answer { step, range, known_from, series: series.into_iter().collect() }
 }
 

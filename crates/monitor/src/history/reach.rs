@@ -1,7 +1,7 @@
 //! How far back a history reaches: as far as steps are kept, or less if there is no memory for that.
 
 use super::groups::History;
-use super::rings::{LEVELS, Level, oldest_kept};
+use super::rings::{Forgotten, LEVELS, Level, oldest_kept, since};
 
 /// How far back a history reaches in steps of a length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,13 +16,18 @@ pub struct Reach {
     pub is_cut: bool,
 }
 
+/// How far back steps of each length reach, the shortest first.
+pub(crate) fn reaches(now: u64, forgotten: &Forgotten) -> [Reach; LEVELS.len()] {
+    std::array::from_fn(|level| {
+        let (Level { step, kept }, since) = (LEVELS[level], since(level, now, forgotten));
+        Reach { step, kept, since, is_cut: since > oldest_kept(level, now) }
+    })
+}
+
 impl History {
     /// How far back steps of each length reach, the shortest first.
     pub fn reaches(&self) -> [Reach; LEVELS.len()] {
-        std::array::from_fn(|level| {
-            let (Level { step, kept }, since) = (LEVELS[level], self.since(level));
-            Reach { step, kept, since, is_cut: since > oldest_kept(level, self.now) }
-        })
+        reaches(self.now, &self.forgotten)
     }
 
     /// From when on everything that was told is known in steps of this length or longer ones.
@@ -30,13 +35,13 @@ impl History {
         self.since(LEVELS.iter().position(|level| level.step >= step).unwrap_or(LEVELS.len() - 1))
     }
 
-    /// From when on everything that was told is known, in the longest steps.
+    /// From when on everything that was told is known, in whatever steps.
     pub fn known_from(&self) -> u64 {
-        self.since(LEVELS.len() - 1)
+        (0..LEVELS.len()).map(|level| self.since(level)).min().unwrap_or(self.now)
     }
 
     /// From when on everything that was told is known in steps of a length.
     pub(super) fn since(&self, level: usize) -> u64 {
-        oldest_kept(level, self.now).max(self.forgotten[level])
+        since(level, self.now, &self.forgotten)
     }
 }
