@@ -113,6 +113,10 @@ pub struct Call {
     pub model_key: Option<String>,
     /// What a perfect reader derives from its spans.
     pub reported: Option<Tokens>,
+    /// What the server answered.
+    pub http_status: Option<u16>,
+    /// How it went: `ok`, `http_error`, `timeout`, `connection_error` and others.
+    pub outcome: String,
     /// Whether it is one of the errors.
     #[serde(default)]
     pub counted_error: bool,

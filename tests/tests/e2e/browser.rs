@@ -47,6 +47,8 @@ impl World {
         let setup = Setup {
             admin: "trace_link: \"/trace/{trace_id}?spanId={span_id}\"",
             derive: "merge_unlinked_duplicates: true, prices: { supplied_cost: ignore }",
+            // Longer than a slow machine takes for the requests of a client.
+            settle_wait: "8s",
             sections: SECTIONS.to_owned(),
             environment: clock.environment(),
             ..Setup::default()

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, status::StatusCode};
 use serde::Serialize;
 use serde_json::Value;
-use spanmill_tests::{CorpusClient, Payload, Tokens};
+use spanmill_tests::{Call as Told, CorpusClient, Payload, Tokens};
 
 use crate::spans::{attribute, call, number, text};
 
@@ -21,7 +21,8 @@ pub struct Call {
     /// The trace and the span of each span that tells of it.
     pub spans: Vec<[String; 2]>,
     pub tokens: Option<Tokens>,
-    pub failed: bool,
+    /// If it failed, the class of that, and what is left of it where spans do not tell all.
+    pub failed: Option<Vec<&'static str>>,
     /// Pico-dollars.
     pub cost: Option<u64>,
     /// What is known of calls that were made here.
@@ -41,6 +42,7 @@ pub struct Made {
 /// A failure: its class, the type and the message that the span tells.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Failure {
+    #[serde(skip)]
     class: &'static str,
     kind: &'static str,
     message: &'static str,
@@ -113,7 +115,7 @@ pub fn batch(number: u64, prices: &Prices) -> (Vec<Call>, Payload) {
                 model: (*model).to_owned(),
                 spans: vec![[hex(&span.trace_id), hex(&span.span_id)]],
                 tokens,
-                failed: is_failed,
+                failed: made.error.map(|error| vec![error.class]),
                 cost: tokens.and_then(|tokens| prices.cost(provider, model, &tokens)),
                 made: Some(made),
                 counted: [0; 2],
@@ -190,13 +192,27 @@ pub fn of_client(client: &CorpusClient, prices: &Prices) -> Vec<Call> {
             model: model.to_owned(),
             spans: call.span_ids.iter().map(|span| [traces[span].clone(), span.clone()]).collect(),
             tokens: call.reported,
-            failed: call.counted_error,
+            failed: call.counted_error.then(|| classes(call)),
             cost: call.reported.and_then(|tokens| prices.cost(provider, model, &tokens)),
             made: None,
             counted: [0; 2],
         }
     });
     calls.collect()
+}
+
+/// The class of a failure, by what the server did; it refused with 400 what was too long.
+fn classes(call: &Told) -> Vec<&'static str> {
+    match (call.http_status, &*call.outcome) {
+        (Some(400), _) => vec!["context_length", "invalid_request"],
+        (Some(401), _) => vec!["authentication"],
+        (Some(429), _) => vec!["rate_limited"],
+        (Some(500), _) => vec!["server_error"],
+        (Some(503 | 529), _) | (_, "midstream_error") => vec!["overloaded"],
+        (_, "timeout") => vec!["timeout"],
+        (_, "connection_error" | "stream_cut") => vec!["connection"],
+        other => panic!("a failure of unknown kind: {other:?}"),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
