@@ -35,7 +35,7 @@ async fn told(spanmill: &Spanmill, number: usize) {
 fn telling(mail: &MailServer, ca: &Path, others: &str) -> Setup {
     let email = |port, tls| {
         format!(
-            "{{ server: \"localhost:{port}\", tls: {tls}, ca_file: {}, username: spanmill, password: {PASSWORD}, \
+            "{{ server: \"localhost:{port}\", tls: {tls}, ca_file: {}, username: spanmill, password: {PASSWORD}, timeout: 2m, \
              from: Spanmill <spanmill@example.com>, to: [a@example.com, b@example.com] }}",
             ca.display()
         )
