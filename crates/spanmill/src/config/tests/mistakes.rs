@@ -9,7 +9,7 @@ fn mistakes_are_named_with_their_place() {
         // Keys.
         (
             "metrcs: {}\n",
-            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, forward, archive, admin, monitors, alerts, slos, notifiers"#,
+            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, forward, archive, admin, history, monitors, alerts, slos, notifiers"#,
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
