@@ -136,7 +136,7 @@ fn groups_table(groups: &[Shown], place: &Place, now: u64) -> Markup {
             tbody { @for (group, calls, trend) in groups { tr {
                 td { (class(group.class)) }
                 td.wide { a href=(place.with("group", Some(format!("{:016x}", group.fingerprint))).href()) data-swap {
-                    (if group.message.is_empty() { &group.kind } else { &group.message }) }
+                    (said(&group.message, &group.kind)) }
                     @if !group.kind.is_empty() && !group.message.is_empty() { small { (group.kind) } } }
                 td.n { (count(*calls)) }
                 td { (sparkline(trend)) }
@@ -144,6 +144,11 @@ fn groups_table(groups: &[Shown], place: &Place, now: u64) -> Markup {
             } } }
         } }
     }
+}
+
+/// What a failure says, or what stands for nothing.
+fn said<'a>(message: &'a str, kind: &'a str) -> &'a str {
+    [message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or("(nothing)")
 }
 
 /// The name of a class.
@@ -164,7 +169,7 @@ pub(super) fn table(records: &[ErrorRecord], now: u64, settings: &Settings) -> M
                 td { (name(&record.service)) }
                 td { (name(model(record))) }
                 td { (class(record.class)) }
-                td.wide { (if record.message.is_empty() { &record.kind } else { &record.message }) }
+                td.wide { (said(&record.message, &record.kind)) }
                 td.n { (super::text::data(Unit::Seconds, record.duration.map(|nanos| nanos as f64 / 1e9))) }
                 td { (trace(settings, &record.trace_id, Some(&record.span_id))) }
             } } }
