@@ -6,7 +6,7 @@ import { address, ask, close, context, open, page, step } from "./browser.mjs";
 /// The stated relative error of percentiles: half the width of one of 16 buckets between powers of two, over its middle.
 const RELATIVE_ERROR = 1 / 33;
 /// Series of a chart, and rows of a list, beside those that are told together.
-const MOST_SERIES = 7;
+const MOST_SERIES = 5;
 const MOST_ROWS = 8;
 const MINUTES = 15;
 const RANGE = `range=${MINUTES}m`;

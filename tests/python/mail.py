@@ -1,13 +1,16 @@
 """A mail server that wants TLS and a password: with STARTTLS on one port, with TLS from the beginning on another.
 
-usage: mail.py CERTIFICATE KEY PASSWORD
+usage: mail.py CERTIFICATE KEY PASSWORD HOLD
 
-Prints both ports in one line, then each mail that it takes as a line of JSON, until its input ends.
+Prints both ports in one line, then each mail that it takes as a line of JSON, until its input ends. While a file HOLD is there, it does
+not say that it took a mail.
 """
 
+import asyncio
 import email
 import email.policy
 import json
+import os
 import socket
 import ssl
 import sys
@@ -16,7 +19,7 @@ import threading
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-certificate, key, password = sys.argv[1:]
+certificate, key, password, hold = sys.argv[1:]
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(certificate, key)
 printing = threading.Lock()
@@ -41,6 +44,8 @@ class Handler:
         # both servers have threads of their own
         with printing:
             print(json.dumps(taken), flush=True)
+        while os.path.exists(hold):
+            await asyncio.sleep(0.02)
         return "250 taken"
 
 

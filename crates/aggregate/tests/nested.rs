@@ -117,6 +117,21 @@ fn embeddings_below_an_agent() {
     ]);
 }
 
+// An agent beside the call whose response it names tells of that one again; one that names another response, or none, does not.
+#[test]
+fn agents_beside_their_calls() {
+    let root = || other(1).with("gen_ai.operation.name", "invoke_workflow");
+    let beside = |agent: Made| {
+        let call = answered(call(2, "sdk").under(1).using(100, 20), "chatcmpl-a");
+        vec![root(), call, agent.under(1).using(100, 20)]
+    };
+    check(&[
+        ("the same response", beside(answered(agent(3), "chatcmpl-a")), (1, 0, 100, 20)),
+        ("another response", beside(answered(agent(3), "chatcmpl-b")), (2, 0, 200, 40)),
+        ("no response", beside(agent(3)), (2, 0, 200, 40)),
+    ]);
+}
+
 // So it is where they come after their agent was counted.
 #[test]
 fn late_embeddings_below_an_agent() {

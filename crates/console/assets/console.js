@@ -329,6 +329,12 @@
       event.target.click();
     }
   });
+  // What can be filtered by is asked for when it is wanted: there may be a lot of it.
+  document.addEventListener("focusin", async ({ target }) => {
+    if (!target.list || target.list.options.length) return;
+    const values = (await (await fetch("/api/v1/values")).json())[target.name];
+    target.list.replaceChildren(...values.map((value) => new Option(value)));
+  });
   document.addEventListener("focusout", (event) => event.target.matches?.(".chart") && hide());
   addEventListener("popstate", () => swap(location.href, true, false));
   document.addEventListener("DOMContentLoaded", () => {

@@ -5,8 +5,9 @@ pub(crate) mod changes;
 mod definitions;
 pub(crate) mod errors;
 mod figures;
-mod monitors;
+pub(crate) mod monitors;
 mod named;
+mod over_time;
 mod service;
 pub(crate) mod traffic;
 
@@ -53,15 +54,19 @@ macro_rules! resources {
 resources! {
     get "/overview" traffic::overview,
     get "/series" traffic::series,
+    get "/values" traffic::values,
     get "/errors" errors::errors,
     get "/monitors" monitors::monitors,
     post "/monitors" monitors::create,
     get "/monitors/{name}" monitors::monitor,
+    put "/monitors/{name}" monitors::replace,
     post "/monitors/{name}/activate" monitors::activate,
     post "/monitors/{name}/pause" monitors::pause,
     post "/monitors/{name}/archive" monitors::archive,
     post "/monitors/{name}/remove" monitors::remove,
     post "/monitors/{name}/mute" monitors::mute,
+    get "/monitors/{name}/series" over_time::series,
+    get "/monitors/{name}/distribution" over_time::distribution,
     get "/monitors/{name}/charts" changes::charts,
     get "/monitors/{name}/canaries" changes::canaries,
     get "/monitors/{name}/drift" changes::drift,

@@ -1,5 +1,7 @@
 //! What is asked: query parameters, path and body, each within limits.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -128,6 +130,17 @@ pub(crate) fn check_text(name: &str, text: &str) -> Result<(), Problem> {
         true => Err(Problem::bad_request(format!("{name} has control characters"))),
         false => Ok(()),
     }
+}
+
+/// A problem of a field of a body.
+pub(crate) fn wrong(field: &'static str, detail: &str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field}: {detail}")).of_field(field)
+}
+
+/// A number within limits, in a field of a body.
+pub(crate) fn within(field: &'static str, number: u64, range: RangeInclusive<u64>) -> Result<u64, Problem> {
+    let (least, most) = (*range.start(), *range.end());
+    if range.contains(&number) { Ok(number) } else { Err(wrong(field, &format!("is not {least} to {most}"))) }
 }
 
 /// A text within limits, in a field of a body.

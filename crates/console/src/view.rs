@@ -113,8 +113,8 @@ pub(crate) struct View {
     pub(crate) filter: Filter,
 }
 
-/// Query parameters that say which time and which calls, and others. Without `flatten`, which would let unknown ones pass.
-macro_rules! view_params {
+/// Query parameters that say which time, and others. Without `flatten`, which would let unknown ones pass.
+macro_rules! time_params {
     ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -130,58 +130,81 @@ macro_rules! view_params {
             /// Its end: what is further than 31 days before it is left out, and it is a minute behind the beginning at least.
             #[param(maximum = 16_725_225_599_999_u64)]
             pub(crate) to: Option<u64>,
-            /// Only calls of this `service.name`.
-            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
-            pub(crate) service: Option<String>,
-            /// Only calls of this `deployment.environment.name`.
-            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
-            pub(crate) environment: Option<String>,
-            /// Only calls to this provider.
-            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
-            pub(crate) provider: Option<String>,
-            /// Only calls that this model answered.
-            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
-            pub(crate) model: Option<String>,
-            /// Only calls of this operation.
-            #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
-            pub(crate) operation: Option<String>,
             $($(#[$field_about])* pub(crate) $field: $kind,)*
+        }
+
+        impl $name {
+            pub(crate) fn span(&self) -> Result<$crate::view::Span, $crate::problem::Problem> {
+                $crate::view::Span::new(self.range, self.from, self.to)
+            }
+        }
+    };
+}
+pub(crate) use time_params;
+
+/// The same, which calls, and others.
+macro_rules! view_params {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $kind:ty,)* }) => {
+        $crate::view::time_params! {
+            $(#[$about])*
+            $name {
+                /// Only calls of this `service.name`.
+                #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+                service: Option<String>,
+                /// Only calls of this `deployment.environment.name`.
+                #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+                environment: Option<String>,
+                /// Only calls to this provider.
+                #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+                provider: Option<String>,
+                /// Only calls that this model answered.
+                #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+                model: Option<String>,
+                /// Only calls of this operation.
+                #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+                operation: Option<String>,
+                $($(#[$field_about])* $field: $kind,)*
+            }
         }
 
         impl $name {
             pub(crate) fn view(&self) -> Result<$crate::view::View, $crate::problem::Problem> {
                 let Self { service, environment, provider, model, operation, .. } = self;
-                $crate::view::View::new(
-                    self.range,
-                    self.from,
-                    self.to,
-                    [service, environment, provider, model, operation].map(Option::as_deref),
-                )
+                let values = [service, environment, provider, model, operation].map(Option::as_deref);
+                $crate::view::View::new(self.span()?, values)
             }
         }
     };
 }
 pub(crate) use view_params;
 
-impl View {
-    /// `values` stand in the order of [`Dimension::ALL`].
-    pub(crate) fn new(
-        last: Option<Last>,
-        from: Option<u64>,
-        to: Option<u64>,
-        values: [Option<&str>; Dimension::ALL.len()],
-    ) -> Result<Self, Problem> {
+impl Span {
+    pub(crate) fn new(last: Option<Last>, from: Option<u64>, to: Option<u64>) -> Result<Self, Problem> {
         if [from, to].into_iter().flatten().any(|millis| millis > MOST_MILLIS) {
             return Err(Problem::bad_request(format!("from or to is above {MOST_MILLIS}")));
         }
         let last = last.unwrap_or_default();
         let length = last.length() / NANOS_PER_MILLI;
-        let span = match (from, to) {
-            (None, None) => Span::Last(last),
+        Ok(match (from, to) {
+            (None, None) => Self::Last(last),
             (Some(from), Some(to)) => between(from, to),
             (Some(from), None) => between(from, from + length),
             (None, Some(to)) => between(to.saturating_sub(length), to),
-        };
+        })
+    }
+
+    /// The time, if it is `now`.
+    pub(crate) fn range(self, now: u64) -> Range {
+        match self {
+            Self::Last(last) => Range { from: now.saturating_sub(last.length()), to: now.saturating_add(1) },
+            Self::Between(range) => range,
+        }
+    }
+}
+
+impl View {
+    /// `values` stand in the order of [`Dimension::ALL`].
+    pub(crate) fn new(span: Span, values: [Option<&str>; Dimension::ALL.len()]) -> Result<Self, Problem> {
         let mut accepted = Vec::new();
         for (dimension, value) in Dimension::ALL.into_iter().zip(values) {
             let Some(value) = value else { continue };
@@ -193,10 +216,7 @@ impl View {
 
     /// The time, if it is `now`.
     pub(crate) fn range(&self, now: u64) -> Range {
-        match self.span {
-            Span::Last(last) => Range { from: now.saturating_sub(last.length()), to: now.saturating_add(1) },
-            Span::Between(range) => range,
-        }
+        self.span.range(now)
     }
 
     pub(crate) fn value(&self, dimension: Dimension) -> Option<&str> {
@@ -242,15 +262,19 @@ pub(crate) fn step(range: Range) -> u64 {
     STEPS.into_iter().find(fits).unwrap_or(2 * DAY)
 }
 
-/// The step that is asked for, in seconds, or that of a chart; a longer one if that were too many.
-pub(crate) fn step_asked(range: Range, seconds: Option<u32>) -> Result<u64, Problem> {
-    let Some(seconds) = seconds else { return Ok(step(range)) };
-    let asked = u64::from(seconds) * SECOND;
-    if !(10 * SECOND..=31 * DAY).contains(&asked) {
-        return Err(Problem::bad_request("step is not 10 seconds to 31 days"));
+/// The step that is asked for in so many seconds.
+pub(crate) fn step_asked(seconds: Option<u32>) -> Result<Option<u64>, Problem> {
+    let asked = seconds.map(|seconds| u64::from(seconds) * SECOND);
+    match asked.is_none_or(|asked| (10 * SECOND..=31 * DAY).contains(&asked)) {
+        true => Ok(asked),
+        false => Err(Problem::bad_request("step is not 10 seconds to 31 days")),
     }
+}
+
+/// The step of an answer about a time: the one asked for, or a longer one if that were too many, or that of a chart.
+pub(crate) fn step_of(range: Range, asked: Option<u64>) -> u64 {
     let least = range.length().div_ceil(MOST_STEPS_ASKED).next_multiple_of(10 * SECOND);
-    Ok(asked.max(least))
+    asked.map_or_else(|| step(range), |asked| asked.max(least))
 }
 
 /// Milliseconds of nanoseconds.

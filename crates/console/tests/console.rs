@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use genai::ErrorClass;
 use http_body_util::BodyExt;
-use monitor::{Command, HOUR, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
+use monitor::{Attribute, Command, Config, HOUR, HistoryConfig, MINUTE, Monitoring, RELATIVE_ERROR, SECOND};
 use serde_json::{Value, json};
 use source::{Fed, START, Told, config, traffic};
 use spanmill_console::{CommandFailure, Console, NotifierState, ServiceHealth, Settings, Source};
@@ -31,7 +31,15 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let (fed, told) = (Fed::new(&config()), traffic(END, 2 * HOUR, 20));
+        Self::of(&config())
+    }
+
+    fn of(config: &Config) -> Self {
+        Self::fed(config, traffic(END, 2 * HOUR, 20))
+    }
+
+    fn fed(config: &Config, told: Vec<Told>) -> Self {
+        let fed = Fed::new(config);
         told.iter().for_each(|call| fed.feed(call));
         fed.advance(END);
         let settings = Settings { trace_link: Some("https://signoz.example/trace/{trace_id}?spanId={span_id}".into()) };
@@ -87,6 +95,15 @@ fn input(call: &Told) -> u64 {
 
 fn output(call: &Told) -> u64 {
     call.tokens.map_or(0, |tokens| tokens.output_visible + tokens.reasoning)
+}
+
+/// Failed calls by class.
+fn by_class(calls: &[&Told]) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for (class, _) in calls.iter().filter_map(|call| call.error) {
+        *counts.entry(class.name()).or_default() += 1;
+    }
+    counts
 }
 
 fn dollars(calls: &[&Told]) -> f64 {
@@ -164,10 +181,7 @@ async fn the_overview_is_that_of_the_calls() {
         } else {
             assert_eq!(totals["figures"]["cost"], Value::Null, "unknown is not zero");
         }
-        for class in ErrorClass::ALL {
-            let count = calls.iter().filter(|call| call.error.is_some_and(|(of, _)| of == class)).count() as u64;
-            assert_eq!(totals["failed_by_class"][class.name()].as_u64().unwrap_or_default(), count);
-        }
+        assert_eq!(totals["failed_by_class"], json!(by_class(&calls)));
         for (list, name_of) in [("services", (|call| call.service) as fn(&Told) -> &str), ("models", |call| call.model)]
         {
             let mut expected = BTreeMap::<&str, u64>::new();
@@ -181,8 +195,10 @@ async fn the_overview_is_that_of_the_calls() {
         let step = told["step_seconds"].as_u64().unwrap() * SECOND;
         for one in told["steps"].as_array().unwrap() {
             let begin = one["at"].as_u64().unwrap() * 1_000_000;
-            let count = calls.iter().filter(|call| (begin..begin + step).contains(&call.at)).count();
-            assert_eq!(one["figures"]["total_requests"].as_f64(), Some(count as f64));
+            let is_in = |call: &&Told| (begin..begin + step).contains(&call.at);
+            let of_step: Vec<&Told> = calls.iter().copied().filter(is_in).collect();
+            assert_eq!(one["figures"]["total_requests"].as_f64(), Some(of_step.len() as f64));
+            assert_eq!(one["failed_by_class"], json!(by_class(&of_step)), "{query}");
         }
 
         let page = fixture.page(&format!("/?{query}")).await;
@@ -266,6 +282,121 @@ async fn errors_are_those_of_the_calls() {
     let id = format!("{:032x}", u128::from_be_bytes(newest.trace_id()));
     assert!(page.contains(&format!("href=\"https://signoz.example/trace/{id}?spanId={:016x}\"", newest.number)));
     assert!(page.contains(&format!(" of {}", wanted.len())));
+}
+
+// Of a time, errors are those of its calls: each group with as many records as failed then, in the steps in which they did.
+#[tokio::test]
+async fn errors_are_those_of_the_time() {
+    let fixture = Fixture::new();
+    let (hour, end) = (3_600_000, END / 1_000_000);
+    for query in [
+        String::new(),
+        "range=15m".to_owned(),
+        "range=1h&step=60".to_owned(),
+        format!("from={}&to={}&step=600", end - 3 * hour / 2, end - hour / 2),
+        "range=1h&class=timeout&operation=chat".to_owned(),
+        "range=1h&operation=embeddings".to_owned(),
+    ] {
+        let told = fixture.json(&format!("/api/v1/errors?limit=1000&{query}")).await;
+        let [from, to] = ["from", "to"].map(|end| told[end].as_u64().unwrap() * 1_000_000);
+        let step = told["step_seconds"].as_u64().unwrap() * SECOND;
+        let is_class = |call: &Told| {
+            !query.contains("timeout") || call.error.is_some_and(|(class, _)| class == ErrorClass::Timeout)
+        };
+        let is_wanted = |call: &&Told| call.error.is_some() && is_class(call) && !query.contains("embeddings");
+        let wanted: Vec<&Told> =
+            fixture.told.iter().filter(|call| (from..to).contains(&call.at)).filter(is_wanted).collect();
+        assert_eq!(wanted.is_empty(), query.contains("embeddings"));
+        assert!(from % step == 0 && to % step == 0, "{query}");
+        if query.is_empty() {
+            assert_eq!(
+                wanted.len(),
+                fixture.told.iter().filter(|call| call.error.is_some()).count(),
+                "all that is kept"
+            );
+        }
+        let times: Vec<u64> =
+            told["records"].as_array().unwrap().iter().map(|one| one["at"].as_u64().unwrap()).collect();
+        assert!(times.iter().copied().eq(wanted.iter().rev().map(|call| call.at / 1_000_000)), "{query}");
+        let mut groups = BTreeMap::<&str, BTreeMap<u64, u64>>::new();
+        for call in &wanted {
+            let trend = groups.entry(call.error.unwrap().0.name()).or_default();
+            *trend.entry(call.at / step * step / 1_000_000).or_default() += 1;
+        }
+        let listed = told["groups"].as_array().unwrap();
+        assert_eq!(listed.len(), groups.len(), "{query}");
+        for group in listed {
+            let trend = &groups[group["class"].as_str().unwrap()];
+            assert_eq!(group["wanted"].as_u64().unwrap(), trend.values().sum::<u64>());
+            assert_eq!(group["trend"], json!(trend.iter().collect::<Vec<_>>()), "{query}");
+        }
+    }
+}
+
+// What a monitor counted in a time is what its calls add up to, in all and in each step, and their latencies are distributed as told.
+#[tokio::test]
+async fn a_monitor_over_time_is_that_of_its_calls() {
+    let fixture = Fixture::new();
+    let is_of = |call: &&Told| call.model.starts_with("gpt-4o");
+    for (query, least) in
+        [("range=15m", 10), ("range=1h&step=60", 60), ("range=6h", 60), ("range=24h&step=3600", 3_600)]
+    {
+        let told = fixture.json(&format!("/api/v1/monitors/gpt-4o/series?{query}")).await;
+        let [from, to] = ["from", "to"].map(|end| told[end].as_u64().unwrap() * 1_000_000);
+        let step = told["step_seconds"].as_u64().unwrap() * SECOND;
+        assert!(step >= least * SECOND && to > END);
+        let calls: Vec<&Told> =
+            fixture.told.iter().filter(is_of).filter(|call| (from..to).contains(&call.at)).collect();
+        let totals = &told["totals"];
+        assert_eq!((&totals["requests"], &totals["failed_by_class"]), (&json!(calls.len()), &json!(by_class(&calls))));
+        let durations: Vec<u64> = calls.iter().map(|call| call.duration).collect();
+        assert_near(totals["figures"]["latency_p99"].as_f64().unwrap(), quantile(durations, 0.99), "p99");
+        let mut steps = BTreeMap::<u64, Vec<&Told>>::new();
+        calls.iter().for_each(|call| steps.entry(call.at / step * step / 1_000_000).or_default().push(call));
+        let listed = told["steps"].as_array().unwrap();
+        assert_eq!(listed.len(), steps.len(), "{query}");
+        for (one, (begin, calls)) in listed.iter().zip(steps) {
+            let figure = |name: &str| one["figures"][name].as_f64().unwrap_or_default();
+            assert_eq!((&one["at"], &one["failed_by_class"]), (&json!(begin), &json!(by_class(&calls))));
+            assert_eq!(figure("total_requests"), calls.len() as f64);
+            assert_eq!(figure("input_tokens"), calls.iter().map(|call| input(call)).sum::<u64>() as f64);
+            assert!((figure("cost") - dollars(&calls)).abs() < 1e-9);
+            assert_near(figure("latency_p50"), quantile(calls.iter().map(|call| call.duration).collect(), 0.5), "p50");
+        }
+    }
+    type Quantity = fn(&Told) -> Option<f64>;
+    let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
+    let quantities: [(&str, &str, Quantity); 4] = [
+        ("", "s", |call| Some(call.duration as f64 / 1e9)),
+        ("&of=time_to_first_token", "s", |call| call.first_token.map(|wait| wait as f64 / 1e9)),
+        ("&of=input_tokens", "{token}", |call| call.tokens.map(|_| input(call) as f64)),
+        ("&of=output_tokens", "{token}", |call| call.tokens.map(|_| output(call) as f64)),
+    ];
+    for (query, unit, of) in quantities {
+        let told = fixture.json(&format!("/api/v1/monitors/gpt-4o/distribution?range=1h{query}")).await;
+        let from = told["from"].as_u64().unwrap() * 1_000_000;
+        assert!(seconds(END - from) - 3_600.0 < 10.0 && told["unit"] == unit);
+        let calls = fixture.told.iter().filter(is_of).filter(|call| call.at >= from);
+        let mut exact: Vec<f64> = calls.filter_map(of).collect();
+        exact.sort_unstable_by(f64::total_cmp);
+        assert_eq!(told["count"], exact.len(), "{query}");
+        let values = told["values"].as_array().unwrap().iter();
+        let each = values.flat_map(|about| {
+            std::iter::repeat_n(about["value"].as_f64().unwrap(), about["count"].as_u64().unwrap() as usize)
+        });
+        let each: Vec<f64> = each.collect();
+        assert_eq!(each.len(), exact.len());
+        each.iter().zip(exact).for_each(|(told, exact)| assert_near(*told, exact, query));
+    }
+    for (path, status) in [
+        ("/api/v1/monitors/nope/series", 404),
+        ("/api/v1/monitors/nope/distribution", 404),
+        ("/api/v1/monitors/gpt-4o/series?step=9", 400),
+        ("/api/v1/monitors/gpt-4o/series?service=search", 400),
+        ("/api/v1/monitors/gpt-4o/distribution?of=colour", 400),
+    ] {
+        assert_eq!(fixture.get(path).await.0.as_u16(), status, "{path}");
+    }
 }
 
 // Whoever looks at one environment sees no errors of another, on the page and through the API.
@@ -412,6 +543,40 @@ async fn pages_are_light() {
     }
 }
 
+// It stays so with two hundred services, providers and models: filters take texts then, and what they can be is asked for apart.
+#[tokio::test]
+async fn pages_of_many_values_are_light() {
+    let name = |kind: &str, number: u64| -> &'static str { format!("{kind}-with-a-name-{number:03}").leak() };
+    let mut told = traffic(END, 2 * HOUR, 20);
+    for call in &mut told {
+        // Some have most of the calls.
+        let number = if call.number % 2 == 0 { call.number / 2 % 200 } else { call.number / 2 % 10 };
+        [call.service, call.provider, call.model] = ["service", "provider", "model"].map(|kind| name(kind, number));
+    }
+    let fixture = Fixture::fed(&config(), told);
+    let (mut assets, mut heaviest) = (0, 0);
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    for path in ["/", "/?range=15m", "/errors", "/prices", "/?service=service-with-a-name-007"] {
+        let page = fixture.page(path).await;
+        println!("{path}: {} bytes", page.len() + assets);
+        heaviest = heaviest.max(page.len() + assets);
+        for of in ["service", "provider", "model"] {
+            assert!(page.contains(&format!("<input type=\"search\" name=\"{of}\"")), "{path}: {of}");
+        }
+        assert!(page.contains("<select name=\"environment\""), "{path}: there are few of them");
+    }
+    assert!(heaviest < 100_000, "{heaviest}");
+    let page = fixture.page("/?service=service-with-a-name-007").await;
+    assert!(page.contains("name=\"service\" value=\"service-with-a-name-007\""));
+    let told = fixture.json("/api/v1/values").await;
+    for of in ["service", "provider", "model"] {
+        let expected: Vec<&str> = (0..200).map(|number| name(of, number)).collect();
+        assert_eq!(told[of], json!(expected));
+    }
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]
@@ -431,6 +596,49 @@ async fn times_are_made_to_fit() {
     }
     let told = fixture.json("/api/v1/overview?range=30d&step=10").await;
     assert!(told["step_seconds"].as_u64().unwrap() * 1_500 >= 30 * 86_400);
+}
+
+// Where there is no memory for all of the history, every page and answer that is about more says from when on it knows all, and nothing of
+// what was before; where there is, none does.
+#[tokio::test]
+async fn what_is_cut_is_told() {
+    let whole = Fixture::new();
+    let health = whole.json("/api/v1/health").await;
+    let kept: Vec<(u64, u64)> = [(10, 3_600), (60, 86_400), (900, 30 * 86_400)].into();
+    for (reach, (step, kept)) in health["history"].as_array().unwrap().iter().zip(kept) {
+        let since = END / 1_000_000 / (step * 1_000) * (step * 1_000) - kept * 1_000;
+        let expected = json!({ "step_seconds": step, "kept_seconds": kept, "since": since, "is_cut": false });
+        assert_eq!(*reach, expected);
+    }
+    assert_eq!(health["monitors"], health["history"], "monitors keep theirs as long");
+    for path in ["/api/v1/overview?range=30d", "/api/v1/series?range=24h", "/api/v1/monitors/gpt-4o/series?range=30d"] {
+        let told = whole.json(path).await;
+        assert_eq!(told["known_from"], told["from"], "{path}");
+    }
+    assert!(!whole.page("/?range=30d").await.contains("id=\"cut\""));
+
+    let history = HistoryConfig { memory: 40_000, ..HistoryConfig::default() };
+    let cut = Fixture::of(&Config { history, ..config() });
+    let health = cut.json("/api/v1/health").await;
+    assert_eq!(health["history_limit_bytes"], 40_000);
+    let longest = &health["history"][2];
+    assert_eq!((&longest["step_seconds"], &longest["is_cut"]), (&json!(900), &json!(true)));
+    let told = cut.json("/api/v1/overview?range=6h").await;
+    let known_from = told["known_from"].as_u64().unwrap();
+    assert!(known_from > told["from"].as_u64().unwrap() && longest["since"] == known_from, "{known_from}");
+    let monitor = cut.json("/api/v1/monitors/gpt-4o/series?range=6h").await;
+    assert!(monitor["known_from"].as_u64() > monitor["from"].as_u64(), "monitors have as little memory");
+    let counted = cut.since(known_from * 1_000_000, |_| true).len();
+    assert_eq!(told["totals"]["requests"], counted, "what is known is known exactly");
+    assert!(counted < cut.told.len());
+    for (path, is_cut) in
+        [("/?range=6h", true), ("/errors?range=6h", true), ("/prices?range=6h", true), ("/?range=15m", false)]
+    {
+        let page = cut.page(path).await;
+        assert_eq!(page.contains("id=\"cut\""), is_cut, "{path}");
+    }
+    let page = cut.page("/health").await;
+    assert!(page.contains("history.memory") && !whole.page("/health").await.contains("history.memory"));
 }
 
 // What is wrong is refused with a status that fits and a problem that says what it is.
@@ -474,6 +682,7 @@ async fn wrong_requests_are_problems() {
         (post(monitors, json, "{\"name\":\"a\",\"thresholds\":[{\"field\":\"x\",\"warning\":1,\"critical\":2}]}"), 422),
         (post(monitors, json, &json!({ "name": "gpt-4o" }).to_string()), 409),
         (post(monitors, json, &json!({ "name": "a", "selector": { "model": long } }).to_string()), 422),
+        (post(monitors, json, &json!({ "name": "a", "minimum_requests": 1_000_000_001 }).to_string()), 422),
         (post(monitors, json, &" ".repeat(70_000)), 413),
         (post("/api/v1/monitors/nope/pause", json, "{}"), 404),
         (post("/api/v1/monitors/gpt-4o/remove", json, "{}"), 409),
@@ -534,6 +743,68 @@ async fn monitors_are_worked_with() {
     assert!(fixture.page("/monitors/new%20%2F%20one").await.contains("Restore"));
     assert_eq!(fixture.post(&format!("{path}/remove"), &json!({})).await.0, StatusCode::NO_CONTENT);
     assert_eq!(fixture.get(path).await.0, StatusCode::NOT_FOUND);
+}
+
+// A monitor that the API made is defined anew, and keeps what it counted if it selects as before; one of the configuration is not.
+#[tokio::test]
+async fn monitors_are_defined_anew() {
+    let fixture = Fixture::new();
+    let mut new = json!({ "name": "new", "selector": { "model": "claude*" }, "window": "15m" });
+    assert_eq!(fixture.post("/api/v1/monitors", &new).await.0, StatusCode::CREATED);
+    let call = |number: u64| Told { at: END + number * SECOND, number: 1_000_000 + number, ..fixture.told[0].clone() };
+    (0..5).for_each(|number| fixture.fed.feed(&Told { model: "claude-sonnet-4-5", ..call(number) }));
+    fixture.fed.advance(END + 20 * SECOND);
+    let requests = async || {
+        let told = fixture.json("/api/v1/monitors/new/series?range=15m").await;
+        told["totals"]["requests"].as_u64().unwrap()
+    };
+    assert_eq!(requests().await, 5);
+    new["window"] = json!("6h");
+    new["name"] = json!("the name of the address goes first");
+    new["thresholds"] = json!([{ "field": "error_rate", "warning": 0.1, "critical": 0.2 }]);
+    let (status, told) = fixture.put("/api/v1/monitors/new", &new).await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((status, &told["name"], &told["window"]), (StatusCode::OK, &json!("new"), &json!("6h")));
+    assert_eq!((&told["thresholds"], &told["selector"]["model"]), (&new["thresholds"], &json!("claude*")));
+    assert_eq!(requests().await, 5, "the same calls are meant");
+    new["selector"] = json!({ "model": "gpt*" });
+    assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0, StatusCode::OK);
+    assert_eq!(requests().await, 0, "others are");
+    assert_eq!(fixture.json("/api/v1/monitors/new").await["monitor"]["selector"]["model"], "gpt*");
+    for (path, status) in [("/api/v1/monitors/gpt-4o", 409), ("/api/v1/monitors/nobody", 404)] {
+        assert_eq!(fixture.put(path, &new).await.0.as_u16(), status, "{path}");
+    }
+    new["window"] = json!("2m");
+    assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0.as_u16(), 422);
+}
+
+// A monitor that asks for what is not kept of calls would wait for ever: it is refused, the problem names field, attribute and setting, and
+// the page's form does not offer it. What is kept can be asked for.
+#[tokio::test]
+async fn monitors_ask_for_what_is_kept() {
+    let not_kept = vec![Attribute::Environment, Attribute::ServiceVersion, Attribute::ServerAddress];
+    let fixture = Fixture::of(&Config { not_kept, ..config() });
+    for (field, attribute) in [
+        ("environment", "deployment.environment.name"),
+        ("service_version", "service.version"),
+        ("server_address", "server.address"),
+    ] {
+        let new = json!({ "name": "new", "selector": { "service": "search", field: "*" } });
+        let (status, problem) = fixture.post("/api/v1/monitors", &new).await;
+        let problem: Value = serde_json::from_str(&problem).unwrap();
+        assert_eq!((status.as_u16(), &problem["field"]), (422, &json!(format!("selector.{field}"))));
+        let wanted = format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
+        assert_eq!(problem["detail"], wanted);
+        assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0.as_u16(), 422, "{field}");
+    }
+    let page = fixture.page("/monitors").await;
+    let offered = |page: &str, field: &str| page.contains(&format!("name=\"selector.{field}\""));
+    assert!(offered(&page, "service") && !offered(&page, "environment") && !offered(&page, "server_address"));
+    assert!(page.contains("<input disabled placeholder=\"server.address is not kept\">"));
+    let page = Fixture::new().page("/monitors").await;
+    assert!(offered(&page, "environment") && offered(&page, "server_address") && !page.contains("is not kept"));
+    let new = json!({ "name": "new", "selector": { "service": "search", "provider": "*" } });
+    assert_eq!(fixture.post("/api/v1/monitors", &new).await.0, StatusCode::CREATED);
 }
 
 // Alerts and objectives are defined, defined anew and forgotten; what is wrong is refused, and the problem names the field.

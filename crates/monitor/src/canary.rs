@@ -2,6 +2,7 @@
 
 use crate::call::Call;
 use crate::history::{Rings, Stats};
+use crate::selector::Attribute;
 use crate::statistics::{RankTest, Test, rank_test, two_proportions};
 use crate::time::HOUR;
 
@@ -23,6 +24,14 @@ impl Versions {
         match self {
             Self::ResponseModel => "response_model",
             Self::ServiceVersion => "service_version",
+        }
+    }
+
+    /// What it reads that may not be kept.
+    pub const fn attribute(self) -> Option<Attribute> {
+        match self {
+            Self::ResponseModel => None,
+            Self::ServiceVersion => Some(Attribute::ServiceVersion),
         }
     }
 

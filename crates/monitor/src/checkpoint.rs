@@ -87,6 +87,7 @@ impl Monitoring {
             next: self.next,
             dropped: self.dropped,
             forgotten: self.history.forgotten().to_vec(),
+            own_forgotten: self.own_forgotten.to_vec(),
             unseen_from: self.unseen.from,
             unseen_to: self.unseen.to,
         };
@@ -270,6 +271,8 @@ impl Restoring<'_> {
             return Err(RestoreError::Format { found: head.format });
         }
         check(self.monitoring.history.restore_times(head.now, &head.forgotten), "forgotten", "not of three lengths")?;
+        // Older versions did not tell.
+        self.monitoring.own_forgotten = head.own_forgotten.as_slice().try_into().unwrap_or_default();
         // Nothing is evaluated between the newest time told and the next.
         check((head.now == 0 && head.next == 0) || head.now < head.next, "next", "before all that was told")?;
         let unseen = Range { from: head.unseen_from, to: head.unseen_to };

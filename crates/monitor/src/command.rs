@@ -21,6 +21,8 @@ pub const MOST_SLOS: usize = 100;
 pub enum Command {
     /// A new monitor.
     Create(Box<MonitorDefinition>),
+    /// Another definition of the monitor with this name. What was counted stays if the same calls are meant.
+    Replace(Box<MonitorDefinition>),
     /// The monitor with this name is watched, or watched again.
     Activate(String),
     /// It stands still.
@@ -107,6 +109,7 @@ impl Monitoring {
         self.advance(at);
         match command {
             Command::Create(definition) => self.create(*definition)?,
+            Command::Replace(definition) => self.replace(*definition)?,
             Command::Activate(name) => self.find(&name)?.state = MonitorState::Active,
             Command::Mute(name, until) => self.find(&name)?.muted_until = until,
             Command::Pause(name) => {
@@ -118,9 +121,7 @@ impl Monitoring {
                 self.withdraw(|alert| alert.rule.monitor == name);
             }
             Command::Remove(name) => {
-                if self.find(&name)?.is_configured() {
-                    return Err(CommandError::Configured(Subject::Monitor, name));
-                }
+                self.find_own(&name)?;
                 self.forget_alerts(|alert| alert.rule.monitor == name);
                 self.slos.retain(|slo| slo.definition.monitor != name);
                 self.monitors.retain(|monitor| monitor.name() != name);
@@ -154,6 +155,26 @@ impl Monitoring {
     fn find(&mut self, name: &str) -> Result<&mut Monitor, CommandError> {
         let found = self.monitors.iter_mut().find(|monitor| monitor.name() == name);
         found.ok_or_else(|| CommandError::Unknown(Subject::Monitor, name.to_owned()))
+    }
+
+    /// A monitor that the API made.
+    fn find_own(&mut self, name: &str) -> Result<&mut Monitor, CommandError> {
+        let monitor = self.find(name)?;
+        if monitor.is_configured {
+            Err(CommandError::Configured(Subject::Monitor, name.to_owned()))
+        } else {
+            Ok(monitor)
+        }
+    }
+
+    fn replace(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
+        let name = definition.name.clone();
+        if self.find_own(&name)?.redefine(definition) {
+            return Ok(());
+        }
+        self.slos.iter_mut().filter(|slo| slo.definition.monitor == name).for_each(Slo::forget);
+        self.withdraw(|alert| alert.rule.monitor == name);
+        Ok(())
     }
 
     fn create(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {

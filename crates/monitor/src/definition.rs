@@ -10,7 +10,7 @@ use crate::drift::DriftDefinition;
 use crate::health::HealthRules;
 use crate::history::HistoryConfig;
 use crate::monitoring::EVALUATION_STEP;
-use crate::selector::Selector;
+use crate::selector::{Attribute, Selector};
 use crate::slo::SloDefinition;
 use crate::time::{DAY, HOUR, MINUTE};
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub drifts: Vec<DriftDefinition>,
     /// Versions that are compared.
     pub canaries: Vec<CanaryDefinition>,
+    /// What is not kept of calls, so that nothing can be told apart by it.
+    pub not_kept: Vec<Attribute>,
 }
 
 /// What is wrong with a configuration.

@@ -51,14 +51,14 @@ pub use drift::{DriftDefinition, DriftReport, Tokens};
 pub use health::{Health, HealthRules, Threshold};
 pub use history::{
     Answer, Dimension, Dimensions, Filter, GroupBy, Histogram, History, HistoryConfig, Measure, Point, Query,
-    RELATIVE_ERROR, REST, Scan, Series, Stats,
+    RELATIVE_ERROR, REST, Reach, Scan, Series, Stats,
 };
 pub use incident::{Incident, Notification, NotificationKind, Resolution};
 pub use monitor::{Monitor, MonitorState};
 pub use monitoring::{EVALUATION_STEP, Monitoring};
 pub use sample::{Sample, SampleKind};
 pub use seen::{MOST_SEEN, SeenCounts, SeenKind};
-pub use selector::Selector;
+pub use selector::{Attribute, Selector};
 pub use slo::{BURN_ALERTS, Budget, BurnAlert, Objective, Period, Slo, SloDefinition, SloStatus};
 pub use snapshot::{Field, Snapshot};
 pub use statistics::{RankTest, Test};

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::definition::MonitorDefinition;
 use crate::health::Health;
-use crate::history::{Packer, Point, Rings, Stats, points};
+use crate::history::{Forgotten, Packer, Point, Rings, Stats, over_time};
 use crate::sample::{Sample, SampleKind, Samples};
 use crate::snapshot::Snapshot;
 use crate::time::{DAY, HOUR, MINUTE, Range};
@@ -122,12 +122,26 @@ impl Monitor {
     /// What was counted in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it.
     /// Steps without calls are left out. `now` is the newest time told.
     pub fn points(&self, now: u64, range: Range, step: u64) -> Vec<Point> {
-        points(&self.rings, now, range, step)
+        let answer = over_time(&self.rings, now, &Forgotten::default(), range, step);
+        answer.series.into_iter().flat_map(|series| series.points).collect()
     }
 
     /// What was counted in the window of the newest snapshot, whose distributions can be drawn; `None` without one.
     pub fn window_stats(&self) -> Option<Stats> {
         self.snapshot.as_ref().map(|snapshot| self.rings.window(snapshot.at, snapshot.length))
+    }
+
+    /// Takes another definition; tells whether the same calls are meant. Then what was counted stays, else it begins anew.
+    pub(crate) fn redefine(&mut self, definition: MonitorDefinition) -> bool {
+        let is_same = definition.selector == self.definition.selector;
+        if is_same {
+            // The newest snapshot may be of another window.
+            (self.definition, self.snapshot, self.health) = (definition, None, Health::NoData);
+        } else {
+            let Self { is_configured, state, muted_until, .. } = *self;
+            *self = Self { state, muted_until, ..Self::new(definition, is_configured) };
+        }
+        is_same
     }
 
     pub(crate) fn is_active(&self) -> bool {

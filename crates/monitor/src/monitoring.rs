@@ -11,10 +11,13 @@ use crate::chart::Chart;
 use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
 use crate::drift::{self, DriftDefinition, DriftReport};
-use crate::history::{Dimension, History, Packer, Rings, Stats, dimensions, make_room};
+use crate::history::{
+    Answer, Dimension, Forgotten, History, Packer, Reach, Rings, Stats, dimensions, make_room, over_time, reaches,
+};
 use crate::incident::{Incident, Notification, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::seen::{SEEN_FOR, Seen, SeenCounts, SeenKind};
+use crate::selector::Attribute;
 use crate::slo::Slo;
 use crate::streams::{Place, Streams};
 use crate::time::{HOUR, MINUTE, Range, SECOND, floor};
@@ -37,6 +40,7 @@ pub struct Monitoring {
     pub(crate) charts: Vec<Chart>,
     pub(crate) canaries: Vec<Canary>,
     pub(crate) drifts: Vec<DriftDefinition>,
+    pub(crate) not_kept: Vec<Attribute>,
     pub(crate) alerts: Vec<Alert>,
     /// Incidents that are over, oldest first.
     pub(crate) incidents: VecDeque<Incident>,
@@ -47,6 +51,8 @@ pub struct Monitoring {
     pub(crate) seen: Seen,
     /// Why alerts and objectives of the API were not restored.
     pub(crate) left_out: Vec<CommandError>,
+    /// Of the steps that monitors and canaries keep.
+    pub(crate) own_forgotten: Forgotten,
     /// The newest time told.
     pub(crate) now: u64,
     /// The newest time of which nothing is known; empty if there was none.
@@ -73,12 +79,14 @@ impl Monitoring {
             charts: config.charts.iter().cloned().map(Chart::new).collect(),
             canaries: config.canaries.iter().cloned().map(Canary::new).collect(),
             drifts: config.drifts.clone(),
+            not_kept: config.not_kept.clone(),
             alerts: config.rules().into_iter().map(|rule| Alert::new(rule, true)).collect(),
             incidents: VecDeque::new(),
             outbox: VecDeque::new(),
             dropped: 0,
             seen: Seen::default(),
             left_out: Vec::new(),
+            own_forgotten: Forgotten::default(),
             now: 0,
             unseen: Range { from: 0, to: 0 },
             next: 0,
@@ -189,7 +197,9 @@ impl Monitoring {
         for rings in self.canaries.iter_mut().flat_map(|canary| &mut canary.rings) {
             rings.advance(now, &mut self.packer);
         }
-        make_room(&mut self.own_rings(), most);
+        let mut forgotten = self.own_forgotten;
+        make_room(&mut self.own_rings(), most, &mut forgotten);
+        self.own_forgotten = forgotten;
         for chart in &mut self.charts {
             if let Some(monitor) = self.monitors.iter().find(|monitor| monitor.name() == chart.definition.monitor) {
                 chart.evaluate(now, monitor, self.unseen);
@@ -252,6 +262,17 @@ impl Monitoring {
         self.monitors.iter().find(|monitor| monitor.name() == name)
     }
 
+    /// What was counted of a monitor in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it: one
+    /// series without names, or none if there were no calls.
+    pub fn over_time(&self, monitor: &Monitor, range: Range, step: u64) -> Answer {
+        over_time(&monitor.rings, self.now, &self.own_forgotten, range, step)
+    }
+
+    /// How far back steps of each length reach that monitors and canaries keep, the shortest first.
+    pub fn own_reaches(&self) -> [Reach; 3] {
+        reaches(self.now, &self.own_forgotten)
+    }
+
     /// All alerts, those of objectives included: the configured ones first.
     pub fn alerts(&self) -> &[Alert] {
         &self.alerts
@@ -279,6 +300,11 @@ impl Monitoring {
     /// All canaries.
     pub fn canaries(&self) -> &[Canary] {
         &self.canaries
+    }
+
+    /// What is not kept of calls: a selector that reads it selects none.
+    pub fn not_kept(&self) -> &[Attribute] {
+        &self.not_kept
     }
 
     /// How far the tokens of a monitor have drifted, if that is configured for it.

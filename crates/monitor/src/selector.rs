@@ -26,7 +26,46 @@ pub struct Selector {
     pub server_address: Option<String>,
 }
 
+/// What calls say of themselves only if the configuration keeps it: else no call has it, and whoever asks for it waits for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Attribute {
+    /// `service.name`.
+    Service,
+    /// `deployment.environment.name`.
+    Environment,
+    /// `service.version`.
+    ServiceVersion,
+    /// `server.address`.
+    ServerAddress,
+}
+
+impl Attribute {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Service, Self::Environment, Self::ServiceVersion, Self::ServerAddress];
+
+    /// Its key on spans or their resource.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Service => "service.name",
+            Self::Environment => "deployment.environment.name",
+            Self::ServiceVersion => "service.version",
+            Self::ServerAddress => "server.address",
+        }
+    }
+
+    /// What keeps it, told to whoever asks for it where it is not kept.
+    pub fn wanted(self) -> String {
+        format!("{} must stand in derive.dimensions or metrics.resource_attributes for that", self.key())
+    }
+}
+
 impl Selector {
+    /// The attribute that each pattern reads which may not be kept, if it is given.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute> {
+        let patterns = [&self.service, &self.environment, &self.service_version, &self.server_address];
+        Attribute::ALL.into_iter().zip(patterns).filter_map(|(attribute, pattern)| pattern.as_ref().map(|_| attribute))
+    }
+
     /// Whether a call is among them.
     pub fn selects(&self, call: &Call<'_>) -> bool {
         let agrees = |pattern: &Option<String>, text| pattern.as_deref().is_none_or(|pattern| matches(pattern, text));

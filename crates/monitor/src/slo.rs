@@ -198,9 +198,14 @@ impl Slo {
     /// Takes another definition. What was counted stays if the same calls count; target and period may change.
     pub(crate) fn redefine(&mut self, definition: SloDefinition) {
         if (&definition.monitor, definition.objective) != (&self.definition.monitor, self.definition.objective) {
-            self.rings = Rings::default();
+            self.forget();
         }
         self.definition = definition;
+    }
+
+    /// Forgets what was counted: other calls count from now on.
+    pub(crate) fn forget(&mut self) {
+        self.rings = Rings::default();
     }
 
     /// What it is.

@@ -29,6 +29,12 @@ impl Range {
         self.to.saturating_sub(self.from)
     }
 
+    /// The same in whole steps, as far as anything can be known of it.
+    pub fn in_steps(self, step: u64, now: u64) -> Self {
+        let to = self.to.min(now.max(self.from).saturating_add(1));
+        Self { from: floor(self.from, step), to: to.next_multiple_of(step) }
+    }
+
     /// For how long both are.
     pub(crate) fn overlap(self, other: Self) -> u64 {
         self.to.min(other.to).saturating_sub(self.from.max(other.from))

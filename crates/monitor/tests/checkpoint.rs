@@ -93,7 +93,12 @@ fn word() -> impl Strategy<Value = Word> {
     let name = || prop_oneof![Just("checkout".to_owned()), Just("made".to_owned())];
     let made = Selector { service_version: Some("2".into()), ..Selector::default() };
     let command = prop_oneof![
-        Just(Command::Create(Box::new(MonitorDefinition::new("made", made)))),
+        Just(Command::Create(Box::new(MonitorDefinition::new("made", made.clone())))),
+        Just(Command::Replace(Box::new(MonitorDefinition {
+            window: Window::Hour,
+            ..MonitorDefinition::new("made", made)
+        }))),
+        Just(Command::Replace(Box::new(MonitorDefinition::new("made", Selector::default())))),
         name().prop_map(Command::Pause),
         name().prop_map(Command::Activate),
         name().prop_map(Command::Archive),

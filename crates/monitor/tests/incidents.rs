@@ -13,6 +13,8 @@ const END: u64 = BEGIN + HOUR;
 /// The end of the run.
 const STOP: u64 = END + 30 * MINUTE;
 const MILLISECOND: u64 = SECOND / 1_000;
+/// With fewer calls there is no drift.
+const LEAST_DRIFT: usize = 300;
 
 /// A call, as it was told.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,7 @@ struct Told {
     wait: u64,
     duration: u64,
     cost: i128,
+    input_tokens: u64,
 }
 
 impl Told {
@@ -36,15 +39,17 @@ impl Told {
             time_to_first_token: Some(self.wait),
             duration: Some(self.duration),
             cost: Some(Money::from_pico(self.cost)),
+            input_tokens: Some(self.input_tokens),
             tokens: Some(TokenClasses { input_uncached: 100, output_visible: 50, ..TokenClasses::default() }),
             ..Call::default()
         }
     }
 }
 
-/// Calls of six services, a second apart, in the order of time; with what happens to each, or without.
+/// Calls of seven services, a second apart, in the order of time; with what happens to each, or without.
 fn calls(with_incidents: bool) -> Vec<Told> {
     let mut random = fastrand::Rng::with_seed(20_261_126);
+    let mut sizes = fastrand::Rng::with_seed(20_261_127);
     let mut all = Vec::new();
     for second in 0..(STOP - START) / SECOND {
         let at = START + second * SECOND + random.u64(0..SECOND);
@@ -59,7 +64,13 @@ fn calls(with_incidents: bool) -> Vec<Told> {
             wait: (400.0 * MILLISECOND as f64 * noise) as u64,
             duration: (2_000.0 * MILLISECOND as f64 * noise) as u64,
             cost: (1e9 * noise) as i128,
+            // Histograms hold them exactly.
+            input_tokens: sizes.u64(10..30),
         };
+        // For three minutes prompts are longer: later they are themselves a small part of what is usual.
+        let is_longer = happens && at < BEGIN + 3 * MINUTE;
+        let input_tokens = if is_longer { 40 + 2 * (usual.input_tokens % 10) } else { usual.input_tokens };
+        all.push(Told { service: "drift", input_tokens, ..usual });
         all.push(Told { service: "errors", fails: usual.fails || happens && random.bool(), ..usual });
         all.push(Told { service: "cost", cost: if happens { 2 * usual.cost } else { usual.cost }, ..usual });
         // A slow version is rolled out over an hour, and rolled back at once.
@@ -88,7 +99,7 @@ fn above(field: Field, threshold: AlertThreshold) -> Condition {
 }
 
 fn config() -> Config {
-    let services = ["errors", "cost", "rollout", "silence", "canary", "cold"];
+    let services = ["errors", "cost", "rollout", "silence", "canary", "cold", "drift"];
     let monitors = services.map(|service| MonitorDefinition {
         window: if service == "cold" { Window::FifteenMinutes } else { Window::FiveMinutes },
         ..MonitorDefinition::new(service, Selector { service: Some(service.into()), ..Selector::default() })
@@ -103,6 +114,7 @@ fn config() -> Config {
         ("silence", MINUTE, Condition::NoData),
         ("canary", 0, Condition::Canary { canary: "canary".into(), verdict: Verdict::Fail }),
         ("cold", 0, above(Field::ColdStartRate, AlertThreshold::Fixed(0.5))),
+        ("drift", 0, Condition::Drift { tokens: Tokens::Input, above: 0.25 }),
     ];
     let alerts = alerts.into_iter().enumerate().map(|(number, (monitor, lasts, condition))| AlertRule {
         lasts,
@@ -111,6 +123,12 @@ fn config() -> Config {
     });
     let canary = CanaryDefinition { window: 15 * MINUTE, ..CanaryDefinition::new("canary", "canary", "1", "2") };
     let chart = ChartDefinition { learning: 24, ..ChartDefinition::new("cost", "cost", Field::CostPerRequest) };
+    let drift = DriftDefinition {
+        window: 15 * MINUTE,
+        reference: 2 * HOUR,
+        minimum_requests: LEAST_DRIFT as u64,
+        ..DriftDefinition::new("drift")
+    };
     let fast = BurnAlert { factor: 14.4, window: HOUR, severity: Severity::Critical };
     let slo =
         SloDefinition { burn_alerts: vec![fast], ..SloDefinition::new("slo", "errors", Objective::Availability, 0.98) };
@@ -120,6 +138,7 @@ fn config() -> Config {
         slos: vec![slo],
         charts: vec![chart],
         canaries: vec![canary],
+        drifts: vec![drift],
         ..Config::default()
     }
 }
@@ -206,6 +225,33 @@ impl<'a> Leap<'a> {
     }
 }
 
+/// The population stability index of the input tokens of a quarter of an hour against those of the two hours before it, which are kept in whole
+/// minutes; `None` with too few calls.
+fn drift(calls: &[Told], at: u64) -> Option<f64> {
+    let whole = |time: u64| time.next_multiple_of(MINUTE);
+    let from = at - 15 * MINUTE;
+    let before = Range { from: whole(from.saturating_sub(2 * HOUR)), to: whole(from) };
+    let tokens = |range| {
+        let mut tokens: Vec<u64> = within(calls, "drift", range).iter().map(|told| told.input_tokens).collect();
+        tokens.sort_unstable();
+        Some(tokens).filter(|tokens| tokens.len() >= LEAST_DRIFT)
+    };
+    let (reference, current) = (tokens(before)?, tokens(Range { from, to: at })?);
+    // Tenths of the reference, what is below all of it, and what is above.
+    let bin = |tokens: u64| match tokens {
+        _ if tokens < reference[0] => 0,
+        _ if tokens > reference[reference.len() - 1] => 11,
+        _ => 1 + reference.partition_point(|other| *other < tokens) * 10 / reference.len(),
+    };
+    let shares = |tokens: &[u64]| {
+        let mut counts = [0.0; 12];
+        tokens.iter().for_each(|tokens| counts[bin(*tokens)] += 1.0);
+        counts.map(|count: f64| (count / tokens.len() as f64).max(1e-4))
+    };
+    let (expected, actual) = (shares(&reference), shares(&current));
+    Some(expected.iter().zip(actual).map(|(expected, actual)| (actual - expected) * (actual / expected).ln()).sum())
+}
+
 /// When each alert fires and ends, by the calls themselves.
 fn expected(calls: &[Told]) -> Vec<(&'static str, Times)> {
     let errors = fires(2 * MINUTE, |at| share(&window(calls, "errors", at, 5 * MINUTE), |told| told.fails) > 0.2);
@@ -226,6 +272,7 @@ fn expected(calls: &[Told]) -> Vec<(&'static str, Times)> {
         let first: Vec<&Told> = calls.into_iter().filter(|told| first(told)).collect();
         share(&first, |told| told.wait > SECOND) > 0.5
     });
+    let drift = fires(0, |at| at > START + 15 * MINUTE && drift(calls, at).is_some_and(|index| index > 0.25));
     let burn = fires(0, |at| {
         let burns = |length| share(&window(calls, "errors", at, length), |told| told.fails) / 0.02 > 14.4;
         burns(HOUR) && burns(5 * MINUTE)
@@ -238,11 +285,12 @@ fn expected(calls: &[Told]) -> Vec<(&'static str, Times)> {
         ("silence 4", silence),
         ("canary 5", canary),
         ("cold 6", cold),
+        ("drift 7", drift),
         ("slo burns 14.4x", burn),
     ]
 }
 
-// Error burst, cost leap, slow rollout, silence, a canary 20 % slower, cold starts, a budget that burns: each alert fires and ends when
+// Error burst, cost leap, slow rollout, silence, a canary 20 % slower, cold starts, longer prompts, a budget that burns: each alert fires and ends when
 // it should, once, and both are told.
 #[test]
 fn alerts_fire_and_end_in_time() {

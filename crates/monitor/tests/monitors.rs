@@ -208,7 +208,8 @@ fn what_monitors_keep_has_a_bound() {
     // They keep 360 steps of ten seconds each, and 180 of a minute.
     let history = HistoryConfig { memory: 40 * 400 * 50, ..HistoryConfig::default() };
     let (monitors, canaries) = (monitors.collect(), (0..20).map(canary).collect());
-    let mut monitoring = Monitoring::new(&Config { history, monitors, canaries, ..Config::default() }).unwrap();
+    let config = Config { history, monitors, canaries, ..Config::default() };
+    let mut monitoring = Monitoring::new(&config).unwrap();
     tell(&mut monitoring, START, START + 3 * HOUR, None);
     let monitor = monitoring.monitor("7").unwrap();
     assert_eq!(monitor.snapshot().unwrap().requests, 300);
@@ -219,6 +220,15 @@ fn what_monitors_keep_has_a_bound() {
     assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
     assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
     assert!(monitoring.canaries()[7].report(monitoring.now()).baseline_requests < 3_600);
+    // What is not known any more is told, also after a restart, and all that is told to be known is.
+    let restored = Monitoring::restore(&config, &monitoring.checkpoint()).unwrap();
+    assert_eq!(restored.own_reaches(), monitoring.own_reaches());
+    assert!(monitoring.own_reaches()[1].is_cut && !monitoring.history().reaches()[2].is_cut);
+    let answer = monitoring.over_time(monitor, Range { from: START, to: u64::MAX }, MINUTE);
+    let total = answer.total().requests;
+    assert!(answer.known_from > START && total < 10_800, "{answer:?}");
+    let known = (START + 3 * HOUR - answer.known_from) / SECOND;
+    assert!(total >= known, "{total} of {known}");
 }
 
 // A baseline is known when it covers a window, and what grows with the window is compared as if it were of one.
@@ -341,6 +351,57 @@ fn objectives_are_made_anew() {
     tell(&mut monitoring, START + 2 * MINUTE, START + 3 * MINUTE, None);
     let status = monitoring.slos()[0].status(START + 3 * MINUTE);
     assert_eq!(status.budget, Budget { total: 60, bad: 60 });
+}
+
+// A monitor that the API made keeps what was counted while it means the same calls, and begins anew, with its objectives, when it means others:
+// its alerts end then. One of the configuration is not changed.
+#[test]
+fn monitors_are_made_anew() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let made = |selector, window| Box::new(MonitorDefinition { window, ..MonitorDefinition::new("own", selector) });
+    let slo = SloDefinition { burn_alerts: vec![], ..SloDefinition::new("good", "own", Objective::Availability, 0.9) };
+    let fails = Condition::Field { field: Field::ErrorRate, side: Side::Above, threshold: AlertThreshold::Fixed(0.5) };
+    for command in [
+        Command::Create(made(of_service("checkout"), Window::FiveMinutes)),
+        Command::CreateSlo(Box::new(slo)),
+        Command::CreateAlert(Box::new(AlertRule::new("fails", "own", fails))),
+    ] {
+        monitoring.apply(START, command).unwrap();
+    }
+    tell(&mut monitoring, START, START + MINUTE, Some(ErrorClass::Timeout));
+    let counted = |monitoring: &Monitoring| {
+        let requests =
+            monitoring.monitor("own").unwrap().snapshot().map(|snapshot| (snapshot.length, snapshot.requests));
+        let slo = monitoring.slos().iter().find(|slo| slo.definition().name == "good").unwrap();
+        (requests, slo.status(monitoring.now()).budget.total)
+    };
+    let phase = |monitoring: &Monitoring| {
+        let alert = monitoring.alerts().iter().find(|alert| alert.rule().name == "fails").unwrap();
+        matches!(alert.phase(), Phase::Firing(_))
+    };
+    assert_eq!((counted(&monitoring), phase(&monitoring)), ((Some((5 * MINUTE, 60)), 60), true));
+
+    let same = Command::Replace(made(of_service("checkout"), Window::Hour));
+    monitoring.apply(START + MINUTE, same).unwrap();
+    monitoring.advance(START + MINUTE + 10 * SECOND);
+    assert_eq!((counted(&monitoring), phase(&monitoring)), ((Some((HOUR, 60)), 60), true));
+
+    monitoring.apply(START + 2 * MINUTE, Command::Pause("own".to_owned())).unwrap();
+    let other = Command::Replace(made(of_service("check*"), Window::Hour));
+    monitoring.apply(START + 2 * MINUTE, other).unwrap();
+    assert_eq!((counted(&monitoring), phase(&monitoring)), ((None, 0), false));
+    assert_eq!(monitoring.monitor("own").unwrap().state(), MonitorState::Paused);
+    let over = monitoring.incidents().find(|incident| incident.alert == "fails").unwrap();
+    assert_eq!(over.resolved, Some((START + 2 * MINUTE, Resolution::Withdrawn)));
+    monitoring.apply(START + 2 * MINUTE, Command::Activate("own".to_owned())).unwrap();
+    tell(&mut monitoring, START + 2 * MINUTE, START + 3 * MINUTE, None);
+    assert_eq!((counted(&monitoring), phase(&monitoring)), ((Some((HOUR, 60)), 60), false));
+
+    let named = |name: &str| Command::Replace(Box::new(MonitorDefinition::new(name, Selector::default())));
+    let configured = CommandError::Configured(Subject::Monitor, "checkout".to_owned());
+    assert_eq!(monitoring.apply(START + 3 * MINUTE, named("checkout")), Err(configured));
+    let unknown = CommandError::Unknown(Subject::Monitor, "nothing".to_owned());
+    assert_eq!(monitoring.apply(START + 3 * MINUTE, named("nothing")), Err(unknown));
 }
 
 // A latency objective counts the calls that did not fail and tell how long they took, to the nanosecond.

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use monitor::{Health, MonitorState, Monitoring, Phase, SeenCounts, Severity};
+use monitor::{Health, MonitorState, Monitoring, Phase, Reach, SECOND, SeenCounts, Severity};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
@@ -29,6 +29,8 @@ struct Figures {
     monitors: [u64; Health::ALL.len()],
     /// In the order of [`Severity::ALL`].
     firing: [u64; Severity::ALL.len()],
+    /// Whose history, in which steps, and how many seconds it reaches back.
+    reaches: Vec<(&'static str, String, f64)>,
     /// Objective, monitor, and the share of the budget that is left.
     budgets: Vec<(String, String, f64)>,
 }
@@ -77,6 +79,18 @@ impl Statistics {
                 }
             })
             .build();
+        let statistics = self.clone();
+        meter
+            .f64_observable_gauge("spanmill.history.reach")
+            .with_description("How far back the history reaches: less than an hour in steps of 10 s, a day of 1 min, 30 days of 15 min if it has too little memory")
+            .with_unit("s")
+            .with_callback(move |observer| {
+                for (of, step, seconds) in &statistics.figures().reaches {
+                    let labels = [KeyValue::new("of", *of), KeyValue::new("step", step.clone()), version()];
+                    observer.observe(*seconds, &labels);
+                }
+            })
+            .build();
         meter
             .f64_observable_gauge("spanmill.slo.budget_left")
             .with_description("Share of an error budget that is left; below 0 the objective is missed")
@@ -120,6 +134,12 @@ impl Figures {
             let definition = slo.definition();
             Some((definition.name.clone(), definition.monitor.clone(), slo.status(now).left?))
         });
-        Self { seen: monitoring.seen(), monitors, firing, budgets: budgets.collect() }
+        let seconds = |nanos: u64| nanos as f64 / SECOND as f64;
+        let reaches = [("groups", monitoring.history().reaches()), ("monitors", monitoring.own_reaches())];
+        let reaches = reaches.into_iter().flat_map(|(of, reaches)| {
+            let seconds = |since| seconds(now.saturating_sub(since));
+            reaches.map(|Reach { step, since, .. }| (of, format!("{}s", step / SECOND), seconds(since)))
+        });
+        Self { seen: monitoring.seen(), monitors, firing, reaches: reaches.collect(), budgets: budgets.collect() }
     }
 }

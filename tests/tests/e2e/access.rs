@@ -118,21 +118,55 @@ async fn users_with_passwords() {
     spanmill.stop();
 }
 
-// The admin API asks for its own credentials, its health checks for none; `spanmill prices --unpriced` shows its token.
+// The admin server asks for its own credentials wherever something is told or done, its health checks for none; `spanmill prices --unpriced` shows its token.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_admin_api_asks_too() {
-    let spanmill = Spanmill::start(&Setup { admin: "auth: { bearer_tokens: [key] }", ..Setup::default() });
+    let sections = "monitors: [{ name: chat }]\n".to_owned();
+    let spanmill = Spanmill::start(&Setup { admin: "auth: { bearer_tokens: [key] }", sections, ..Setup::default() });
     let admin = spanmill.addresses.admin;
     for path in ["/livez", "/readyz"] {
         assert_eq!(get(admin, path).await.status, 200, "{path}");
     }
-    for path in ["/api/errors", "/api/prices/unpriced", "/api/nothing", "/api/", "/"] {
+    let key = ("authorization", "Bearer key");
+    for (path, status) in [
+        ("/api/errors", 200),
+        ("/api/prices/unpriced", 200),
+        ("/api/nothing", 404),
+        ("/api/", 404),
+        ("/", 200),
+        ("/monitors", 200),
+        ("/nothing", 404),
+        ("/assets/console.js", 200),
+        ("/assets/console.css", 200),
+        ("/assets/icon.svg", 200),
+        ("/api/v1/overview", 200),
+        ("/api/v1/monitors", 200),
+        ("/api/v1/monitors/chat", 200),
+        ("/api/v1/openapi.json", 200),
+        ("/api/v1/nothing", 404),
+    ] {
         let answer = get(admin, path).await;
         assert_eq!(answer.status, 401, "{path}");
         assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"spanmill\"");
         assert_eq!(answer.json()["code"], Code::Unauthenticated as i32);
+        assert_eq!(get_with(admin, path, &[("authorization", "Bearer other")]).await.status, 401, "{path}");
+        assert_eq!(get_with(admin, path, &[key]).await.status, status, "{path}");
     }
-    assert_eq!(get_with(admin, "/api/errors", &[("authorization", "Bearer key")]).await.status, 200);
+    // This one has no end once it is answered.
+    assert_eq!(get(admin, "/api/v1/events").await.status, 401);
+    let monitor = r#"{ "name": "mine" }"#;
+    for (path, body) in
+        [("/api/v1/monitors", monitor), ("/api/v1/monitors/chat/pause", "{}"), ("/api/v1/alerts", "{}"), ("/", "")]
+    {
+        assert_eq!(post(admin, path, &[JSON], body).await.status, 401, "{path}");
+    }
+    let monitors = async || get_with(admin, "/api/v1/monitors", &[key]).await.json();
+    assert!(
+        monitors().await.as_array().unwrap().len() == 1 && monitors().await[0]["state"] == "active",
+        "nothing was done"
+    );
+    assert_eq!(post(admin, "/api/v1/monitors", &[JSON, key], monitor).await.status, 201);
+    assert_eq!(monitors().await[1]["name"], "mine");
     let config = spanmill.directory().join("command.yaml");
     let content = format!("admin: {{ endpoint: \"{admin}\", auth: {{ bearer_tokens: [key] }} }}\n");
     std::fs::write(&config, content).unwrap();

@@ -144,6 +144,7 @@ async fn monitors_are_kept_from_the_command_line() {
         (&["monitors", "pause", "nothing"][..], "404 Not Found: there is no monitor"),
         (&["monitors", "remove", "chat"], "409 Conflict: the monitor \"chat\" stands in the configuration"),
         (&["monitors", "create", "x", "--window", "2m"], "422"),
+        (&["monitors", "create", "x", "--server-address", "api*"], "server.address must stand in derive.dimensions or"),
         (&["alerts", "mute", "chat", "--for", "30s"], "whole minutes"),
     ] {
         let (is_success, text) = said(arguments);
@@ -187,9 +188,39 @@ slos: [{ name: good, monitor: chat, target: 0.5 }]
         assert_eq!(spanmill.sample(name, &[label, version]).await, expected, "{name} {label:?}");
     }
     let page = spanmill.metrics().await;
+    for (step, kept) in [("10s", 3_600.0), ("60s", 86_400.0), ("900s", 2_592_000.0)] {
+        let is_it = |line: &&str| {
+            line.starts_with("spanmill_history_reach_seconds{") && line.contains(&format!("step=\"{step}\""))
+        };
+        let reach: f64 = page.lines().find(is_it).unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+        let step: f64 = step.trim_end_matches('s').parse().unwrap();
+        assert!((kept..kept + step).contains(&reach), "{step}: {reach}");
+    }
     let left = page.lines().find(|line| line.starts_with("spanmill_slo_budget_left_ratio{")).unwrap();
     assert!(left.contains("slo=\"good\"") && left.ends_with(" 0.5"), "{left}");
     spanmill.stop();
+}
+
+// Statistics are as old as `metrics.statistics_interval` allows, and no older.
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_are_looked_up_when_they_are_too_old() {
+    for (interval, is_new) in [("1h, statistics_interval: 1h", false), ("1h, statistics_interval: 1s", true)] {
+        let spanmill = Spanmill::start(&Setup { interval, settle_wait: "100ms", ..Setup::default() });
+        let models = async || spanmill.sample("spanmill_seen", &[("of", "model")]).await;
+        assert_eq!(models().await, 0, "they are looked up");
+        Client::grpc(spanmill.addresses).send(&payload(vec![call(1, "gpt-4o")])).await.unwrap();
+        spanmill.counted(1).await;
+        eventually("the call is watched", async || {
+            let told = get(spanmill.addresses.admin, "/api/v1/overview").await.json();
+            (told["totals"]["requests"] == 1).then_some(())
+        })
+        .await;
+        match is_new {
+            true => eventually("they are looked up again", async || (models().await == 1).then_some(())).await,
+            false => assert_eq!(models().await, 0, "they are not old enough"),
+        }
+        spanmill.stop();
+    }
 }
 
 // Whatever can be asked by its description, the API answers as that says: schemathesis finds nothing. The stream of events is left
@@ -201,14 +232,17 @@ async fn the_api_is_as_described() {
 alerts: [{ name: errors, monitor: chat, when: { field: error_rate, above: 0.5 } }]
 slos: [{ name: good, monitor: chat, target: 0.9 }]
 ";
-    let spanmill = Spanmill::start(&Setup { sections: sections.to_owned(), ..Setup::default() });
+    // What monitors can ask for is kept.
+    let derive = "dimensions: [service.version, server.address]";
+    let spanmill = Spanmill::start(&Setup { sections: sections.to_owned(), derive, ..Setup::default() });
     Client::grpc(spanmill.addresses).send(&payload(vec![call(1, "gpt-4o")])).await.unwrap();
     let admin = spanmill.addresses.admin;
+    // Few, for the gate's sake.
+    let asked = |name, usual: &str| std::env::var(name).unwrap_or(usual.to_owned());
+    let (phases, examples) = (asked("SPANMILL_API_PHASES", "coverage,fuzzing"), asked("SPANMILL_API_EXAMPLES", "2"));
     let mut schemathesis = python.tool("st");
     schemathesis.current_dir(spanmill.directory()).args(["run", &format!("http://{admin}/api/v1/openapi.json")]);
-    schemathesis.args(["--checks", "all", "--exclude-path", "/api/v1/events", "--phases", "fuzzing"]);
-    // Few, for the gate's sake.
-    let examples = std::env::var("SPANMILL_API_EXAMPLES").unwrap_or("2".to_owned());
+    schemathesis.args(["--checks", "all", "--exclude-path", "/api/v1/events", "--phases", &phases]);
     schemathesis.args(["--max-examples", &examples, "--seed", "1", "--no-color", "--continue-on-failure"]);
     let output = tokio::task::spawn_blocking(move || schemathesis.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

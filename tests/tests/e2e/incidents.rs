@@ -202,7 +202,6 @@ fn seconds(value: &Value) -> f64 {
 // Error burst, silence, slow rollout, cold starts, a canary 20 % slower and a cost leap are told in time, once, and with the time to recovery
 // that the page shows; beside quiet services, of which none is told.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes seconds"]
 async fn alerts_fire_and_end_in_time() {
     let Some(clock) = Switch::of(Fault::Clock) else { return };
     let setup = Setup {

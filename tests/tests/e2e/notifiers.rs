@@ -1,5 +1,8 @@
 //! Somebody is told of an incident, once, whatever becomes of the process.
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
 use opentelemetry_proto::tonic::trace::v1::{Status, status::StatusCode};
 use spanmill_tests::{Alertmanager, Authority, Client, MailServer, Python, Setup, Spanmill, eventually};
 
@@ -28,38 +31,47 @@ async fn told(spanmill: &Spanmill, number: usize) {
     .await;
 }
 
-// An alert fires and is over: Alertmanager and both ways of mail hear of each once, over TLS, although the process is killed between and
-// after; its password is in no log.
-#[tokio::test(flavor = "multi_thread")]
-async fn everybody_is_told_once() {
-    let (Some(python), Some(alertmanager)) = (Python::get(), Alertmanager::start().await) else { return };
-    let authority = Authority::new();
-    let files = tempfile::tempdir().unwrap();
-    let ca_file = files.path().join("ca.pem");
-    std::fs::write(&ca_file, authority.pem()).unwrap();
-    let mail = MailServer::start(python, &authority.issue(), files.path(), PASSWORD);
+/// A server that tells of failed calls by both ways of mail, over TLS, and to others.
+fn telling(mail: &MailServer, ca: &Path, others: &str) -> Setup {
     let email = |port, tls| {
         format!(
-            "{{ server: \"localhost:{port}\", tls: {tls}, ca_file: {}, username: spanmill, password: {PASSWORD}, \
+            "{{ server: \"localhost:{port}\", tls: {tls}, ca_file: {}, username: spanmill, password: {PASSWORD}, timeout: 2m, \
              from: Spanmill <spanmill@example.com>, to: [a@example.com, b@example.com] }}",
-            ca_file.display()
+            ca.display()
         )
     };
     let sections = format!(
         "monitors: [{{ name: chat, select: {{ model: gpt-4o }} }}]
 alerts: [{{ name: errors, monitor: chat, when: {{ field: error_rate, above: 0.5 }}, severity: critical }}]
 notifiers:
-  alertmanager/main: {{ url: \"{}\", resend_interval: 1h }}
   email/first: {}
   email/second: {}
+{others}
 ",
-        alertmanager.url(),
         email(mail.starttls, "starttls"),
         email(mail.implicit, "implicit"),
     );
-    let log = "info,spanmill=debug";
-    let setup =
-        Setup { sections, log, wal: "enabled: true, max_size: 64MiB", settle_wait: "100ms", ..Setup::default() };
+    let (log, wal) = ("info,spanmill=debug", "enabled: true, max_size: 64MiB");
+    Setup { sections, log, wal, settle_wait: "100ms", ..Setup::default() }
+}
+
+/// An authority, in a file as well.
+fn authority(directory: &Path) -> (Authority, PathBuf) {
+    let (authority, file) = (Authority::new(), directory.join("ca.pem"));
+    std::fs::write(&file, authority.pem()).unwrap();
+    (authority, file)
+}
+
+// An alert fires and is over: Alertmanager and both ways of mail hear of each once, over TLS, although the process is killed between and
+// after; its password is in no log.
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_is_told_once() {
+    let (Some(python), Some(alertmanager)) = (Python::get(), Alertmanager::start().await) else { return };
+    let files = tempfile::tempdir().unwrap();
+    let (authority, ca_file) = authority(files.path());
+    let mail = MailServer::start(python, &authority.issue(), files.path(), PASSWORD);
+    let others = format!("  alertmanager/main: {{ url: \"{}\", resend_interval: 1h }}", alertmanager.url());
+    let setup = telling(&mail, &ca_file, &others);
 
     let spanmill = Spanmill::start(&setup);
     send(&spanmill, 1..5, true).await;
@@ -91,4 +103,37 @@ notifiers:
     }
     let stopped = spanmill.stop();
     assert!(!stopped.log.contains(PASSWORD));
+}
+
+// Mail that was taken, but the process was killed before it heard of that, is sent again under the same Message-ID, by which its readers
+// see one; when it has heard, never again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_under_way_at_a_kill_is_told_under_its_id() {
+    let Some(python) = Python::get() else { return };
+    let files = tempfile::tempdir().unwrap();
+    let (authority, ca_file) = authority(files.path());
+    let mail = MailServer::start(python, &authority.issue(), files.path(), PASSWORD);
+    let setup = telling(&mail, &ca_file, "");
+    let ids = || mail.mails().iter().map(|mail| mail["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+
+    mail.set_silent(true);
+    let mut spanmill = Spanmill::start(&setup);
+    send(&spanmill, 1..5, true).await;
+    for attempts in 1..=3 {
+        eventually("both ways of mail are under way", async || (ids().len() == 2 * attempts).then_some(())).await;
+        spanmill = Spanmill::start_in(spanmill.kill(), &setup);
+    }
+    eventually("both are under way again", async || (ids().len() == 8).then_some(())).await;
+    mail.set_silent(false);
+    told(&spanmill, 1).await;
+
+    let spanmill = Spanmill::start_in(spanmill.kill(), &setup);
+    send(&spanmill, 5..25, false).await;
+    told(&spanmill, 1).await;
+    let (ids, subjects): (Vec<_>, Vec<_>) =
+        mail.mails().iter().map(|mail| (mail["id"].to_string(), mail["subject"].to_string())).unzip();
+    let firing = subjects.iter().filter(|subject| subject.contains("fires on chat")).count();
+    assert_eq!((firing, subjects.len()), (8, 10), "{subjects:?}");
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 2, "one fires, one is over: {ids:?}");
+    spanmill.stop();
 }

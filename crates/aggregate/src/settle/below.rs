@@ -14,6 +14,8 @@ pub(super) struct Below {
     pub(super) parents: HashMap<SpanId, SpanId, RandomState>,
     /// The calls.
     pub(super) calls: HashSet<SpanId, RandomState>,
+    /// The response ids of the calls.
+    pub(super) responses: HashSet<u64, RandomState>,
     /// The agents that wait.
     pub(super) waiting: HashMap<SpanId, Seq, RandomState>,
     /// Those that were counted.
@@ -84,6 +86,7 @@ impl Below {
         for call in calls() {
             below.parents.insert(call.span_id, call.parent_span_id);
             below.calls.insert(call.span_id);
+            below.responses.extend((call.response != 0).then_some(call.response));
             let (id, start, is_embeddings) = (call.span_id, call.start, call.is_embeddings());
             sources.push(Source { id, start, is_embeddings, top: [0; 8] });
         }

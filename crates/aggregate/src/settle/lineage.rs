@@ -256,8 +256,8 @@ impl Lineage {
         nearest.into_iter().rev().find(|seq| self.stands(window, &below, *seq))
     }
 
-    /// Whether an agent that waits stands for calls: none stands below it, nor may do so for all that is known, and it tells at
-    /// least what the agents below it do. Calls of embeddings are no calls that output comes from.
+    /// Whether an agent that waits stands for calls: none stands below it, nor may do so for all that is known, none of its trace has the
+    /// response that it names, and it tells at least what the agents below it do. Calls of embeddings are no calls that output comes from.
     fn stands(&self, window: &Window, below: &Below, seq: Seq) -> bool {
         let Some((agent, held)) = self.waiting_agent(seq) else { return false };
         // Its calls may be among those that are forgotten.
@@ -266,6 +266,10 @@ impl Lineage {
         }
         let (id, has_output) = (agent.span_id, tells_output(held));
         if below.above_calls.contains(&id) || (!has_output && below.above_embeddings.contains(&id)) {
+            return false;
+        }
+        // OpenLIT writes agents of LangGraph beside their calls.
+        if below.responses.contains(&held.response) {
             return false;
         }
         // Structure within a call tells of that one again; an agent within one, which a tool of it runs, does not.

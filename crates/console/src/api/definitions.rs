@@ -16,7 +16,7 @@ use super::monitors::command;
 use super::named::{Named, schema};
 use crate::console::Console;
 use crate::events::NoParams;
-use crate::params::{Body, Name, Params, Path, check_name, object, objects};
+use crate::params::{Body, Name, Params, Path, check_name, object, objects, within, wrong};
 use crate::problem::Problem;
 
 /// Longest time that an alert waits, or that lies between two times that somebody is told of it, in seconds.
@@ -107,16 +107,6 @@ enum When {
 
 fn rules() -> Array {
     ArrayBuilder::new().items(schema::<ChartRule>()).min_items(Some(1)).max_items(Some(MOST_RULES)).build()
-}
-
-/// A problem of a field.
-fn wrong(field: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{field}: {detail}")).of_field(field)
-}
-
-fn within(field: &'static str, number: u64, range: std::ops::RangeInclusive<u64>) -> Result<u64, Problem> {
-    let (least, most) = (*range.start(), *range.end());
-    if range.contains(&number) { Ok(number) } else { Err(wrong(field, &format!("is not {least} to {most}"))) }
 }
 
 impl AlertDefinition {

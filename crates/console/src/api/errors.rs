@@ -1,9 +1,12 @@
 //! Failed calls: what they have in common, and each.
 
+use std::collections::{BTreeMap, HashMap};
+
 use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
 use axum::Json;
 use axum::extract::State;
 use genai::ErrorClass;
+use monitor::{Range, SECOND};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,7 +16,7 @@ use crate::console::Console;
 use crate::page::hex;
 use crate::params::{Params, check_text};
 use crate::problem::Problem;
-use crate::view::millis;
+use crate::view::{Last, Span, millis, step_asked, step_of};
 
 /// Groups and records that an answer lists at most, and unless it is asked otherwise.
 const MOST: u32 = 1_000;
@@ -23,6 +26,19 @@ const LISTED: u32 = 100;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ErrorsParams {
+    /// How long a time is: 15m, 1h, 6h, 24h, 7d or 30d. It ends now, unless `from` or `to` say otherwise. Without any of the three all that is kept
+    /// is told of; what counts is when a call was counted.
+    #[param(inline)]
+    range: Option<Last>,
+    /// The beginning of the time, milliseconds since the Unix epoch. With `to`, `range` is not read.
+    #[param(maximum = 16_725_225_599_999_u64)]
+    from: Option<u64>,
+    /// Its end: what is further than 31 days before it is left out, and it is a minute behind the beginning at least.
+    #[param(maximum = 16_725_225_599_999_u64)]
+    to: Option<u64>,
+    /// The length of the steps of trends in seconds; they are longer if that were more than 1,500.
+    #[param(minimum = 10, maximum = 2_678_400)]
+    step: Option<u32>,
     /// Only of this group: its 16 hexadecimal digits.
     #[param(min_length = 1, max_length = 16, pattern = "^[0-9a-fA-F]{1,16}$")]
     group: Option<String>,
@@ -41,6 +57,9 @@ pub(super) struct ErrorsParams {
     /// Only of this model: the one that answered, or without it the one that was asked.
     #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     model: Option<String>,
+    /// Only of this operation.
+    #[param(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    operation: Option<String>,
     /// How many groups and records are listed; 100 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -55,6 +74,7 @@ pub(crate) struct Wanted {
     pub(crate) environment: Option<String>,
     pub(crate) provider: Option<String>,
     pub(crate) model: Option<String>,
+    pub(crate) operation: Option<String>,
 }
 
 impl Wanted {
@@ -88,6 +108,7 @@ impl Wanted {
             environment,
             provider,
             model,
+            operation: None,
         })
     }
 
@@ -99,6 +120,7 @@ impl Wanted {
             && is(&self.environment, &record.environment)
             && is(&self.provider, &record.provider)
             && is(&self.model, model(record))
+            && is(&self.operation, &record.operation)
     }
 
     /// The kept records that are wanted, newest first.
@@ -116,9 +138,15 @@ pub(crate) fn model(record: &ErrorRecord) -> &str {
 /// Failed calls.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorsBody {
-    /// Groups of which a wanted record is kept, the one seen last first.
+    /// The newest time of the log.
+    now: u64,
+    /// The time in whole steps.
+    from: u64,
+    to: u64,
+    step_seconds: u64,
+    /// Groups of which a wanted record of the time is kept, the one seen last first.
     groups: Vec<Group>,
-    /// Wanted records that are kept, newest first.
+    /// Wanted records of the time that are kept, newest first.
     records: Vec<Record>,
 }
 
@@ -133,11 +161,14 @@ struct Group {
     message: String,
     /// How many there were, those whose records are gone and those that are not wanted included.
     count: u64,
-    /// How many of the kept records are wanted.
+    /// How many of the kept records are wanted, of the time.
     wanted: u64,
     first_seen: u64,
     last_seen: u64,
     trace_ids: Vec<String>,
+    /// When a step begins, and how many of the wanted records came in it; steps without any are left out.
+    #[schema(value_type = Vec<(u64, u64)>)]
+    trend: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -168,43 +199,75 @@ struct Record {
 ))]
 pub(super) async fn errors(State(console): State<Console>, Params(params): Params<ErrorsParams>) -> Answer<ErrorsBody> {
     let values = [&params.service, &params.environment, &params.provider, &params.model].map(Option::as_deref);
-    let class = params.class.map(|class| class.0);
-    let wanted = Wanted { class, ..Wanted::new(params.group.as_deref(), None, values)? };
+    params.operation.as_deref().map_or(Ok(()), |operation| check_text("operation", operation))?;
+    let (class, operation) = (params.class.map(|class| class.0), params.operation);
+    let wanted = Wanted { class, operation, ..Wanted::new(params.group.as_deref(), None, values)? };
     let limit = params.limit.unwrap_or(LISTED);
     if !(1..=MOST).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST}")));
     }
+    let span = if let (None, None, None) = (params.range, params.from, params.to) {
+        None
+    } else {
+        Some(Span::new(params.range, params.from, params.to)?)
+    };
+    let step = step_asked(params.step)?;
     let answer = console.blocking(move |console| {
+        let now = console.now()?;
         console.errors(|errors| {
-            let groups = groups(errors, &wanted).into_iter().map(|(group, wanted)| body(group, wanted));
+            let range = span.map_or_else(|| kept(errors, now), |span| span.range(now));
+            let step = step_of(range, step);
+            let range = range.in_steps(step, now);
+            let found = || wanted.records(errors).filter(|record| range.contains(record.receive_time));
             ErrorsBody {
-                groups: groups.take(limit as usize).collect(),
-                records: wanted.records(errors).take(limit as usize).map(Record::from).collect(),
+                now: millis(now),
+                from: millis(range.from),
+                to: millis(range.to),
+                step_seconds: step / SECOND,
+                groups: groups(errors, found(), step, limit as usize),
+                records: found().take(limit as usize).map(Record::from).collect(),
             }
         })
     });
     answer.await.map(Json)
 }
 
-/// Groups of which wanted records are kept, the one seen last first, and how many.
-pub(crate) fn groups<'a>(errors: &'a ErrorIndex, wanted: &Wanted) -> Vec<(&'a ErrorGroup, u64)> {
-    let mut counts = std::collections::HashMap::<u64, u64>::new();
-    wanted.records(errors).for_each(|record| *counts.entry(record.fingerprint).or_default() += 1);
-    let groups = errors.groups().into_iter();
-    groups.filter_map(|group| Some((group, *counts.get(&group.fingerprint)?))).collect()
+/// The time of which records are kept.
+fn kept(errors: &ErrorIndex, now: u64) -> Range {
+    let oldest = errors.records(None).map(|record| record.receive_time).min();
+    Range { from: oldest.unwrap_or(now), to: now.saturating_add(1) }
 }
 
-fn body(group: &ErrorGroup, wanted: u64) -> Group {
-    Group {
-        group: format!("{:016x}", group.fingerprint),
-        class: group.class.name(),
-        kind: group.kind.clone(),
-        message: group.message.clone(),
-        count: group.count,
-        wanted,
-        first_seen: millis(group.first_seen),
-        last_seen: millis(group.last_seen),
-        trace_ids: group.trace_ids.iter().map(|id| hex(id)).collect(),
+/// Groups of records, the one seen last first.
+fn groups<'a>(
+    errors: &ErrorIndex,
+    records: impl Iterator<Item = &'a ErrorRecord>,
+    step: u64,
+    limit: usize,
+) -> Vec<Group> {
+    let mut trends = HashMap::<u64, BTreeMap<u64, u64>>::new();
+    for record in records {
+        let begin = record.receive_time / step * step;
+        *trends.entry(record.fingerprint).or_default().entry(begin).or_default() += 1;
+    }
+    let groups = errors.groups().into_iter();
+    groups.filter_map(|group| Some(Group::of(group, trends.get(&group.fingerprint)?))).take(limit).collect()
+}
+
+impl Group {
+    fn of(group: &ErrorGroup, trend: &BTreeMap<u64, u64>) -> Self {
+        Self {
+            group: format!("{:016x}", group.fingerprint),
+            class: group.class.name(),
+            kind: group.kind.clone(),
+            message: group.message.clone(),
+            count: group.count,
+            wanted: trend.values().sum(),
+            first_seen: millis(group.first_seen),
+            last_seen: millis(group.last_seen),
+            trace_ids: group.trace_ids.iter().map(|id| hex(id)).collect(),
+            trend: trend.iter().map(|(begin, count)| (millis(*begin), *count)).collect(),
+        }
     }
 }
 

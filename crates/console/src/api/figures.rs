@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use genai::ErrorClass;
-use monitor::{Field, Snapshot, Stats};
+use monitor::{Answer, Field, Point, Snapshot, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,13 +40,44 @@ pub(super) struct Totals {
     figures: Figures,
 }
 
+/// Failed calls by class; classes without any are left out.
+pub(super) fn failed_by_class(stats: &Stats) -> BTreeMap<&'static str, u64> {
+    let classes = ErrorClass::ALL.into_iter().map(|class| (class.name(), stats.failed_with(class)));
+    classes.filter(|(_, count)| *count > 0).collect()
+}
+
+/// What was counted in a step.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StepBody {
+    /// When it begins.
+    at: u64,
+    failed: u64,
+    /// Failed calls by class; classes without any are left out.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    failed_by_class: BTreeMap<&'static str, u64>,
+    figures: Figures,
+}
+
+impl StepBody {
+    /// Those of all series together, which are one or none.
+    pub(super) fn of(together: &Answer) -> Vec<Self> {
+        let points = together.series.iter().flat_map(|series| &series.points);
+        let step = |Point { begin, stats }: &Point| Self {
+            at: millis(*begin),
+            failed: stats.failed(),
+            failed_by_class: failed_by_class(stats),
+            figures: Figures::of(stats, together.step),
+        };
+        points.map(step).collect()
+    }
+}
+
 impl Totals {
     pub(super) fn of(stats: &Stats, length: u64) -> Self {
-        let classes = ErrorClass::ALL.into_iter().map(|class| (class.name(), stats.failed_with(class)));
         Self {
             requests: stats.requests,
             failed: stats.failed(),
-            failed_by_class: classes.filter(|(_, count)| *count > 0).collect(),
+            failed_by_class: failed_by_class(stats),
             usage_missing: stats.usage_missing,
             unpriced: stats.unpriced,
             figures: Figures::of(stats, length),

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use monitor::{
-    Command, Field, HealthRules, Monitor, MonitorDefinition, Monitoring, SECOND, Sample, Selector, Threshold, Window,
+    Attribute, Command, Field, HealthRules, Monitor, MonitorDefinition, Monitoring, SECOND, Sample, Selector,
+    Threshold, Window,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,14 +17,14 @@ use super::named::{Named, Preset, schema};
 use crate::console::Console;
 use crate::events::NoParams;
 use crate::page::hex;
-use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects};
+use crate::params::{Body, Name, Params, Path, check_field, check_name, object, objects, within, wrong};
 use crate::problem::Problem;
 use crate::view::millis;
 
 /// Thresholds that a new monitor has at most.
 const MOST_THRESHOLDS: usize = 20;
 /// Longest mute, in minutes.
-const LONGEST_MUTE: u32 = 31 * 24 * 60;
+const LONGEST_MUTE: u64 = 31 * 24 * 60;
 
 /// A monitor.
 #[derive(Debug, Serialize, ToSchema)]
@@ -286,15 +287,24 @@ impl NewMonitor {
         };
         if let Some(thresholds) = &self.thresholds {
             if thresholds.len() > MOST_THRESHOLDS {
-                let detail = format!("there are more than {MOST_THRESHOLDS} thresholds");
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).of_field("thresholds"));
+                return Err(wrong("thresholds", &format!("has more than {MOST_THRESHOLDS}")));
             }
             definition.health.thresholds = thresholds.iter().map(ThresholdBody::threshold).collect();
         }
         if let Some(requests) = self.minimum_requests {
-            definition.health.minimum_requests = requests;
+            definition.health.minimum_requests = within("minimum_requests", requests, 0..=1_000_000_000)?;
         }
         Ok(definition)
+    }
+}
+
+/// The field of a selector that reads an attribute.
+pub(crate) const fn pattern(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Service => "selector.service",
+        Attribute::Environment => "selector.environment",
+        Attribute::ServiceVersion => "selector.service_version",
+        Attribute::ServerAddress => "selector.server_address",
     }
 }
 
@@ -305,7 +315,7 @@ impl NewMonitor {
     (status = 409, description = "The name is taken, or there are too many", content_type = "application/problem+json", body = Problem),
     (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
     (status = 415, description = "The body is not JSON", content_type = "application/problem+json", body = Problem),
-    (status = 422, description = "The monitor is not one", content_type = "application/problem+json", body = Problem),
+    (status = 422, description = "The monitor is not one, or asks for what is not kept of calls", content_type = "application/problem+json", body = Problem),
     (status = 503, description = "It cannot be done now", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn create(
@@ -314,10 +324,49 @@ pub(super) async fn create(
     Body(new): Body<NewMonitor>,
 ) -> Result<(StatusCode, Json<MonitorBody>), Problem> {
     let definition = new.definition()?;
+    check_kept(&console, &definition.selector).await?;
     let name = definition.name.clone();
     command(&console, Command::Create(Box::new(definition))).await?;
     let monitor = of_monitor(console, name, |monitoring, monitor| MonitorBody::of(monitor, monitoring.now())).await?;
     Ok((StatusCode::CREATED, monitor))
+}
+
+/// Defines a monitor anew that the configuration does not define. What was counted stays if its selector does; else its objectives
+/// begin anew as well, and its alerts end. The name in the body is not read.
+#[utoipa::path(put, path = "/api/v1/monitors/{name}", tag = "monitors", params(Name), request_body = NewMonitor, responses(
+    (status = 200, body = MonitorBody),
+    (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
+    (status = 404, description = "No such monitor", content_type = "application/problem+json", body = Problem),
+    (status = 409, description = "The configuration defines it", content_type = "application/problem+json", body = Problem),
+    (status = 413, description = "The body is too long", content_type = "application/problem+json", body = Problem),
+    (status = 415, description = "The body is not JSON", content_type = "application/problem+json", body = Problem),
+    (status = 422, description = "The monitor is not one, or asks for what is not kept of calls", content_type = "application/problem+json", body = Problem),
+    (status = 503, description = "It cannot be done now", content_type = "application/problem+json", body = Problem),
+))]
+pub(super) async fn replace(
+    State(console): State<Console>,
+    Path(Name { name }): Path<Name>,
+    _: Params<NoParams>,
+    Body(new): Body<NewMonitor>,
+) -> Answer<MonitorBody> {
+    let mut definition = new.definition()?;
+    check_kept(&console, &definition.selector).await?;
+    definition.name.clone_from(&name);
+    command(&console, Command::Replace(Box::new(definition))).await?;
+    of_monitor(console, name, |monitoring, monitor| MonitorBody::of(monitor, monitoring.now())).await
+}
+
+/// Refuses to wait for what no call says.
+async fn check_kept(console: &Console, selector: &Selector) -> Result<(), Problem> {
+    let read: Vec<Attribute> = selector.attributes().collect();
+    let find = move |monitoring: &Monitoring| monitoring.not_kept().iter().find(|it| read.contains(it)).copied();
+    match console.blocking(|console| console.monitoring(find)).await? {
+        None => Ok(()),
+        Some(attribute) => {
+            let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, attribute.wanted());
+            Err(problem.of_field(pattern(attribute)))
+        }
+    }
 }
 
 pub(super) async fn command(console: &Console, command: Command) -> Result<(), Problem> {
@@ -390,11 +439,8 @@ pub(super) async fn mute(
     _: Params<NoParams>,
     Body(Mute { minutes }): Body<Mute>,
 ) -> Result<StatusCode, Problem> {
-    if minutes > LONGEST_MUTE {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("minutes is above {LONGEST_MUTE}"))
-            .of_field("minutes"));
-    }
+    let minutes = within("minutes", minutes.into(), 0..=LONGEST_MUTE)?;
     let now = console.blocking(|console| console.monitoring(Monitoring::now)).await?;
-    let until = if minutes == 0 { 0 } else { now + u64::from(minutes) * monitor::MINUTE };
+    let until = if minutes == 0 { 0 } else { now + minutes * monitor::MINUTE };
     command(&console, Command::Mute(name, until)).await.map(|()| StatusCode::NO_CONTENT)
 }

@@ -7,6 +7,8 @@ use monitor::{ChartRule, Dimension, Field, Period, Severity, Side, Tokens, Verdi
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::over_time::Quantity;
+
 /// Something with a name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Named<T>(pub(crate) T);
@@ -30,7 +32,7 @@ macro_rules! kinds {
         }
     )+};
 }
-kinds!(ChartRule, Dimension, ErrorClass, Field, Period, Preset, Severity, Side, Tokens, Verdict, Window);
+kinds!(ChartRule, Dimension, ErrorClass, Field, Period, Preset, Quantity, Severity, Side, Tokens, Verdict, Window);
 
 /// By what a new monitor is judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use monitor::{Reach, SECOND};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +12,7 @@ use crate::events::NoParams;
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::source::{Saved, ServiceHealth};
-use crate::view::view_params;
+use crate::view::{millis, view_params};
 
 /// Models that are listed at most.
 const MOST_MODELS: usize = 1_000;
@@ -111,6 +112,29 @@ pub(super) struct HealthBody {
     archive: &'static str,
     history_groups: usize,
     history_bytes: usize,
+    history_limit_bytes: usize,
+    /// How far back the history reaches, in steps of each length.
+    history: Vec<ReachBody>,
+    /// The same of what monitors and canaries keep.
+    monitors: Vec<ReachBody>,
+}
+
+/// How far back the history reaches in steps of a length.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReachBody {
+    step_seconds: u64,
+    /// For how long they are kept if there is memory for that.
+    kept_seconds: u64,
+    /// From when on everything is known in them.
+    since: u64,
+    /// Whether that is later than it would be with more memory: `history.memory` in the configuration.
+    is_cut: bool,
+}
+
+impl From<Reach> for ReachBody {
+    fn from(Reach { step, kept, since, is_cut }: Reach) -> Self {
+        Self { step_seconds: step / SECOND, kept_seconds: kept / SECOND, since: millis(since), is_cut }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -145,8 +169,12 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             saved,
             archive,
         } = console.source.health();
-        let (history_groups, history_bytes) =
-            console.monitoring(|monitoring| (monitoring.history().group_count(), monitoring.history().memory()))?;
+        let (history_groups, history_bytes, history_limit_bytes, reaches) = console.monitoring(|monitoring| {
+            let history = monitoring.history();
+            let reaches = [history.reaches(), monitoring.own_reaches()];
+            (history.group_count(), history.memory(), history.most_memory(), reaches)
+        })?;
+        let [history, monitors] = reaches.map(|reaches| reaches.map(ReachBody::from).into());
         Ok(HealthBody {
             version,
             not_ready,
@@ -166,6 +194,9 @@ pub(super) async fn health(State(console): State<Console>, _: Params<NoParams>) 
             archive: archive.name(),
             history_groups,
             history_bytes,
+            history_limit_bytes,
+            history,
+            monitors,
         })
     });
     answer.await.map(Json)

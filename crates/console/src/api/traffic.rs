@@ -7,12 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::figures::{Figures, Totals};
+use super::figures::{StepBody, Totals};
 use super::named::schema;
 use crate::console::Console;
+use crate::events::NoParams;
 use crate::params::Params;
 use crate::problem::Problem;
-use crate::view::{millis, step_asked, view_params};
+use crate::view::{millis, step_asked, step_of, view_params};
 
 /// Services and models that the overview lists, and series that an answer has unless it is asked otherwise.
 const LISTED: usize = 20;
@@ -38,13 +39,15 @@ pub(super) struct Overview {
     from: u64,
     to: u64,
     step_seconds: u64,
+    /// From when on all of it is known: later than `from` if the history does not reach back so far, as `/api/v1/health` tells.
+    known_from: u64,
     totals: Totals,
     /// The services with the most requests; what is left is one named `_OTHER`.
     services: Vec<Named>,
     /// The models with the most requests; what is left is one named `_OTHER`.
     models: Vec<Named>,
     /// Steps in which anything was counted.
-    steps: Vec<Step>,
+    steps: Vec<StepBody>,
     /// What can be filtered by.
     values: Values,
 }
@@ -55,17 +58,9 @@ struct Named {
     totals: Totals,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-struct Step {
-    /// When it begins.
-    at: u64,
-    failed: u64,
-    figures: Figures,
-}
-
 /// Known values of each dimension.
 #[derive(Debug, Serialize, ToSchema)]
-struct Values {
+pub(super) struct Values {
     service: Vec<String>,
     environment: Vec<String>,
     provider: Vec<String>,
@@ -86,6 +81,12 @@ impl Values {
     }
 }
 
+/// What can be filtered by: the known values of each dimension.
+#[utoipa::path(get, path = "/api/v1/values", tag = "traffic", responses((status = 200, body = Values)))]
+pub(super) async fn values(State(console): State<Console>, _: Params<NoParams>) -> Answer<Values> {
+    console.blocking(|console| console.monitoring(|monitoring| Values::of(monitoring.history()))).await.map(Json)
+}
+
 /// What was counted in a time: in all, by service, by model, and over time.
 #[utoipa::path(get, path = "/api/v1/overview", tag = "traffic", params(OverviewParams), responses(
     (status = 200, body = Overview),
@@ -95,14 +96,14 @@ pub(super) async fn overview(
     State(console): State<Console>,
     Params(params): Params<OverviewParams>,
 ) -> Answer<Overview> {
-    let view = params.view()?;
+    let (view, step) = (params.view()?, step_asked(params.step)?);
     let answer = console.blocking(move |console| {
         let now = console.now()?;
         let range = view.range(now);
         let by = |dimension| GroupBy::top(dimension, Measure::Requests, LISTED);
         let ways = [by(Dimension::Service), by(Dimension::Model)];
         let _turn = console.answers.turn();
-        let [services, models] = console.scan(range, step_asked(range, params.step)?, &view.filter, ways)?;
+        let [services, models] = console.scan(range, step_of(range, step), &view.filter, ways)?;
         let all = services.together();
         let length = length(&all, now);
         let named = |answer: Counted| {
@@ -114,19 +115,11 @@ pub(super) async fn overview(
             from: millis(all.range.from),
             to: millis(all.range.to),
             step_seconds: all.step / monitor::SECOND,
+            known_from: millis(all.known_from),
             totals: Totals::of(&all.total(), length),
             services: named(services),
             models: named(models),
-            steps: all
-                .series
-                .iter()
-                .flat_map(|one| &one.points)
-                .map(|point| Step {
-                    at: millis(point.begin),
-                    failed: point.stats.failed(),
-                    figures: Figures::of(&point.stats, all.step),
-                })
-                .collect(),
+            steps: StepBody::of(&all),
             values: console.monitoring(|monitoring| Values::of(monitoring.history()))?,
         })
     });
@@ -164,6 +157,8 @@ pub(super) struct SeriesBody {
     from: u64,
     to: u64,
     step_seconds: u64,
+    /// From when on all of it is known: see the overview.
+    known_from: u64,
     #[schema(value_type = String)]
     field: &'static str,
     /// The unit, as UCUM writes it.
@@ -189,7 +184,8 @@ struct OneSeries {
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),
 ))]
 pub(super) async fn series(State(console): State<Console>, Params(params): Params<SeriesParams>) -> Answer<SeriesBody> {
-    let (view, field) = (params.view()?, params.field.map_or(Field::TotalRequests, |field| field.0));
+    let (view, step) = (params.view()?, step_asked(params.step)?);
+    let field = params.field.map_or(Field::TotalRequests, |field| field.0);
     let limit = params.limit.map_or(LISTED, |limit| limit as usize);
     if !(1..=MOST_SERIES).contains(&limit) {
         return Err(Problem::bad_request(format!("limit is not 1 to {MOST_SERIES}")));
@@ -200,7 +196,7 @@ pub(super) async fn series(State(console): State<Console>, Params(params): Param
         let now = console.now()?;
         let range = view.range(now);
         let _turn = console.answers.turn();
-        let [answer] = console.scan(range, step_asked(range, params.step)?, &view.filter, [group_by])?;
+        let [answer] = console.scan(range, step_of(range, step), &view.filter, [group_by])?;
         let length = length(&answer, now);
         let one = |series: &monitor::Series| OneSeries {
             name: series.names.first().cloned(),
@@ -212,6 +208,7 @@ pub(super) async fn series(State(console): State<Console>, Params(params): Param
             from: millis(answer.range.from),
             to: millis(answer.range.to),
             step_seconds: answer.step / monitor::SECOND,
+            known_from: millis(answer.known_from),
             field: field.name(),
             unit: field.unit(),
             series: answer.series.iter().map(one).collect(),

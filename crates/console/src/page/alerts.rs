@@ -117,7 +117,7 @@ fn unit(alert: &Alert) -> Unit {
 fn history(incidents: &[&Incident], now: u64, place: &Place) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="History" { table {
-            thead { tr { th { "Alert" } th { "Severity" } th { "Monitor" } th { "Detected" } th { "Over" } th.n { "Lasted" } th { "How" } } }
+            thead { tr { th { "Alert" } th { "Severity" } th { "Monitor" } th { "Detected" } th { "Over" } th.n { "Lasted" } th { "How" } th.n { "Told" } } }
             tbody { @for incident in incidents { tr {
                 th scope="row" { (incident.alert) }
                 td { span.dot.(severity(incident.severity)) { (incident.severity.name()) } }
@@ -126,6 +126,7 @@ fn history(incidents: &[&Incident], now: u64, place: &Place) -> Markup {
                 td { @if let Some((at, _)) = incident.resolved { (time(at, now)) } @else { "still fires" } }
                 td.n { (data(Unit::Seconds, Some(incident.time_to_recovery().unwrap_or(now.saturating_sub(incident.fired)) as f64 / 1e9))) }
                 td { @if let Some((_, why)) = incident.resolved { (why.name()) } }
+                td.n { (count(incident.notifications.into())) }
             } } }
         } }
     }

@@ -224,16 +224,17 @@ impl<'a> Chart<'a> {
 
     fn bars(&self, shown: &[(usize, &Line)], scale: Scale) -> Markup {
         let mut sums = vec![0.0; self.axis.steps];
-        let (slot, width) = (self.slot(), self.slot() * 0.78);
+        let (slot, width) = (self.slot(), (self.slot() * 0.78).max(1.0));
         html! {
             @for (number, line) in shown {
                 path.bar.(colour(*number, line)) d=({
                     let mut path = String::new();
                     for ((place, sum), value) in sums.iter_mut().enumerate().zip(&line.values) {
                         let Some(value) = value.filter(|value| *value > 0.0) else { continue };
-                        let height = scale.y(0.0) - scale.y(value);
-                        let x = place as f64 * slot + (slot - width) / 2.0;
-                        let _ = write!(path, "M{x:.1} {:.1}v-{height:.1}h{width:.1}v{height:.1}", scale.y(*sum));
+                        // In whole units, which are less than can be seen: bars are much of a page.
+                        let [foot, top] = [*sum, *sum + value].map(|value| scale.y(value).round());
+                        let (x, height) = (place as f64 * slot + (slot - width) / 2.0, (foot - top).max(1.0));
+                        let _ = write!(path, "M{x:.0} {foot}v-{height}h{width:.0}v{height}");
                         *sum += value;
                     }
                     path

@@ -1,20 +1,31 @@
 //! How Spanmill itself does.
 
 use maud::{Markup, html};
+use monitor::Reach;
 
 use super::chart::{Part, parts};
 use super::layout::heading;
 use super::overview::tile;
 use super::place::Place;
-use super::text::{Unit, count, data};
+use super::text::{Unit, count, data, time};
+use crate::api::alerts::words;
 use crate::console::Console;
 use crate::problem::Problem;
 use crate::source::{ArchiveState, ServiceHealth};
 
 pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
     let health = console.source.health();
-    let (groups, bytes) =
-        console.monitoring(|monitoring| (monitoring.history().group_count(), monitoring.history().memory()))?;
+    let (groups, bytes, most, reaches, own, now) = console.monitoring(|monitoring| {
+        let history = monitoring.history();
+        (
+            history.group_count(),
+            history.memory(),
+            history.most_memory(),
+            history.reaches(),
+            monitoring.own_reaches(),
+            monitoring.now(),
+        )
+    })?;
     let nanos = |nanos: Option<u64>| data(Unit::Seconds, nanos.map(|nanos| nanos as f64 / 1e9));
     let number = |number: Option<u64>| data(Unit::Count, number.map(|number| number as f64));
     let fill = health.log.map(|(bytes, most)| bytes as f64 / most.max(1) as f64);
@@ -30,9 +41,10 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
             (tile("window", "Duplicate window", nanos(health.duplicate_window), &html! { "in which what is sent again is known" }, &[]))
             (tile("early", "Settled early", number(health.settled_early), &html! { "for lack of memory" }, &[]))
             (tile("archive", "Archive", archive(health.archive), &html! {}, &[]))
-            (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Bytes.text(bytes as f64)) " in memory" }, &[]))
+            (tile("groups", "Groups of the history", count(groups as u64), &html! { (Unit::Bytes.text(bytes as f64)) " of " (Unit::Bytes.text(most as f64)) " are taken" }, &[]))
         }
         (conservation(&health))
+        (history([("all calls", reaches), ("monitors", own)], now))
         section.panel.s6 id="cursors" {
             h2 { "Behind the log" small { "records that are yet to be taken" } }
             @if health.cursors.is_empty() { p.empty { "Nothing follows the log." } }
@@ -42,6 +54,29 @@ pub(super) fn render(console: &Console, _: &Place) -> Result<Markup, Problem> {
             } }
         }
     })
+}
+
+/// How far back what is shown over time reaches.
+fn history(all: [(&str, [Reach; 3]); 2], now: u64) -> Markup {
+    let rows = || all.into_iter().flat_map(|(of, reaches)| reaches.map(|reach| (of, reach)));
+    html! {
+        section.panel.s6 id="reaches" {
+            h2 { "History" small { "how far back it reaches" } }
+            table {
+                thead { tr { th { "Of" } th { "Steps of" } th { "Kept for" } th { "Known since" } th { "" } } }
+                tbody { @for (of, Reach { step, kept, since, is_cut }) in rows() { tr {
+                    td { (of) }
+                    td { (words(step)) }
+                    td { (words(kept)) }
+                    td { (time(since, now)) }
+                    td { @if is_cut { span.dot.warning { "cut" } } @else { span.dot.ok { "all" } } }
+                } } }
+            }
+            @if rows().any(|(_, reach)| reach.is_cut) {
+                p { "There is no memory for all of it: " code { "history.memory" } " in the configuration says how much it may take." }
+            }
+        }
+    }
 }
 
 fn archive(state: ArchiveState) -> Markup {

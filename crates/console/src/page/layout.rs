@@ -11,8 +11,10 @@ use crate::console::Console;
 use crate::problem::Problem;
 use crate::view::{Last, Span};
 
-/// Values that a filter offers.
-const MOST_VALUES: usize = 200;
+/// Bytes of options that a filter offers by itself. If there are more, it takes a text, and asks for what there is when it is wanted.
+const MOST_OPTIONS: usize = 600;
+/// Bytes of an option beside its text.
+const OPTION: usize = 17;
 
 /// What pages are filtered by.
 pub(super) const FILTERS: [Dimension; 4] =
@@ -21,20 +23,26 @@ pub(super) const FILTERS: [Dimension; 4] =
 /// What the frame of a page says.
 struct Frame {
     now: u64,
+    /// From when on the history knows all.
+    known_from: u64,
     firing: usize,
-    values: Vec<(Dimension, Vec<String>)>,
+    /// `None` where there are too many.
+    values: [(Dimension, Option<Vec<String>>); FILTERS.len()],
 }
 
 impl Frame {
     fn of(monitoring: &Monitoring) -> Self {
         let values = |dimension| {
-            let values = monitoring.history().values(dimension).into_iter();
-            values.filter(|value| !value.is_empty() && *value != REST).take(MOST_VALUES).map(str::to_owned).collect()
+            let mut values = monitoring.history().values(dimension);
+            values.retain(|value| !value.is_empty() && *value != REST);
+            let bytes: usize = values.iter().map(|value| value.len() + OPTION).sum();
+            (bytes <= MOST_OPTIONS).then(|| values.into_iter().map(str::to_owned).collect())
         };
         Self {
             now: monitoring.now(),
+            known_from: monitoring.history().known_from(),
             firing: monitoring.alerts().iter().filter(|alert| matches!(alert.phase(), Phase::Firing(_))).count(),
-            values: FILTERS.map(|dimension| (dimension, values(dimension))).into(),
+            values: FILTERS.map(|dimension| (dimension, values(dimension))),
         }
     }
 }
@@ -63,6 +71,7 @@ pub(super) fn page(console: &Console, place: &Place, page: Page, content: Markup
             }
             main id="main" tabindex="-1" data-live=[place.is_live().then_some("1")] data-now=(frame.now / 1_000_000) {
                 @if let (Span::Between(range), true) = (place.view.span, page.controls >= Controls::Time) { (zoomed(place, range)) }
+                @if page.controls == Controls::TimeAndFilter { (cut(place, &frame)) }
                 (content)
             }
             footer { "As of " time { (formatted(frame.now, "%Y-%m-%d %H:%M:%S")) " UTC" } ", the newest time of the log. Times are UTC." }
@@ -80,6 +89,16 @@ fn zoomed(place: &Place, range: monitor::Range) -> Markup {
     }
 }
 
+/// Says so if not all of a time is known.
+fn cut(place: &Place, Frame { now, known_from, .. }: &Frame) -> Markup {
+    html! { @if *known_from > place.view.range(*now).from {
+        p.zoomed id="cut" role="status" {
+            "What was before " b { (formatted(*known_from, "%b %d, %H:%M:%S")) } " UTC is not kept any more. "
+            a.button href=(place.elsewhere("/health")) { "Why" }
+        }
+    } }
+}
+
 fn controls(place: &Place, which: Controls, frame: &Frame) -> Markup {
     html! {
         div.controls id="controls" {
@@ -92,7 +111,9 @@ fn controls(place: &Place, which: Controls, frame: &Frame) -> Markup {
                     }
                 }
                 @for (name, value) in place.more() { input type="hidden" name=(name) value=(value); }
-                @for (dimension, values) in &frame.values { (filter(place, *dimension, values)) }
+                @for (dimension, values) in &frame.values {
+                    @if let Some(values) = values { (filter(place, *dimension, values)) } @else { (search(place, *dimension)) }
+                }
                 button.apply type="submit" { "Apply" }
             } }
             @if which >= Controls::Time { div.range role="group" aria-label="Time range" {
@@ -113,9 +134,20 @@ fn filter(place: &Place, dimension: Dimension, values: &[String]) -> Markup {
     html! {
         select name=(dimension.name()) aria-label=(label(dimension)) class=[chosen.is_some().then_some("on")] {
             option value="" { (label(dimension)) }
-            @for value in values { option value=(value) selected[chosen == Some(value)] { (name(value)) } }
+            @for value in values { option selected[chosen == Some(value)] { (value) } }
             @if let (Some(chosen), true) = (chosen, is_unknown) { option value=(chosen) selected { (name(chosen)) } }
         }
+    }
+}
+
+/// A filter with more values than are offered: it takes a text.
+fn search(place: &Place, dimension: Dimension) -> Markup {
+    let (name, list) = (dimension.name(), format!("{}-values", dimension.name()));
+    let chosen = place.view.value(dimension);
+    html! {
+        input type="search" name=(name) value=[chosen] list=(list) placeholder=(label(dimension)) aria-label=(label(dimension))
+            maxlength="256" autocomplete="off" class=[chosen.is_some().then_some("on")];
+        datalist id=(list) {}
     }
 }
 

@@ -1,12 +1,15 @@
 //! All monitors, and how they are.
 
 use maud::{Markup, html};
-use monitor::{Field, HOUR, Health, MINUTE, Monitor, MonitorState, Monitoring, Phase, Range, Severity, Window};
+use monitor::{
+    Attribute, Field, HOUR, Health, MINUTE, Monitor, MonitorState, Monitoring, Phase, Range, Severity, Window,
+};
 
 use super::chart::{Axis, sparkline};
 use super::layout::heading;
 use super::place::Place;
 use super::text::{Unit, data};
+use crate::api::monitors::pattern;
 use crate::console::Console;
 use crate::problem::Problem;
 use crate::view::encoded;
@@ -37,7 +40,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
                     } }
                 }
             }
-            (form())
+            (form(monitoring.not_kept()))
         }
     })
 }
@@ -113,16 +116,27 @@ fn firing(monitoring: &Monitoring, name: &str) -> Markup {
     html! { @if let Some(worst) = firing.iter().max() { span.tag.(severity(*worst)) { (firing.len()) " firing" } } }
 }
 
-fn form() -> Markup {
+/// A pattern of a monitor that is to be. What is not kept of calls cannot be asked for, and it says so.
+fn attribute(label: &str, attribute: Attribute, not_kept: &[Attribute]) -> Markup {
+    html! {
+        @if not_kept.contains(&attribute) {
+            label title=(attribute.wanted()) { (label) input disabled placeholder={ (attribute.key()) " is not kept" }; }
+        } @else {
+            label { (label) input name=(pattern(attribute)) maxlength="256" placeholder="any" autocomplete="off"; }
+        }
+    }
+}
+
+fn form(not_kept: &[Attribute]) -> Markup {
     html! {
         details.panel.s12.new id="new" {
             summary { "New monitor" }
             form data-post="/api/v1/monitors" {
                 label { "Name" input name="name" required maxlength="100" autocomplete="off"; }
                 label { "Model" input name="selector.model" maxlength="256" placeholder="any, * stands for any text" autocomplete="off"; }
-                label { "Service" input name="selector.service" maxlength="256" placeholder="any" autocomplete="off"; }
-                label { "Environment" input name="selector.environment" maxlength="256" placeholder="any" autocomplete="off"; }
-                label { "Endpoint" input name="selector.server_address" maxlength="256" placeholder="any" autocomplete="off"; }
+                (attribute("Service", Attribute::Service, not_kept))
+                (attribute("Environment", Attribute::Environment, not_kept))
+                (attribute("Endpoint", Attribute::ServerAddress, not_kept))
                 label { "Window" select name="window" { @for window in Window::ALL { option { (window.name()) } } } }
                 label { "Healthy if it answers" select name="preset" { option value="llm" { "in seconds (llm)" } option value="service" { "at once (service)" } } }
                 button.primary type="submit" { "Create" }

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::view::step;
 
 /// Series of a chart beside one for the rest, rows of a list, and records that are shown.
-const MOST_SERIES: usize = 7;
+const MOST_SERIES: usize = 5;
 const MOST_ROWS: usize = 8;
 const MOST_RECORDS: usize = 8;
 

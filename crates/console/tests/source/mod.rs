@@ -75,6 +75,7 @@ impl Told {
         (record.service, record.provider) = (self.service.to_owned(), self.provider.to_owned());
         (record.request_model, record.message) = (self.model.to_owned(), message.to_owned());
         record.environment = self.environment().to_owned();
+        record.operation = "chat".to_owned();
         record.kind = format!("{}Error", self.provider);
         record.fingerprint = 0xabc0 + class as u64;
         Some(record)

@@ -12,6 +12,7 @@ impl Command {
     pub fn encode(&self) -> Vec<u8> {
         let kind = match self {
             Self::Create(definition) => Kind::Create(monitors::definition_message(definition)),
+            Self::Replace(definition) => Kind::Replace(monitors::definition_message(definition)),
             Self::Activate(monitor) => Kind::Activate(monitor.clone()),
             Self::Pause(monitor) => Kind::Pause(monitor.clone()),
             Self::Archive(monitor) => Kind::Archive(monitor.clone()),
@@ -41,6 +42,7 @@ impl Command {
         let kind = stored.kind.ok_or_else(|| RestoreError::invalid("command", "of an unknown kind"))?;
         Ok(match kind {
             Kind::Create(definition) => Self::Create(Box::new(monitors::definition(definition)?)),
+            Kind::Replace(definition) => Self::Replace(Box::new(monitors::definition(definition)?)),
             Kind::Activate(monitor) => Self::Activate(monitor),
             Kind::Pause(monitor) => Self::Pause(monitor),
             Kind::Archive(monitor) => Self::Archive(monitor),
@@ -113,7 +115,8 @@ mod tests {
         let others = [
             Command::RemoveAlert(name()),
             Command::RemoveSlo(name()),
-            Command::Create(Box::new(definition)),
+            Command::Create(Box::new(definition.clone())),
+            Command::Replace(Box::new(definition)),
             Command::Activate(name()),
             Command::Pause(name()),
             Command::Archive(name()),

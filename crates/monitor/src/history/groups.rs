@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 
 use super::pack::Packer;
-use super::rings::{LEVELS, Rings};
+use super::rings::{Forgotten, LEVELS, Rings};
 use super::stats::Stats;
 use crate::call::Call;
 
@@ -101,7 +101,7 @@ pub struct History {
     packer: Packer,
     pub(super) now: u64,
     /// When the newest steps ended that were forgotten for lack of memory.
-    pub(super) forgotten: [u64; LEVELS.len()],
+    pub(super) forgotten: Forgotten,
     /// How often groups were forgotten: then places mean something else.
     generation: u64,
 }
@@ -116,7 +116,7 @@ impl History {
             hasher: RandomState::default(),
             packer: Packer::default(),
             now: 0,
-            forgotten: [0; LEVELS.len()],
+            forgotten: Forgotten::default(),
             generation: 0,
         }
     }
@@ -212,7 +212,7 @@ impl History {
     }
 
     /// Bytes that closed steps may take.
-    pub(crate) fn most_memory(&self) -> usize {
+    pub fn most_memory(&self) -> usize {
         self.config.memory
     }
 
@@ -228,7 +228,7 @@ impl History {
     }
 
     /// When the newest steps of each length ended that were forgotten for lack of memory.
-    pub(crate) fn forgotten(&self) -> [u64; LEVELS.len()] {
+    pub(crate) fn forgotten(&self) -> Forgotten {
         self.forgotten
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::groups::{Dimension, Dimensions, Group, History, REST};
-use super::rings::{Cell, LEVELS, Rings, is_kept};
+use super::rings::{Cell, Forgotten, LEVELS, Rings, since};
 use super::stats::Stats;
 use crate::time::{Range, floor};
 
@@ -45,6 +45,8 @@ pub struct Answer {
     pub step: u64,
     /// The range in whole steps. The newest step may not be over.
     pub range: Range,
+    /// From when on all that was told is known: later than the range begins if what was asked for is longer ago than is kept.
+    pub known_from: u64,
     /// One series for each combination of values asked for, the one with the most first, and what is left last.
     pub series: Vec<Series>,
 }
@@ -147,6 +149,7 @@ struct Place {
     level: usize,
     step: u64,
     range: Range,
+    known_from: u64,
     /// The generation of the groups, and the next of them.
     generation: u64,
     next: usize,
@@ -184,7 +187,7 @@ impl Way {
         }
     }
 
-    fn answer(self, step: u64, range: Range) -> Answer {
+    fn answer(self, step: u64, range: Range, known_from: u64) -> Answer {
         let GroupBy { dimensions, measure, .. } = self.group_by;
         let found = self.chosen.into_iter().filter(|(_, points)| !points.is_empty());
         let mut series: Vec<Series> = found.map(|(names, points)| Series::new(names, points)).collect();
@@ -192,7 +195,7 @@ impl Way {
         if !self.rest.is_empty() {
             series.push(Series::new(vec![REST.to_owned(); dimensions.len()], self.rest));
         }
-        Answer { step, range, series }
+        Answer { step, range, known_from, series }
     }
 }
 
@@ -249,8 +252,11 @@ impl Scan {
 
     /// What was found: an answer for each of the ways.
     pub fn answers(self) -> Vec<Answer> {
-        let (step, range) = self.place.map_or((self.step.max(1), self.range), |place| (place.step, place.range));
-        self.ways.into_iter().map(|way| way.answer(step, range)).collect()
+        let (step, range, known_from) = match self.place {
+            Some(Place { step, range, known_from, .. }) => (step, range, known_from),
+            None => (self.step.max(1), self.range, self.range.from),
+        };
+        self.ways.into_iter().map(|way| way.answer(step, range, known_from)).collect()
     }
 }
 
@@ -293,10 +299,11 @@ impl History {
 
     /// Where the answer to a question about a time begins.
     fn begin(&self, range: Range, step: u64) -> Place {
-        let (level, step) = level_and_step(range.from, step, |level, from| self.holds(level, from));
-        let to = range.to.min(self.now.max(range.from).saturating_add(1));
-        let range = Range { from: floor(range.from, step), to: to.next_multiple_of(step) };
-        Place { level, step, range, generation: self.generation(), next: 0, is_chosen: false }
+        let (level, step) = level_and_step(range.from, step, |level| self.since(level));
+        let is_known = self.holds(level, range.from);
+        let range = range.in_steps(step, self.now);
+        let known_from = if is_known { range.from } else { self.since(level) };
+        Place { level, step, range, known_from, generation: self.generation(), next: 0, is_chosen: false }
     }
 
     /// What was counted in a time.
@@ -343,13 +350,6 @@ impl History {
         values.len()
     }
 
-    /// From when on everything that was told is known in steps of this length or longer ones: less than for which they are
-    /// kept, if memory was short.
-    pub fn reaches_back_to(&self, step: u64) -> u64 {
-        let level = LEVELS.iter().position(|level| level.step >= step).unwrap_or(LEVELS.len() - 1);
-        self.now.saturating_sub(LEVELS[level].kept).max(self.forgotten[level])
-    }
-
     fn groups_of<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a Group> {
         self.groups.iter().filter(|group| filter.accepts(group.names()))
     }
@@ -362,7 +362,7 @@ impl History {
 
     /// Whether steps of a length are kept from a time on.
     fn holds(&self, level: usize, from: u64) -> bool {
-        is_kept(level, self.now, from) && self.forgotten[level] <= from
+        self.since(level) <= from
     }
 
     fn whole_steps(&self, level: usize, range: Range) -> Range {
@@ -380,22 +380,28 @@ fn add_points(rings: &Rings<Stats>, level: usize, range: Range, step: u64, point
     read
 }
 
-/// The step asked for in whole steps of those that are kept from a time on, and the longest of them that it can be made of.
-fn level_and_step(from: u64, step: u64, holds: impl Fn(usize, u64) -> bool) -> (usize, u64) {
+/// The step asked for in whole steps of those that are kept from a time on, and the longest of them that it can be made of. If none are kept for so
+/// long, of those that reach back the furthest.
+fn level_and_step(from: u64, step: u64, since: impl Fn(usize) -> u64) -> (usize, u64) {
     let whole = |level: usize| step.max(1).next_multiple_of(LEVELS[level].step);
-    let shortest =
-        (0..LEVELS.len()).find(|level| holds(*level, floor(from, whole(*level)))).unwrap_or(LEVELS.len() - 1);
+    let shortest = (0..LEVELS.len()).find(|level| since(*level) <= floor(from, whole(*level)));
+    let shortest = shortest.or_else(|| (0..LEVELS.len()).rev().min_by_key(|level| since(*level))).unwrap_or_default();
     let step = whole(shortest);
-    let fits = |level: &usize| step.is_multiple_of(LEVELS[*level].step) && holds(*level, floor(from, step));
+    let fits = |level: &usize| step.is_multiple_of(LEVELS[*level].step) && since(*level) <= floor(from, step);
     ((shortest..LEVELS.len()).rfind(fits).unwrap_or(shortest), step)
 }
 
-/// What was recorded in a range, in steps of this length, or of a longer one if so short ones are not kept for it.
-pub(crate) fn points(rings: &Rings<Stats>, now: u64, range: Range, step: u64) -> Vec<Point> {
-    let (level, step) = level_and_step(range.from, step, |level, from| is_kept(level, now, from));
+/// What was recorded in a range, as one series without names if anything was: in steps of this length, or of a longer one if so short ones
+/// are not kept for it.
+pub(crate) fn over_time(rings: &Rings<Stats>, now: u64, forgotten: &Forgotten, asked: Range, step: u64) -> Answer {
+    let since = |level| since(level, now, forgotten);
+    let (level, step) = level_and_step(asked.from, step, since);
+    let range = asked.in_steps(step, now);
     let mut points = BTreeMap::new();
-    add_points(rings, level, Range { from: floor(range.from, step), to: range.to }, step, &mut points);
-    points.into_iter().map(|(begin, stats)| Point { begin, stats }).collect()
+    add_points(rings, level, range, step, &mut points);
+    let series = (!points.is_empty()).then(|| Series::new(Vec::new(), points));
+    let known_from = if since(level) <= asked.from { range.from } else { since(level) };
+    Answer { step, range, known_from, series: series.into_iter().collect() }
 }
 
 /// Whether these are the names of the group that takes what is over the limit of groups.

@@ -208,13 +208,17 @@ impl<C: Cell> Rings<C> {
     }
 }
 
+/// When the newest steps of each length ended that were forgotten for lack of memory.
+pub(crate) type Forgotten = [u64; LEVELS.len()];
+
 /// Forgets closed steps until all together take no more than so many bytes: the oldest first, so all of the longest before others.
-pub(crate) fn make_room<C: Cell>(all: &mut [&mut Rings<C>], most: usize) {
+pub(crate) fn make_room<C: Cell>(all: &mut [&mut Rings<C>], most: usize, forgotten: &mut Forgotten) {
     let mut memory: usize = all.iter().flat_map(|rings| rings.memory).sum();
     for level in (0..LEVELS.len()).rev() {
         while memory > most
             && let Some(oldest) = all.iter().filter_map(|rings| rings.oldest(level)).min()
         {
+            forgotten[level] = (u64::from(oldest) + 1) * LEVELS[level].step;
             for rings in all.iter_mut() {
                 let before = rings.memory(level);
                 rings.forget_before(level, oldest + 1);
@@ -241,10 +245,15 @@ pub(crate) fn level_for(length: u64) -> usize {
     LEVELS.iter().position(|level| level.kept >= length).unwrap_or(LEVELS.len() - 1)
 }
 
-/// Whether steps of a length that begin at a time are still kept.
-pub(crate) const fn is_kept(level: usize, now: u64, begin: u64) -> bool {
+/// From when on everything that was told is known in steps of a length.
+pub(crate) fn since(level: usize, now: u64, forgotten: &Forgotten) -> u64 {
+    oldest_kept(level, now).max(forgotten[level])
+}
+
+/// When the oldest steps of a length begin that are still kept.
+pub(crate) const fn oldest_kept(level: usize, now: u64) -> u64 {
     let Level { step, kept } = LEVELS[level];
-    begin >= crate::time::floor(now, step).saturating_sub(kept)
+    crate::time::floor(now, step).saturating_sub(kept)
 }
 
 /// A range of that length in whole steps that holds all that came since `end - length`.

@@ -189,6 +189,54 @@ proptest! {
     }
 }
 
+// How far back each length of steps reaches is told as it is: all of its time while there is memory, less and cut when there is not, and an
+// answer about more says from when on it knows all.
+#[test]
+fn what_is_cut_is_told() {
+    let told = |memory| {
+        let mut history = History::new(HistoryConfig { memory, ..HistoryConfig::default() });
+        for minute in 0..26 * 60 {
+            for service in SERVICES {
+                history.record(START + minute * MINUTE, &Call { service, ..Call::default() });
+            }
+            history.advance(START + minute * MINUTE);
+        }
+        history
+    };
+    let ask = |history: &History, back| {
+        let range = Range::before(history.now + 1, back);
+        history.query(&Query { range, step: MINUTE, filter: Filter::default(), group_by: GroupBy::EVERYTHING })
+    };
+    let whole = told(HistoryConfig::default().memory);
+    let now = whole.now;
+    let expected = [(10 * SECOND, HOUR), (MINUTE, DAY), (15 * MINUTE, 30 * DAY)].map(|(step, kept)| Reach {
+        step,
+        kept,
+        since: floor(now, step) - kept,
+        is_cut: false,
+    });
+    assert_eq!(whole.reaches(), expected);
+    for back in [HOUR, 20 * HOUR, 30 * DAY] {
+        let Answer { range, known_from, .. } = ask(&whole, back);
+        assert_eq!(known_from, range.from);
+    }
+    assert_eq!(ask(&whole, 31 * DAY).known_from, expected[2].since);
+
+    let small = told(20_000);
+    for (reach, whole) in small.reaches().into_iter().zip(expected) {
+        assert!(reach.is_cut == (reach.since > whole.since) && reach.step == whole.step, "{reach:?}");
+        // All that is known there was told, and nothing before is.
+        let exact = |from| small.totals(Range { from, to: u64::MAX }, &Filter::default()).requests;
+        let from = reach.since.next_multiple_of(15 * MINUTE).max(small.reaches_back_to(15 * MINUTE));
+        let minutes = (0..26 * 60).filter(|minute| START + minute * MINUTE >= from).count() as u64;
+        assert_eq!(exact(from), 3 * minutes);
+    }
+    assert!(small.reaches()[1].is_cut && small.reaches()[2].is_cut);
+    let Answer { range, known_from, series, .. } = ask(&small, 26 * HOUR);
+    assert!(known_from > range.from && known_from == small.reaches()[2].since);
+    assert!(series[0].points.iter().all(|point| point.begin >= known_from));
+}
+
 // Steps are forgotten when they are too old, and a group of which nothing is left with them.
 #[test]
 fn what_is_too_old_is_forgotten() {

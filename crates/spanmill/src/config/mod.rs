@@ -37,7 +37,7 @@ use error::{ConfigError, Problem};
 use exporters::{Exporters, OtlpExporter};
 use notifiers::Notifiers;
 use receivers::Receivers;
-use sections::{Admin, Archive, Derive, Forward, Metrics, Storage};
+use sections::{Admin, Archive, Derive, Forward, History, Metrics, Storage};
 
 /// Looks up a variable of the environment; `None` if it is not set.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -67,6 +67,8 @@ pub struct Config {
     pub archive: Option<Archive>,
     /// Health checks and the API.
     pub admin: Admin,
+    /// What is kept of what was counted, for page, API and alerts.
+    pub history: History,
     /// Calls that are watched together.
     pub monitors: Vec<watched::Monitor>,
     /// When somebody is told.
@@ -88,6 +90,7 @@ impl Default for Config {
             forward: Forward::default(),
             archive: Some(Archive::default()),
             admin: Admin::default(),
+            history: History::default(),
             monitors: Vec::new(),
             alerts: Vec::new(),
             slos: Vec::new(),
@@ -158,14 +161,21 @@ impl Config {
     /// What is watched.
     pub(crate) fn watched(&self) -> monitor::Config {
         monitor::Config {
-            history: monitor::HistoryConfig::default(),
+            history: self.history.meant(),
             monitors: self.monitors.iter().map(watched::Monitor::definition).collect(),
             alerts: self.alerts.iter().filter_map(watched::Alert::rule).collect(),
             slos: self.slos.iter().filter_map(watched::Slo::definition).collect(),
             charts: self.monitors.iter().flat_map(watched::Monitor::chart_definitions).collect(),
             drifts: self.monitors.iter().filter_map(watched::Monitor::drift_definition).collect(),
             canaries: self.monitors.iter().flat_map(watched::Monitor::canary_definitions).collect(),
+            not_kept: self.not_kept().collect(),
         }
+    }
+
+    /// What is not kept of calls.
+    fn not_kept(&self) -> impl Iterator<Item = monitor::Attribute> {
+        let kept = || self.derive.dimensions.iter().chain(&self.metrics.resource_attributes);
+        monitor::Attribute::ALL.into_iter().filter(move |attribute| !kept().any(|kept| kept == attribute.key()))
     }
 
     /// Whether anything is written on spans that are handed on.

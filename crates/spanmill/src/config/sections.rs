@@ -1,4 +1,4 @@
-//! The sections of one concept each: `storage`, `derive`, `metrics`, `archive`, `admin`.
+//! The sections of one concept each: `storage`, `derive`, `metrics`, `history`, `archive`, `admin`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -193,6 +193,27 @@ impl Semconv {
             Self::V1_41 => aggregate::Semconv::V1_41,
             Self::Next => aggregate::Semconv::Next,
         }
+    }
+}
+
+/// `history`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct History {
+    /// What it may take in memory.
+    pub memory: ByteSize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { memory: ByteSize::mebibytes(128) }
+    }
+}
+
+impl History {
+    /// The same for those who watch.
+    pub fn meant(&self) -> monitor::HistoryConfig {
+        monitor::HistoryConfig { memory: self.memory.as_usize(), ..monitor::HistoryConfig::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use monitor::Attribute;
 use transport::Secret;
 
 use super::access::{Auth, Tls};
@@ -12,7 +13,7 @@ use super::notifiers::{MailTls, Notifiers, Retry};
 use super::report::Report;
 use super::sections::Content;
 use super::units::{ByteSize, format_duration};
-use super::watched::{Canary, Good};
+use super::watched::Good;
 use super::{Config, Listener};
 
 /// Prompts can be guessed, and so could a short key, by whoever has both a prompt and its hash.
@@ -107,25 +108,12 @@ fn headers(headers: &BTreeMap<String, Secret>, path: &KeyPath, report: &mut Repo
 
 /// What is watched fits together, and can be told apart by what is kept of calls.
 fn watched(config: &Config, report: &mut Report<'_>) {
-    let kept = |attribute: &str| {
-        let is_it = |kept: &String| kept == attribute;
-        config.derive.dimensions.iter().any(is_it) || config.metrics.resource_attributes.iter().any(is_it)
-    };
     for (index, monitor) in config.monitors.iter().enumerate() {
         let path = KeyPath::of(&["monitors"]).join(&format!("[{index}]"));
-        let select = &monitor.select;
-        let by_version = |canary: &Canary| canary.versions.0 == monitor::Versions::ServiceVersion;
-        for (is_used, attribute) in [
-            (select.service.is_some(), "service.name"),
-            (select.environment.is_some(), "deployment.environment.name"),
-            (select.service_version.is_some() || monitor.canaries.iter().any(by_version), "service.version"),
-            (select.server_address.is_some(), "server.address"),
-        ] {
-            if is_used && !kept(attribute) {
-                let wanted =
-                    format!("{attribute} must stand in derive.dimensions or metrics.resource_attributes for that");
-                report.refuse(&path, format!("\"{path}\": {wanted}"));
-            }
+        let versions = monitor.canaries.iter().filter_map(|canary| canary.versions.0.attribute());
+        let read: Vec<Attribute> = monitor.select.attributes().chain(versions).collect();
+        for attribute in config.not_kept().filter(|attribute| read.contains(attribute)) {
+            report.refuse(&path, format!("\"{path}\": {}", attribute.wanted()));
         }
     }
     for (index, slo) in config.slos.iter().enumerate().filter(|(_, slo)| slo.meaning().is_none()) {
@@ -238,6 +226,7 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     at_least(config.metrics.statistics_interval >= second, &["metrics", "statistics_interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];
     at_least(config.metrics.aggregation_cardinality_limit > 0, &cardinality, "1");
+    at_least(config.history.memory >= ByteSize::mebibytes(16), &["history", "memory"], "16MiB");
     if let Some(archive) = &config.archive {
         at_least(archive.max_rows > 0, &["archive", "max_rows"], "1");
         at_least(archive.max_age >= second, &["archive", "max_age"], "1s");

@@ -6,5 +6,5 @@ mod names;
 mod slos;
 
 pub use alerts::Alert;
-pub use monitors::{Canary, Monitor};
+pub use monitors::Monitor;
 pub use slos::{Good, Slo};

@@ -9,7 +9,7 @@ fn mistakes_are_named_with_their_place() {
         // Keys.
         (
             "metrcs: {}\n",
-            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, forward, archive, admin, monitors, alerts, slos, notifiers"#,
+            r#"spanmill.yaml:1:1: unknown key "metrcs" (did you mean "metrics"?), expected one of receivers, storage, derive, metrics, exporters, forward, archive, admin, history, monitors, alerts, slos, notifiers"#,
         ),
         (
             "\nexporters:\n  otlp/x:\n    endpont: http://a:1\n    endpoint: http://192.0.2.1:1\n",
@@ -87,6 +87,10 @@ fn mistakes_are_named_with_their_place() {
         (
             "metrics: { interval: 10ms }\n",
             r#"spanmill.yaml:1:12: "metrics.interval": expected at least 1s, found "10ms""#,
+        ),
+        (
+            "history: { memory: 15MiB }",
+            r#"spanmill.yaml:1:12: "history.memory": expected at least 16MiB, found "15MiB""#,
         ),
         (
             "metrics: { aggregation_cardinality_limit: 0 }\n",

@@ -65,6 +65,7 @@ derive:
   settle_memory: 65MiB
   merge_unlinked_duplicates: true
   prices: { catalogue: prices.json, overrides: [a.yaml, b.yaml], supplied_cost: ignore }
+history: { memory: 1GiB }
 metrics: { semconv: next, interval: 1m, resource_attributes: [], aggregation_cardinality_limit: 5 }
 exporters:
   prometheus: { endpoint: 0.0.0.0:9464 }
@@ -117,6 +118,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(prices.overrides, [Path::new("a.yaml"), Path::new("b.yaml")]);
     assert_eq!(prices.supplied_cost, SuppliedCost::Ignore);
     assert_eq!(config.metrics.interval, Duration::from_secs(60));
+    assert_eq!(config.history.meant().memory, 1 << 30);
     assert!(config.metrics.resource_attributes.is_empty());
     assert_eq!(config.metrics.aggregation_cardinality_limit, 5);
     assert_eq!(config.exporters.prometheus.unwrap().endpoint, "0.0.0.0:9464".parse().unwrap());
