@@ -173,7 +173,10 @@ impl Monitoring {
             return Ok(());
         }
         self.slos.iter_mut().filter(|slo| slo.definition.monitor == name).for_each(Slo::forget);
-        self.withdraw(|alert| alert.rule.monitor == name);
+        let (now, mut told) = (self.now, Told::default());
+        let alerts = self.alerts.iter_mut().filter(|alert| alert.rule.monitor == name);
+        alerts.for_each(|alert| alert.begin_anew(now, &mut told));
+        self.keep(told);
         Ok(())
     }
 

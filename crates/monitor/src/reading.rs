@@ -96,15 +96,23 @@ struct Usual {
 
 impl Usual {
     /// What it is before the window of a snapshot, or what it was before an alert held that holds `since` a time.
-    fn value(&self, known: &mut Baseline, since: Option<u64>, monitor: &Monitor, snapshot: &Snapshot) -> Option<f64> {
+    fn value(
+        &self,
+        known: &mut Option<Baseline>,
+        since: Option<u64>,
+        monitor: &Monitor,
+        snapshot: &Snapshot,
+    ) -> Option<f64> {
+        let window = snapshot.length;
         let is_frozen = since.is_some_and(|since| snapshot.at - since < self.length);
         let level = self.level();
-        let end = floor(snapshot.at - snapshot.length, LEVELS[level].step);
-        if known.is_none_or(|(until, _)| until != end && !is_frozen) {
-            let usual = self.over(Range::before(end, self.length), level, monitor, snapshot.length);
-            *known = usual.map(|usual| (end, usual));
+        let until = floor(snapshot.at - window, LEVELS[level].step);
+        let is_current = |known: &Baseline| known.window == window && (known.until == until || is_frozen);
+        if !known.as_ref().is_some_and(is_current) {
+            let value = self.over(Range::before(until, self.length), level, monitor, window);
+            *known = value.map(|value| Baseline { until, window, value });
         }
-        known.map(|(_, usual)| usual)
+        known.map(|known| known.value)
     }
 
     /// The longest steps of which there are enough in it.

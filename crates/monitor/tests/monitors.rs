@@ -247,6 +247,48 @@ fn baselines_are_of_the_length_of_a_window() {
     assert_eq!(monitoring.alerts()[0].reading(), Some((300.0, 300.0)));
 }
 
+/// An alert on more calls than there usually are, on a monitor of checkout that the API makes.
+fn more_than_usual(window: Window) -> (Box<MonitorDefinition>, Command) {
+    let threshold = AlertThreshold::Baseline { factor: 2.0, length: HOUR };
+    let more = Condition::Field { field: Field::TotalRequests, side: Side::Above, threshold };
+    let definition = MonitorDefinition { window, ..MonitorDefinition::new("own", of_service("checkout")) };
+    (Box::new(definition), Command::CreateAlert(Box::new(AlertRule::new("more", "own", more))))
+}
+
+/// The newest value and threshold of an alert.
+fn reading_of(monitoring: &Monitoring, name: &str) -> Option<(f64, f64)> {
+    monitoring.alerts().iter().find(|alert| alert.rule().name == name)?.reading()
+}
+
+// What is usual is told of the calls and of the window that a monitor has, also right after it was given others.
+#[test]
+fn baselines_are_of_the_monitor_as_it_is() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let (definition, alert) = more_than_usual(Window::FiveMinutes);
+    for command in [Command::Create(definition.clone()), alert] {
+        monitoring.apply(START, command).unwrap();
+    }
+    tell(&mut monitoring, START, START + HOUR, None);
+    assert_eq!(reading_of(&monitoring, "more"), Some((300.0, 600.0)));
+    // Three times as many calls: it fires, and what is usual stands still.
+    for at in (START + HOUR..START + HOUR + 8 * MINUTE).step_by(SECOND as usize) {
+        (0..3).for_each(|_| monitoring.record(at, &Call { service: "checkout", ..Call::default() }));
+    }
+    let firing = |monitoring: &Monitoring| monitoring.incidents().filter(|incident| incident.alert == "more").count();
+    assert_eq!(firing(&monitoring), 1);
+    let now = START + HOUR + 8 * MINUTE;
+    let longer = MonitorDefinition { window: Window::FifteenMinutes, ..*definition.clone() };
+    monitoring.apply(now, Command::Replace(Box::new(longer.clone()))).unwrap();
+    monitoring.advance(now + EVALUATION_STEP);
+    let (_, threshold) = reading_of(&monitoring, "more").unwrap();
+    assert!((threshold - 1_800.0).abs() < 1.0, "twice 15 minutes of a call a second: {threshold}");
+    // Other calls: what was usual of the old ones says nothing.
+    let other = MonitorDefinition { selector: of_service("check*"), ..longer };
+    monitoring.apply(now + EVALUATION_STEP, Command::Replace(Box::new(other))).unwrap();
+    tell(&mut monitoring, now + EVALUATION_STEP, now + 2 * EVALUATION_STEP, None);
+    assert_eq!(reading_of(&monitoring, "more"), None);
+}
+
 // Monitors are made, found by what they select, and removed; what cannot be is refused.
 #[test]
 fn monitors_are_made_and_removed() {

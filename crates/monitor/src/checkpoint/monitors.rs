@@ -28,12 +28,12 @@ pub(super) fn message(monitor: &Monitor) -> messages::Monitor {
 }
 
 /// The monitor of a checkpoint, for which `configured` may stand in the configuration: then that defines it, and its calls go
-/// on if they are the same.
+/// on if they are the same. Tells whether they do.
 pub(super) fn restored(
     told: messages::Monitor,
     configured: Option<&MonitorDefinition>,
     now: u64,
-) -> Result<Monitor, RestoreError> {
+) -> Result<(Monitor, bool), RestoreError> {
     let before = definition(told.definition.unwrap_or_default())?;
     let defined = configured.unwrap_or(&before).clone();
     let goes_on = defined.selector == before.selector;
@@ -50,7 +50,7 @@ pub(super) fn restored(
         monitor.samples = samples(told.newest_samples, told.samples)?;
         monitor.rings = rings::restored(told.rings.as_ref(), now)?;
     }
-    Ok(monitor)
+    Ok((monitor, goes_on))
 }
 
 pub(super) fn definition_message(definition: &MonitorDefinition) -> messages::MonitorDefinition {
