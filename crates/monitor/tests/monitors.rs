@@ -289,6 +289,29 @@ fn baselines_are_of_the_monitor_as_it_is() {
     assert_eq!(reading_of(&monitoring, "more"), None);
 }
 
+// A baseline is of the time that is still kept: what was forgotten for lack of memory is no time without calls.
+#[test]
+fn baselines_are_of_what_is_kept() {
+    let mut config = config();
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    config.monitors = names.iter().map(|name| MonitorDefinition::new(name, of_service("checkout"))).collect();
+    let more = |length| {
+        let threshold = AlertThreshold::Baseline { factor: 1.0, length };
+        let condition = Condition::Field { field: Field::TotalRequests, side: Side::Above, threshold };
+        AlertRule::new(&(length / MINUTE).to_string(), "7", condition)
+    };
+    config.alerts = [30 * MINUTE, HOUR, 6 * HOUR, DAY].map(more).into();
+    // As above: ten-second steps fit, and few of the others.
+    config.history = HistoryConfig { memory: 20 * 400 * 50, ..HistoryConfig::default() };
+    let mut monitoring = Monitoring::new(&config).unwrap();
+    tell(&mut monitoring, START, START + 3 * HOUR, None);
+    assert!(monitoring.own_reaches()[1].is_cut && monitoring.own_reaches()[2].is_cut);
+    for alert in monitoring.alerts() {
+        let (value, threshold) = alert.reading().unwrap_or_else(|| panic!("{}", alert.rule().name));
+        assert!(value == 300.0 && (threshold - 300.0).abs() < 1.0, "{}: {threshold}", alert.rule().name);
+    }
+}
+
 // Monitors are made, found by what they select, and removed; what cannot be is refused.
 #[test]
 fn monitors_are_made_and_removed() {
