@@ -169,11 +169,12 @@ impl Monitoring {
 
     fn replace(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let name = definition.name.clone();
-        if self.find_own(&name)?.redefine(definition) {
+        let now = self.now;
+        if self.find_own(&name)?.redefine(definition, now) {
             return Ok(());
         }
         self.slos.iter_mut().filter(|slo| slo.definition.monitor == name).for_each(Slo::forget);
-        let (now, mut told) = (self.now, Told::default());
+        let mut told = Told::default();
         let alerts = self.alerts.iter_mut().filter(|alert| alert.rule.monitor == name);
         alerts.for_each(|alert| alert.begin_anew(now, &mut told));
         self.keep(told);

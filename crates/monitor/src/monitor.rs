@@ -4,9 +4,10 @@ use crate::call::Call;
 use crate::definition::MonitorDefinition;
 use crate::health::Health;
 use crate::history::{Forgotten, Packer, Point, Rings, Stats, over_time};
+use crate::monitoring::EVALUATION_STEP;
 use crate::sample::{Sample, SampleKind, Samples};
 use crate::snapshot::Snapshot;
-use crate::time::{DAY, HOUR, MINUTE, Range};
+use crate::time::{DAY, HOUR, MINUTE, Range, floor};
 
 /// What is done with a monitor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -132,16 +133,21 @@ impl Monitor {
     }
 
     /// Takes another definition; tells whether the same calls are meant. Then what was counted stays, else it begins anew.
-    pub(crate) fn redefine(&mut self, definition: MonitorDefinition) -> bool {
-        let is_same = definition.selector == self.definition.selector;
-        if is_same {
-            // The newest snapshot may be of another window.
-            (self.definition, self.snapshot, self.health) = (definition, None, Health::NoData);
-        } else {
+    pub(crate) fn redefine(&mut self, definition: MonitorDefinition, now: u64) -> bool {
+        if definition.selector != self.definition.selector {
             let Self { is_configured, state, muted_until, .. } = *self;
             *self = Self { state, muted_until, ..Self::new(definition, is_configured) };
+            return false;
         }
-        is_same
+        let is_of_window = definition.window == self.definition.window;
+        self.definition = definition;
+        match &self.snapshot {
+            Some(snapshot) if is_of_window => self.health = self.definition.health.judge(snapshot),
+            // As it would have been taken at the newest evaluation.
+            Some(_) if self.is_active() => self.take_snapshot(floor(now, EVALUATION_STEP)),
+            _ => (self.snapshot, self.health) = (None, Health::NoData),
+        }
+        true
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -183,10 +189,15 @@ impl Monitor {
         if !self.is_active() || !is_due {
             return false;
         }
+        self.take_snapshot(now);
+        true
+    }
+
+    fn take_snapshot(&mut self, now: u64) {
+        let length = self.definition.window.length();
         let snapshot = Snapshot::of(&self.rings.window(now, length), now, length);
         self.health = self.definition.health.judge(&snapshot);
         self.snapshot = Some(snapshot);
-        true
     }
 
     fn learn_usual_wait(&mut self, now: u64) {

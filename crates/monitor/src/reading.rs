@@ -107,7 +107,7 @@ impl Usual {
         snapshot: &Snapshot,
     ) -> Option<f64> {
         let window = snapshot.length;
-        let is_frozen = since.is_some_and(|since| snapshot.at - since < self.length);
+        let is_frozen = since.is_some_and(|since| snapshot.at.saturating_sub(since) < self.length);
         let level = self.level(Range::before(snapshot.at - window, self.length).from);
         let until = floor(snapshot.at - window, LEVELS[level].step);
         let is_current = |known: &Baseline| known.window == window && (known.until == until || is_frozen);

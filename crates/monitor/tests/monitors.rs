@@ -448,7 +448,6 @@ fn monitors_are_made_anew() {
 
     let same = Command::Replace(made(of_service("checkout"), Window::Hour));
     monitoring.apply(START + MINUTE, same).unwrap();
-    monitoring.advance(START + MINUTE + 10 * SECOND);
     assert_eq!((counted(&monitoring), phase(&monitoring)), ((Some((HOUR, 60)), 60), true));
 
     monitoring.apply(START + 2 * MINUTE, Command::Pause("own".to_owned())).unwrap();
@@ -467,6 +466,37 @@ fn monitors_are_made_anew() {
     assert_eq!(monitoring.apply(START + 3 * MINUTE, named("checkout")), Err(configured));
     let unknown = CommandError::Unknown(Subject::Monitor, "nothing".to_owned());
     assert_eq!(monitoring.apply(START + 3 * MINUTE, named("nothing")), Err(unknown));
+}
+
+// Another definition judges the newest snapshot at once, also that of a paused monitor, which stays: of the same window. Of another one a
+// watched monitor has its snapshot at once, and a paused one none.
+#[test]
+fn snapshots_are_judged_by_what_is_defined() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let made = |window, critical| {
+        let threshold = Threshold { field: Field::ErrorRate, warning: critical, critical };
+        let health = HealthRules { minimum_requests: 1, thresholds: vec![threshold] };
+        Box::new(MonitorDefinition { window, health, ..MonitorDefinition::new("own", of_service("checkout")) })
+    };
+    let state = |monitoring: &Monitoring| {
+        let monitor = monitoring.monitor("own").unwrap();
+        (monitor.snapshot().map(|snapshot| (snapshot.at, snapshot.length, snapshot.requests)), monitor.health())
+    };
+    monitoring.apply(START, Command::Create(made(Window::FiveMinutes, 2.0))).unwrap();
+    tell(&mut monitoring, START, START + 10 * MINUTE, Some(ErrorClass::Timeout));
+    let now = START + 10 * MINUTE + 7 * SECOND;
+    let of_five = Some((START + 10 * MINUTE, 5 * MINUTE, 300));
+    for (command, expected) in [
+        (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
+        (Command::Replace(made(Window::Hour, 2.0)), (Some((START + 10 * MINUTE, HOUR, 600)), Health::Healthy)),
+        (Command::Replace(made(Window::FiveMinutes, 2.0)), (of_five, Health::Healthy)),
+        (Command::Pause("own".into()), (of_five, Health::Healthy)),
+        (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
+        (Command::Replace(made(Window::Hour, 0.5)), (None, Health::NoData)),
+    ] {
+        monitoring.apply(now, command.clone()).unwrap();
+        assert_eq!(state(&monitoring), expected, "{command:?}");
+    }
 }
 
 // A latency objective counts the calls that did not fail and tell how long they took, to the nanosecond.
