@@ -280,6 +280,8 @@ impl Restoring<'_> {
         check(unseen.from <= unseen.to && unseen.to <= head.now, "unseen", "no time before the newest")?;
         self.monitoring.unseen = unseen;
         self.monitoring.now = head.now;
+        // Those that the checkpoint does not know are new.
+        self.monitoring.monitors.iter_mut().for_each(|monitor| monitor.since = head.now);
         self.monitoring.next = head.next;
         self.monitoring.dropped = head.dropped;
         Ok(())

@@ -107,10 +107,11 @@ impl Monitoring {
     /// There is nothing of that name, or it cannot be done to it.
     pub fn apply(&mut self, at: u64, command: Command) -> Result<(), CommandError> {
         self.advance(at);
+        let now = self.now;
         match command {
             Command::Create(definition) => self.create(*definition)?,
             Command::Replace(definition) => self.replace(*definition)?,
-            Command::Activate(name) => self.find(&name)?.state = MonitorState::Active,
+            Command::Activate(name) => self.find(&name)?.activate(now),
             Command::Mute(name, until) => self.find(&name)?.muted_until = until,
             Command::Pause(name) => {
                 self.find(&name)?.state = MonitorState::Paused;
@@ -184,7 +185,7 @@ impl Monitoring {
     fn create(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let is_taken = self.monitor(&definition.name).is_some();
         check_new(Subject::Monitor, &definition.name, is_taken, self.monitors.len(), MOST_MONITORS)?;
-        self.monitors.push(Monitor::new(definition, false));
+        self.monitors.push(Monitor::new(definition, false, self.now));
         Ok(())
     }
 

@@ -46,6 +46,8 @@ pub struct Monitor {
     pub(crate) is_configured: bool,
     pub(crate) state: MonitorState,
     pub(crate) muted_until: u64,
+    /// From when on its calls are counted; zero if that was always so.
+    pub(crate) since: u64,
     pub(crate) rings: Rings<Stats>,
     pub(crate) samples: Samples,
     /// When its first call was counted; zero if none ever was.
@@ -59,12 +61,14 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    pub(crate) fn new(definition: MonitorDefinition, is_configured: bool) -> Self {
+    /// One whose calls are counted from a time on.
+    pub(crate) fn new(definition: MonitorDefinition, is_configured: bool, since: u64) -> Self {
         Self {
             definition,
             is_configured,
             state: MonitorState::Active,
             muted_until: 0,
+            since,
             rings: Rings::default(),
             samples: Samples::default(),
             first_call: 0,
@@ -136,7 +140,7 @@ impl Monitor {
     pub(crate) fn redefine(&mut self, definition: MonitorDefinition, now: u64) -> bool {
         if definition.selector != self.definition.selector {
             let Self { is_configured, state, muted_until, .. } = *self;
-            *self = Self { state, muted_until, ..Self::new(definition, is_configured) };
+            *self = Self { state, muted_until, ..Self::new(definition, is_configured, now) };
             return false;
         }
         let is_of_window = definition.window == self.definition.window;
@@ -148,6 +152,14 @@ impl Monitor {
             _ => (self.snapshot, self.health) = (None, Health::NoData),
         }
         true
+    }
+
+    /// Lets its calls be counted again, and be watched.
+    pub(crate) fn activate(&mut self, now: u64) {
+        if self.state == MonitorState::Archived {
+            self.since = now;
+        }
+        self.state = MonitorState::Active;
     }
 
     pub(crate) fn is_active(&self) -> bool {

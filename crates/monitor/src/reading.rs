@@ -126,7 +126,8 @@ impl Usual {
 
     /// The field over a range, as it would be in a window of a length. It is known when the calls of one such window are.
     fn over(&self, range: Range, level: usize, monitor: &Monitor, window: u64) -> Option<f64> {
-        let known = Range { from: range.from.max(monitor.first_call).max(self.kept[level]), to: range.to };
+        let known =
+            Range { from: range.from.max(monitor.since).max(monitor.first_call).max(self.kept[level]), to: range.to };
         let covered = known.length() - known.overlap(self.unseen);
         if monitor.first_call == 0 || covered < window {
             return None;

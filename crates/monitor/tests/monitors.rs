@@ -468,6 +468,50 @@ fn monitors_are_made_anew() {
     assert_eq!(monitoring.apply(START + 3 * MINUTE, named("nothing")), Err(unknown));
 }
 
+// A monitor knows its calls from when on they are counted: since it was made, means other calls, or is archived no more; while it is, of none.
+#[test]
+fn a_monitor_knows_what_it_counted() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + MINUTE, None);
+    let made = |selector| Box::new(MonitorDefinition::new("own", selector));
+    let of = |monitoring: &Monitoring, name: &str| {
+        let answer =
+            monitoring.over_time(monitoring.monitor(name).unwrap(), Range { from: START, to: u64::MAX }, MINUTE);
+        (answer.known_from, answer.total().requests)
+    };
+    let mut at = START + MINUTE;
+    for (command, is_anew, counted) in [
+        (Command::Create(made(of_service("checkout"))), true, 60),
+        (Command::Pause("own".into()), false, 120),
+        (Command::Activate("own".into()), false, 180),
+        (Command::Replace(made(of_service("check*"))), true, 60),
+        (Command::Archive("own".into()), false, 60),
+        (Command::Activate("own".into()), true, 120),
+    ] {
+        monitoring.apply(at, command.clone()).unwrap();
+        let is_archived = matches!(command, Command::Archive(_));
+        let (before, expected) = (of(&monitoring, "own").0, at);
+        tell(&mut monitoring, at, at + MINUTE, None);
+        at += MINUTE;
+        let (known_from, requests) = of(&monitoring, "own");
+        assert_eq!(requests, counted, "{command:?}");
+        match is_archived {
+            true => assert!(known_from >= at, "{command:?}"),
+            false => assert_eq!(known_from, if is_anew { expected } else { before }, "{command:?}"),
+        }
+    }
+    assert_eq!(of(&monitoring, "checkout"), (START, 7 * 60));
+    // The same after a restart, at which the configuration has one more.
+    let mut more = config();
+    more.monitors.push(MonitorDefinition::new("new", Selector::default()));
+    let restored = Monitoring::restore(&more, &monitoring.checkpoint()).unwrap();
+    assert_eq!(
+        ["own", "checkout"].map(|name| of(&restored, name)),
+        ["own", "checkout"].map(|name| of(&monitoring, name))
+    );
+    assert_eq!(of(&restored, "new"), (restored.now(), 0));
+}
+
 // Another definition judges the newest snapshot at once, also that of a paused monitor, which stays: of the same window. Of another one a
 // watched monitor has its snapshot at once, and a paused one none.
 #[test]

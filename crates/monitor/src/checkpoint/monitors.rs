@@ -24,6 +24,7 @@ pub(super) fn message(monitor: &Monitor) -> messages::Monitor {
         newest_samples: monitor.samples.newest,
         samples: samples_message(&monitor.samples),
         rings: Some(rings::message(&monitor.rings)),
+        since: monitor.since,
     }
 }
 
@@ -34,9 +35,10 @@ pub(super) fn restored(
     configured: Option<&MonitorDefinition>,
     now: u64,
 ) -> Result<(Monitor, bool), RestoreError> {
-    let mut monitor = Monitor::new(definition(told.definition.unwrap_or_default())?, configured.is_some());
+    let mut monitor = Monitor::new(definition(told.definition.unwrap_or_default())?, configured.is_some(), told.since);
     monitor.state = required(&MonitorState::ALL, told.state, "state")?;
     monitor.muted_until = told.muted_until;
+    check(told.since <= now, "since", "later than all that was told")?;
     check(told.first_call <= told.last_call && told.last_call <= now, "last_call", "later than all that was told")?;
     (monitor.first_call, monitor.last_call) = (told.first_call, told.last_call);
     monitor.usual_wait = told.usual_wait;
