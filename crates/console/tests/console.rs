@@ -631,12 +631,32 @@ async fn what_is_cut_is_told() {
     let counted = cut.since(known_from * 1_000_000, |_| true).len();
     assert_eq!(told["totals"]["requests"], counted, "what is known is known exactly");
     assert!(counted < cut.told.len());
-    for (path, is_cut) in
-        [("/?range=6h", true), ("/errors?range=6h", true), ("/prices?range=6h", true), ("/?range=15m", false)]
-    {
+    for (path, is_cut) in [
+        ("/?range=6h", true),
+        ("/errors?range=6h", true),
+        ("/prices?range=6h", true),
+        ("/monitors/gpt-4o?range=6h", true),
+        ("/?range=15m", false),
+        ("/monitors/gpt-4o?range=15m", false),
+    ] {
         let page = cut.page(path).await;
         assert_eq!(page.contains("id=\"cut\""), is_cut, "{path}");
+        assert_eq!(page.contains(">Why<"), is_cut, "{path}");
     }
+    // What a monitor's page shows of it is what the API tells.
+    let shown = table_of(&cut.page("/monitors/gpt-4o?range=6h").await, "volume").1;
+    assert_eq!(shown.iter().filter(|row| !row[0].is_empty()).count(), monitor["steps"].as_array().unwrap().len());
+    // More than is ever kept is no lack of memory.
+    let zoom = format!("?from={}&to={}", END / 1_000_000 - 31 * 86_400_000, END / 1_000_000);
+    for path in ["/", "/monitors/gpt-4o"] {
+        let page = whole.page(&format!("{path}{zoom}")).await;
+        assert!(page.contains("id=\"cut\"") && !page.contains(">Why<"), "{path}");
+    }
+    // Nor is what came before a monitor was made, or while it is archived.
+    whole.post("/api/v1/monitors", &json!({ "name": "own", "selector": {} })).await;
+    assert!(whole.page("/monitors/own?range=1h").await.contains("Its calls are counted since"));
+    whole.post("/api/v1/monitors/own/archive", &json!({})).await;
+    assert!(whole.page("/monitors/own?range=1h").await.contains("its calls are not counted"));
     let page = cut.page("/health").await;
     assert!(page.contains("history.memory") && !whole.page("/health").await.contains("history.memory"));
 }

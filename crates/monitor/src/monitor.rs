@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::definition::MonitorDefinition;
 use crate::health::Health;
-use crate::history::{Forgotten, Packer, Point, Rings, Stats, over_time};
+use crate::history::{Packer, Rings, Stats};
 use crate::monitoring::EVALUATION_STEP;
 use crate::sample::{Sample, SampleKind, Samples};
 use crate::snapshot::Snapshot;
@@ -114,6 +114,11 @@ impl Monitor {
         self.health
     }
 
+    /// From when on its calls are counted; zero if that was always so.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
     /// When its newest call was counted.
     pub fn last_call(&self) -> Option<u64> {
         (self.last_call > 0).then_some(self.last_call)
@@ -122,13 +127,6 @@ impl Monitor {
     /// Some of its requests of the last hour, by kind.
     pub fn samples(&self) -> Vec<(SampleKind, Sample)> {
         self.samples.all()
-    }
-
-    /// What was counted in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it.
-    /// Steps without calls are left out. `now` is the newest time told.
-    pub fn points(&self, now: u64, range: Range, step: u64) -> Vec<Point> {
-        let answer = over_time(&self.rings, now, &Forgotten::default(), range, step);
-        answer.series.into_iter().flat_map(|series| series.points).collect()
     }
 
     /// What was counted in the window of the newest snapshot, whose distributions can be drawn; `None` without one.

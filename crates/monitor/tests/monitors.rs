@@ -66,9 +66,8 @@ fn an_archived_monitor_has_its_history() {
     assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
     assert_eq!(monitoring.incidents().next().unwrap().resolved, Some((START + 2 * MINUTE, Resolution::Withdrawn)));
     tell(&mut monitoring, START + 2 * MINUTE, START + 20 * MINUTE, Some(ErrorClass::Timeout));
-    let points =
-        monitoring.monitor("checkout").unwrap().points(monitoring.now(), Range { from: START, to: u64::MAX }, HOUR);
-    assert_eq!(points.iter().map(|point| point.stats.requests).sum::<u64>(), 120);
+    let monitor = monitoring.monitor("checkout").unwrap();
+    assert_eq!(monitoring.over_time(monitor, Range { from: START, to: u64::MAX }, HOUR).total().requests, 120);
     assert_eq!(kinds(&monitoring).len(), 2);
 }
 
@@ -213,10 +212,7 @@ fn what_monitors_keep_has_a_bound() {
     tell(&mut monitoring, START, START + 3 * HOUR, None);
     let monitor = monitoring.monitor("7").unwrap();
     assert_eq!(monitor.snapshot().unwrap().requests, 300);
-    let requests = |range: Range, step| -> u64 {
-        let points = monitor.points(monitoring.now(), range, step);
-        points.iter().map(|point| point.stats.requests).sum()
-    };
+    let requests = |range: Range, step| monitoring.over_time(monitor, range, step).total().requests;
     assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
     assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
     assert!(monitoring.canaries()[7].report(monitoring.now()).baseline_requests < 3_600);
