@@ -429,6 +429,9 @@ async fn the_incident_is_told() {
     let slos = fixture.json("/api/v1/slos").await;
     let is_of = |call: &&Told| call.model.starts_with("gpt-4o");
     assert_eq!(slos[0]["total"].as_u64(), Some(fixture.told.iter().filter(is_of).count() as u64));
+    let burn_down = slos[0]["burn_down"].as_array().unwrap();
+    assert!(burn_down.is_sorted_by_key(|point| point["at"].as_u64().unwrap()));
+    assert_eq!(burn_down.last().unwrap()["left"], slos[0]["left"]);
     let canary = fixture.json("/api/v1/monitors/gpt-4o/canaries").await;
     let of_version =
         |version: &str| fixture.told.iter().filter(is_of).filter(|call| call.version == version).count() as u64;
