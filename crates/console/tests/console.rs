@@ -580,6 +580,32 @@ async fn pages_of_many_values_are_light() {
     }
 }
 
+// It stays so where failures have much to say, each something else: what is shown of it is cut, and the API has all.
+#[tokio::test]
+async fn pages_of_long_messages_are_light() {
+    let mut told = traffic(END, 2 * HOUR, 20);
+    for (number, call) in told.iter_mut().enumerate().filter(|(number, _)| number % 4 == 0) {
+        let word =
+            ["a", "b", "c", "d"].map(|letter| letter.repeat(1 + number % 7)).join(&"-".repeat(1 + number / 4 % 40));
+        let message = format!("{word} ").repeat(1_024).chars().take(1_024).collect::<String>();
+        call.error = Some((ErrorClass::ServerError, message.leak()));
+    }
+    let fixture = Fixture::fed(&config(), told);
+    let mut assets = 0;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    for path in ["/errors", "/errors?range=6h", "/"] {
+        let size = fixture.page(path).await.len() + assets;
+        println!("{path}: {size} bytes");
+        assert!(size < 100_000, "{path}: {size}");
+    }
+    assert!(fixture.page("/errors").await.contains("the largest 30 of"));
+    let records = fixture.json("/api/v1/errors?range=6h").await;
+    let listed = records["records"].as_array().unwrap();
+    assert!(listed.iter().any(|record| record["message"].as_str().unwrap().len() == 1_024));
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]
