@@ -606,6 +606,31 @@ async fn pages_of_long_messages_are_light() {
     assert!(listed.iter().any(|record| record["message"].as_str().unwrap().len() == 1_024));
 }
 
+// It stays so with as many alerts as there may be, and what fires is shown before others.
+#[tokio::test]
+async fn pages_of_many_alerts_are_light() {
+    let mut config = config();
+    let errors = |share| {
+        let threshold = monitor::AlertThreshold::Fixed(share);
+        monitor::Condition::Field { field: monitor::Field::ErrorRate, side: monitor::Side::Above, threshold }
+    };
+    let rule = |number: usize| {
+        let name = format!("alert with a name that says what it is about {number}");
+        monitor::AlertRule::new(&name, "everything", errors(if number % 20 == 0 { 0.0 } else { 0.9 }))
+    };
+    config.alerts.extend((config.alerts.len()..monitor::MOST_ALERTS).map(rule));
+    let fixture = Fixture::of(&config);
+    let mut assets = 0;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    let page = fixture.page("/alerts").await;
+    println!("/alerts: {} bytes", page.len() + assets);
+    assert!(page.len() + assets < 100_000, "{}", page.len() + assets);
+    let rules = page.split_once("id=\"rules\"").unwrap().1.split_once("</table>").unwrap().0;
+    assert_eq!(rules.matches(">firing<").count() as f64, value_of(&page, "firing"));
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]
