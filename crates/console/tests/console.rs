@@ -616,7 +616,7 @@ async fn pages_of_many_alerts_are_light() {
     };
     let rule = |number: usize| {
         let name = format!("alert with a name that says what it is about {number}");
-        monitor::AlertRule::new(&name, "everything", errors(if number % 20 == 0 { 0.0 } else { 0.9 }))
+        monitor::AlertRule::new(&name, "everything", errors(if number.is_multiple_of(20) { 0.0 } else { 0.9 }))
     };
     config.alerts.extend((config.alerts.len()..monitor::MOST_ALERTS).map(rule));
     let fixture = Fixture::of(&config);
