@@ -429,6 +429,9 @@ async fn the_incident_is_told() {
     let slos = fixture.json("/api/v1/slos").await;
     let is_of = |call: &&Told| call.model.starts_with("gpt-4o");
     assert_eq!(slos[0]["total"].as_u64(), Some(fixture.told.iter().filter(is_of).count() as u64));
+    let burn_down = slos[0]["burn_down"].as_array().unwrap();
+    assert!(burn_down.is_sorted_by_key(|point| point["at"].as_u64().unwrap()));
+    assert_eq!(burn_down.last().unwrap()["left"], slos[0]["left"]);
     let canary = fixture.json("/api/v1/monitors/gpt-4o/canaries").await;
     let of_version =
         |version: &str| fixture.told.iter().filter(is_of).filter(|call| call.version == version).count() as u64;
@@ -577,6 +580,57 @@ async fn pages_of_many_values_are_light() {
     }
 }
 
+// It stays so where failures have much to say, each something else: what is shown of it is cut, and the API has all.
+#[tokio::test]
+async fn pages_of_long_messages_are_light() {
+    let mut told = traffic(END, 2 * HOUR, 20);
+    for (number, call) in told.iter_mut().enumerate().filter(|(number, _)| number % 4 == 0) {
+        let word =
+            ["a", "b", "c", "d"].map(|letter| letter.repeat(1 + number % 7)).join(&"-".repeat(1 + number / 4 % 40));
+        let message = format!("{word} ").repeat(1_024).chars().take(1_024).collect::<String>();
+        call.error = Some((ErrorClass::ServerError, message.leak()));
+    }
+    let fixture = Fixture::fed(&config(), told);
+    let mut assets = 0;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    for path in ["/errors", "/errors?range=6h", "/"] {
+        let size = fixture.page(path).await.len() + assets;
+        println!("{path}: {size} bytes");
+        assert!(size < 100_000, "{path}: {size}");
+    }
+    assert!(fixture.page("/errors").await.contains("the largest 30 of"));
+    let records = fixture.json("/api/v1/errors?range=6h").await;
+    let listed = records["records"].as_array().unwrap();
+    assert!(listed.iter().any(|record| record["message"].as_str().unwrap().len() == 1_024));
+}
+
+// It stays so with as many alerts as there may be, and what fires is shown before others.
+#[tokio::test]
+async fn pages_of_many_alerts_are_light() {
+    let mut config = config();
+    let errors = |share| {
+        let threshold = monitor::AlertThreshold::Fixed(share);
+        monitor::Condition::Field { field: monitor::Field::ErrorRate, side: monitor::Side::Above, threshold }
+    };
+    let rule = |number: usize| {
+        let name = format!("alert with a name that says what it is about {number}");
+        monitor::AlertRule::new(&name, "everything", errors(if number.is_multiple_of(20) { 0.0 } else { 0.9 }))
+    };
+    config.alerts.extend((config.alerts.len()..monitor::MOST_ALERTS).map(rule));
+    let fixture = Fixture::of(&config);
+    let mut assets = 0;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    let page = fixture.page("/alerts").await;
+    println!("/alerts: {} bytes", page.len() + assets);
+    assert!(page.len() + assets < 100_000, "{}", page.len() + assets);
+    let rules = page.split_once("id=\"rules\"").unwrap().1.split_once("</table>").unwrap().0;
+    assert_eq!(rules.matches(">firing<").count() as f64, value_of(&page, "firing"));
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]
@@ -631,12 +685,32 @@ async fn what_is_cut_is_told() {
     let counted = cut.since(known_from * 1_000_000, |_| true).len();
     assert_eq!(told["totals"]["requests"], counted, "what is known is known exactly");
     assert!(counted < cut.told.len());
-    for (path, is_cut) in
-        [("/?range=6h", true), ("/errors?range=6h", true), ("/prices?range=6h", true), ("/?range=15m", false)]
-    {
+    for (path, is_cut) in [
+        ("/?range=6h", true),
+        ("/errors?range=6h", true),
+        ("/prices?range=6h", true),
+        ("/monitors/gpt-4o?range=6h", true),
+        ("/?range=15m", false),
+        ("/monitors/gpt-4o?range=15m", false),
+    ] {
         let page = cut.page(path).await;
         assert_eq!(page.contains("id=\"cut\""), is_cut, "{path}");
+        assert_eq!(page.contains(">Why<"), is_cut, "{path}");
     }
+    // What a monitor's page shows of it is what the API tells.
+    let shown = table_of(&cut.page("/monitors/gpt-4o?range=6h").await, "volume").1;
+    assert_eq!(shown.iter().filter(|row| !row[0].is_empty()).count(), monitor["steps"].as_array().unwrap().len());
+    // More than is ever kept is no lack of memory.
+    let zoom = format!("?from={}&to={}", END / 1_000_000 - 31 * 86_400_000, END / 1_000_000);
+    for path in ["/", "/monitors/gpt-4o"] {
+        let page = whole.page(&format!("{path}{zoom}")).await;
+        assert!(page.contains("id=\"cut\"") && !page.contains(">Why<"), "{path}");
+    }
+    // Nor is what came before a monitor was made, or while it is archived.
+    whole.post("/api/v1/monitors", &json!({ "name": "own", "selector": {} })).await;
+    assert!(whole.page("/monitors/own?range=1h").await.contains("Its calls are counted since"));
+    whole.post("/api/v1/monitors/own/archive", &json!({})).await;
+    assert!(whole.page("/monitors/own?range=1h").await.contains("its calls are not counted"));
     let page = cut.page("/health").await;
     assert!(page.contains("history.memory") && !whole.page("/health").await.contains("history.memory"));
 }

@@ -212,8 +212,15 @@ impl Phase {
     }
 }
 
-/// Until when a baseline reaches, and what it is; `None` if it is not known.
-pub(crate) type Baseline = Option<(u64, f64)>;
+/// What a field usually is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Baseline {
+    /// To which time it belongs.
+    pub(crate) until: u64,
+    /// As it would be in a window of so many nanoseconds.
+    pub(crate) window: u64,
+    pub(crate) value: f64,
+}
 
 /// An alert, and where it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -223,8 +230,8 @@ pub struct Alert {
     pub(crate) phase: Phase,
     /// The newest value and threshold; `None` if they could not be told.
     pub(crate) reading: Option<(f64, f64)>,
-    /// What the field usually is, and to which time that belongs.
-    pub(crate) baseline: Baseline,
+    /// The newest one; `None` if it is not known.
+    pub(crate) baseline: Option<Baseline>,
     /// Recovered incidents.
     pub(crate) recovered: u64,
     /// Nanoseconds from detection to recovery, of all of them.
@@ -256,8 +263,14 @@ impl Alert {
             self.rule = rule;
             return;
         }
+        self.begin_anew(now, told);
+        self.rule = rule;
+    }
+
+    /// Forgets what it knows: it means something else now.
+    pub(crate) fn begin_anew(&mut self, now: u64, told: &mut Told) {
         self.end(now, Resolution::Withdrawn, told);
-        *self = Self::new(rule, self.is_configured);
+        *self = Self::new(self.rule.clone(), self.is_configured);
     }
 
     /// What it is.

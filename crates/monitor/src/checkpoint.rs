@@ -227,7 +227,8 @@ impl Restoring<'_> {
                 if let Some(made) = told.made.take() {
                     self.alert(definitions::alert(made)?);
                 }
-                alerts::restore_alert(&mut self.monitoring.alerts, told, now, &mut self.withdrawn)?;
+                let goes_on = self.goes_on(told.subject.as_ref());
+                alerts::restore_alert(&mut self.monitoring.alerts, told, goes_on, now, &mut self.withdrawn)?;
             }
             tag::INCIDENT => self.monitoring.incidents.push_back(alerts::incident(message(tag, bytes)?, now)?),
             tag::NOTIFICATION => self.monitoring.outbox.push_back(alerts::waiting(message(tag, bytes)?, now)?),
@@ -279,6 +280,8 @@ impl Restoring<'_> {
         check(unseen.from <= unseen.to && unseen.to <= head.now, "unseen", "no time before the newest")?;
         self.monitoring.unseen = unseen;
         self.monitoring.now = head.now;
+        // Those that the checkpoint does not know are new.
+        self.monitoring.monitors.iter_mut().for_each(|monitor| monitor.since = head.now);
         self.monitoring.next = head.next;
         self.monitoring.dropped = head.dropped;
         Ok(())
@@ -308,8 +311,8 @@ impl Restoring<'_> {
             self.anew.push(name);
             return Ok(());
         }
-        let restored = monitors::restored(told, configured, self.monitoring.now)?;
-        if restored.first_call == 0 {
+        let (restored, goes_on) = monitors::restored(told, configured, self.monitoring.now)?;
+        if !goes_on {
             self.anew.push(name.clone());
         }
         match self.monitoring.monitors.iter_mut().find(|monitor| monitor.name() == name) {

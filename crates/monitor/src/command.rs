@@ -107,10 +107,11 @@ impl Monitoring {
     /// There is nothing of that name, or it cannot be done to it.
     pub fn apply(&mut self, at: u64, command: Command) -> Result<(), CommandError> {
         self.advance(at);
+        let now = self.now;
         match command {
             Command::Create(definition) => self.create(*definition)?,
             Command::Replace(definition) => self.replace(*definition)?,
-            Command::Activate(name) => self.find(&name)?.state = MonitorState::Active,
+            Command::Activate(name) => self.find(&name)?.activate(now),
             Command::Mute(name, until) => self.find(&name)?.muted_until = until,
             Command::Pause(name) => {
                 self.find(&name)?.state = MonitorState::Paused;
@@ -169,18 +170,22 @@ impl Monitoring {
 
     fn replace(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let name = definition.name.clone();
-        if self.find_own(&name)?.redefine(definition) {
+        let now = self.now;
+        if self.find_own(&name)?.redefine(definition, now) {
             return Ok(());
         }
         self.slos.iter_mut().filter(|slo| slo.definition.monitor == name).for_each(Slo::forget);
-        self.withdraw(|alert| alert.rule.monitor == name);
+        let mut told = Told::default();
+        let alerts = self.alerts.iter_mut().filter(|alert| alert.rule.monitor == name);
+        alerts.for_each(|alert| alert.begin_anew(now, &mut told));
+        self.keep(told);
         Ok(())
     }
 
     fn create(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let is_taken = self.monitor(&definition.name).is_some();
         check_new(Subject::Monitor, &definition.name, is_taken, self.monitors.len(), MOST_MONITORS)?;
-        self.monitors.push(Monitor::new(definition, false));
+        self.monitors.push(Monitor::new(definition, false, self.now));
         Ok(())
     }
 

@@ -23,6 +23,6 @@ pub(crate) use query::over_time;
 pub use query::{Answer, Filter, GroupBy, Measure, Point, Query, Scan, Series};
 pub use reach::Reach;
 pub(crate) use reach::reaches;
-pub(crate) use rings::{Cell, Forgotten, LEVELS, Packed, Rings, level_for, make_room, window};
+pub(crate) use rings::{Cell, Forgotten, LEVELS, Packed, Rings, level_for, make_room, since, window};
 pub use stats::Stats;
 pub(crate) use stats::ratio;

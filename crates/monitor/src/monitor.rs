@@ -3,10 +3,11 @@
 use crate::call::Call;
 use crate::definition::MonitorDefinition;
 use crate::health::Health;
-use crate::history::{Forgotten, Packer, Point, Rings, Stats, over_time};
+use crate::history::{Packer, Rings, Stats};
+use crate::monitoring::EVALUATION_STEP;
 use crate::sample::{Sample, SampleKind, Samples};
 use crate::snapshot::Snapshot;
-use crate::time::{DAY, HOUR, MINUTE, Range};
+use crate::time::{DAY, HOUR, MINUTE, Range, floor};
 
 /// What is done with a monitor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -45,6 +46,8 @@ pub struct Monitor {
     pub(crate) is_configured: bool,
     pub(crate) state: MonitorState,
     pub(crate) muted_until: u64,
+    /// From when on its calls are counted; zero if that was always so.
+    pub(crate) since: u64,
     pub(crate) rings: Rings<Stats>,
     pub(crate) samples: Samples,
     /// When its first call was counted; zero if none ever was.
@@ -58,12 +61,14 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    pub(crate) fn new(definition: MonitorDefinition, is_configured: bool) -> Self {
+    /// One whose calls are counted from a time on.
+    pub(crate) fn new(definition: MonitorDefinition, is_configured: bool, since: u64) -> Self {
         Self {
             definition,
             is_configured,
             state: MonitorState::Active,
             muted_until: 0,
+            since,
             rings: Rings::default(),
             samples: Samples::default(),
             first_call: 0,
@@ -109,6 +114,11 @@ impl Monitor {
         self.health
     }
 
+    /// From when on its calls are counted; zero if that was always so.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
     /// When its newest call was counted.
     pub fn last_call(&self) -> Option<u64> {
         (self.last_call > 0).then_some(self.last_call)
@@ -119,29 +129,35 @@ impl Monitor {
         self.samples.all()
     }
 
-    /// What was counted in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it.
-    /// Steps without calls are left out. `now` is the newest time told.
-    pub fn points(&self, now: u64, range: Range, step: u64) -> Vec<Point> {
-        let answer = over_time(&self.rings, now, &Forgotten::default(), range, step);
-        answer.series.into_iter().flat_map(|series| series.points).collect()
-    }
-
     /// What was counted in the window of the newest snapshot, whose distributions can be drawn; `None` without one.
     pub fn window_stats(&self) -> Option<Stats> {
         self.snapshot.as_ref().map(|snapshot| self.rings.window(snapshot.at, snapshot.length))
     }
 
     /// Takes another definition; tells whether the same calls are meant. Then what was counted stays, else it begins anew.
-    pub(crate) fn redefine(&mut self, definition: MonitorDefinition) -> bool {
-        let is_same = definition.selector == self.definition.selector;
-        if is_same {
-            // The newest snapshot may be of another window.
-            (self.definition, self.snapshot, self.health) = (definition, None, Health::NoData);
-        } else {
+    pub(crate) fn redefine(&mut self, definition: MonitorDefinition, now: u64) -> bool {
+        if definition.selector != self.definition.selector {
             let Self { is_configured, state, muted_until, .. } = *self;
-            *self = Self { state, muted_until, ..Self::new(definition, is_configured) };
+            *self = Self { state, muted_until, ..Self::new(definition, is_configured, now) };
+            return false;
         }
-        is_same
+        let is_of_window = definition.window == self.definition.window;
+        self.definition = definition;
+        match &self.snapshot {
+            Some(snapshot) if is_of_window => self.health = self.definition.health.judge(snapshot),
+            // As it would have been taken at the newest evaluation.
+            Some(_) if self.is_active() => self.take_snapshot(floor(now, EVALUATION_STEP)),
+            _ => (self.snapshot, self.health) = (None, Health::NoData),
+        }
+        true
+    }
+
+    /// Lets its calls be counted again, and be watched.
+    pub(crate) fn activate(&mut self, now: u64) {
+        if self.state == MonitorState::Archived {
+            self.since = now;
+        }
+        self.state = MonitorState::Active;
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -183,10 +199,15 @@ impl Monitor {
         if !self.is_active() || !is_due {
             return false;
         }
+        self.take_snapshot(now);
+        true
+    }
+
+    fn take_snapshot(&mut self, now: u64) {
+        let length = self.definition.window.length();
         let snapshot = Snapshot::of(&self.rings.window(now, length), now, length);
         self.health = self.definition.health.judge(&snapshot);
         self.snapshot = Some(snapshot);
-        true
     }
 
     fn learn_usual_wait(&mut self, now: u64) {

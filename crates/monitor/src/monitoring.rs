@@ -74,7 +74,7 @@ impl Monitoring {
         config.check()?;
         Ok(Self {
             history: History::new(config.history),
-            monitors: config.monitors.iter().map(|definition| Monitor::new(definition.clone(), true)).collect(),
+            monitors: config.monitors.iter().map(|definition| Monitor::new(definition.clone(), true, 0)).collect(),
             slos: config.slos.iter().map(|definition| Slo::new(definition.clone(), true)).collect(),
             charts: config.charts.iter().cloned().map(Chart::new).collect(),
             canaries: config.canaries.iter().cloned().map(Canary::new).collect(),
@@ -265,7 +265,11 @@ impl Monitoring {
     /// What was counted of a monitor in a time, in steps of this length, or of a longer one if so short ones are not kept for all of it: one
     /// series without names, or none if there were no calls.
     pub fn over_time(&self, monitor: &Monitor, range: Range, step: u64) -> Answer {
-        over_time(&monitor.rings, self.now, &self.own_forgotten, range, step)
+        let mut answer = over_time(&monitor.rings, self.now, &self.own_forgotten, range, step);
+        // What is archived is not counted: a step without calls may be one that had some.
+        let since = if monitor.state() == MonitorState::Archived { answer.range.to } else { monitor.since };
+        answer.known_from = answer.known_from.max(since);
+        answer
     }
 
     /// How far back steps of each length reach that monitors and canaries keep, the shortest first.

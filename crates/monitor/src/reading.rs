@@ -2,7 +2,7 @@
 
 use crate::alert::{Alert, AlertRule, AlertThreshold, Baseline, Condition, Phase, Reading, Side};
 use crate::chart::ChartRule;
-use crate::history::{LEVELS, Stats};
+use crate::history::{self, LEVELS, Stats};
 use crate::monitor::Monitor;
 use crate::monitoring::Monitoring;
 use crate::slo::BurnAlert;
@@ -33,8 +33,9 @@ impl Monitoring {
                 let threshold = match threshold {
                     AlertThreshold::Fixed(threshold) => *threshold,
                     AlertThreshold::Baseline { factor, length } => {
+                        let kept = std::array::from_fn(|level| history::since(level, now, &self.own_forgotten));
                         let (unseen, least) = (self.unseen, *minimum_requests);
-                        let usual = Usual { field: *field, length: *length, least, unseen };
+                        let usual = Usual { field: *field, length: *length, least, unseen, kept };
                         factor * usual.value(&mut alert.baseline, since, monitor, snapshot)?
                     }
                 };
@@ -92,29 +93,41 @@ struct Usual {
     least: u64,
     /// The newest time of which nothing is known.
     unseen: Range,
+    /// From when on all steps of each length are kept.
+    kept: [u64; LEVELS.len()],
 }
 
 impl Usual {
     /// What it is before the window of a snapshot, or what it was before an alert held that holds `since` a time.
-    fn value(&self, known: &mut Baseline, since: Option<u64>, monitor: &Monitor, snapshot: &Snapshot) -> Option<f64> {
-        let is_frozen = since.is_some_and(|since| snapshot.at - since < self.length);
-        let level = self.level();
-        let end = floor(snapshot.at - snapshot.length, LEVELS[level].step);
-        if known.is_none_or(|(until, _)| until != end && !is_frozen) {
-            let usual = self.over(Range::before(end, self.length), level, monitor, snapshot.length);
-            *known = usual.map(|usual| (end, usual));
+    fn value(
+        &self,
+        known: &mut Option<Baseline>,
+        since: Option<u64>,
+        monitor: &Monitor,
+        snapshot: &Snapshot,
+    ) -> Option<f64> {
+        let window = snapshot.length;
+        let is_frozen = since.is_some_and(|since| snapshot.at.saturating_sub(since) < self.length);
+        let level = self.level(Range::before(snapshot.at - window, self.length).from);
+        let until = floor(snapshot.at - window, LEVELS[level].step);
+        let is_current = |known: &Baseline| known.window == window && (known.until == until || is_frozen);
+        if !known.as_ref().is_some_and(is_current) {
+            let value = self.over(Range::before(until, self.length), level, monitor, window);
+            *known = value.map(|value| Baseline { until, window, value });
         }
-        known.map(|(_, usual)| usual)
+        known.map(|known| known.value)
     }
 
-    /// The longest steps of which there are enough in it.
-    fn level(&self) -> usize {
-        LEVELS.iter().rposition(|level| level.step * 24 <= self.length).unwrap_or(0)
+    /// The longest steps of which there are enough in it, of those that are kept from a time on, or else that reach back the furthest.
+    fn level(&self, from: u64) -> usize {
+        let enough = (0..LEVELS.len()).rev().filter(|level| LEVELS[*level].step * 24 <= self.length);
+        enough.min_by_key(|level| self.kept[*level].max(from)).unwrap_or(0)
     }
 
     /// The field over a range, as it would be in a window of a length. It is known when the calls of one such window are.
     fn over(&self, range: Range, level: usize, monitor: &Monitor, window: u64) -> Option<f64> {
-        let known = Range { from: range.from.max(monitor.first_call), to: range.to };
+        let known =
+            Range { from: range.from.max(monitor.since).max(monitor.first_call).max(self.kept[level]), to: range.to };
         let covered = known.length() - known.overlap(self.unseen);
         if monitor.first_call == 0 || covered < window {
             return None;

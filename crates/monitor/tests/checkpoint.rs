@@ -217,6 +217,14 @@ fn a_changed_configuration_goes_on() {
     changed.monitors[0].selector.service = Some("search".into());
     let after = Monitoring::restore(&changed, &before.checkpoint()).unwrap();
     assert_eq!(after.monitor("checkout").unwrap().last_call(), None);
+    // So do its alerts.
+    let silence = |kind: NotificationKind| {
+        let told = after.notifications().filter(move |told| told.kind == kind && told.incident.monitor == "checkout");
+        told.count()
+    };
+    assert_eq!(silence(NotificationKind::Firing), silence(NotificationKind::Resolved));
+    let of_it = |alert: &&Alert| alert.rule().monitor == "checkout";
+    assert!(after.alerts().iter().filter(of_it).all(|alert| *alert.phase() == Phase::Inactive));
     assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
     assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
 }

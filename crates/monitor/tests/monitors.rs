@@ -66,9 +66,8 @@ fn an_archived_monitor_has_its_history() {
     assert_eq!(kinds(&monitoring), [("errors", NotificationKind::Firing), ("errors", NotificationKind::Resolved)]);
     assert_eq!(monitoring.incidents().next().unwrap().resolved, Some((START + 2 * MINUTE, Resolution::Withdrawn)));
     tell(&mut monitoring, START + 2 * MINUTE, START + 20 * MINUTE, Some(ErrorClass::Timeout));
-    let points =
-        monitoring.monitor("checkout").unwrap().points(monitoring.now(), Range { from: START, to: u64::MAX }, HOUR);
-    assert_eq!(points.iter().map(|point| point.stats.requests).sum::<u64>(), 120);
+    let monitor = monitoring.monitor("checkout").unwrap();
+    assert_eq!(monitoring.over_time(monitor, Range { from: START, to: u64::MAX }, HOUR).total().requests, 120);
     assert_eq!(kinds(&monitoring).len(), 2);
 }
 
@@ -213,10 +212,7 @@ fn what_monitors_keep_has_a_bound() {
     tell(&mut monitoring, START, START + 3 * HOUR, None);
     let monitor = monitoring.monitor("7").unwrap();
     assert_eq!(monitor.snapshot().unwrap().requests, 300);
-    let requests = |range: Range, step| -> u64 {
-        let points = monitor.points(monitoring.now(), range, step);
-        points.iter().map(|point| point.stats.requests).sum()
-    };
+    let requests = |range: Range, step| monitoring.over_time(monitor, range, step).total().requests;
     assert_eq!(requests(Range::before(START + 3 * HOUR, 20 * MINUTE), 10 * SECOND), 1_200);
     assert!(requests(Range { from: START, to: u64::MAX }, MINUTE) < 3_600);
     assert!(monitoring.canaries()[7].report(monitoring.now()).baseline_requests < 3_600);
@@ -245,6 +241,71 @@ fn baselines_are_of_the_length_of_a_window() {
     // A time of which nothing is known is no time without calls.
     tell(&mut monitoring, START + 2 * HOUR, START + 2 * HOUR + 30 * MINUTE, None);
     assert_eq!(monitoring.alerts()[0].reading(), Some((300.0, 300.0)));
+}
+
+/// An alert on more calls than there usually are, on a monitor of checkout that the API makes.
+fn more_than_usual(window: Window) -> (Box<MonitorDefinition>, Command) {
+    let threshold = AlertThreshold::Baseline { factor: 2.0, length: HOUR };
+    let more = Condition::Field { field: Field::TotalRequests, side: Side::Above, threshold };
+    let definition = MonitorDefinition { window, ..MonitorDefinition::new("own", of_service("checkout")) };
+    (Box::new(definition), Command::CreateAlert(Box::new(AlertRule::new("more", "own", more))))
+}
+
+/// The newest value and threshold of an alert.
+fn reading_of(monitoring: &Monitoring, name: &str) -> Option<(f64, f64)> {
+    monitoring.alerts().iter().find(|alert| alert.rule().name == name)?.reading()
+}
+
+// What is usual is told of the calls and of the window that a monitor has, also right after it was given others.
+#[test]
+fn baselines_are_of_the_monitor_as_it_is() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let (definition, alert) = more_than_usual(Window::FiveMinutes);
+    for command in [Command::Create(definition.clone()), alert] {
+        monitoring.apply(START, command).unwrap();
+    }
+    tell(&mut monitoring, START, START + HOUR, None);
+    assert_eq!(reading_of(&monitoring, "more"), Some((300.0, 600.0)));
+    // Three times as many calls: it fires, and what is usual stands still.
+    for at in (START + HOUR..START + HOUR + 8 * MINUTE).step_by(SECOND as usize) {
+        (0..3).for_each(|_| monitoring.record(at, &Call { service: "checkout", ..Call::default() }));
+    }
+    let firing = |monitoring: &Monitoring| monitoring.incidents().filter(|incident| incident.alert == "more").count();
+    assert_eq!(firing(&monitoring), 1);
+    let now = START + HOUR + 8 * MINUTE;
+    let longer = MonitorDefinition { window: Window::FifteenMinutes, ..*definition.clone() };
+    monitoring.apply(now, Command::Replace(Box::new(longer.clone()))).unwrap();
+    monitoring.advance(now + EVALUATION_STEP);
+    let (_, threshold) = reading_of(&monitoring, "more").unwrap();
+    assert!((threshold - 1_800.0).abs() < 1.0, "twice 15 minutes of a call a second: {threshold}");
+    // Other calls: what was usual of the old ones says nothing.
+    let other = MonitorDefinition { selector: of_service("check*"), ..longer };
+    monitoring.apply(now + EVALUATION_STEP, Command::Replace(Box::new(other))).unwrap();
+    tell(&mut monitoring, now + EVALUATION_STEP, now + 2 * EVALUATION_STEP, None);
+    assert_eq!(reading_of(&monitoring, "more"), None);
+}
+
+// A baseline is of the time that is still kept: what was forgotten for lack of memory is no time without calls.
+#[test]
+fn baselines_are_of_what_is_kept() {
+    let mut config = config();
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    config.monitors = names.iter().map(|name| MonitorDefinition::new(name, of_service("checkout"))).collect();
+    let more = |length| {
+        let threshold = AlertThreshold::Baseline { factor: 1.0, length };
+        let condition = Condition::Field { field: Field::TotalRequests, side: Side::Above, threshold };
+        AlertRule::new(&(length / MINUTE).to_string(), "7", condition)
+    };
+    config.alerts = [30 * MINUTE, HOUR, 6 * HOUR, DAY].map(more).into();
+    // As above: ten-second steps fit, and few of the others.
+    config.history = HistoryConfig { memory: 20 * 400 * 50, ..HistoryConfig::default() };
+    let mut monitoring = Monitoring::new(&config).unwrap();
+    tell(&mut monitoring, START, START + 3 * HOUR, None);
+    assert!(monitoring.own_reaches()[1].is_cut && monitoring.own_reaches()[2].is_cut);
+    for alert in monitoring.alerts() {
+        let (value, threshold) = alert.reading().unwrap_or_else(|| panic!("{}", alert.rule().name));
+        assert!(value == 300.0 && (threshold - 300.0).abs() < 1.0, "{}: {threshold}", alert.rule().name);
+    }
 }
 
 // Monitors are made, found by what they select, and removed; what cannot be is refused.
@@ -383,7 +444,6 @@ fn monitors_are_made_anew() {
 
     let same = Command::Replace(made(of_service("checkout"), Window::Hour));
     monitoring.apply(START + MINUTE, same).unwrap();
-    monitoring.advance(START + MINUTE + 10 * SECOND);
     assert_eq!((counted(&monitoring), phase(&monitoring)), ((Some((HOUR, 60)), 60), true));
 
     monitoring.apply(START + 2 * MINUTE, Command::Pause("own".to_owned())).unwrap();
@@ -402,6 +462,81 @@ fn monitors_are_made_anew() {
     assert_eq!(monitoring.apply(START + 3 * MINUTE, named("checkout")), Err(configured));
     let unknown = CommandError::Unknown(Subject::Monitor, "nothing".to_owned());
     assert_eq!(monitoring.apply(START + 3 * MINUTE, named("nothing")), Err(unknown));
+}
+
+// A monitor knows its calls from when on they are counted: since it was made, means other calls, or is archived no more; while it is, of none.
+#[test]
+fn a_monitor_knows_what_it_counted() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    tell(&mut monitoring, START, START + MINUTE, None);
+    let made = |selector| Box::new(MonitorDefinition::new("own", selector));
+    let of = |monitoring: &Monitoring, name: &str| {
+        let answer =
+            monitoring.over_time(monitoring.monitor(name).unwrap(), Range { from: START, to: u64::MAX }, MINUTE);
+        (answer.known_from, answer.total().requests)
+    };
+    let mut at = START + MINUTE;
+    for (command, is_anew, counted) in [
+        (Command::Create(made(of_service("checkout"))), true, 60),
+        (Command::Pause("own".into()), false, 120),
+        (Command::Activate("own".into()), false, 180),
+        (Command::Replace(made(of_service("check*"))), true, 60),
+        (Command::Archive("own".into()), false, 60),
+        (Command::Activate("own".into()), true, 120),
+    ] {
+        monitoring.apply(at, command.clone()).unwrap();
+        let is_archived = matches!(command, Command::Archive(_));
+        let (before, expected) = (of(&monitoring, "own").0, at);
+        tell(&mut monitoring, at, at + MINUTE, None);
+        at += MINUTE;
+        let (known_from, requests) = of(&monitoring, "own");
+        assert_eq!(requests, counted, "{command:?}");
+        match is_archived {
+            true => assert!(known_from >= at, "{command:?}"),
+            false => assert_eq!(known_from, if is_anew { expected } else { before }, "{command:?}"),
+        }
+    }
+    assert_eq!(of(&monitoring, "checkout"), (START, 7 * 60));
+    // The same after a restart, at which the configuration has one more.
+    let mut more = config();
+    more.monitors.push(MonitorDefinition::new("new", Selector::default()));
+    let restored = Monitoring::restore(&more, &monitoring.checkpoint()).unwrap();
+    assert_eq!(
+        ["own", "checkout"].map(|name| of(&restored, name)),
+        ["own", "checkout"].map(|name| of(&monitoring, name))
+    );
+    assert_eq!(of(&restored, "new"), (restored.now(), 0));
+}
+
+// Another definition judges the newest snapshot at once, also that of a paused monitor, which stays: of the same window. Of another one a
+// watched monitor has its snapshot at once, and a paused one none.
+#[test]
+fn snapshots_are_judged_by_what_is_defined() {
+    let mut monitoring = Monitoring::new(&config()).unwrap();
+    let made = |window, critical| {
+        let threshold = Threshold { field: Field::ErrorRate, warning: critical, critical };
+        let health = HealthRules { minimum_requests: 1, thresholds: vec![threshold] };
+        Box::new(MonitorDefinition { window, health, ..MonitorDefinition::new("own", of_service("checkout")) })
+    };
+    let state = |monitoring: &Monitoring| {
+        let monitor = monitoring.monitor("own").unwrap();
+        (monitor.snapshot().map(|snapshot| (snapshot.at, snapshot.length, snapshot.requests)), monitor.health())
+    };
+    monitoring.apply(START, Command::Create(made(Window::FiveMinutes, 2.0))).unwrap();
+    tell(&mut monitoring, START, START + 10 * MINUTE, Some(ErrorClass::Timeout));
+    let now = START + 10 * MINUTE + 7 * SECOND;
+    let of_five = Some((START + 10 * MINUTE, 5 * MINUTE, 300));
+    for (command, expected) in [
+        (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
+        (Command::Replace(made(Window::Hour, 2.0)), (Some((START + 10 * MINUTE, HOUR, 600)), Health::Healthy)),
+        (Command::Replace(made(Window::FiveMinutes, 2.0)), (of_five, Health::Healthy)),
+        (Command::Pause("own".into()), (of_five, Health::Healthy)),
+        (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
+        (Command::Replace(made(Window::Hour, 0.5)), (None, Health::NoData)),
+    ] {
+        monitoring.apply(now, command.clone()).unwrap();
+        assert_eq!(state(&monitoring), expected, "{command:?}");
+    }
 }
 
 // A latency objective counts the calls that did not fail and tell how long they took, to the nanosecond.

@@ -265,9 +265,16 @@ pub(super) struct SloBody {
     /// The share of the budget that is left: below 0 the objective is missed; null without calls.
     left: Option<f64>,
     burn_rates: Vec<BurnBody>,
-    /// When, and the share of the budget that was left then.
-    #[schema(value_type = Vec<(u64, f64)>)]
-    burn_down: Vec<(u64, f64)>,
+    /// How the budget was used up, in the order of time.
+    burn_down: Vec<LeftBody>,
+}
+
+/// What was left of a budget.
+#[derive(Debug, Serialize, ToSchema)]
+struct LeftBody {
+    at: u64,
+    /// The share of it.
+    left: f64,
 }
 
 /// How fast the budget is used up, over a long and a short window, and from where on that is an alert.
@@ -315,7 +322,7 @@ fn slo_body(slo: &Slo, now: u64) -> SloBody {
                 short: *short,
             })
             .collect(),
-        burn_down: slo.burn_down(now).into_iter().map(|(at, left)| (millis(at), left)).collect(),
+        burn_down: slo.burn_down(now).into_iter().map(|(at, left)| LeftBody { at: millis(at), left }).collect(),
     }
 }
 

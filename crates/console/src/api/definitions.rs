@@ -375,10 +375,10 @@ macro_rules! definitions {
 definitions! {
     "/api/v1/alerts" "/api/v1/alerts/{name}" AlertDefinition AlertBody rule find_alert
         create_alert "Defines an alert." CreateAlert
-        replace_alert "Defines an alert anew that the configuration does not define. Its state stays if monitor and condition do. The name in the body is not read." ReplaceAlert
+        replace_alert "Defines an alert anew that the configuration does not define. Its state stays if monitor and condition do. The address names it: the name in the body has to be one, and is not used." ReplaceAlert
         remove_alert "Forgets an alert that the configuration does not define." RemoveAlert;
     "/api/v1/slos" "/api/v1/slos/{name}" SloDefinitionBody SloBody definition find_slo
         create_slo "Defines an objective, with its burn alerts." CreateSlo
-        replace_slo "Defines an objective anew that the configuration does not define. What was counted stays if the same calls count. The name in the body is not read." ReplaceSlo
+        replace_slo "Defines an objective anew that the configuration does not define. What was counted stays if the same calls count. The address names it: the name in the body has to be one, and is not used." ReplaceSlo
         remove_slo "Forgets an objective that the configuration does not define, and its burn alerts." RemoveSlo;
 }

@@ -239,14 +239,20 @@ pub(super) async fn of_monitor<T: Send + 'static>(
     name: String,
     ask: impl FnOnce(&Monitoring, &Monitor) -> T + Send + 'static,
 ) -> Answer<T> {
-    let answer = console.blocking(move |console| {
-        console.monitoring(|monitoring| {
-            let monitor = monitoring.monitor(&name);
-            let monitor = monitor.ok_or_else(|| Problem::not_found(format!("there is no monitor {name:?}")))?;
-            Ok(ask(monitoring, monitor))
-        })?
-    });
-    answer.await.map(Json)
+    console.blocking(move |console| ask_monitor(console, &name, ask)).await.map(Json)
+}
+
+/// What `ask` says of the monitor with a name.
+pub(super) fn ask_monitor<T>(
+    console: &Console,
+    name: &str,
+    ask: impl FnOnce(&Monitoring, &Monitor) -> T,
+) -> Result<T, Problem> {
+    console.monitoring(|monitoring| {
+        let monitor = monitoring.monitor(name);
+        let monitor = monitor.ok_or_else(|| Problem::not_found(format!("there is no monitor {name:?}")))?;
+        Ok(ask(monitoring, monitor))
+    })?
 }
 
 /// A monitor that is to be.
@@ -332,7 +338,7 @@ pub(super) async fn create(
 }
 
 /// Defines a monitor anew that the configuration does not define. What was counted stays if its selector does; else its objectives
-/// begin anew as well, and its alerts end. The name in the body is not read.
+/// begin anew as well, and its alerts end. The address names it: the name in the body has to be one, and is not used.
 #[utoipa::path(put, path = "/api/v1/monitors/{name}", tag = "monitors", params(Name), request_body = NewMonitor, responses(
     (status = 200, body = MonitorBody),
     (status = 400, description = "A parameter is wrong", content_type = "application/problem+json", body = Problem),

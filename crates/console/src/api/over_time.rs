@@ -1,13 +1,14 @@
 //! A monitor over time.
 
+use axum::Json;
 use axum::extract::State;
-use monitor::{Histogram, SECOND, Stats};
+use monitor::{Histogram, Monitor, Monitoring, SECOND, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
 use super::figures::{StepBody, Totals};
-use super::monitors::of_monitor;
+use super::monitors::ask_monitor;
 use super::named::{Named, schema};
 use super::traffic::length;
 use crate::console::Console;
@@ -53,7 +54,7 @@ pub(super) async fn series(
     Params(params): Params<OverTimeParams>,
 ) -> Answer<OverTime> {
     let (span, step) = (params.span()?, step_asked(params.step)?);
-    of_monitor(console, name, move |monitoring, monitor| {
+    in_turn(console, name, move |monitoring, monitor| {
         let now = monitoring.now();
         let range = span.range(now);
         let answer = monitoring.over_time(monitor, range, step_of(range, step));
@@ -68,6 +69,19 @@ pub(super) async fn series(
         }
     })
     .await
+}
+
+/// What `ask` says of a monitor that reads many of its steps: one asks at a time, so that counting waits for one at most.
+async fn in_turn<T: Send + 'static>(
+    console: Console,
+    name: String,
+    ask: impl FnOnce(&Monitoring, &Monitor) -> T + Send + 'static,
+) -> Answer<T> {
+    let answer = console.blocking(move |console| {
+        let _turn = console.answers.turn();
+        ask_monitor(console, &name, ask)
+    });
+    answer.await.map(Json)
 }
 
 /// What calls have of different sizes.
@@ -163,7 +177,7 @@ pub(super) async fn distribution(
     Params(params): Params<DistributionParams>,
 ) -> Answer<Distribution> {
     let (span, Named(quantity)) = (params.span()?, params.of.unwrap_or_default());
-    of_monitor(console, name, move |monitoring, monitor| {
+    in_turn(console, name, move |monitoring, monitor| {
         let now = monitoring.now();
         let answer = monitoring.over_time(monitor, span.range(now), 1);
         let total = answer.total();

@@ -13,8 +13,9 @@ use crate::console::Console;
 use crate::problem::Problem;
 use crate::source::NotifierState;
 
-/// Incidents that are shown.
-const MOST: usize = 200;
+/// Alerts and incidents that are shown; the API has all.
+const MOST_RULES: usize = 70;
+const MOST: usize = 40;
 
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
     let notifiers = console.source.notifiers();
@@ -38,9 +39,9 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
                 (tile("dropped", "Notifications given up", count(monitoring.dropped_notifications()), &html! { "because too many waited" }, &[]))
             }
             section.panel.s12 id="rules" {
-                h2 { "Alerts" }
+                h2 { "Alerts" @if alerts.len() > MOST_RULES { small { "the first " (MOST_RULES) " of " (alerts.len()) ", those that fire before others; " code { "/api/v1/alerts" } " has all" } } }
                 @if alerts.is_empty() { p.empty { "There are no alerts. They stand in the configuration under " code { "alerts" } ", each with the monitor that it watches, or are made by " code { "POST /api/v1/alerts" } "." } }
-                @else { (table(&alerts, monitoring.now(), place)) }
+                @else { (table(&alerts[..alerts.len().min(MOST_RULES)], monitoring.now(), place)) }
             }
             section.panel.s12 id="notifiers" {
                 h2 { "Notifiers" small { "since Spanmill started" } }

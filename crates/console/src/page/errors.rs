@@ -18,8 +18,10 @@ use crate::problem::Problem;
 use crate::view::step;
 
 /// Groups and records that are shown.
-const MOST_GROUPS: usize = 50;
-const MOST_RECORDS: usize = 100;
+const MOST_GROUPS: usize = 30;
+const MOST_RECORDS: usize = 50;
+/// Characters of what a failure says that are shown; the API has all of it.
+const MOST_CHARS: usize = 160;
 /// Steps of the trend of a group.
 const TREND: usize = 30;
 
@@ -137,7 +139,7 @@ fn groups_table(groups: &[Shown], place: &Place, now: u64) -> Markup {
                 td { (class(group.class)) }
                 td.wide { a href=(place.with("group", Some(format!("{:016x}", group.fingerprint))).href()) data-swap {
                     (said(&group.message, &group.kind)) }
-                    @if !group.kind.is_empty() && !group.message.is_empty() { small { (group.kind) } } }
+                    @if !group.kind.is_empty() && !group.message.is_empty() { small { (shortened(&group.kind)) } } }
                 td.n { (count(*calls)) }
                 td { (sparkline(trend)) }
                 td { (time(group.last_seen, now)) }
@@ -146,9 +148,16 @@ fn groups_table(groups: &[Shown], place: &Place, now: u64) -> Markup {
     }
 }
 
-/// What a failure says, or what stands for nothing.
-fn said<'a>(message: &'a str, kind: &'a str) -> &'a str {
-    [message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or("(nothing)")
+/// What a failure says, as far as it is shown, or what stands for nothing.
+fn said(message: &str, kind: &str) -> String {
+    shortened([message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or("(nothing)"))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The name of a class.

@@ -23,8 +23,9 @@ pub(super) const FILTERS: [Dimension; 4] =
 /// What the frame of a page says.
 struct Frame {
     now: u64,
-    /// From when on the history knows all.
+    /// From when on the history knows all, and whether it would know more with more memory.
     known_from: u64,
+    is_cut: bool,
     firing: usize,
     /// `None` where there are too many.
     values: [(Dimension, Option<Vec<String>>); FILTERS.len()],
@@ -41,6 +42,7 @@ impl Frame {
         Self {
             now: monitoring.now(),
             known_from: monitoring.history().known_from(),
+            is_cut: monitoring.history().reaches().iter().any(|reach| reach.is_cut),
             firing: monitoring.alerts().iter().filter(|alert| matches!(alert.phase(), Phase::Firing(_))).count(),
             values: FILTERS.map(|dimension| (dimension, values(dimension))),
         }
@@ -71,7 +73,9 @@ pub(super) fn page(console: &Console, place: &Place, page: Page, content: Markup
             }
             main id="main" tabindex="-1" data-live=[place.is_live().then_some("1")] data-now=(frame.now / 1_000_000) {
                 @if let (Span::Between(range), true) = (place.view.span, page.controls >= Controls::Time) { (zoomed(place, range)) }
-                @if page.controls == Controls::TimeAndFilter { (cut(place, &frame)) }
+                @if page.controls == Controls::TimeAndFilter && frame.known_from > place.view.range(frame.now).from {
+                    (cut(place, frame.known_from, frame.is_cut))
+                }
                 (content)
             }
             footer { "As of " time { (formatted(frame.now, "%Y-%m-%d %H:%M:%S")) " UTC" } ", the newest time of the log. Times are UTC." }
@@ -89,14 +93,14 @@ fn zoomed(place: &Place, range: monitor::Range) -> Markup {
     }
 }
 
-/// Says so if not all of a time is known.
-fn cut(place: &Place, Frame { now, known_from, .. }: &Frame) -> Markup {
-    html! { @if *known_from > place.view.range(*now).from {
+/// Says from when on a time is known of which not all is, and where it is said why, if that is for lack of memory.
+pub(super) fn cut(place: &Place, known_from: u64, is_cut: bool) -> Markup {
+    html! {
         p.zoomed id="cut" role="status" {
-            "What was before " b { (formatted(*known_from, "%b %d, %H:%M:%S")) } " UTC is not kept any more. "
-            a.button href=(place.elsewhere("/health")) { "Why" }
+            "What was before " b { (formatted(known_from, "%b %d, %H:%M:%S")) } " UTC is not kept any more. "
+            @if is_cut { a.button href=(place.elsewhere("/health")) { "Why" } } @else { "30 days are." }
         }
-    } }
+    }
 }
 
 fn controls(place: &Place, which: Controls, frame: &Frame) -> Markup {

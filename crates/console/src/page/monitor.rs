@@ -1,18 +1,15 @@
 //! A monitor: its calls, and what is said of them.
 
 use maud::{Markup, html};
-use monitor::{
-    Canary, Chart as ControlChart, DAY, Field, HOUR, MINUTE, Monitor, MonitorState, Monitoring, Point, Slo, Stats,
-    Verdict,
-};
+use monitor::{Canary, Chart as ControlChart, Field, Monitor, MonitorState, Monitoring, Point, Slo, Stats, Verdict};
 
 use super::alerts;
 use super::chart::{Axis, Chart, Line, Shape, distribution};
-use super::layout::heading;
+use super::layout::{cut, heading};
 use super::monitors::{health, path, state};
 use super::overview::tile;
 use super::place::Place;
-use super::text::{Unit, count, data, time};
+use super::text::{Unit, count, data, formatted, time};
 use super::traces::trace;
 use crate::api::alerts::{objective, words};
 use crate::api::changes::in_unit;
@@ -94,21 +91,11 @@ fn tiles(monitor: &Monitor) -> Markup {
     }
 }
 
-/// The step of the points of a monitor that are kept for a time.
-fn kept_step(from: u64, now: u64, step: u64) -> u64 {
-    match now.saturating_sub(from) {
-        age if age <= HOUR => step,
-        age if age <= DAY => step.next_multiple_of(MINUTE),
-        _ => step.next_multiple_of(15 * MINUTE),
-    }
-}
-
 fn charts(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
-    let now = monitoring.now();
-    let range = place.view.range(now);
-    let step = kept_step(range.from, now, step(range));
-    let axis = Axis::new(range.from, range.to.min(now.saturating_add(1)).max(range.from + 1), step);
-    let points = monitor.points(now, range, step);
+    let range = place.view.range(monitoring.now());
+    let answer = monitoring.over_time(monitor, range, step(range));
+    let (axis, step) = (Axis::of(&answer), answer.step);
+    let points: &[Point] = answer.series.first().map_or(&[], |series| &series.points);
     let values = |of: &dyn Fn(&Stats) -> Option<f64>| {
         axis.values(points.iter().map(|Point { begin, stats }| (*begin, of(stats))))
     };
@@ -131,6 +118,7 @@ fn charts(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
         },
     ];
     html! {
+        @if answer.known_from > range.from { (unknown(monitoring, monitor, place, answer.known_from)) }
         (chart("volume", "Requests", "", Shape::Bars, Unit::Count, volume))
         (chart("latency", "Duration", "percentiles", Shape::Lines, Unit::Seconds,
             fields(&[("p50", Field::LatencyP50), ("p95", Field::LatencyP95), ("p99", Field::LatencyP99)])))
@@ -138,6 +126,17 @@ fn charts(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
         (chart("first", "Time to first token", "percentiles", Shape::Lines, Unit::Seconds,
             fields(&[("p50", Field::TimeToFirstTokenP50), ("p95", Field::TimeToFirstTokenP95)])))
     }
+}
+
+/// Why not all of a time is known.
+fn unknown(monitoring: &Monitoring, monitor: &Monitor, place: &Place, known_from: u64) -> Markup {
+    if monitor.state() != MonitorState::Archived && known_from > monitor.since() {
+        return cut(place, known_from, monitoring.own_reaches().iter().any(|reach| reach.is_cut));
+    }
+    html! { p.zoomed id="cut" role="status" {
+        @if monitor.state() == MonitorState::Archived { "It is archived: its calls are not counted." }
+        @else { "Its calls are counted since " b { (formatted(known_from, "%b %d, %H:%M:%S")) } " UTC." }
+    } }
 }
 
 fn latency(monitor: &Monitor) -> Markup {

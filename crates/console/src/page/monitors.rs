@@ -74,9 +74,9 @@ pub(super) fn path(name: &str) -> String {
 fn requests(monitoring: &Monitoring, monitor: &Monitor) -> Vec<Option<f64>> {
     let now = monitoring.now();
     let range = Range { from: now.saturating_sub(HOUR), to: now.saturating_add(1) };
-    let axis = Axis::new(range.from, range.to, 2 * MINUTE);
-    let points = monitor.points(now, range, 2 * MINUTE);
-    axis.values(points.iter().map(|point| (point.begin, Some(point.stats.requests as f64))))
+    let answer = monitoring.over_time(monitor, range, 2 * MINUTE);
+    let points = answer.series.iter().flat_map(|series| &series.points);
+    Axis::of(&answer).values(points.map(|point| (point.begin, Some(point.stats.requests as f64))))
 }
 
 /// How a monitor is, in a colour and in words.

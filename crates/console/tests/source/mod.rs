@@ -77,7 +77,11 @@ impl Told {
         record.environment = self.environment().to_owned();
         record.operation = "chat".to_owned();
         record.kind = format!("{}Error", self.provider);
-        record.fingerprint = 0xabc0 + class as u64;
+        // Long messages are each of a group of their own.
+        let own = message
+            .get(..1_000)
+            .map_or(0, |long| long.bytes().fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
+        record.fingerprint = 0xabc0 + class as u64 + (own >> 8 << 8);
         Some(record)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::subjects::subject;
 use super::{RestoreError, check, code, definitions, messages, required};
-use crate::alert::{Alert, Phase, Severity};
+use crate::alert::{Alert, Baseline, Phase, Severity};
 use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told, Waiting};
 
 fn alert_subject(alert: &Alert) -> messages::Subject {
@@ -22,17 +22,18 @@ pub(super) fn alert_message(alert: &Alert) -> messages::Alert {
         pending_since,
         incident,
         reading: alert.reading.map(|(value, threshold)| messages::Reading { value, threshold }),
-        baseline: alert.baseline.map(|(until, value)| messages::Baseline { until, value }),
+        baseline: alert.baseline.map(|Baseline { until, window, value }| messages::Baseline { until, value, window }),
         recovered: alert.recovered,
         recovery_time: alert.recovery_time,
         made: is_made.then(|| definitions::alert_message(&alert.rule)),
     }
 }
 
-/// Puts the state back of an alert that means the same; of another, what was told of it is withdrawn.
+/// Puts the state back of an alert that means the same, if its monitor `goes_on`; of another, what was told of it is withdrawn.
 pub(super) fn restore_alert(
     alerts: &mut [Alert],
     told: messages::Alert,
+    goes_on: bool,
     now: u64,
     withdrawn: &mut Told,
 ) -> Result<(), RestoreError> {
@@ -45,7 +46,7 @@ pub(super) fn restore_alert(
         (None, Some(since)) => Phase::Pending { since },
         (None, None) => Phase::Inactive,
     };
-    let is_it = |alert: &&mut Alert| told.subject.as_ref() == Some(&alert_subject(alert));
+    let is_it = |alert: &&mut Alert| goes_on && told.subject.as_ref() == Some(&alert_subject(alert));
     let Some(alert) = alerts.iter_mut().find(is_it) else {
         if let Phase::Firing(mut incident) = phase {
             incident.resolved = Some((now, Resolution::Withdrawn));
@@ -58,7 +59,7 @@ pub(super) fn restore_alert(
     };
     alert.phase = phase;
     alert.reading = told.reading.map(|reading| (reading.value, reading.threshold));
-    alert.baseline = told.baseline.map(|baseline| (baseline.until, baseline.value));
+    alert.baseline = told.baseline.map(|messages::Baseline { until, value, window }| Baseline { until, window, value });
     (alert.recovered, alert.recovery_time) = (told.recovered, told.recovery_time);
     Ok(())
 }

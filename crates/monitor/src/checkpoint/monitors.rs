@@ -24,33 +24,31 @@ pub(super) fn message(monitor: &Monitor) -> messages::Monitor {
         newest_samples: monitor.samples.newest,
         samples: samples_message(&monitor.samples),
         rings: Some(rings::message(&monitor.rings)),
+        since: monitor.since,
     }
 }
 
 /// The monitor of a checkpoint, for which `configured` may stand in the configuration: then that defines it, and its calls go
-/// on if they are the same.
+/// on if they are the same. Tells whether they do.
 pub(super) fn restored(
     told: messages::Monitor,
     configured: Option<&MonitorDefinition>,
     now: u64,
-) -> Result<Monitor, RestoreError> {
-    let before = definition(told.definition.unwrap_or_default())?;
-    let defined = configured.unwrap_or(&before).clone();
-    let goes_on = defined.selector == before.selector;
-    let mut monitor = Monitor::new(defined, configured.is_some());
+) -> Result<(Monitor, bool), RestoreError> {
+    let mut monitor = Monitor::new(definition(told.definition.unwrap_or_default())?, configured.is_some(), told.since);
     monitor.state = required(&MonitorState::ALL, told.state, "state")?;
     monitor.muted_until = told.muted_until;
-    if goes_on {
-        check(told.first_call <= told.last_call && told.last_call <= now, "last_call", "later than all that was told")?;
-        (monitor.first_call, monitor.last_call) = (told.first_call, told.last_call);
-        monitor.usual_wait = told.usual_wait;
-        monitor.snapshot = told.snapshot.map(|told| snapshot(&told)).transpose()?;
-        check(monitor.snapshot.as_ref().is_none_or(|snapshot| snapshot.at <= now), "snapshot", "later than all")?;
-        monitor.health = required(&Health::ALL, told.health, "health")?;
-        monitor.samples = samples(told.newest_samples, told.samples)?;
-        monitor.rings = rings::restored(told.rings.as_ref(), now)?;
-    }
-    Ok(monitor)
+    check(told.since <= now, "since", "later than all that was told")?;
+    check(told.first_call <= told.last_call && told.last_call <= now, "last_call", "later than all that was told")?;
+    (monitor.first_call, monitor.last_call) = (told.first_call, told.last_call);
+    monitor.usual_wait = told.usual_wait;
+    monitor.snapshot = told.snapshot.map(|told| snapshot(&told)).transpose()?;
+    check(monitor.snapshot.as_ref().is_none_or(|snapshot| snapshot.at <= now), "snapshot", "later than all")?;
+    monitor.health = required(&Health::ALL, told.health, "health")?;
+    monitor.samples = samples(told.newest_samples, told.samples)?;
+    monitor.rings = rings::restored(told.rings.as_ref(), now)?;
+    let goes_on = configured.is_none_or(|defined| monitor.redefine(defined.clone(), now));
+    Ok((monitor, goes_on))
 }
 
 pub(super) fn definition_message(definition: &MonitorDefinition) -> messages::MonitorDefinition {
