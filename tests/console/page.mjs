@@ -19,6 +19,13 @@ async function agree(path, id, figure) {
   assert.fail(`${id} is not ${figure} of ${path}`);
 }
 
+/// Waits until the page shows a newer time than it does, and says that it is live.
+async function isRefreshed() {
+  await page.locator("#live.on", { hasText: "live" }).waitFor();
+  const before = await page.locator("main").getAttribute("data-now");
+  await page.waitForFunction((known) => document.querySelector("main").dataset.now !== known, before);
+}
+
 await step("the overview shows what the API says", async () => {
   await open("/");
   await agree("", "total-requests", "total_requests");
@@ -37,9 +44,15 @@ await step("a range is chosen", async () => {
 });
 
 await step("a filter is chosen, and stands in the address", async () => {
-  await page.getByLabel("Service", { exact: true }).selectOption("search");
+  const filter = page.getByLabel("Service", { exact: true });
+  await filter.focus();
+  await filter.selectOption("search");
   await page.waitForURL(/service=search/);
   await page.locator("select.on").waitFor();
+  // It has the focus, and what is new is shown all the same.
+  await page.evaluate(() => (window.filter = document.activeElement));
+  await isRefreshed();
+  assert.ok(await page.evaluate(() => document.activeElement === window.filter && window.filter.matches("select.on")), "whose list may be open");
   await agree("service=search", "total-requests", "total_requests");
   assert.deepEqual(await cells("requests"), ["UTC", "search"]);
   await page.getByLabel("Service", { exact: true }).selectOption("");
@@ -116,9 +129,7 @@ await step("the legend takes a series out and puts it back", async () => {
 
 await step("what is new is shown without a reload", async () => {
   await page.evaluate(() => (window.isSame = true));
-  await page.locator("#live.on").waitFor();
-  const before = await page.locator("main").getAttribute("data-now");
-  await page.waitForFunction((known) => document.querySelector("main").dataset.now !== known, before);
+  await isRefreshed();
   assert.ok(await page.evaluate(() => window.isSame));
 });
 
@@ -169,6 +180,7 @@ await step("an error leads to its trace", async () => {
 await step("a monitor is created, paused, watched again and archived", async () => {
   await open("/monitors");
   await page.locator("#new summary").click();
+  await page.locator("#live", { hasText: "paused" }).waitFor();
   await page.getByLabel("Name").fill("gpt-4o");
   await page.getByRole("button", { name: "Create" }).click();
   await page.locator("#new .problem", { hasText: "already" }).waitFor();

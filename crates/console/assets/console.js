@@ -44,7 +44,7 @@
     isMoving = false;
     // Somebody began something while it was asked for: then it is shown later.
     isStale = !isNew && isBusy();
-    if (isStale) return;
+    if (isStale) return live(isOpen);
     const page = new DOMParser().parseFromString(text, "text/html");
     if (isNext) history.pushState(null, "", href);
     const focus = focused();
@@ -52,6 +52,8 @@
     hide();
     for (const selector of PARTS) {
       const [old, next] = [find(selector), find(selector, page)];
+      // Whoever is at a filter stays there: its list may be open, or its text not be whole.
+      if (!isNew && selector === "#controls" && old?.contains(document.activeElement)) continue;
       if (old && next) old.replaceWith(document.adoptNode(next));
       else old?.replaceChildren();
     }
@@ -86,16 +88,16 @@
     isOpen = open;
     const element = find("#live");
     if (!element) return;
-    const isLive = find("main")?.dataset.live;
-    element.classList.toggle("on", !!(open && isLive));
-    const words = !isLive ? "" : open ? "live" : "offline";
+    const words = !find("main")?.dataset.live ? "" : !open ? "offline" : isStale ? "paused" : "live";
+    element.classList.toggle("on", words === "live");
     if (element.textContent !== words) element.textContent = words;
   }
-  const isBusy = () => !!(isMoving || drag || isReading || document.hidden || find("details[open]") || document.activeElement?.matches("input, select"));
+  const isBusy = () => !!(isMoving || drag || isReading || document.hidden || find("details[open]"));
   const refresh = () => {
     if (!find("main")?.dataset.live) return;
     isStale = isBusy();
     if (!isStale) swap(location.href, false);
+    else live(isOpen);
   };
   function listen() {
     const events = new EventSource("/api/v1/events");
