@@ -201,6 +201,32 @@ await step("a monitor is created, paused, watched again and archived", async () 
   await page.getByRole("link", { name: "made <here>" }).waitFor();
 });
 
+await step("an alert that fires is told on every page, and by whom it waits", async () => {
+  await open("/prices");
+  assert.equal(await page.locator(".news").textContent(), "");
+  const definition = { name: "calls <come>", monitor: "everything", when: { kind: "field", field: "total_requests", side: "above", threshold: 0 }, severity: "critical" };
+  const asked = await fetch(`${address}/api/v1/alerts`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(definition) });
+  assert.equal(asked.status, 201, await asked.text());
+  const news = page.locator(".news[role=status]");
+  await news.getByRole("link", { name: "critical: calls <come>" }).click();
+  await page.waitForURL(/\/alerts/);
+  assert.equal(await news.textContent(), "", "it is told once");
+  const row = page.locator("#notifications tbody tr").first();
+  const check = async (kind) => {
+    const [told] = await api("/notifications?limit=1");
+    assert.deepEqual([told.alert, told.monitor, told.severity, told.kind, told.waiting], ["calls <come>", "everything", "critical", kind, [{ notifier: "webhook/oncall", error: "http 500: out of <order>" }]]);
+    const time = (millis) => new Date(millis).toISOString().slice(0, 19) + "Z";
+    const times = await row.locator("time").evaluateAll((times) => times.map((time) => time.dateTime));
+    assert.deepEqual(times, [told.at, told.fired, told.resolved].filter(Boolean).map(time));
+    const cells = await row.locator("> *").allTextContents();
+    assert.deepEqual([...cells.slice(1, 5), cells[7]], [kind, "calls <come>", "everything", "critical", "webhook/oncall failshttp 500: out of <order>"]);
+  };
+  await check("firing");
+  await fetch(`${address}/api/v1/alerts/calls%20%3Ccome%3E`, { method: "DELETE" });
+  await row.locator("td", { hasText: "resolved" }).waitFor();
+  await check("resolved");
+});
+
 const PAGES = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health", "/monitors/nope", "/?service=nobody"];
 await step("pages fit a phone", async () => {
   await page.setViewportSize({ width: 390, height: 844 });

@@ -59,6 +59,8 @@
     }
     document.title = page.title;
     focus();
+    if (isNew) news.replaceChildren();
+    hear();
     live(isOpen);
     if (at) hover(document.elementFromPoint(at.x, at.y), at.x, at.y);
   }
@@ -80,6 +82,20 @@
         : same.find((one) => label && one.getAttribute("aria-label") === label) || same[place] || same.find((one) => own && one.getAttribute("href") === own);
       next?.focus({ preventScroll: true });
     };
+  }
+
+  // An alert that fires since the page was shown is told, whatever is looked at.
+  const news = make("div", "news");
+  news.setAttribute("role", "status");
+  let heard = null;
+  function hear() {
+    const { told = 0, what } = find("nav .badge")?.dataset ?? {};
+    if (heard !== null && told > heard) {
+      const link = make("a", "", what);
+      link.href = find("nav a:has(.badge)").href;
+      news.replaceChildren(link);
+    }
+    heard = Math.max(heard, told);
   }
 
   // Live: the server says when there is something new.
@@ -340,7 +356,8 @@
   document.addEventListener("focusout", (event) => event.target.matches?.(".chart") && hide());
   addEventListener("popstate", () => swap(location.href, true, false));
   document.addEventListener("DOMContentLoaded", () => {
-    document.body.append(tip, spoken);
+    document.body.append(tip, spoken, news);
+    hear();
     live(false);
     if (find("#live")) listen();
   });
