@@ -1,6 +1,7 @@
 // Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`; it goes if the test is asked to `stop`
 // it, and comes back after `start`.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { address, ask, axe, close, context, open, page, pictures, step } from "./browser.mjs";
 
@@ -175,6 +176,7 @@ await step("an error leads to its trace", async () => {
   const known = await api("/errors?class=rate_limited&limit=1000");
   assert.ok(known.records.some((record) => trace.url().endsWith(record.trace_id)));
   await trace.close();
+  await page.bringToFront();
 });
 
 await step("a monitor is created, paused, watched again and archived", async () => {
@@ -229,22 +231,30 @@ await step("an alert that fires is told on every page, and by whom it waits", as
 
 const PAGES = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health", "/monitors/nope", "/?service=nobody"];
 const NOPE = /status of 404 .*\/monitors\/nope$/;
-await step("pages fit a phone", async () => {
+async function fits(path) {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of PAGES) {
-    await open(path);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(over <= 0, `${path} is ${over} px too wide`);
-  }
-  await open("/");
+  await open(path);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(over <= 0, `${path} is ${over} px too wide`);
+}
+await step("pages fit a phone", async () => {
+  for (const path of PAGES) await fits(path);
+  await fits("/");
   await page.screenshot({ path: join(pictures, "phone.png"), fullPage: true });
   await page.setViewportSize({ width: 1440, height: 1160 });
 }, NOPE);
 
+// axe is run from outside of the page, so its policy stays as it is.
+const session = await context.newCDPSession(page);
+const source = readFileSync(axe, "utf8");
+async function isAccessible(path) {
+  await session.send("Runtime.evaluate", { expression: source });
+  const { violations } = await page.evaluate(() => window.axe.run(document));
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
+  assert.deepEqual(told, [], path);
+}
 await step("axe finds nothing serious", async () => {
-  // axe is run from outside of the page, so its policy stays as it is.
-  const session = await context.newCDPSession(page);
-  const source = (await import("node:fs")).readFileSync(axe, "utf8");
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     await open("/");
@@ -252,11 +262,7 @@ await step("axe finds nothing serious", async () => {
     // All themes are the same variables: in the dark the pages with most colours are enough.
     for (const path of scheme === "light" ? PAGES : ["/", "/monitors/gpt-4o", "/alerts"]) {
       await open(path);
-      await session.send("Runtime.evaluate", { expression: source });
-      const { violations } = await page.evaluate(() => window.axe.run(document));
-      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
-      assert.deepEqual(told, [], `${path}, ${scheme}`);
+      await isAccessible(`${path}, ${scheme}`);
     }
   }
   await page.emulateMedia({ colorScheme: "light" });
@@ -269,4 +275,33 @@ await step("pictures", async () => {
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(pictures, "dark.png") });
 });
+await step("a filter of many values takes a text, and offers them if it can", async () => {
+  await page.emulateMedia({ colorScheme: "light" });
+  const models = await ask("models");
+  await open("/");
+  const search = page.getByRole("combobox", { name: "Model" });
+  await search.waitFor();
+  for (const refuse of [(route) => route.fulfill({ status: 503, body: "starting" }), (route) => route.fulfill({ status: 401, json: {} }), (route) => route.abort()]) {
+    await page.route("**/api/v1/values", refuse);
+    const asked = page.waitForRequest("**/api/v1/values");
+    await search.click();
+    await (await asked).response();
+    await page.getByLabel("Dark or light").focus();
+    await page.unroute("**/api/v1/values");
+  }
+  await search.focus();
+  await page.waitForFunction((least) => document.querySelector("input[name=model]").list.options.length >= least, models);
+  await search.pressSequentially("model-1");
+  await isRefreshed();
+  assert.equal(await search.inputValue(), "model-1", "what is typed stays");
+  await search.pressSequentially("23");
+  await search.press("Enter");
+  await page.waitForURL(/model=model-123/);
+  await page.locator("input.on").waitFor();
+  assert.equal(await number("total-requests"), 1);
+  await isRefreshed();
+  await isAccessible("a filter that takes a text");
+  await fits("/");
+}, /net::ERR_FAILED|status of (401|503)/);
+
 await close();

@@ -350,8 +350,10 @@
   // What can be filtered by is asked for when it is wanted: there may be a lot of it.
   document.addEventListener("focusin", async ({ target }) => {
     if (!target.list || target.list.options.length) return;
-    const values = (await (await fetch("/api/v1/values")).json())[target.name];
-    target.list.replaceChildren(...values.map((value) => new Option(value)));
+    try {
+      const values = (await (await fetch("/api/v1/values")).json())[target.name];
+      target.list.replaceChildren(...values.map((value) => new Option(value)));
+    } catch { /* Any text can be typed all the same, and they are asked for again. */ }
   });
   document.addEventListener("focusout", (event) => event.target.matches?.(".chart") && hide());
   addEventListener("popstate", () => swap(location.href, true, false));
