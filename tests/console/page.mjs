@@ -229,6 +229,23 @@ await step("an alert that fires is told on every page, and by whom it waits", as
   await check("resolved");
 });
 
+await step("alerts tell how long it took to recover, and how much waits", async () => {
+  const told = async () => {
+    const { incidents, waiting_notifications: waiting, dropped_notifications: dropped } = await api("/alerts?limit=1000");
+    const recovered = incidents.filter(({ resolution }) => resolution === "recovered").map(({ fired, resolved }) => (resolved - fired) / 1_000);
+    assert.ok(recovered.length > 0 && waiting > 0, JSON.stringify(incidents));
+    return [recovered.reduce((all, one) => all + one) / recovered.length, recovered.length, waiting, dropped].map((number) => Math.round(number * 1e6));
+  };
+  const shown = () => page.locator("#mttr data, #waiting data, #dropped data").evaluateAll((all) => all.map((data) => Math.round(Number(data.value) * 1e6)));
+  // A step may be evaluated between two questions.
+  for (let tries = 0; tries < 5; tries += 1) {
+    const before = await told();
+    await open("/alerts");
+    if (JSON.stringify(before) === JSON.stringify(await told())) return assert.deepEqual(await shown(), before);
+  }
+  assert.fail("it changes all the time");
+});
+
 const PAGES = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health", "/monitors/nope", "/?service=nobody"];
 const NOPE = /status of 404 .*\/monitors\/nope$/;
 async function fits(path) {
