@@ -27,7 +27,7 @@ let wrong = [];
 context.on("request", (request) => {
   if (!request.url().startsWith(address)) wrong.push(`asks ${request.url()}`);
 });
-page.on("console", (message) => message.type() === "error" && !/status of 4\d\d/.test(message.text()) && wrong.push(message.text()));
+page.on("console", (message) => message.type() === "error" && wrong.push(`${message.text()} ${message.location().url}`));
 page.on("pageerror", (error) => wrong.push(String(error)));
 
 export const open = (path) => page.goto(address + path, { waitUntil: "load" });

@@ -1,6 +1,7 @@
 // Drives the page as people do, over made-up traffic. The server's trace links are `/trace/{trace_id}`; it goes if the test is asked to `stop`
 // it, and comes back after `start`.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { address, ask, axe, close, context, open, page, pictures, step } from "./browser.mjs";
 
@@ -17,6 +18,13 @@ async function agree(path, id, figure) {
     await page.reload();
   }
   assert.fail(`${id} is not ${figure} of ${path}`);
+}
+
+/// Waits until the page shows a newer time than it does, and says that it is live.
+async function isRefreshed() {
+  await page.locator("#live.on", { hasText: "live" }).waitFor();
+  const before = await page.locator("main").getAttribute("data-now");
+  await page.waitForFunction((known) => document.querySelector("main").dataset.now !== known, before);
 }
 
 await step("the overview shows what the API says", async () => {
@@ -37,9 +45,15 @@ await step("a range is chosen", async () => {
 });
 
 await step("a filter is chosen, and stands in the address", async () => {
-  await page.getByLabel("Service", { exact: true }).selectOption("search");
+  const filter = page.getByLabel("Service", { exact: true });
+  await filter.focus();
+  await filter.selectOption("search");
   await page.waitForURL(/service=search/);
   await page.locator("select.on").waitFor();
+  // It has the focus, and what is new is shown all the same.
+  await page.evaluate(() => (window.filter = document.activeElement));
+  await isRefreshed();
+  assert.ok(await page.evaluate(() => document.activeElement === window.filter && window.filter.matches("select.on")), "whose list may be open");
   await agree("service=search", "total-requests", "total_requests");
   assert.deepEqual(await cells("requests"), ["UTC", "search"]);
   await page.getByLabel("Service", { exact: true }).selectOption("");
@@ -116,9 +130,7 @@ await step("the legend takes a series out and puts it back", async () => {
 
 await step("what is new is shown without a reload", async () => {
   await page.evaluate(() => (window.isSame = true));
-  await page.locator("#live.on").waitFor();
-  const before = await page.locator("main").getAttribute("data-now");
-  await page.waitForFunction((known) => document.querySelector("main").dataset.now !== known, before);
+  await isRefreshed();
   assert.ok(await page.evaluate(() => window.isSame));
 });
 
@@ -164,11 +176,13 @@ await step("an error leads to its trace", async () => {
   const known = await api("/errors?class=rate_limited&limit=1000");
   assert.ok(known.records.some((record) => trace.url().endsWith(record.trace_id)));
   await trace.close();
+  await page.bringToFront();
 });
 
 await step("a monitor is created, paused, watched again and archived", async () => {
   await open("/monitors");
   await page.locator("#new summary").click();
+  await page.locator("#live", { hasText: "paused" }).waitFor();
   await page.getByLabel("Name").fill("gpt-4o");
   await page.getByRole("button", { name: "Create" }).click();
   await page.locator("#new .problem", { hasText: "already" }).waitFor();
@@ -187,25 +201,77 @@ await step("a monitor is created, paused, watched again and archived", async () 
   assert.equal(await page.getByRole("link", { name: "made <here>" }).count(), 0);
   await page.getByText(/Show archived/).click();
   await page.getByRole("link", { name: "made <here>" }).waitFor();
+}, /status of 409 .*\/api\/v1\/monitors$/);
+
+await step("an alert that fires is told on every page, and by whom it waits", async () => {
+  await open("/prices");
+  assert.equal(await page.locator(".news").textContent(), "");
+  const definition = { name: "calls <come>", monitor: "everything", when: { kind: "field", field: "total_requests", side: "above", threshold: 0 }, severity: "critical" };
+  const asked = await fetch(`${address}/api/v1/alerts`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(definition) });
+  assert.equal(asked.status, 201, await asked.text());
+  const news = page.locator(".news[role=status]");
+  await news.getByRole("link", { name: "critical: calls <come>" }).click();
+  await page.waitForURL(/\/alerts/);
+  assert.equal(await news.textContent(), "", "it is told once");
+  const row = page.locator("#notifications tbody tr").first();
+  const check = async (kind) => {
+    const [told] = await api("/notifications?limit=1");
+    assert.deepEqual([told.alert, told.monitor, told.severity, told.kind, told.waiting], ["calls <come>", "everything", "critical", kind, [{ notifier: "webhook/oncall", error: "http 500: out of <order>" }]]);
+    const time = (millis) => new Date(millis).toISOString().slice(0, 19) + "Z";
+    const times = await row.locator("time").evaluateAll((times) => times.map((time) => time.dateTime));
+    assert.deepEqual(times, [told.at, told.fired, told.resolved].filter(Boolean).map(time));
+    const cells = await row.locator("> *").allTextContents();
+    assert.deepEqual([...cells.slice(1, 5), cells[7]], [kind, "calls <come>", "everything", "critical", "webhook/oncall failshttp 500: out of <order>"]);
+  };
+  await check("firing");
+  await fetch(`${address}/api/v1/alerts/calls%20%3Ccome%3E`, { method: "DELETE" });
+  await row.locator("td", { hasText: "resolved" }).waitFor();
+  await check("resolved");
+});
+
+await step("alerts tell how long it took to recover, and how much waits", async () => {
+  const told = async () => {
+    const { incidents, waiting_notifications: waiting, dropped_notifications: dropped } = await api("/alerts?limit=1000");
+    const recovered = incidents.filter(({ resolution }) => resolution === "recovered").map(({ fired, resolved }) => (resolved - fired) / 1_000);
+    assert.ok(recovered.length > 0 && waiting > 0, JSON.stringify(incidents));
+    return [recovered.reduce((all, one) => all + one) / recovered.length, recovered.length, waiting, dropped].map((number) => Math.round(number * 1e6));
+  };
+  const shown = () => page.locator("#mttr data, #waiting data, #dropped data").evaluateAll((all) => all.map((data) => Math.round(Number(data.value) * 1e6)));
+  // A step may be evaluated between two questions.
+  for (let tries = 0; tries < 5; tries += 1) {
+    const before = await told();
+    await open("/alerts");
+    if (JSON.stringify(before) === JSON.stringify(await told())) return assert.deepEqual(await shown(), before);
+  }
+  assert.fail("it changes all the time");
 });
 
 const PAGES = ["/", "/errors", "/monitors", "/monitors/gpt-4o", "/alerts", "/prices", "/health", "/monitors/nope", "/?service=nobody"];
-await step("pages fit a phone", async () => {
+const NOPE = /status of 404 .*\/monitors\/nope$/;
+async function fits(path) {
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of PAGES) {
-    await open(path);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(over <= 0, `${path} is ${over} px too wide`);
-  }
-  await open("/");
+  await open(path);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(over <= 0, `${path} is ${over} px too wide`);
+}
+await step("pages fit a phone", async () => {
+  for (const path of PAGES) await fits(path);
+  await fits("/");
   await page.screenshot({ path: join(pictures, "phone.png"), fullPage: true });
   await page.setViewportSize({ width: 1440, height: 1160 });
-});
+}, NOPE);
 
+// axe is run from outside of the page, so its policy stays as it is.
+const session = await context.newCDPSession(page);
+const source = readFileSync(axe, "utf8");
+async function isAccessible(path) {
+  await session.send("Runtime.evaluate", { expression: source });
+  const { violations } = await page.evaluate(() => window.axe.run(document));
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
+  assert.deepEqual(told, [], path);
+}
 await step("axe finds nothing serious", async () => {
-  // axe is run from outside of the page, so its policy stays as it is.
-  const session = await context.newCDPSession(page);
-  const source = (await import("node:fs")).readFileSync(axe, "utf8");
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     await open("/");
@@ -213,15 +279,11 @@ await step("axe finds nothing serious", async () => {
     // All themes are the same variables: in the dark the pages with most colours are enough.
     for (const path of scheme === "light" ? PAGES : ["/", "/monitors/gpt-4o", "/alerts"]) {
       await open(path);
-      await session.send("Runtime.evaluate", { expression: source });
-      const { violations } = await page.evaluate(() => window.axe.run(document));
-      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
-      assert.deepEqual(told, [], `${path}, ${scheme}`);
+      await isAccessible(`${path}, ${scheme}`);
     }
   }
   await page.emulateMedia({ colorScheme: "light" });
-});
+}, NOPE);
 
 await step("pictures", async () => {
   await open("/?range=1h");
@@ -230,4 +292,33 @@ await step("pictures", async () => {
   await page.emulateMedia({ colorScheme: "dark" });
   await page.screenshot({ path: join(pictures, "dark.png") });
 });
+await step("a filter of many values takes a text, and offers them if it can", async () => {
+  await page.emulateMedia({ colorScheme: "light" });
+  const models = await ask("models");
+  await open("/");
+  const search = page.getByRole("combobox", { name: "Model" });
+  await search.waitFor();
+  for (const refuse of [(route) => route.fulfill({ status: 503, body: "starting" }), (route) => route.fulfill({ status: 401, json: {} }), (route) => route.abort()]) {
+    await page.route("**/api/v1/values", refuse);
+    const asked = page.waitForRequest("**/api/v1/values");
+    await search.click();
+    await (await asked).response();
+    await page.getByLabel("Dark or light").focus();
+    await page.unroute("**/api/v1/values");
+  }
+  await search.focus();
+  await page.waitForFunction((least) => document.querySelector("input[name=model]").list.options.length >= least, models);
+  await search.pressSequentially("model-1");
+  await isRefreshed();
+  assert.equal(await search.inputValue(), "model-1", "what is typed stays");
+  await search.pressSequentially("23");
+  await search.press("Enter");
+  await page.waitForURL(/model=model-123/);
+  await page.locator("input.on").waitFor();
+  assert.equal(await number("total-requests"), 1);
+  await isRefreshed();
+  await isAccessible("a filter that takes a text");
+  await fits("/");
+}, /net::ERR_FAILED|status of (401|503)/);
+
 await close();

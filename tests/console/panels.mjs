@@ -100,7 +100,9 @@ const read = () =>
       const rows = all("tbody tr", figure).map((row) => texts([...row.cells]).slice(1));
       const columns = Object.fromEntries(names.map((name, place) => [name, rows.map((row) => row[place])]));
       const legend = Object.fromEntries(all(".legend a, .legend span", figure).map((entry) => [entry.firstElementChild.nextSibling.textContent.trim(), entry.querySelector("em").textContent]));
-      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend };
+      const drawn = (selector) => all(selector, figure).map((path) => path.getAttribute("d"));
+      const plot = { width: figure.querySelector("svg").viewBox.baseVal.width, ticks: texts(all(".y span", figure)).reverse(), grid: drawn(".grid")[0], bars: drawn(".bar"), lines: drawn(".line:not(.point)"), points: drawn(".point") };
+      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend, plot };
     };
     const list = (section) =>
       all("li", section).map((row) => ({
@@ -124,11 +126,44 @@ const read = () =>
     };
   });
 
+/// What is drawn in a chart is what stands in its table, to a unit of the drawing.
+function checkDrawn({ columns, plot }, what) {
+  const steps = Object.values(columns)[0].length;
+  const series = Object.entries(columns).filter(([name]) => name !== "all").map(([, column]) => column.map(parse));
+  const heights = [...plot.grid.matchAll(/M\S+ (-?[\d.]+)h/g)].map(([, y]) => Number(y));
+  assert.equal(heights.length, plot.ticks.length, what);
+  // Half cents are not told.
+  if (plot.ticks[0].startsWith("$")) return;
+  const [least, next] = plot.ticks.map((tick) => parse(tick).value);
+  const unit = (next - least) / (heights[0] - heights[1]);
+  const place = (x) => Math.floor((Number(x) / plot.width) * steps);
+  const check = (drawn, expected, off) => {
+    assert.deepEqual(drawn.map(([at]) => at), expected.map(([at]) => at), `steps of ${what}`);
+    drawn.forEach(([at, value], number) => same(value, expected[number][1].value, `${what} at step ${at}`, { relative: 0, slack: off * unit + expected[number][1].slack }));
+  };
+  const told = (column, isTold) => [...column.entries()].filter(([, cell]) => cell && isTold(cell));
+  plot.bars.forEach((path, number) => {
+    // Each begins at the left, a little within its step.
+    const bars = [...path.matchAll(/M(\S+) [\d.]+v-([\d.]+)h/g)].map(([, x, height]) => [place(Number(x) + 1), height * unit]);
+    check(bars, told(series[number], ({ value }) => value > 0), 1);
+  });
+  const dots = plot.points.join("");
+  if (plot.lines.length !== series.length) return;
+  plot.lines.forEach((path, number) => {
+    const line = [...path.matchAll(/[ML](\S+) (-?[\d.]+)/g)].map(([, x, y]) => [place(x), least + (heights[0] - y) * unit]);
+    const alone = series[number].map((cell, at, all) => cell && !all[at - 1] && !all[at + 1]);
+    if (!dots) assert.ok(!alone.some(Boolean), what);
+    check(line, told(series[number], () => true).filter(([at]) => !alone[at]), 0.06);
+  });
+}
+
 /// Opens a page, and gives what it shows.
 async function seen(path) {
   const answer = await open(path);
   assert.equal(answer.status(), 200, path);
-  return read();
+  const shown = await read();
+  for (const [id, chart] of Object.entries(shown.charts)) checkDrawn(chart, `drawing of ${id} on ${path}`);
+  return shown;
 }
 
 /// A chart over time: what each series adds up to, in the steps in which its calls were counted and in no other.
@@ -360,7 +395,7 @@ await step("a monitor's page", async () => {
     }
 
     assert.ok(tables.samples.length > 0, name);
-    const known = new Map(calls.map((call) => [link(call.spans[0]), call]));
+    const known = new Map(calls.flatMap((call) => call.spans.map((span) => [link(span), call])));
     for (const { href, cells, values } of tables.samples) {
       const call = known.get(href) ?? assert.fail(`${href} is no call of ${name}`);
       const expected = [call.made.duration, call.made.first_token, call.tokens?.input, call.tokens?.output, call.cost && call.cost / 1e12];
@@ -393,6 +428,11 @@ await step("alerts", async () => {
     same(values[5], totals(calls).failed / calls.length, `error rate of ${name}`);
     assert.equal(values[6], 0.15);
   }
+  // Nobody takes what the notifier tells.
+  assert.deepEqual([tiles.waiting[0], tiles.dropped[0], tiles.mttr], [1, 0, [0]]);
+  const [told, ...more] = tables.notifications.map(({ cells }) => cells);
+  assert.deepEqual([told.slice(1, 5), told[6], more], [["firing", "nightly fails", "nightly", "critical"], "", []]);
+  assert.match(told[7], /^webhook\/nobody (waits|fails)/);
   assert.deepEqual(tables.history.map(({ cells }) => [cells[0], cells[4]]), [["nightly fails", "still fires"]]);
   assert.equal(await page.locator("nav .badge").textContent(), "1 firing");
 });
@@ -414,15 +454,25 @@ await step("prices", async () => {
 });
 
 await step("health", async () => {
-  const { lists, text, tiles } = await seen("/health");
+  const { lists, tables, text, tiles } = await seen("/health");
   assert.equal(tiles.received[0], truth.spans);
   const outcomes = Object.fromEntries(lists.conservation.map(({ name, values }) => [name, values[0]]));
   assert.equal(outcomes.counted, truth.calls.length);
   assert.equal(sum(Object.values(outcomes)) + tiles.waiting[0], truth.spans);
   assert.match(text, /It adds up/);
+
+  assert.deepEqual([tiles.window[0], tiles.early[0]], [25 * 60, 0]);
+  // Of the files that the log has, some is not written yet; what may be written while this is asked is a record at most.
+  const bytes = tiles.log[0] * (256 << 20);
+  assert.ok(bytes > 0 && bytes <= truth.log, `${bytes} bytes of ${truth.log}`);
+  const behind = Object.fromEntries(tables.cursors.map(({ cells, values }) => [cells[0], values[1]]));
+  assert.deepEqual(Object.keys(behind), ["applier", "archive"]);
+  assert.ok(behind.applier <= 1 && behind.archive >= behind.applier, JSON.stringify(behind));
 });
 
 await step("what happens meanwhile is shown without a reload", async () => {
+  const saved = async () => (await seen("/prices")).tiles.saved[0];
+  const savedBefore = await saved();
   await open(`/?${RANGE}`);
   await page.evaluate(() => (window.isSame = true));
   await page.locator("#live.on").waitFor();
@@ -432,6 +482,10 @@ await step("what happens meanwhile is shown without a reload", async () => {
   await page.waitForFunction((requests) => Number(document.querySelector("#total-requests data").value) === requests, truth.calls.length);
   checkOverview(await read(), truth.calls, "everything");
   assert.ok(await page.evaluate(() => window.isSame));
+
+  const twice = truth.calls.slice(before).filter((call) => call.spans.length > 1);
+  assert.ok(twice.length > 0);
+  same(await saved() - savedBefore, sum(twice.map((call) => call.cost)) / 1e12, "dollars that were not counted twice", { relative: 1e-6 });
 });
 
 await close();

@@ -44,7 +44,7 @@
     isMoving = false;
     // Somebody began something while it was asked for: then it is shown later.
     isStale = !isNew && isBusy();
-    if (isStale) return;
+    if (isStale) return live(isOpen);
     const page = new DOMParser().parseFromString(text, "text/html");
     if (isNext) history.pushState(null, "", href);
     const focus = focused();
@@ -52,11 +52,15 @@
     hide();
     for (const selector of PARTS) {
       const [old, next] = [find(selector), find(selector, page)];
+      // Whoever is at a filter stays there: its list may be open, or its text not be whole.
+      if (!isNew && selector === "#controls" && old?.contains(document.activeElement)) continue;
       if (old && next) old.replaceWith(document.adoptNode(next));
       else old?.replaceChildren();
     }
     document.title = page.title;
     focus();
+    if (isNew) news.replaceChildren();
+    hear();
     live(isOpen);
     if (at) hover(document.elementFromPoint(at.x, at.y), at.x, at.y);
   }
@@ -80,22 +84,36 @@
     };
   }
 
+  // An alert that fires since the page was shown is told, whatever is looked at.
+  const news = make("div", "news");
+  news.setAttribute("role", "status");
+  let heard = null;
+  function hear() {
+    const { told = 0, what } = find("nav .badge")?.dataset ?? {};
+    if (heard !== null && told > heard) {
+      const link = make("a", "", what);
+      link.href = find("nav a:has(.badge)").href;
+      news.replaceChildren(link);
+    }
+    heard = Math.max(heard, told);
+  }
+
   // Live: the server says when there is something new.
   let isOpen = false;
   function live(open) {
     isOpen = open;
     const element = find("#live");
     if (!element) return;
-    const isLive = find("main")?.dataset.live;
-    element.classList.toggle("on", !!(open && isLive));
-    const words = !isLive ? "" : open ? "live" : "offline";
+    const words = !find("main")?.dataset.live ? "" : !open ? "offline" : isStale ? "paused" : "live";
+    element.classList.toggle("on", words === "live");
     if (element.textContent !== words) element.textContent = words;
   }
-  const isBusy = () => !!(isMoving || drag || isReading || document.hidden || find("details[open]") || document.activeElement?.matches("input, select"));
+  const isBusy = () => !!(isMoving || drag || isReading || document.hidden || find("details[open]"));
   const refresh = () => {
     if (!find("main")?.dataset.live) return;
     isStale = isBusy();
     if (!isStale) swap(location.href, false);
+    else live(isOpen);
   };
   function listen() {
     const events = new EventSource("/api/v1/events");
@@ -332,13 +350,16 @@
   // What can be filtered by is asked for when it is wanted: there may be a lot of it.
   document.addEventListener("focusin", async ({ target }) => {
     if (!target.list || target.list.options.length) return;
-    const values = (await (await fetch("/api/v1/values")).json())[target.name];
-    target.list.replaceChildren(...values.map((value) => new Option(value)));
+    try {
+      const values = (await (await fetch("/api/v1/values")).json())[target.name];
+      target.list.replaceChildren(...values.map((value) => new Option(value)));
+    } catch { /* Any text can be typed all the same, and they are asked for again. */ }
   });
   document.addEventListener("focusout", (event) => event.target.matches?.(".chart") && hide());
   addEventListener("popstate", () => swap(location.href, true, false));
   document.addEventListener("DOMContentLoaded", () => {
-    document.body.append(tip, spoken);
+    document.body.append(tip, spoken, news);
+    hear();
     live(false);
     if (find("#live")) listen();
   });

@@ -7,6 +7,7 @@ pub(crate) mod errors;
 mod figures;
 pub(crate) mod monitors;
 mod named;
+pub(crate) mod notifications;
 mod over_time;
 mod service;
 pub(crate) mod traffic;
@@ -80,6 +81,7 @@ resources! {
     get "/slos/{name}" alerts::slo,
     put "/slos/{name}" definitions::replace_slo,
     delete "/slos/{name}" definitions::remove_slo,
+    get "/notifications" notifications::notifications,
     get "/notifiers" alerts::notifiers,
     get "/prices" service::prices,
     get "/health" service::health,

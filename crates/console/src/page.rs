@@ -8,6 +8,7 @@ mod health;
 mod layout;
 mod monitor;
 mod monitors;
+mod notifications;
 mod overview;
 mod place;
 mod prices;

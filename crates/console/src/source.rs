@@ -108,6 +108,14 @@ pub struct NotifierState {
     pub last_error: Option<(u64, String)>,
 }
 
+impl NotifierState {
+    /// Why its last attempt failed; `None` if that succeeded, or there was none.
+    pub(crate) fn failing(&self) -> Option<&str> {
+        let (at, why) = self.last_error.as_ref()?;
+        self.last_success.is_none_or(|success| success < *at).then_some(why)
+    }
+}
+
 /// How the archive does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ArchiveState {

@@ -12,6 +12,9 @@ use spanmill_console::{Console, Settings};
 use spanmill_tests::Chromium;
 use tokio::runtime::Runtime;
 
+/// Models beyond those that a filter lists.
+const MODELS: u64 = 200;
+
 fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64
 }
@@ -57,12 +60,16 @@ async fn the_page_works_in_a_browser() {
     });
     let (mut server, address) = serve(fed.clone(), "127.0.0.1:0".parse().unwrap());
     let answer = async |what: &str| {
-        // All of its connections go with it.
         match what {
+            "models" => (0..MODELS).for_each(|number| {
+                let told = told(&mut Lots::new(4), 2_000_000 + number, now(), begin);
+                fed.feed(&source::Told { model: format!("model-{number}").leak(), ..told });
+            }),
+            // All of its connections go with it.
             "stop" => server.take().unwrap().shutdown_background(),
             _ => server = serve(fed.clone(), address).0,
         }
-        "true".to_owned()
+        MODELS.to_string()
     };
     chromium.run("page.mjs", &format!("http://{address}"), answer).await;
     server.take().unwrap().shutdown_background();

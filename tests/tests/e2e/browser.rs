@@ -28,6 +28,8 @@ alerts:
 - { name: search fails, monitor: search, when: { field: error_rate, above: 0.15 }, severity: critical }
 slos:
 - { name: nightly works, monitor: nightly, objective: availability, target: 0.7, period: 7d }
+notifiers:
+  webhook/nobody: { url: \"http://127.0.0.1:1/\" }
 ";
 
 /// A running server whose clock can be set forward, and all that happened so far.
@@ -46,7 +48,8 @@ impl World {
     fn begin(clock: Switch) -> Self {
         let setup = Setup {
             admin: "trace_link: \"/trace/{trace_id}?spanId={span_id}\"",
-            derive: "merge_unlinked_duplicates: true, prices: { supplied_cost: ignore }",
+            wal: "max_size: 256MiB",
+            derive: "merge_unlinked_duplicates: true, duplicate_window: 25m, prices: { supplied_cost: ignore }",
             // Longer than a slow machine takes for the requests of a client.
             settle_wait: "8s",
             sections: SECTIONS.to_owned(),
@@ -120,7 +123,10 @@ impl World {
 
     /// What the script is told.
     fn told(&self) -> String {
-        json!({ "calls": self.calls, "spans": self.spans }).to_string()
+        let files = std::fs::read_dir(self.spanmill.directory().join("data")).unwrap().map(|file| file.unwrap());
+        let segments = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "wal"));
+        let log: u64 = segments.map(|segment| segment.metadata().unwrap().len()).sum();
+        json!({ "calls": self.calls, "spans": self.spans, "log": log }).to_string()
     }
 }
 

@@ -5,6 +5,7 @@ use monitor::{Alert, Incident, Phase};
 
 use super::layout::heading;
 use super::monitors::{path, severity};
+use super::notifications::panel;
 use super::overview::tile;
 use super::place::Place;
 use super::text::{Unit, count, data, time};
@@ -38,6 +39,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
                 (tile("waiting", "Notifications waiting", count(monitoring.notifications().count() as u64), &html! { "to be delivered" }, &[]))
                 (tile("dropped", "Notifications given up", count(monitoring.dropped_notifications()), &html! { "because too many waited" }, &[]))
             }
+            (panel(monitoring, &notifiers, place))
             section.panel.s12 id="rules" {
                 h2 { "Alerts" @if alerts.len() > MOST_RULES { small { "the first " (MOST_RULES) " of " (alerts.len()) ", those that fire before others; " code { "/api/v1/alerts" } " has all" } } }
                 @if alerts.is_empty() { p.empty { "There are no alerts. They stand in the configuration under " code { "alerts" } ", each with the monitor that it watches, or are made by " code { "POST /api/v1/alerts" } "." } }

@@ -249,12 +249,12 @@ impl<'a> Chart<'a> {
         let at = |place: usize| line.values.get(place).copied().flatten();
         for (place, value) in line.values.iter().enumerate() {
             let Some(value) = value else { continue };
-            let (x, y) = ((place as f64 + 0.5) * slot, scale.y(*value));
+            let (x, y) = ((place as f64 + 0.5) * slot, (scale.y(*value) * 10.0).round() / 10.0);
             let has_before = place.checked_sub(1).is_some_and(|before| at(before).is_some());
             let _ = match (has_before, at(place + 1).is_some()) {
-                (true, _) => write!(path, "L{x:.0} {y:.1}"),
-                (false, true) => write!(path, "M{x:.0} {y:.1}"),
-                (false, false) => write!(points, "M{x:.0} {y:.1}h.1"),
+                (true, _) => write!(path, "L{x:.0} {y}"),
+                (false, true) => write!(path, "M{x:.0} {y}"),
+                (false, false) => write!(points, "M{x:.0} {y}h.1"),
             };
         }
         [path, points]
@@ -280,7 +280,7 @@ impl<'a> Chart<'a> {
         }
     }
 
-    /// The rows of the table. They are most of a page, so cells are not closed, as HTML allows; times and numbers need no escape.
+    /// The rows of the table. They are most of a page, so rows and cells are not closed, as HTML allows; times and numbers need no escape.
     fn rows(&self, shown: &[(usize, &Line)], is_sum: bool, format: &str) -> String {
         let mut rows = String::new();
         for place in 0..self.axis.steps {
@@ -289,7 +289,6 @@ impl<'a> Chart<'a> {
             for value in values.chain(is_sum.then(|| sum(shown, place))) {
                 let _ = write!(rows, "<td>{}", self.text(value));
             }
-            rows.push_str("</tr>");
         }
         rows
     }

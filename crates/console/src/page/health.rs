@@ -62,7 +62,7 @@ fn history(all: [(&str, [Reach; 3]); 2], now: u64) -> Markup {
     html! {
         section.panel.s6 id="reaches" {
             h2 { "History" small { "how far back it reaches" } }
-            table {
+            div.scroll tabindex="0" role="group" aria-label="History" { table {
                 thead { tr { th { "Of" } th { "Steps of" } th { "Kept for" } th { "Known since" } th { "" } } }
                 tbody { @for (of, Reach { step, kept, since, is_cut }) in rows() { tr {
                     td { (of) }
@@ -71,7 +71,7 @@ fn history(all: [(&str, [Reach; 3]); 2], now: u64) -> Markup {
                     td { (time(since, now)) }
                     td { @if is_cut { span.dot.warning { "cut" } } @else { span.dot.ok { "all" } } }
                 } } }
-            }
+            } }
             @if rows().any(|(_, reach)| reach.is_cut) {
                 p { "There is no memory for all of it: " code { "history.memory" } " in the configuration says how much it may take." }
             }

@@ -1,9 +1,10 @@
 //! What all pages have in common.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use monitor::{Dimension, Monitoring, Phase, REST};
+use monitor::{Dimension, Monitoring, REST};
 
 use super::assets::{ICON, SCRIPT, STYLE};
+use super::notifications::Firing;
 use super::place::Place;
 use super::text::{formatted, name};
 use super::{Controls, PAGES, Page};
@@ -26,7 +27,7 @@ struct Frame {
     /// From when on the history knows all, and whether it would know more with more memory.
     known_from: u64,
     is_cut: bool,
-    firing: usize,
+    firing: Firing,
     /// `None` where there are too many.
     values: [(Dimension, Option<Vec<String>>); FILTERS.len()],
 }
@@ -43,7 +44,7 @@ impl Frame {
             now: monitoring.now(),
             known_from: monitoring.history().known_from(),
             is_cut: monitoring.history().reaches().iter().any(|reach| reach.is_cut),
-            firing: monitoring.alerts().iter().filter(|alert| matches!(alert.phase(), Phase::Firing(_))).count(),
+            firing: Firing::of(monitoring),
             values: FILTERS.map(|dimension| (dimension, values(dimension))),
         }
     }
@@ -63,9 +64,7 @@ pub(super) fn page(console: &Console, place: &Place, page: Page, content: Markup
                     @for page in &PAGES {
                         a href=(place.elsewhere(page.path)) aria-current=[is_current(page.path).then_some("page")] {
                             (page.name)
-                            @if page.path == "/alerts" && frame.firing > 0 {
-                                span.badge.critical { (frame.firing) span.sr { " firing" } }
-                            }
+                            @if page.path == "/alerts" { (frame.firing.badge()) }
                         }
                     }
                 }

@@ -60,6 +60,8 @@ struct Service {
     failures: &'static [Failure],
     /// Seconds until the first token, of services that stream.
     first_token: Option<f64>,
+    /// Whether two spans tell of the first call of each batch.
+    is_told_twice: bool,
 }
 
 /// Of all calls none fail, a sixteenth, and a fifth; the models are not those of the corpus, and one has no price.
@@ -70,6 +72,7 @@ const SERVICES: [Service; 3] = [
         fails_each: 1,
         failures: &[],
         first_token: Some(0.2),
+        is_told_twice: true,
     },
     Service {
         name: "search",
@@ -77,6 +80,7 @@ const SERVICES: [Service; 3] = [
         fails_each: 16,
         failures: &[Failure { class: "rate_limited", kind: "RateLimitError", message: "too many requests" }],
         first_token: None,
+        is_told_twice: false,
     },
     Service {
         name: "nightly",
@@ -87,6 +91,7 @@ const SERVICES: [Service; 3] = [
             Failure { class: "server_error", kind: "InternalServerError", message: "it broke <b>here</b>" },
         ],
         first_token: Some(0.5),
+        is_told_twice: false,
     },
 ];
 
@@ -109,18 +114,24 @@ pub fn batch(number: u64, prices: &Prices) -> (Vec<Call>, Payload) {
                 output: 50 + place,
                 reasoning: 7 + number,
             });
-            let span = span(id, provider, model, tokens.as_ref(), &made);
+            let mut told = vec![span(id, provider, model, tokens.as_ref(), &made)];
+            if place == 0 && service.is_told_twice {
+                // Around it.
+                let wrapper = Span { span_id: (id + 500).to_be_bytes().to_vec(), ..told[0].clone() };
+                told[0].parent_span_id.clone_from(&wrapper.span_id);
+                told.push(wrapper);
+            }
             calls.push(Call {
                 service: service.name.to_owned(),
                 model: (*model).to_owned(),
-                spans: vec![[hex(&span.trace_id), hex(&span.span_id)]],
+                spans: told.iter().map(|span| [hex(&span.trace_id), hex(&span.span_id)]).collect(),
                 tokens,
                 failed: made.error.map(|error| vec![error.class]),
                 cost: tokens.and_then(|tokens| prices.cost(provider, model, &tokens)),
                 made: Some(made),
                 counted: [0; 2],
             });
-            spans.push(span);
+            spans.extend(told);
         }
         resource_spans.push(of_service(service.name, spans));
     }
