@@ -631,6 +631,31 @@ async fn pages_of_many_alerts_are_light() {
     assert_eq!(rules.matches(">firing<").count() as f64, value_of(&page, "firing"));
 }
 
+// It stays so with as many monitors as there may be, and what fires or is worst is shown before others.
+#[tokio::test]
+async fn pages_of_many_monitors_are_light() {
+    let mut config = config();
+    let named = |number: usize| format!("monitor with a name that says what it is about {number}");
+    let last = named(monitor::MOST_MONITORS - 1);
+    config.monitors.extend(
+        (config.monitors.len()..monitor::MOST_MONITORS)
+            .map(|number| monitor::MonitorDefinition::new(&named(number), monitor::Selector::default())),
+    );
+    let threshold = monitor::AlertThreshold::Fixed(0.0);
+    let (field, side) = (monitor::Field::ErrorRate, monitor::Side::Above);
+    let condition = monitor::Condition::Field { field, side, threshold };
+    config.alerts.push(monitor::AlertRule::new("last", &last, condition));
+    let fixture = Fixture::of(&config);
+    let mut assets = 0;
+    for path in ["/assets/console.css", "/assets/console.js", "/assets/icon.svg"] {
+        assets += fixture.page(path).await.len();
+    }
+    let page = fixture.page("/monitors").await;
+    println!("/monitors: {} bytes", page.len() + assets);
+    assert!(page.len() + assets < 100_000, "{}", page.len() + assets);
+    assert!(page.contains(&last) && page.contains("The worst 60 of 100"));
+}
+
 // A time that is told by halves is as long as the range says; one that is too short or too long, and steps that are too many, are made
 // to fit, and the answer says so.
 #[tokio::test]

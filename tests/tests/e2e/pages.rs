@@ -6,15 +6,31 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::rt::TokioExecutor;
+use opentelemetry_proto::tonic::trace::v1::{Status, status::StatusCode};
 use spanmill_tests::{Client, Setup, Spanmill, eventually, get};
 use tokio::task::JoinSet;
 
-use crate::spans::{call, payload};
+use crate::spans::{call, payload, text};
 
-/// Open pages, and the different things that they look at.
+/// Open pages, each of which looks at something else: those that there are once, and filters of the others.
 const PAGES: usize = 50;
-const LOOKS: [&str; 7] =
-    ["/?range=15m", "/?range=1h", "/?range=24h", "/monitors", "/alerts", "/monitors/all", "/monitors/model-7"];
+const LOOKS: [&str; 8] = [
+    "/?range=15m",
+    "/?range=1h",
+    "/?range=24h",
+    "/monitors",
+    "/alerts",
+    "/health",
+    "/monitors/all",
+    "/monitors/model-7",
+];
+const FILTERED: [&str; 4] = ["/?range=1h", "/errors?range=15m", "/prices?range=24h", "/?range=7d"];
+
+fn looks() -> Vec<String> {
+    let filtered = (0..).flat_map(|model| FILTERED.map(|path| format!("{path}&model=model-{model}")));
+    LOOKS.map(str::to_owned).into_iter().chain(filtered).take(PAGES).collect()
+}
+
 /// What is watched: all calls, which make the most, and those of a few models, each with what a monitor's page can show.
 const SECTIONS: &str = "monitors:
 - { name: all, window: 1h, charts: [{ name: all, field: latency_p50, step: 1m, learning: 5 }], drift: { window: 1m, reference: 1h } }
@@ -32,7 +48,7 @@ const MODELS: u64 = 10_000;
 const TIME: Duration = Duration::from_secs(60);
 
 /// A page that is open: it loads what it looks at again whenever it is told that there is something new. Tells how often it did.
-async fn open(admin: SocketAddr, path: &'static str, until: Instant) -> usize {
+async fn open(admin: SocketAddr, path: String, until: Instant) -> usize {
     let http = Http::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
     let uri = |path: &str| format!("http://{admin}{path}").parse::<http::Uri>().unwrap();
     let mut events = http.get(uri("/api/v1/events")).await.unwrap().into_body();
@@ -40,7 +56,7 @@ async fn open(admin: SocketAddr, path: &'static str, until: Instant) -> usize {
     while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(until.into(), events.frame()).await {
         let is_new = frame.data_ref().is_some_and(|data| data.starts_with(b"event: evaluated"));
         if is_new {
-            let request = http::Request::get(uri(path)).header("accept-encoding", "gzip");
+            let request = http::Request::get(uri(&path)).header("accept-encoding", "gzip");
             let answer = http.request(request.body(Empty::new()).unwrap()).await.unwrap();
             assert_eq!(answer.status(), 200);
             answer.into_body().collect().await.unwrap();
@@ -50,10 +66,17 @@ async fn open(admin: SocketAddr, path: &'static str, until: Instant) -> usize {
     loaded
 }
 
-/// Sends a call to each of some models every second, so that every step of the history has something.
-async fn send(client: &Client, models: u64, first: u64) {
-    for begin in (0..models).step_by(1_000) {
-        let spans = (begin..(begin + 1_000).min(models)).map(|model| call(first + model, &format!("model-{model}")));
+/// Sends a call to each model every few seconds, so that every step of the history has something. Of five, one fails: each time another.
+async fn send(client: &Client, sent: u64) {
+    for begin in (0..MODELS).step_by(1_000) {
+        let spans = (begin..begin + 1_000).map(|model| {
+            let mut span = call(sent + 1 + model, &format!("model-{model}"));
+            if (model + sent / MODELS).is_multiple_of(5) {
+                span.attributes.push(text("error.type", "timeout"));
+                span.status = Some(Status { code: StatusCode::Error as i32, message: "it took too long".to_owned() });
+            }
+            span
+        });
         client.send(&payload(spans.collect())).await.unwrap();
     }
 }
@@ -73,11 +96,11 @@ async fn fifty_open_pages() {
     let mut measure = async |pages: usize| {
         let until = Instant::now() + TIME;
         let mut open_pages = JoinSet::new();
-        (0..pages).for_each(|page| drop(open_pages.spawn(open(admin, LOOKS[page % LOOKS.len()], until))));
+        looks().into_iter().take(pages).for_each(|path| drop(open_pages.spawn(open(admin, path, until))));
         let (begin, from) = (spanmill.cpu(), Instant::now());
         let mut most = 0;
         while Instant::now() < until {
-            send(&client, MODELS, sent + 1).await;
+            send(&client, sent).await;
             sent += MODELS;
             most = most.max(spanmill.memory("VmRSS"));
             tokio::time::sleep(Duration::from_secs(5)).await;
@@ -88,8 +111,8 @@ async fn fifty_open_pages() {
         (cost, most)
     };
     measure(0).await;
-    for path in LOOKS {
-        let page = get(admin, path).await.text();
+    for path in looks() {
+        let page = get(admin, &path).await.text();
         assert!(
             !page.contains("No calls in this time") && page.contains("<data value"),
             "{path} shows traffic: {page}"

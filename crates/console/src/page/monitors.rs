@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use monitor::{
-    Attribute, Field, HOUR, Health, MINUTE, Monitor, MonitorState, Monitoring, Phase, Range, Severity, Window,
+    Alert, Attribute, Field, HOUR, Health, MINUTE, Monitor, MonitorState, Monitoring, Phase, Range, Severity, Window,
 };
 
 use super::chart::{Axis, sparkline};
@@ -14,11 +14,19 @@ use crate::console::Console;
 use crate::problem::Problem;
 use crate::view::encoded;
 
+/// Rows of a page. Where there are more monitors, those that are worst stand before others.
+const MOST: usize = 60;
+
 pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem> {
     let shows_archived = place.get("archived") == Some("1");
     console.monitoring(|monitoring| {
         let is_shown = |monitor: &&Monitor| shows_archived || monitor.state() != MonitorState::Archived;
-        let shown: Vec<&Monitor> = monitoring.monitors().iter().filter(is_shown).collect();
+        let mut shown: Vec<&Monitor> = monitoring.monitors().iter().filter(is_shown).collect();
+        let of = shown.len();
+        if of > MOST {
+            shown.sort_by_key(|monitor| urgency(monitoring, monitor));
+            shown.truncate(MOST);
+        }
         let archived = monitoring.monitors().iter().filter(|m| m.state() == MonitorState::Archived).count();
         html! {
             (heading("Monitors", html! {
@@ -31,6 +39,7 @@ pub(super) fn render(console: &Console, place: &Place) -> Result<Markup, Problem
                 @if shown.is_empty() {
                     p.empty { "Nothing is monitored yet. A monitor watches the calls of a model, a service or an endpoint: create one below, or in the configuration under " code { "monitors" } "." }
                 } @else {
+                    @if of > MOST { p { "The worst " (MOST) " of " (of) "; " code { "/api/v1/monitors" } " has all." } }
                     div.scroll tabindex="0" role="group" aria-label="Monitors" { table {
                         thead { tr {
                             th { "Monitor" } th { "Health" } th { "State" } th { "Window" } th.n { "Requests" } th { "Last hour" } th.n { "Errors" }
@@ -64,6 +73,18 @@ fn row(monitoring: &Monitoring, monitor: &Monitor, place: &Place) -> Markup {
             td { (firing(monitoring, monitor.name())) }
         }
     }
+}
+
+/// The less, the sooner it should be seen.
+fn urgency(monitoring: &Monitoring, monitor: &Monitor) -> (bool, u8) {
+    let fires = |alert: &Alert| alert.rule().monitor == monitor.name() && matches!(alert.phase(), Phase::Firing(_));
+    let health = match monitor.health() {
+        Health::Critical => 0,
+        Health::Warning => 1,
+        Health::NoData => 2,
+        Health::TooLittleTraffic | Health::Healthy => 3,
+    };
+    (!monitoring.alerts().iter().any(fires), health)
 }
 
 /// The path of a monitor's page.

@@ -42,7 +42,12 @@ impl Unit {
                 scaled => format!("{scaled}B"),
             },
             Self::Seconds => seconds(value),
-            Self::Dollars if value != 0.0 && value.abs() < 0.01 => format!("${}", significant(value)),
+            Self::Dollars if value != 0.0 && value.abs() < 0.01 => format!("${:0<4}", significant(value)),
+            // An axis has steps of half a cent.
+            Self::Dollars if value != 0.0 && value.abs() < 0.1 => {
+                let text = format!("${value:.3}");
+                text.strip_suffix('0').map(str::to_owned).unwrap_or(text)
+            }
             Self::Dollars if value.abs() < 1_000.0 => format!("${value:.2}"),
             Self::Dollars => format!("${}", scaled(value)),
             Self::Share => format!("{} %", significant(value * 100.0)),
@@ -145,7 +150,12 @@ mod tests {
             (Unit::Seconds, 0.812_4, "812 ms"),
             (Unit::Seconds, 12.0, "12 s"),
             (Unit::Seconds, 600.0, "10 min"),
+            (Unit::Dollars, 0.0, "$0.00"),
             (Unit::Dollars, 0.001_234, "$0.00123"),
+            (Unit::Dollars, 0.015, "$0.015"),
+            (Unit::Dollars, 0.5, "$0.50"),
+            (Unit::Dollars, 0.02, "$0.02"),
+            (Unit::Dollars, 0.998, "$1.00"),
             (Unit::Dollars, 12.5, "$12.50"),
             (Unit::Dollars, 12_500.0, "$12.5 k"),
             (Unit::Share, 0.012_34, "1.23 %"),
