@@ -38,6 +38,7 @@ fn serve(fed: Fed, address: SocketAddr) -> (Option<Runtime>, SocketAddr) {
 // work with monitors: all of it works in a browser, whose console stays empty, which asks nothing of anybody else, and in which axe finds
 // nothing serious.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes two minutes, mostly of waiting; the end-to-end test drives the same page in the gate"]
 async fn the_page_works_in_a_browser() {
     let Some(chromium) = Chromium::get() else { return };
     let (fed, begin) = (Fed::new(&config()), now());
