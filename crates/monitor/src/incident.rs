@@ -58,6 +58,21 @@ impl Incident {
         format!("{}@{}", self.alert, self.fired)
     }
 
+    /// The id of its newest notification, and what that told; `None` if there was none.
+    pub fn newest_notification(&self) -> Option<(String, NotificationKind)> {
+        let number = self.notifications.checked_sub(1)?;
+        let kind = match (self.resolved, number) {
+            (Some(_), _) => NotificationKind::Resolved,
+            (None, 0) => NotificationKind::Firing,
+            (None, _) => NotificationKind::StillFiring,
+        };
+        Some((self.notification_id(number), kind))
+    }
+
+    fn notification_id(&self, number: u32) -> String {
+        format!("{}#{number}", self.id())
+    }
+
     /// Nanoseconds from detection to recovery.
     pub fn time_to_recovery(&self) -> Option<u64> {
         self.resolved.map(|(at, _)| at.saturating_sub(self.fired))
@@ -123,7 +138,7 @@ pub(crate) struct Told {
 impl Told {
     /// Tells of an incident.
     pub(crate) fn tell(&mut self, kind: NotificationKind, at: u64, incident: &mut Incident, value: Option<f64>) {
-        let id = format!("{}#{}", incident.id(), incident.notifications);
+        let id = incident.notification_id(incident.notifications);
         incident.told = Some(at);
         incident.notifications += 1;
         self.notifications.push(Notification { id, kind, at, incident: incident.clone(), value });

@@ -130,10 +130,10 @@ impl World {
     }
 }
 
-// Every panel of every page shows the numbers of the corpus' ledger and of the calls that are made here, also of those that are made while it is
+// The panels that tests/console/panels.mjs reads show the numbers of the corpus' ledger and of the calls that are made here, also of those that are made while it is
 // open; percentiles within their stated error, costs by the published prices.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_panel_shows_what_happened() {
+async fn panels_show_what_happened() {
     let Some(chromium) = Chromium::get() else { return };
     let Some(clock) = Switch::of(Fault::Clock) else { return };
     let mut world = World::begin(clock);

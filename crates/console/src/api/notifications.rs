@@ -36,28 +36,15 @@ impl<'a> Newest<'a> {
         let waits: HashMap<&str, &[String]> =
             monitoring.deliveries().map(|(notification, through)| (&*notification.id, through)).collect();
         let newest = |incident: &'a Incident| {
-            let at = incident.told?;
-            let through = waits.get(&*id(incident));
+            let (at, (id, kind)) = incident.told.zip(incident.newest_notification())?;
+            let through = waits.get(&*id);
             let is_missing = |name: &String| through.is_some_and(|through| !through.contains(name));
             let waiting = notifiers.iter().filter(|notifier| is_missing(&notifier.name)).collect();
-            Some(Self { incident, at, kind: kind(incident), waiting })
+            Some(Self { incident, at, kind, waiting })
         };
         let mut all: Vec<Self> = monitoring.incidents().filter_map(newest).collect();
         all.sort_by_key(|newest| std::cmp::Reverse(newest.at));
         all
-    }
-}
-
-/// The id of the newest notification of an incident.
-fn id(incident: &Incident) -> String {
-    format!("{}#{}", incident.id(), incident.notifications.saturating_sub(1))
-}
-
-const fn kind(incident: &Incident) -> NotificationKind {
-    match incident {
-        Incident { resolved: Some(_), .. } => NotificationKind::Resolved,
-        Incident { notifications: 0 | 1, .. } => NotificationKind::Firing,
-        _ => NotificationKind::StillFiring,
     }
 }
 
