@@ -15,7 +15,8 @@
 //! | file | subject |
 //! |---|---|
 //! | `log`, `memory`, `space` | appending; what there is room for, in memory and on disk |
-//! | `writer` | the thread: groups, fdatasync, segments begun and made |
+//! | `writer` | the thread that writes: groups, segments begun and made |
+//! | `syncer` | the thread that syncs: fdatasync, and who is told |
 //! | `reader`, `chain` | reading: live, recovered, and for a second consumer |
 //! | `frame`, `segment` | the format |
 //! | `open`, `recovery`, `repair` | a start: what is there, what is torn, what is damaged |
@@ -35,6 +36,7 @@ mod recovery;
 mod repair;
 mod segment;
 mod space;
+mod syncer;
 mod writer;
 
 #[cfg(test)]

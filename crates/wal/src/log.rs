@@ -2,17 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_channel::oneshot;
 
 use crate::chain::{RawRecord, compress};
 use crate::frame::frame_size;
+use crate::fs::File;
 use crate::memory::Kept;
 use crate::reader::{RawReader, Reader};
 use crate::segment::Segment;
@@ -26,12 +28,12 @@ pub(crate) const OVERHEAD: usize = 256;
 /// written what it has.
 pub struct Log<R> {
     pub(crate) shared: Arc<Shared<R>>,
-    _end: Arc<End<R>>,
+    end: Arc<End<R>>,
 }
 
 impl<R> Clone for Log<R> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), _end: Arc::clone(&self._end) }
+        Self { shared: Arc::clone(&self.shared), end: Arc::clone(&self.end) }
     }
 }
 
@@ -44,13 +46,13 @@ impl<R> fmt::Debug for Log<R> {
 /// Closes the log when nobody can append any more.
 struct End<R> {
     shared: Arc<Shared<R>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl<R> Drop for End<R> {
     fn drop(&mut self) {
         self.shared.close();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // A panic there has ended the log already; whoever waits for it was told.
             let _ = thread.join();
         }
@@ -61,10 +63,14 @@ pub(crate) struct Shared<R> {
     state: Mutex<State<R>>,
     /// Readers wait here for records.
     pub(crate) readable: Condvar,
-    /// The thread waits here for work.
+    /// The writer waits here for records, ...
     pub(crate) writable: Condvar,
+    /// ... and the syncer here for what is written.
+    pub(crate) syncable: Condvar,
     pub(crate) clock: Box<dyn Fn() -> u64 + Send + Sync>,
     pub(crate) sync_observer: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+    /// Held for each sync; whether one has failed. The system tells of an error once, so to the next who asks all would seem well.
+    has_sync_failed: Mutex<bool>,
     /// Bytes of memory for records.
     memory_limit: usize,
     compression: Option<i32>,
@@ -96,6 +102,10 @@ pub(crate) enum Space<R> {
 pub(crate) struct Disk<R> {
     /// What waits to be written.
     pub(crate) queue: VecDeque<Pending<R>>,
+    /// What is written, in its order, and waits for a sync that begins after that.
+    pub(crate) written: Vec<Written<R>>,
+    /// Nothing more will be written.
+    pub(crate) is_written_out: bool,
     pub(crate) segments: Segments,
 }
 
@@ -115,6 +125,12 @@ impl<R> Pending<R> {
     pub(crate) fn cost(&self) -> u64 {
         frame_size(self.payload.len())
     }
+}
+
+/// A record that is written, and whoever waits to hear that it is safe.
+pub(crate) struct Written<R> {
+    pub(crate) entry: Entry<R>,
+    pub(crate) told: oneshot::Sender<Result<Lsn, AppendError>>,
 }
 
 /// How a record was taken.
@@ -159,8 +175,10 @@ impl<R> Shared<R> {
             state,
             readable: Condvar::new(),
             writable: Condvar::new(),
+            syncable: Condvar::new(),
             clock,
             sync_observer: OnceLock::new(),
+            has_sync_failed: Mutex::new(false),
             memory_limit,
             compression,
         })
@@ -185,22 +203,45 @@ impl<R> Shared<R> {
         self.writable.notify_all();
     }
 
-    /// Ends the log for good: nothing that was not acknowledged yet will be.
-    pub(crate) fn fail(&self, why: &str) {
+    /// Ends the log for good: nothing that was not acknowledged yet will be, nor what somebody has `in_hand`.
+    pub(crate) fn fail(&self, why: &str, in_hand: &mut Vec<Written<R>>) {
         let mut state = self.lock();
         let why = Arc::clone(state.failure.get_or_insert_with(|| why.into()));
         (state.is_closed, state.has_ended) = (true, true);
-        let pending = match &mut state.space {
-            Space::Memory(_) => VecDeque::new(),
-            Space::Disk(disk) => std::mem::take(&mut disk.queue),
-        };
+        let mut pending = VecDeque::new();
+        if let Space::Disk(disk) = &mut state.space {
+            in_hand.append(&mut disk.written);
+            std::mem::swap(&mut pending, &mut disk.queue);
+        }
         drop(state);
-        for pending in pending {
+        let waiting = in_hand.drain(..).map(|written| written.told);
+        for told in waiting.chain(pending.into_iter().map(|pending| pending.told)) {
             // Whoever asked may have gone.
-            let _ = pending.told.send(Err(AppendError::Failed(Arc::clone(&why))));
+            let _ = told.send(Err(AppendError::Failed(Arc::clone(&why))));
         }
         self.readable.notify_all();
         self.writable.notify_all();
+        self.syncable.notify_all();
+    }
+
+    /// The same, if the disk or a thread let the log down.
+    pub(crate) fn break_down(&self, what: impl fmt::Display, in_hand: &mut Vec<Written<R>>) {
+        self.fail(&format!("the log has failed and takes no more records: {what}"), in_hand);
+    }
+
+    /// Makes a segment's file durable, unless that has failed before, for whichever file.
+    pub(crate) fn sync(&self, file: &dyn File) -> io::Result<()> {
+        let mut has_failed = self.has_sync_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_failed {
+            return Err(io::Error::other("an earlier sync has failed"));
+        }
+        let begin = Instant::now();
+        let result = file.sync();
+        *has_failed = result.is_err();
+        if let Some(observe) = self.sync_observer.get() {
+            observe(begin.elapsed());
+        }
+        result
     }
 }
 
@@ -223,15 +264,23 @@ impl<R> State<R> {
 }
 
 impl<R: Record> Log<R> {
-    pub(crate) fn new(shared: Arc<Shared<R>>, thread: Option<JoinHandle<()>>) -> Self {
-        Self { _end: Arc::new(End { shared: Arc::clone(&shared), thread }), shared }
+    pub(crate) fn new(shared: Arc<Shared<R>>) -> Self {
+        let end = End { shared: Arc::clone(&shared), threads: Mutex::default() };
+        Self { end: Arc::new(end), shared }
+    }
+
+    /// Starts a thread that ends when the log does.
+    pub(crate) fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        self.end.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// A log in memory that holds up to `max_size` bytes of records which not every cursor has passed. `clock` tells
     /// nanoseconds since the Unix epoch.
     pub fn in_memory(max_size: usize, clock: impl Fn() -> u64 + Send + Sync + 'static) -> (Self, Reader<R>) {
         let shared = Shared::new(Space::Memory(Kept::default()), 0, (0, 0), Box::new(clock), max_size, None);
-        (Self::new(Arc::clone(&shared), None), Reader::new(shared, None))
+        (Self::new(Arc::clone(&shared)), Reader::new(shared, None))
     }
 
     /// Appends a record and returns when it is safe.

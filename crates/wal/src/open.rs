@@ -7,12 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::directory::Directory;
-use crate::error::OpenError;
+use crate::error::{OpenError, io_error};
 use crate::log::{Disk, Log, Shared, Space};
 use crate::reader::{RawReader, Reader, Recovered};
 use crate::recovery::recover;
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, file_name};
 use crate::space::Segments;
+use crate::syncer::Syncer;
 use crate::writer::{Place, Writer, begin_segment, create_slot};
 use crate::{Lsn, Record};
 
@@ -85,15 +86,23 @@ impl<R: Record> Log<R> {
         clock: impl Fn() -> u64 + Send + Sync + 'static,
         restore: impl FnMut(u8, Bytes) -> Result<R, String> + Send + 'static,
     ) -> Result<(Self, Reader<R>), OpenError> {
-        let (shared, reader, writer) = open(directory, settings, start, Box::new(clock), Box::new(restore))?;
-        let thread = std::thread::Builder::new().name("wal".to_owned()).spawn(|| writer.run());
-        let thread = thread.map_err(crate::error::io_error("starting a thread for", directory.path()))?;
-        Ok((Self::new(shared, Some(thread)), reader))
+        let Parts { shared, reader, writer, syncer } =
+            open(directory, settings, start, Box::new(clock), Box::new(restore))?;
+        let log = Self::new(shared);
+        log.spawn("wal", || writer.run())
+            .and_then(|()| log.spawn("wal-sync", || syncer.run()))
+            .map_err(io_error("starting a thread for", directory.path()))?;
+        Ok((log, reader))
     }
 }
 
-/// The parts of an open log, for tests that make the thread's steps themselves.
-pub(crate) type Parts<R> = (Arc<Shared<R>>, Reader<R>, Writer<R>);
+/// The parts of an open log, for tests that make the threads' steps themselves.
+pub(crate) struct Parts<R> {
+    pub(crate) shared: Arc<Shared<R>>,
+    pub(crate) reader: Reader<R>,
+    pub(crate) writer: Writer<R>,
+    pub(crate) syncer: Syncer<R>,
+}
 
 pub(crate) fn open<R: Record>(
     directory: &Directory,
@@ -122,7 +131,7 @@ pub(crate) fn open<R: Record>(
     };
     let segments = Segments::new(found.live, found.offset, found.free, segment_size, settings.max_size);
     let shared = Shared::new(
-        Space::Disk(Disk { queue: VecDeque::new(), segments }),
+        Space::Disk(Disk { queue: VecDeque::new(), written: Vec::new(), is_written_out: false, segments }),
         start.applied,
         (found.last_lsn, found.receive_time),
         clock,
@@ -133,7 +142,8 @@ pub(crate) fn open<R: Record>(
     let recovered = Recovered { records, through: found.last_lsn, restore };
     let reader = Reader::new(Arc::clone(&shared), Some(recovered));
     let writer = Writer::new(Arc::clone(&shared), directory.clone(), found.next_number, segment_size, place);
-    Ok((shared, reader, writer))
+    let syncer = Syncer::new(Arc::clone(&shared));
+    Ok(Parts { shared, reader, writer, syncer })
 }
 
 fn first_segment(

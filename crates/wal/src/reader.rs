@@ -56,7 +56,7 @@ impl<R: Record> Reader<R> {
             Ok(Some(entry)) => return Some(entry),
             Ok(None) => {}
             Err(why) => {
-                self.shared.fail(&why);
+                self.shared.fail(&why, &mut Vec::new());
                 return None;
             }
         }

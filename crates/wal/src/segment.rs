@@ -135,7 +135,7 @@ pub(crate) struct Slot {
 pub(crate) struct Segment {
     pub(crate) slot: Slot,
     pub(crate) header: SegmentHeader,
-    /// The last record of which some part stands here.
+    /// The last record of which some part stands here; not kept while the segment is written to.
     pub(crate) last_lsn: Lsn,
 }
 

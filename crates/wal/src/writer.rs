@@ -1,25 +1,22 @@
-//! The one thread that writes: takes what waits, writes it as one group, makes it durable, and only then tells anybody.
+//! The thread that writes: takes what waits, and writes it as one group. While the one that syncs makes that durable, it writes the
+//! next.
 //!
 //! Any error of the disk ends the log for good. After a failed sync nobody knows what is on disk, and a later sync that succeeds
 //! proves nothing: so nothing is acknowledged any more, and the next start looks at what is really there. The one exception is a
 //! full disk while a *new* file is made: nothing was promised that needed it yet, so the log is merely full.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
-
-use futures_channel::oneshot;
 
 use crate::directory::Directory;
 use crate::error::{OpenError, io_error};
 use crate::frame::{FRAME_HEADER, Header, MIN_FRAME};
 use crate::fs::File;
-use crate::log::{Disk, Pending, Shared, Space, State};
+use crate::log::{Disk, Pending, Shared, Space, State, Written};
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name};
 use crate::{AppendError, Entry, Lsn, Record};
 
-/// Bytes that are written before those who wait are told: longer groups would make them wait longer for little.
+/// Bytes that are written before a sync may begin: longer groups would make those who wait wait longer for little.
 const GROUP: u64 = 8 << 20;
 /// Bytes that are gathered for one call.
 const BUFFER: usize = 1 << 20;
@@ -40,17 +37,21 @@ pub(crate) struct Writer<R> {
     pub(crate) offset: u64,
     pub(crate) salt: u32,
     pub(crate) epoch: u64,
-    /// The last record that is durable.
+    /// The last record that is written.
+    pub(crate) last: Lsn,
+    /// The last that was durable when the group was taken that is written.
     pub(crate) durable: Lsn,
     pub(crate) receive_time: u64,
     buffer: Vec<u8>,
+    /// The group that is written.
+    in_hand: Vec<Written<R>>,
 }
 
 impl<R> Drop for Writer<R> {
     fn drop(&mut self) {
         // Nobody may wait for a thread that is gone.
         if std::thread::panicking() {
-            self.shared.fail("the log has failed and takes no more records: its thread panicked");
+            self.shared.break_down("its thread panicked", &mut self.in_hand);
         }
     }
 }
@@ -91,9 +92,11 @@ impl<R: Record> Writer<R> {
             offset: at.offset,
             salt: at.header.salt,
             epoch: at.epoch,
+            last: at.durable,
             durable: at.durable,
             receive_time: at.receive_time,
             buffer: Vec::with_capacity(BUFFER),
+            in_hand: Vec::new(),
         }
     }
 
@@ -107,11 +110,11 @@ impl<R: Record> Writer<R> {
         let result = match self.group() {
             Ok(None) => return Step::Ended,
             Ok(Some(group)) if group.is_empty() => Ok(()),
-            Ok(Some(group)) => self.commit(group),
+            Ok(Some(group)) => self.put_group(group),
             Err(error) => Err(error),
         };
         if let Err(error) = result {
-            self.shared.fail(&format!("the log has failed and takes no more records: {error}"));
+            self.shared.break_down(error, &mut self.in_hand);
             return Step::Ended;
         }
         Step::Went
@@ -123,9 +126,10 @@ impl<R: Record> Writer<R> {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
             let surplus = loop {
-                let State { space: Space::Disk(disk), is_closed, has_ended, failure, .. } = &mut *state else {
+                let State { space: Space::Disk(disk), is_closed, failure, last, .. } = &mut *state else {
                     return Ok(None);
                 };
+                self.durable = *last;
                 if failure.is_some() {
                     return Ok(None);
                 }
@@ -133,8 +137,8 @@ impl<R: Record> Writer<R> {
                     break std::mem::take(&mut disk.segments.surplus);
                 }
                 if *is_closed {
-                    *has_ended = true;
-                    shared.readable.notify_all();
+                    disk.is_written_out = true;
+                    shared.syncable.notify_one();
                     return Ok(None);
                 }
                 state = shared.wait(&shared.writable, state);
@@ -199,51 +203,32 @@ impl<R: Record> Writer<R> {
         self.directory.sync()
     }
 
-    /// Writes the group, makes it durable, and tells everybody.
-    fn commit(&mut self, group: Vec<Pending<R>>) -> Result<(), OpenError> {
+    /// Writes the group, and hands it on to be made durable.
+    fn put_group(&mut self, group: Vec<Pending<R>>) -> Result<(), OpenError> {
         // One time for all of them: they become safe together.
         self.receive_time = self.receive_time.max((self.shared.clock)());
-        let first = self.durable + 1;
-        let mut told: Vec<(oneshot::Sender<_>, Lsn)> = Vec::with_capacity(group.len());
-        let mut entries = VecDeque::with_capacity(group.len());
+        let first = self.last + 1;
         let mut cost = 0;
         let mut result = Ok(());
         for (lsn, pending) in (first..).zip(group) {
             if result.is_ok() {
                 result = self.put_record(lsn, &pending);
             }
-            cost += pending.cost();
-            told.push((pending.told, lsn));
-            entries.push_back(Entry { lsn, receive_time: self.receive_time, record: pending.record });
+            (self.last, cost) = (lsn, cost + pending.cost());
+            let entry = Entry { lsn, receive_time: self.receive_time, record: pending.record };
+            self.in_hand.push(Written { entry, told: pending.told });
         }
-        if let Err(error) = result.and_then(|()| self.sync()) {
-            let why: Arc<str> = format!("the log has failed and takes no more records: {error}").into();
-            self.shared.fail(&why);
-            for (told, _) in told {
-                let _ = told.send(Err(AppendError::Failed(Arc::clone(&why))));
-            }
-            return Err(error);
-        }
+        result.and_then(|()| self.flush())?;
 
-        self.durable += entries.len() as Lsn;
         let mut state = self.shared.lock();
-        let State { space, unread, last, receive_time, .. } = &mut *state;
-        (*last, *receive_time) = (self.durable, self.receive_time);
-        unread.append(&mut entries);
-        if let Space::Disk(disk) = space {
+        if let Space::Disk(disk) = &mut state.space {
+            disk.written.append(&mut self.in_hand);
             let segments = &mut disk.segments;
             segments.promised = segments.promised.saturating_sub(cost);
             segments.offset = self.offset;
-            if let Some(segment) = segments.live.back_mut() {
-                segment.last_lsn = self.durable;
-            }
         }
         drop(state);
-        self.shared.readable.notify_all();
-        for (told, lsn) in told {
-            // Whoever asked may have gone: the record is safe all the same.
-            let _ = told.send(Ok(lsn));
-        }
+        self.shared.syncable.notify_one();
         Ok(())
     }
 
@@ -312,16 +297,6 @@ impl<R: Record> Writer<R> {
         self.file.write_at(bytes, at).map_err(|error| self.error("writing", error))
     }
 
-    fn sync(&mut self) -> Result<(), OpenError> {
-        self.flush()?;
-        let begin = Instant::now();
-        self.file.sync().map_err(|error| self.error("syncing", error))?;
-        if let Some(observe) = self.shared.sync_observer.get() {
-            observe(begin.elapsed());
-        }
-        Ok(())
-    }
-
     /// An error with the segment that is written to.
     fn error(&self, action: &'static str, error: io::Error) -> OpenError {
         let state = self.shared.lock();
@@ -332,7 +307,8 @@ impl<R: Record> Writer<R> {
     /// Begins the next segment with a part of a record.
     fn next_segment(&mut self, lsn: Lsn, part: u16) -> Result<(), OpenError> {
         // Before the next segment says that this one is complete, it must be.
-        self.sync()?;
+        self.flush()?;
+        self.shared.sync(&*self.file).map_err(|error| self.error("syncing", error))?;
         let slot = match &mut self.shared.lock().space {
             Space::Disk(disk) if !disk.segments.free.is_empty() => Some(disk.segments.free.remove(0)),
             _ => None,

@@ -32,8 +32,17 @@ fn workload(harness: &mut Harness) -> Option<()> {
     }
     harness.append(&[64, 64])?;
     harness.append(&[64, 64])?;
-    // One frame a sector: of a group any can be lost alone.
-    harness.append(&[500, 500, 500, 500])
+    // One frame a sector: of a group any can be lost alone, ...
+    harness.append(&[500, 500, 500, 500])?;
+    harness.checkpoint()?;
+    // ... and of groups that are written before the one before is safe, over the end of segments.
+    harness.write_ahead(&[500, 500])?;
+    for late in [false, true, false, true] {
+        harness.sync_beside(&[500, 1_500, 500], late)?;
+        harness.write_ahead(&[500, 500])?;
+    }
+    harness.checkpoint()?;
+    harness.append(&[500, 500])
 }
 
 /// What comes after a crash: all is checked, and again after more was appended and after a clean end.

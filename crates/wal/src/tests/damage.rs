@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::harness::{Blob, DIRECTORY, Harness, restore, settings};
+use super::harness::{Blob, DIRECTORY, Harness, opened, restore, settings};
 use super::sim::{Crash, SimFs};
 use crate::checkpoint::Checkpoints;
 use crate::fs::FileSystem;
-use crate::log::Log;
+
 use crate::open::open;
 use crate::{Directory, Lsn, OpenError, Start, repair_on};
 
@@ -39,11 +39,10 @@ fn found(fs: &SimFs) -> Result<(Lsn, Vec<(Lsn, Bytes)>), OpenError> {
     let mut checkpoints = Checkpoints::open(&directory)?;
     let applied = checkpoints.newest()?.checkpoint.map_or(0, |checkpoint| checkpoint.lsn);
     let start = Start::at(applied);
-    let (shared, mut reader, mut writer) =
-        open::<Blob>(&directory, &settings(), start, Box::new(|| 0), Box::new(restore))?;
-    let log = Log::new(shared, None);
+    let (log, mut reader, mut threads) =
+        opened(open::<Blob>(&directory, &settings(), start, Box::new(|| 0), Box::new(restore))?);
     log.close();
-    writer.step();
+    threads.step();
     let records = std::iter::from_fn(|| reader.next()).map(|entry| (entry.lsn, entry.record.0)).collect();
     assert_eq!(log.failure(), None);
     Ok((applied, records))

@@ -1,20 +1,21 @@
 //! A log and its checkpoints on a simulated file system, beside a naive model of what must be there.
 
 use std::collections::VecDeque;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
 use crate::checkpoint::Checkpoints;
 use crate::directory::Directory;
-use crate::log::Log;
-use crate::open::{Settings, Start, open};
+use crate::log::{Disk, Log, Space};
+use crate::open::{Parts, Settings, Start, open};
 use crate::reader::Reader;
+use crate::syncer::Syncer;
 use crate::tests::sim::{Crash, Random, SimFs};
-use crate::writer::Writer;
+use crate::writer::{Step, Writer};
 use crate::{AppendError, Cursor, Lsn, Record};
 
 pub(crate) const DIRECTORY: &str = "/data/log";
@@ -45,6 +46,46 @@ pub(crate) fn settings() -> Settings {
     Settings { max_size: 48 << 10, segment_size: Some(8 << 10), memory_limit: 1 << 20, compression: None }
 }
 
+/// The threads of a log, a step at a time.
+pub(crate) struct Threads<R> {
+    pub(crate) writer: Writer<R>,
+    pub(crate) syncer: Syncer<R>,
+}
+
+impl<R: Record> Threads<R> {
+    /// A group is written and synced, if there is one.
+    pub(crate) fn step(&mut self) -> Step {
+        // With nothing to write, the writer would wait for it.
+        let is_only_written = self.has_written() && !self.has_queued();
+        if !is_only_written && self.writer.step() == Step::Ended {
+            while self.syncer.step() == Step::Went {}
+            return Step::Ended;
+        }
+        if self.has_written() { self.syncer.step() } else { Step::Went }
+    }
+
+    fn disk<T>(&self, ask: impl FnOnce(&Disk<R>) -> T) -> T {
+        match &self.writer.shared.lock().space {
+            Space::Disk(disk) => ask(disk),
+            Space::Memory(_) => unreachable!("it is on disk"),
+        }
+    }
+
+    fn has_queued(&self) -> bool {
+        self.disk(|disk| !disk.queue.is_empty())
+    }
+
+    fn has_written(&self) -> bool {
+        self.disk(|disk| !disk.written.is_empty())
+    }
+}
+
+/// An open log whose threads only go when they are told to.
+pub(crate) fn opened<R: Record>(parts: Parts<R>) -> (Log<R>, Reader<R>, Threads<R>) {
+    let Parts { shared, reader, writer, syncer } = parts;
+    (Log::new(shared), reader, Threads { writer, syncer })
+}
+
 /// What must be there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
@@ -59,11 +100,16 @@ pub(crate) struct Model {
     made: u64,
 }
 
+/// An append that is under way.
+type Append = Pin<Box<dyn Future<Output = Result<Lsn, AppendError>>>>;
+
 /// What is open.
 pub(crate) struct Session {
     pub(crate) log: Log<Blob>,
     pub(crate) reader: Reader<Blob>,
-    pub(crate) writer: Writer<Blob>,
+    pub(crate) threads: Threads<Blob>,
+    /// Records that were taken, and whoever waits for each.
+    waiting: Vec<(Append, Bytes)>,
     pub(crate) cursor: Cursor<Blob>,
     pub(crate) checkpoints: Checkpoints,
 }
@@ -110,10 +156,9 @@ impl Harness {
         let clock = Arc::clone(&self.clock);
         let clock = Box::new(move || clock.fetch_add(1, Ordering::Relaxed));
         let start = Start { applied, needed: kept, kept };
-        let (shared, reader, writer) = open(&directory, &self.settings, start, clock, Box::new(restore))?;
-        let log = Log::new(shared, None);
+        let (log, reader, threads) = opened(open(&directory, &self.settings, start, clock, Box::new(restore))?);
         let cursor = log.cursor_at(kept);
-        Ok(Session { log, reader, writer, cursor, checkpoints })
+        Ok(Session { log, reader, threads, waiting: Vec::new(), cursor, checkpoints })
     }
 
     /// What the reader finds, and a second consumer from further back.
@@ -165,54 +210,107 @@ impl Harness {
         assert_eq!(count, self.model.safe.len());
     }
 
-    /// Appends records of these sizes as one group. `None` if the machine went down.
+    /// Appends records of these sizes as one group, and has them safe with all that were written before. `None` if the machine went
+    /// down.
     pub(crate) fn append(&mut self, sizes: &[usize]) -> Option<()> {
-        let session = self.session.as_mut()?;
-        let log = session.log.clone();
-        let mut context = Context::from_waker(Waker::noop());
-        let mut taken = Vec::new();
-        for size in sizes {
-            self.model.made += 1;
-            let content = content(self.model.made, *size);
-            let mut append = Box::pin(log.append(Blob(content.clone())));
-            match pin!(&mut append).poll(&mut context) {
-                std::task::Poll::Pending => {
-                    self.model.in_flight.push(content.clone());
-                    taken.push((append, content));
-                }
-                std::task::Poll::Ready(Err(AppendError::Full)) => {
-                    check_full(&session.log, &self.model, session.checkpoints.covered(), *size, &self.settings);
-                }
-                std::task::Poll::Ready(other) => panic!("{other:?}"),
-            }
+        self.take(sizes)?;
+        while !self.session.as_ref()?.waiting.is_empty() {
+            self.session.as_mut()?.threads.step();
+            self.hear();
         }
-        while !taken.is_empty() {
-            let _ = session.writer.step();
-            let mut answers = Vec::new();
-            taken.retain_mut(|(append, content)| match append.as_mut().poll(&mut context) {
-                std::task::Poll::Pending => true,
-                std::task::Poll::Ready(answer) => {
-                    answers.push((answer, content.clone()));
-                    false
-                }
-            });
-            for (answer, content) in answers {
-                match answer {
-                    Ok(lsn) => {
-                        let entry = session.reader.next().unwrap();
-                        assert_eq!((lsn, entry.lsn), (self.model.safe.len() as Lsn + 1, lsn));
-                        assert_eq!(entry.record.0, content);
-                        self.model.in_flight.remove(0);
-                        self.model.safe.push((entry.receive_time, content));
-                    }
-                    Err(AppendError::Failed(_)) if self.fs.is_dead() => {}
-                    Err(error) => panic!("{error:?}"),
-                }
-            }
+        self.is_up()
+    }
+
+    /// Appends records of these sizes as one group that is written, and not safe yet.
+    pub(crate) fn write_ahead(&mut self, sizes: &[usize]) -> Option<()> {
+        self.take(sizes)?;
+        self.write()
+    }
+
+    /// Makes safe what is written; records of these sizes are written after the sync has begun, or if `late`, before anybody is told of it.
+    pub(crate) fn sync_beside(&mut self, sizes: &[usize], late: bool) -> Option<()> {
+        let Some(segment) =
+            self.session.as_mut()?.threads.has_written().then(|| self.session.as_mut()?.threads.syncer.take())
+        else {
+            return self.write_ahead(sizes);
+        };
+        let segment = segment?;
+        let before = self.session.as_ref()?.log.last();
+        if !late {
+            self.write_ahead(sizes)?;
         }
+        let synced = self.session.as_mut()?.threads.syncer.sync(&segment);
+        if late && synced.is_ok() {
+            self.write_ahead(sizes)?;
+        }
+        self.session.as_mut()?.threads.syncer.tell(synced);
+        self.hear();
+        assert!(self.fs.is_dead() || self.session.as_ref()?.log.last() > before);
+        self.is_up()
+    }
+
+    fn is_up(&self) -> Option<()> {
         let limit = self.settings.max_size as usize + 4096;
         assert!(self.fs.size() <= limit, "{} bytes of files", self.fs.size());
         (!self.fs.is_dead()).then_some(())
+    }
+
+    /// Has records of these sizes taken, if there is room for them.
+    fn take(&mut self, sizes: &[usize]) -> Option<()> {
+        let session = self.session.as_mut()?;
+        for size in sizes {
+            self.model.made += 1;
+            let content = content(self.model.made, *size);
+            let (log, blob) = (session.log.clone(), Blob(content.clone()));
+            let mut append: Append = Box::pin(async move { log.append(blob).await });
+            match append.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => {
+                    self.model.in_flight.push(content.clone());
+                    session.waiting.push((append, content));
+                }
+                Poll::Ready(Err(AppendError::Full)) => {
+                    check_full(&session.log, &self.model, session.checkpoints.covered(), *size, &self.settings);
+                }
+                Poll::Ready(other) => panic!("{other:?}"),
+            }
+        }
+        Some(())
+    }
+
+    /// Writes all that was taken.
+    fn write(&mut self) -> Option<()> {
+        let session = self.session.as_mut()?;
+        while session.threads.has_queued() && session.threads.writer.step() == Step::Went {}
+        self.hear();
+        self.is_up()
+    }
+
+    /// Compares what was told since with what must be.
+    fn hear(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        let mut answers = Vec::new();
+        session.waiting.retain_mut(|(append, content)| {
+            match append.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => true,
+                Poll::Ready(answer) => {
+                    answers.push((answer, content.clone()));
+                    false
+                }
+            }
+        });
+        for (answer, content) in answers {
+            match answer {
+                Ok(lsn) => {
+                    let entry = session.reader.next().unwrap();
+                    assert_eq!((lsn, entry.lsn), (self.model.safe.len() as Lsn + 1, lsn));
+                    assert_eq!(entry.record.0, content);
+                    self.model.in_flight.remove(0);
+                    self.model.safe.push((entry.receive_time, content));
+                }
+                Err(AppendError::Failed(_)) if self.fs.is_dead() => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
     }
 
     /// Writes a checkpoint of all that is safe, and lets the log forget what it may.

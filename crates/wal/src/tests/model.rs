@@ -11,6 +11,9 @@ use crate::Settings;
 #[derive(Debug, Clone)]
 enum Step {
     Append(Vec<usize>),
+    WriteAhead(Vec<usize>),
+    /// Whether late.
+    SyncBeside(Vec<usize>, bool),
     Checkpoint,
     Reopen,
     Crash(Crash),
@@ -32,8 +35,11 @@ fn crash() -> impl Strategy<Value = Crash> {
 fn step() -> impl Strategy<Value = Step> {
     // Sizes that are equal again and again are those that old frames fit to.
     let size = prop_oneof![4 => Just(500_usize), 4 => 0_usize..1_500, 1 => 3_900_usize..9_000];
+    let sizes = proptest::collection::vec(size, 1..5);
     prop_oneof![
-        8 => proptest::collection::vec(size, 1..5).prop_map(Step::Append),
+        6 => sizes.clone().prop_map(Step::Append),
+        3 => sizes.clone().prop_map(Step::WriteAhead),
+        3 => (sizes, any::<bool>()).prop_map(|(sizes, late)| Step::SyncBeside(sizes, late)),
         3 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
         1 => crash().prop_map(Step::Crash),
@@ -50,6 +56,8 @@ fn run(steps: Vec<Step>, settings: Settings) {
     for step in steps {
         let went = match step {
             Step::Append(sizes) => harness.append(&sizes),
+            Step::WriteAhead(sizes) => harness.write_ahead(&sizes),
+            Step::SyncBeside(sizes, late) => harness.sync_beside(&sizes, late),
             Step::Checkpoint => harness.checkpoint(),
             Step::Reopen => {
                 harness.close();

@@ -8,22 +8,21 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::harness::{Blob, DIRECTORY, restore, settings};
+use super::harness::{Blob, DIRECTORY, Threads, opened, restore, settings};
 use super::sim::{Crash, SimFs};
 use crate::log::Log;
 use crate::open::open;
 use crate::reader::Reader;
-use crate::writer::{Step, Writer};
+use crate::writer::Step;
 use crate::{AppendError, Directory, OpenError, RawReader, ReadError, Record, Settings, Start};
 
-type Opened<R> = (Log<R>, Reader<R>, Writer<R>);
+type Opened<R> = (Log<R>, Reader<R>, Threads<R>);
 
 fn open_at(fs: &SimFs, settings: &Settings, clock: &Arc<AtomicU64>) -> Result<Opened<Blob>, OpenError> {
     let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY)?;
     let clock = Arc::clone(clock);
     let clock = Box::new(move || clock.load(Ordering::Relaxed));
-    let (shared, reader, writer) = open(&directory, settings, Start::default(), clock, Box::new(restore))?;
-    Ok((Log::new(shared, None), reader, writer))
+    Ok(opened(open(&directory, settings, Start::default(), clock, Box::new(restore))?))
 }
 
 fn blob(size: usize) -> Blob {
@@ -54,31 +53,52 @@ fn queue<R: Record>(
 fn any_error_ends_it() {
     for call in ["write", "sync"] {
         let (fs, clock) = (SimFs::default(), Arc::default());
-        let (log, mut reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+        let (log, mut reader, mut threads) = open_at(&fs, &settings(), &clock).unwrap();
         let mut safe = queue(&log, blob(10)).unwrap();
-        writer.step();
+        threads.step();
         assert_eq!(safe(), Some(Ok(1)));
 
         fs.set_fault(move |what, _| (what == call).then(|| io::Error::from_raw_os_error(5)));
         let mut first = queue(&log, blob(20)).unwrap();
         let mut second = queue(&log, blob(30)).unwrap();
-        assert_eq!(writer.step(), Step::Ended);
+        assert_eq!(threads.step(), Step::Ended);
         fs.clear_fault();
         for pending in [&mut first, &mut second] {
             let Some(Err(AppendError::Failed(why))) = pending() else { panic!("acknowledged") };
             assert!(why.contains("segment-00000.wal") && why.contains("os error 5"), "{why}");
         }
         assert!(matches!(queue(&log, blob(1)).err(), Some(AppendError::Failed(_))));
-        assert_eq!(writer.step(), Step::Ended);
+        assert_eq!(threads.step(), Step::Ended);
         assert!(log.failure().is_some());
         assert_eq!(reader.next().unwrap().lsn, 1);
         assert!(reader.next().is_none());
-        drop((log, reader, writer));
+        drop((log, reader, threads));
 
         fs.crash(Crash::LoseAll);
-        let (log, mut reader, _writer) = open_at(&fs, &settings(), &clock).unwrap();
+        let (log, mut reader, _threads) = open_at(&fs, &settings(), &clock).unwrap();
         assert_eq!((log.last(), reader.next().unwrap().record), (1, blob(10)));
     }
+}
+
+// The system tells of a failed sync once, to whichever thread asks first: the other is refused as well, for any file, and acknowledges nothing.
+#[test]
+fn failed_sync_is_not_forgotten() {
+    let (fs, clock) = (SimFs::default(), Arc::default());
+    let (log, _reader, mut threads) = open_at(&fs, &settings(), &clock).unwrap();
+    let mut written = queue(&log, blob(10)).unwrap();
+    threads.writer.step();
+    let segment = threads.syncer.take().unwrap();
+    let mut failures = 1;
+    fs.set_fault(move |what, _| {
+        let fails = what == "sync" && failures > 0;
+        failures -= i32::from(fails);
+        fails.then(|| io::Error::from_raw_os_error(5))
+    });
+    // As the writer does between two segments.
+    assert!(log.shared.sync(&*segment.slot.file).is_err());
+    let synced = threads.syncer.sync(&segment);
+    assert_eq!(threads.syncer.tell(synced), Step::Ended);
+    assert!(matches!(written(), Some(Err(AppendError::Failed(_)))));
 }
 
 // A disk that is full while a new file is made makes the log full, not broken; it goes on when there is room again. What was
@@ -86,12 +106,12 @@ fn any_error_ends_it() {
 #[test]
 fn full_disk_is_a_full_log() {
     let (fs, clock) = (SimFs::default(), Arc::new(AtomicU64::new(0)));
-    let (log, _reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+    let (log, _reader, mut threads) = open_at(&fs, &settings(), &clock).unwrap();
     fs.set_capacity(Some(fs.size() + 3_000));
     let mut lsn = 0;
     let refused = loop {
         let Ok(mut append) = queue(&log, blob(1_000)) else { panic!("the log itself is not full") };
-        writer.step();
+        threads.step();
         match append() {
             Some(Ok(_)) => lsn += 1,
             other => break other,
@@ -106,7 +126,7 @@ fn full_disk_is_a_full_log() {
     fs.set_capacity(None);
     clock.fetch_add(5_000_000_000, Ordering::Relaxed);
     let mut append = queue(&log, blob(1_000)).unwrap();
-    writer.step();
+    threads.step();
     assert_eq!(append(), Some(Ok(lsn + 1)));
 }
 
@@ -132,21 +152,20 @@ fn full_until_passed() {
     let fs = SimFs::default();
     let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
     let restore = |kind, payload| restore(kind, payload).map(Urgent);
-    let (shared, _reader, mut writer) =
-        open(&directory, &settings(), Start::default(), Box::new(|| 0), Box::new(restore)).unwrap();
-    let log = Log::new(shared, None);
+    let (log, _reader, mut threads) =
+        opened(open(&directory, &settings(), Start::default(), Box::new(|| 0), Box::new(restore)).unwrap());
     let cursor = log.cursor();
     let mut last = 0;
     for _ in 0..3 {
         while queue(&log, Urgent(blob(900))).is_ok() {
-            writer.step();
+            threads.step();
             last += 1;
         }
         let fill = log.fill();
         assert!(fill.disk.unwrap().exceeds(90) && !log.has_room(), "{fill:?}");
         assert!(matches!(queue(&log, Urgent(blob(900))).err(), Some(AppendError::Full)));
         assert!(queue(&log, Urgent(blob(10))).is_ok());
-        writer.step();
+        threads.step();
         last += 1;
         assert!(fs.size() <= 48 << 10);
         cursor.advance(last);
@@ -158,7 +177,7 @@ fn full_until_passed() {
 // A record that never fits is told from one that does not fit now: its client must not send it again and again.
 #[test]
 fn too_large_is_not_full() {
-    let (log, _reader, _writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    let (log, _reader, _threads) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
     assert!(matches!(queue(&log, blob(40_000)).err(), Some(AppendError::TooLarge { .. })));
 }
 
@@ -166,11 +185,11 @@ fn too_large_is_not_full() {
 #[test]
 fn memory_is_limited() {
     let settings = Settings { memory_limit: 3_000, ..settings() };
-    let (log, mut reader, mut writer) = open_at(&SimFs::default(), &settings, &Arc::default()).unwrap();
+    let (log, mut reader, mut threads) = open_at(&SimFs::default(), &settings, &Arc::default()).unwrap();
     drop(queue(&log, blob(1_000)).unwrap());
     drop(queue(&log, blob(1_000)).unwrap());
     assert!(matches!(queue(&log, blob(1_000)).err(), Some(AppendError::Full)));
-    writer.step();
+    threads.step();
     assert!(matches!(queue(&log, blob(1_000)).err(), Some(AppendError::Full)));
     reader.next().unwrap();
     assert!(queue(&log, blob(1_000)).is_ok());
@@ -179,9 +198,9 @@ fn memory_is_limited() {
 // A request whose client has gone is in the log all the same: it may be told so later, and its retry is then a duplicate.
 #[test]
 fn cancelled_append_is_appended() {
-    let (log, mut reader, mut writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    let (log, mut reader, mut threads) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
     drop(queue(&log, blob(5)).unwrap());
-    writer.step();
+    threads.step();
     assert_eq!(reader.next().unwrap().record, blob(5));
 }
 
@@ -189,14 +208,14 @@ fn cancelled_append_is_appended() {
 #[test]
 fn nothing_before_it_is_durable() {
     let fs = SimFs::default();
-    let (log, mut reader, mut writer) = open_at(&fs, &settings(), &Arc::default()).unwrap();
+    let (log, mut reader, mut threads) = open_at(&fs, &settings(), &Arc::default()).unwrap();
     let mut append = queue(&log, blob(5)).unwrap();
     assert_eq!((append(), log.last()), (None, 0));
     assert!(log.read_from(0).try_next().unwrap().is_none());
     log.close();
-    writer.step();
+    threads.step();
     assert_eq!(append(), Some(Ok(1)));
-    assert_eq!(writer.step(), Step::Ended);
+    assert_eq!(threads.step(), Step::Ended);
     assert_eq!((reader.next().unwrap().lsn, reader.next().is_none()), (1, true));
     assert!(matches!(queue(&log, blob(5)).err(), Some(AppendError::Closed)));
 }
@@ -205,18 +224,17 @@ fn nothing_before_it_is_durable() {
 #[test]
 fn what_cannot_be_restored_ends_it() {
     let (fs, clock) = (SimFs::default(), Arc::default());
-    let (log, reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+    let (log, reader, mut threads) = open_at(&fs, &settings(), &clock).unwrap();
     drop(queue(&log, blob(5)).unwrap());
-    writer.step();
-    drop((log, reader, writer));
+    threads.step();
+    drop((log, reader, threads));
     let directory = Directory::open_on(Arc::new(fs), DIRECTORY).unwrap();
     let refuse = Box::new(|_, _| Err::<Blob, _>("too new".to_owned()));
-    let (shared, mut reader, mut writer) =
-        open(&directory, &settings(), Start::default(), Box::new(|| 0), refuse).unwrap();
-    let log = Log::new(shared, None);
+    let (log, mut reader, mut threads) =
+        opened(open(&directory, &settings(), Start::default(), Box::new(|| 0), refuse).unwrap());
     assert!(reader.next().is_none());
     assert_eq!(log.failure().as_deref(), Some("record 1 of the log cannot be restored: too new"));
-    assert_eq!(writer.step(), Step::Ended);
+    assert_eq!(threads.step(), Step::Ended);
 }
 
 // What the disk refuses to read is told of, again as long as it is so, and read as if nothing had been when the disk works again. Passed over,
@@ -228,12 +246,12 @@ fn unreadable_records_are_passed_over() {
     let (fs, clock) = (SimFs::default(), Arc::default());
     let settings =
         Settings { max_size: 4 << 20, segment_size: Some(512 << 10), memory_limit: 4 << 20, compression: None };
-    let (log, _reader, mut writer) = open_at(&fs, &settings, &clock).unwrap();
+    let (log, _reader, mut threads) = open_at(&fs, &settings, &clock).unwrap();
     for _ in 1..=1_500 {
         drop(queue(&log, blob(SIZE as usize - 56)).unwrap());
     }
     while log.last() < 1_500 {
-        assert_eq!(writer.step(), Step::Went);
+        assert_eq!(threads.step(), Step::Went);
     }
     let at = |lsn: u64| 4_096 + (lsn - 1) * SIZE;
     let page_of = |lsn: u64| at(lsn) / 4_096 * 4_096..at(lsn) / 4_096 * 4_096 + 4_096;
@@ -283,12 +301,12 @@ fn unreadable_records_are_passed_over() {
 // Whoever reads without a cursor is told when the log has forgotten the record, and does not get another one.
 #[test]
 fn passed_records_are_not_mistaken() {
-    let (log, _reader, mut writer) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
+    let (log, _reader, mut threads) = open_at(&SimFs::default(), &settings(), &Arc::default()).unwrap();
     let cursor = log.cursor();
     let mut behind = log.read_from(0);
     for lsn in 1..40 {
         drop(queue(&log, blob(1_500)).unwrap());
-        writer.step();
+        threads.step();
         if lsn == 1 {
             assert_eq!(behind.next().unwrap().unwrap().lsn, 1);
         }
@@ -306,11 +324,11 @@ fn time_never_goes_back() {
     let mut times = Vec::new();
     for time in [100, 50, 120, 3] {
         clock.store(time, Ordering::Relaxed);
-        let (log, mut reader, mut writer) = open_at(&fs, &settings(), &clock).unwrap();
+        let (log, mut reader, mut threads) = open_at(&fs, &settings(), &clock).unwrap();
         drop(queue(&log, blob(2_000)).unwrap());
-        writer.step();
+        threads.step();
         log.close();
-        writer.step();
+        threads.step();
         times = std::iter::from_fn(|| reader.next()).map(|entry| entry.receive_time).collect();
     }
     assert_eq!(times, [100, 100, 120, 120]);
@@ -339,13 +357,12 @@ fn sizes_may_change() {
     {
         let settings = Settings { max_size, segment_size: Some(segment_size), ..settings() };
         let start = Start::at(last);
-        let (shared, _reader, mut writer) =
-            open::<Blob>(&directory, &settings, start, Box::new(|| 0), Box::new(restore)).unwrap();
-        let log = Log::new(shared, None);
+        let (log, _reader, mut threads) =
+            opened(open::<Blob>(&directory, &settings, start, Box::new(|| 0), Box::new(restore)).unwrap());
         let cursor = log.cursor();
         for _ in 0..60 {
             let mut append = queue(&log, blob(1_100)).unwrap();
-            writer.step();
+            threads.step();
             last += 1;
             assert_eq!(append(), Some(Ok(last)));
             cursor.advance(last);
