@@ -1,4 +1,4 @@
-//! Statistics against numpy and scipy: `statistics/expected.py` computed `statistics/expected.json`.
+//! Statistics against numpy and scipy: `statistics/expected.json` is what tests/python/statistics.py computes, as the end-to-end tests see.
 
 use genai::ErrorClass;
 use serde::Deserialize;

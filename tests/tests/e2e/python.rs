@@ -1,5 +1,6 @@
-//! Programs of others: the official OpenTelemetry SDK as a client, pyarrow as a reader of the archive.
+//! Programs of others: the official OpenTelemetry SDK as a client, pyarrow as a reader of the archive, scipy as the one who knows statistics.
 
+use serde_json::Value;
 use spanmill_tests::{Backend, Client, Destination, Python, Setup, Spanmill, Tokens, Totals, corpus, rows};
 
 use crate::corpus::replayed;
@@ -48,4 +49,35 @@ async fn pyarrow_finds_the_totals_in_the_archive() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(Totals::from_json(&output.stdout), *replayed());
     assert_eq!(Totals::from_rows(&rows(&archive)), *replayed());
+}
+
+// What canaries, drift, control charts and burn rates are compared with in the tests of `monitor` is what numpy and scipy compute.
+#[test]
+fn statistics_are_compared_with_what_scipy_computes() {
+    let Some(python) = Python::get() else { return };
+    let output = python.run("statistics.py", &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let computed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kept = include_str!("../../../crates/monitor/tests/statistics/expected.json");
+    assert_same("", &computed, &serde_json::from_str(kept).unwrap());
+}
+
+/// Numbers may differ as they do between processors.
+fn assert_same(place: &str, computed: &Value, kept: &Value) {
+    match (computed, kept) {
+        (Value::Object(computed), Value::Object(kept)) => {
+            assert!(computed.keys().eq(kept.keys()), "{place}");
+            computed.iter().for_each(|(name, value)| assert_same(&format!("{place}/{name}"), value, &kept[name]));
+        }
+        (Value::Array(computed), Value::Array(kept)) => {
+            assert_eq!(computed.len(), kept.len(), "{place}");
+            let pairs = computed.iter().zip(kept).enumerate();
+            pairs.for_each(|(number, (computed, kept))| assert_same(&format!("{place}/{number}"), computed, kept));
+        }
+        (Value::Number(computed), Value::Number(kept)) => {
+            let (computed, kept) = (computed.as_f64().unwrap(), kept.as_f64().unwrap());
+            assert!((computed - kept).abs() <= 1e-9 * kept.abs(), "{place}: {computed} for {kept}");
+        }
+        _ => assert_eq!(computed, kept, "{place}"),
+    }
 }

@@ -1,6 +1,7 @@
-"""Computes with numpy and scipy what ../statistics.rs compares with: python3 expected.py > expected.json
+"""Computes with numpy and scipy what crates/monitor/tests/statistics.rs compares with, and prints it as JSON: the same as stands
+in statistics/expected.json there.
 
-Needs numpy and scipy (computed with 2.4.6 and 1.17.1). Values are such that histograms hold them exactly.
+Values are such that histograms hold them exactly.
 """
 
 import json
