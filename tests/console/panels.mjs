@@ -28,6 +28,50 @@ function quantile(values, share) {
   const sorted = told(values).sort((one, other) => one - other);
   return sorted[Math.max(Math.ceil(share * sorted.length), 1) - 1] ?? null;
 }
+/// Calls that were counted together, the first first.
+const batches = (calls) => groups(calls, (call) => call.counted[0]).map(([, together]) => together).sort(([one], [other]) => one.counted[0] - other.counted[0]);
+
+/// The bucket that holds a whole number: its four bits after the first count.
+function bucket(value) {
+  const width = 2 ** Math.max(Math.floor(Math.log2(value)) - 4, 0);
+  return Math.floor(value / width) * width;
+}
+/// The standard score of the Mann-Whitney test, with ties and the correction for continuity: positive if the others are greater.
+function rankScore(values, others) {
+  const sorted = [...values, ...others].sort((one, other) => one - other);
+  const [ranks, all] = [new Map(), sorted.length];
+  let ties = 0;
+  for (let at = 0; at < all; ) {
+    const end = sorted.lastIndexOf(sorted[at]) + 1;
+    ranks.set(sorted[at], (at + 1 + end) / 2);
+    ties += (end - at) ** 3 - (end - at);
+    at = end;
+  }
+  const [count, theirs] = [values.length, others.length];
+  const greater = sum(others.map((value) => ranks.get(value))) - (theirs * (theirs + 1)) / 2 - (count * theirs) / 2;
+  const deviation = Math.sqrt(((count * theirs) / 12) * (all + 1 - ties / (all * (all - 1))));
+  return (greater - Math.sign(greater) * 0.5) / deviation;
+}
+/// How likely a standard score so far from zero is by chance (Abramowitz and Stegun, 7.1.26).
+function chance(z) {
+  const t = 1 / (1 + (0.3275911 * Math.abs(z)) / Math.SQRT2);
+  return t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp((-z * z) / 2);
+}
+/// The population stability index over tenths of the reference, and what lies outside of it.
+function stability(reference, current) {
+  const sorted = [...reference].sort((one, other) => one - other);
+  const shares = (values) => {
+    const bins = new Array(12).fill(0);
+    for (const value of values) {
+      const below = sorted.filter((known) => known < value).length;
+      const bin = value < sorted[0] ? 0 : value > sorted.at(-1) ? 11 : 1 + Math.floor((below * 10) / sorted.length);
+      bins[bin] += 1 / values.length;
+    }
+    return bins.map((share) => Math.max(share, 1e-4));
+  };
+  const [expected, actual] = [shares(reference), shares(current)];
+  return sum(expected.map((share, bin) => (actual[bin] - share) * Math.log(actual[bin] / share)));
+}
 
 /// What calls add up to; what is not known of all of them is left out.
 function totals(calls) {
@@ -101,9 +145,12 @@ const read = () =>
       const columns = Object.fromEntries(names.map((name, place) => [name, rows.map((row) => row[place])]));
       const legend = Object.fromEntries(all(".legend a, .legend span", figure).map((entry) => [entry.firstElementChild.nextSibling.textContent.trim(), entry.querySelector("em").textContent]));
       const drawn = (selector) => all(selector, figure).map((path) => path.getAttribute("d"));
+      const marks = texts(all(".mark title", figure));
       const plot = { width: figure.querySelector("svg").viewBox.baseVal.width, ticks: texts(all(".y span", figure)).reverse(), grid: drawn(".grid")[0], bars: drawn(".bar"), lines: drawn(".line:not(.point)"), points: drawn(".point") };
-      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend, plot };
+      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend, marks, plot };
     };
+    // How high a line goes in each of its steps, as a part of the highest.
+    const spark = (path) => [...(path?.getAttribute("d") ?? "").matchAll(/[ML]\S+ (\S+?)(?=L|$)/g)].map(([, y]) => (96 - Number(y)) / 92);
     const list = (section) =>
       all("li", section).map((row) => ({
         name: row.firstElementChild.textContent,
@@ -112,7 +159,7 @@ const read = () =>
         titles: texts(all("rect title", row)),
       }));
     const table = (section) =>
-      all("tbody tr", section).map((row) => ({ cells: texts([...row.cells]), values: [...row.cells].map((cell) => values(cell)[0] ?? null), href: row.querySelector("a.trace")?.getAttribute("href") ?? null }));
+      all("tbody tr", section).map((row) => ({ cells: texts([...row.cells]), values: [...row.cells].map((cell) => values(cell)[0] ?? null), href: row.querySelector("a.trace")?.getAttribute("href") ?? null, spark: spark(row.querySelector(".spark path")) }));
     const charts = all("section:has(.chart)");
     return {
       tiles: byId(all(".tile[id]"), values),
@@ -318,6 +365,19 @@ function checkFailures(chart, failed, what) {
   }
 }
 
+/// The trend of a group: its calls in thirty steps of which the newest is not over, and so not drawn.
+function checkTrend(spark, calls, from, what) {
+  const all = batches(calls);
+  const most = Math.max(...all.map(requests));
+  const drawn = [...spark.entries()].filter(([, height]) => height > 0);
+  assert.ok(drawn.length === all.length || drawn.length === all.length - 1, `${drawn.length} of ${all.length} in the trend of ${what}`);
+  drawn.forEach(([at, height], number) => {
+    same(height, all[number].length / most, `trend of ${what} at ${at}`, { relative: 0, slack: 0.5 / 92 });
+    const [first, last] = all[number][0].counted.map((time) => Math.floor((time - from) / ((MINUTES * 60_000) / 30)));
+    assert.ok(at >= first - 1 && at <= last, `trend of ${what} at ${at}, not ${first} to ${last}`);
+  });
+}
+
 await step("errors", async () => {
   const failed = truth.calls.filter((call) => call.failed);
   const { charts, tables, titles } = await seen(`/errors?${RANGE}`);
@@ -333,6 +393,7 @@ await step("errors", async () => {
     checkRecords(tables.records, calls, Math.min(calls.length, 50), `errors of ${name}`);
     checkFailures(charts.failures, calls, name);
     overTime(charts.failures, `failed calls of ${name}`, groups(calls, (call) => call.failed[0]), requests);
+    for (const { cells: [, said], spark } of tables.groups) checkTrend(spark, calls.filter((call) => said.startsWith(call.made.error.message)), charts.failures.from, said);
     const expected = groups(calls, (call) => call.made.error.message).map(([, [{ failed: [of], made: { error } }, ...more]]) => [of, error.message + error.kind, String(more.length + 1)]);
     assert.deepEqual(tables.groups.map(({ cells }) => cells.slice(0, 3)).sort(), expected.sort());
   }
@@ -369,12 +430,104 @@ await step("monitors", async () => {
       [4, all.requests], [6, all.failed / all.requests], [7, all.duration(0.5), ESTIMATED], [8, all.duration(0.99), ESTIMATED],
       [9, all.firstToken(0.95), ESTIMATED], [10, all.cost],
     ]) same(values[place], expected, `cell ${place} of ${name}`, accuracy);
+    await checkSpark(name, rows[name].spark);
   }
 });
 
+/// Requests of the last hour, in steps of two minutes of which the newest is not over, are those of the chart over the same time.
+async function checkSpark(name, spark) {
+  const { charts: { volume: { from, step: length, columns } } } = await seen(`/monitors/${name}?range=1h`);
+  const [steps, late] = [120_000 / length, (from % 120_000) / length];
+  const chart = columns.all.map((text) => parse(text)?.value ?? 0);
+  const expected = spark.map((_, at) => sum(chart.slice(Math.max(at * steps - late, 0), (at + 1) * steps - late)));
+  assert.ok(sum(expected) > 0 && spark.length === 30, name);
+  spark.forEach((height, at) => same(height, expected[at] / Math.max(...expected), `requests of ${name} at ${at}`, { relative: 0, slack: 0.5 / 92 }));
+}
+
+/// Bars on a logarithmic scale: of the calls as many lie before the end of each bar as are drawn up to there.
+async function checkDistribution(calls, what) {
+  const path = await page.locator("#distribution .bar").getAttribute("d");
+  const bars = [...path.matchAll(/M(\S+) \S+?v-(\S+?)h/g)].map(([, x, height]) => [Math.round((Number(x) / 1_000) * 48), Number(height)]);
+  const drawn = sum(bars.map(([, height]) => height));
+  const durations = calls.map((call) => call.made.duration);
+  const [least, most] = [Math.min(...durations), Math.max(...durations)].map(Math.log);
+  const within = (share) => durations.filter((duration) => (Math.log(duration) - least) / (most - least) <= share).length;
+  let height = 0;
+  for (const [bar, more] of bars) {
+    height += more;
+    const shown = (height / drawn) * calls.length;
+    // A duration is known to half a bucket, and both ends of the scale are.
+    const slack = (2 * RELATIVE_ERROR) / (most - least);
+    const [before, after] = [(bar + 0.5) / 47 - slack, (bar + 0.5) / 47 + slack].map(within);
+    assert.ok(shown > before - 0.5 && shown < after + 0.5, `${shown} calls up to bar ${bar} of ${what}, not ${before} to ${after}`);
+  }
+  assert.equal(bars.at(-1)[0], 47, what);
+}
+
+/// A control chart of cost: limits of what it learned from, and what is outside of them.
+function checkControl(chart, calls) {
+  const costs = batches(calls).map((together) => totals(together).cost);
+  const [learned, watched] = [costs.slice(0, 2), costs.slice(2)];
+  const mean = sum(learned) / 2;
+  // Sums are not told apart by less than a hundredth.
+  const deviation = Math.max(Math.abs(learned[0] - learned[1]) / Math.SQRT2, mean / 100);
+  is(chart.legend.mean, mean, "mean");
+  is(chart.legend["upper limit"], mean + 3 * deviation, "upper limit");
+  is(chart.legend["lower limit"] ?? null, mean > 3 * deviation ? mean - 3 * deviation : null, "lower limit");
+  const points = chart.columns.cost.filter((cell) => cell);
+  assert.equal(points.length, watched.length);
+  points.forEach((cell, number) => is(cell, watched[number], `point ${number}`));
+  const outside = watched.filter((cost) => Math.abs(cost - mean) > 3 * deviation);
+  assert.ok(outside.length > 0 && outside.length < watched.length);
+  assert.deepEqual(chart.marks, outside.map(() => "out of control: outside"));
+}
+
+/// Tokens of the last four minutes against those before.
+function checkDrift(values, calls, now) {
+  const isNew = (call) => call.counted[0] > now - 4 * 60_000;
+  const [before, after] = [calls.filter((call) => !isNew(call)), calls.filter(isNew)];
+  const index = (name) => stability(...[before, after].map((calls) => calls.map((call) => bucket(call.tokens[name]))));
+  same(values[0], index("input"), "drift of input");
+  same(values[1], index("output"), "drift of output");
+}
+
+/// Both sides of a canary, how sure it is that they differ, and what is said of that.
+function checkCanary(rows, title, versions) {
+  const of = Object.fromEntries(rows.map(({ cells, values }) => [cells[0], { values: values.slice(1, 3), z: cells[3], p: cells[4], verdict: cells[5] }]));
+  const both = versions.map(totals);
+  const equal = (name, expected, accuracy) => expected.forEach((value, place) => same(of[name].values[place], value, `${name} of ${place ? "canary" : "baseline"}`, accuracy));
+  equal("requests", both.map((version) => version.requests));
+  equal("error_rate", [0, 0]);
+  assert.deepEqual([of.error_rate.z, of.error_rate.p, of.error_rate.verdict], ["0.00", "1.000", "pass"]);
+  const nanos = (seconds) => Math.round(seconds * 1e9);
+  for (const [name, value] of [
+    ["latency", ({ made }) => nanos(made.duration)], ["time_to_first_token", ({ made }) => nanos(made.first_token)],
+    ["time_per_output_token", ({ made, tokens }) => Math.floor(nanos(made.duration - made.first_token) / (tokens.output - 1))],
+    ["input_tokens", ({ tokens }) => tokens.input], ["output_tokens", ({ tokens }) => tokens.output],
+  ]) {
+    const values = versions.map((calls) => calls.map(value));
+    const medians = values.map((all) => quantile(all, 0.5));
+    equal(name, name.endsWith("_tokens") ? medians : medians.map((median) => median / 1e9), ESTIMATED);
+    const z = rankScore(...values.map((all) => all.map(bucket)));
+    same(Number(of[name].z), z, `z of ${name}`, { relative: 0, slack: 0.0051 });
+    const p = chance(z);
+    if (of[name].p === "<0.001") assert.ok(p < 0.001, `p of ${name}: ${p}`);
+    else same(Number(of[name].p), p, `p of ${name}`, { relative: 0, slack: 0.00051 });
+    // Of what is allowed, a tenth of the baseline's.
+    const worse = (of[name].values[1] - of[name].values[0]) / (0.1 * of[name].values[0]);
+    const isSure = p <= 0.01;
+    const said = z <= 0 || p > 0.05 ? "pass" : worse > 1 && isSure ? "fail" : worse > 1 || (worse > 0.5 && isSure) ? "marginal" : "pass";
+    assert.equal(of[name].verdict, said, name);
+  }
+  equal("cost_per_request", both.map((version) => version.cost / version.requests));
+  assert.equal(of.cost_per_request.verdict, both[1].cost / both[1].requests > both[0].cost / both[0].requests ? "fail" : "pass");
+  assert.ok(title.endsWith("fail"), title);
+}
+
 await step("a monitor's page", async () => {
   for (const [name, calls] of groups(made(), service)) {
-    const { charts, tables, tiles, values } = await seen(`/monitors/${name}?${RANGE}`);
+    const { charts, tables, tiles, titles, values, now } = await seen(`/monitors/${name}?${RANGE}`);
+    await checkDistribution(calls, name);
     const all = totals(calls);
     for (const [id, expected, accuracy] of [
       ["total_requests", all.requests], ["error_rate", all.failed / all.requests], ["latency_p50", all.duration(0.5), ESTIMATED],
@@ -407,13 +560,16 @@ await step("a monitor's page", async () => {
       const allowed = 0.3 * all.requests;
       [1 - all.failed / allowed, all.failed, allowed, all.requests].forEach((expected, place) => same(values["burn-nightly works"][place], expected, `budget ${place}`));
       for (const { values } of tables["burn-nightly works"]) same(values[1], all.failed / allowed, "burn rate");
+      const left = charts["slo-nightly works"].columns["budget left"].filter((cell) => cell);
+      assert.ok(left.length > 0 && left.length <= 2, `${left}`);
+      [left.at(-1), charts["slo-nightly works"].legend["budget left"]].forEach((text) => is(text, 1 - all.failed / allowed, "budget left"));
     }
     if (name === "assistant") {
-      const [baseline, canary] = ["claude-opus-4-5", "gpt-4.1-mini"].map((name) => totals(calls.filter((call) => call.model === name)));
-      const rows = Object.fromEntries(tables["canary-models"].map((row) => [row.cells[0], row.values.slice(1, 3)]));
-      assert.deepEqual(rows.requests, [baseline.requests, canary.requests]);
-      assert.deepEqual(rows.error_rate, [0, 0]);
-      [baseline, canary].forEach((version, place) => same(rows.cost_per_request[place], version.cost / version.requests, "cost per request"));
+      // Each batch comes after a while without calls, but the first after nothing; one begins to answer late.
+      same(tiles.cold_start_rate[0], 1 / (batches(calls).length - 1), "cold starts");
+      checkControl(charts["control-spending"], calls);
+      checkDrift(values.drift, calls, now);
+      checkCanary(tables["canary-models"], titles["canary-models"], ["claude-opus-4-5", "gpt-4.1-mini"].map((name) => calls.filter((call) => call.model === name)));
     }
   }
 });

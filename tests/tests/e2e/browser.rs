@@ -19,7 +19,14 @@ const SETTLED: i64 = 10;
 const EVALUATED: i64 = 20;
 
 const SECTIONS: &str = "monitors:
-- { name: assistant, select: { service: assistant }, window: 15m, health: llm, canaries: [{ name: models, versions: response_model, baseline: claude-opus-4-5, canary: gpt-4.1-mini, window: 15m, minimum_requests: 10 }] }
+- name: assistant
+  select: { service: assistant }
+  window: 15m
+  health: llm
+  cold_starts: { idle: 40s, factor: 2 }
+  charts: [{ name: spending, field: cost, step: 1m, learning: 2, minimum_requests: 10 }]
+  drift: { window: 4m, reference: 30m, minimum_requests: 10 }
+  canaries: [{ name: models, versions: response_model, baseline: claude-opus-4-5, canary: gpt-4.1-mini, window: 15m, minimum_requests: 10 }]
 - { name: search, select: { service: search }, window: 15m, health: llm }
 - { name: nightly, select: { service: nightly }, window: 15m, health: llm }
 - { name: silent, select: { service: nobody }, window: 15m, health: llm }

@@ -60,6 +60,8 @@ struct Service {
     failures: &'static [Failure],
     /// Seconds until the first token, of services that stream.
     first_token: Option<f64>,
+    /// The batch in which that takes five times as long, and twice as much is answered.
+    odd_batch: Option<u64>,
     /// Whether two spans tell of the first call of each batch.
     is_told_twice: bool,
 }
@@ -72,6 +74,7 @@ const SERVICES: [Service; 3] = [
         fails_each: 1,
         failures: &[],
         first_token: Some(0.2),
+        odd_batch: Some(4),
         is_told_twice: true,
     },
     Service {
@@ -80,6 +83,7 @@ const SERVICES: [Service; 3] = [
         fails_each: 16,
         failures: &[Failure { class: "rate_limited", kind: "RateLimitError", message: "too many requests" }],
         first_token: None,
+        odd_batch: None,
         is_told_twice: false,
     },
     Service {
@@ -91,6 +95,7 @@ const SERVICES: [Service; 3] = [
             Failure { class: "server_error", kind: "InternalServerError", message: "it broke <b>here</b>" },
         ],
         first_token: Some(0.5),
+        odd_batch: None,
         is_told_twice: false,
     },
 ];
@@ -111,7 +116,7 @@ pub fn batch(number: u64, prices: &Prices) -> (Vec<Call>, Payload) {
                 cache_read: 20 + place / 2,
                 // Of the models here only Anthropic's have a price for it.
                 cache_write: if *provider == "anthropic" { 9 + number } else { 0 },
-                output: 50 + place,
+                output: (50 + place) * if service.odd_batch == Some(number) { 2 } else { 1 },
                 reasoning: 7 + number,
             });
             let mut told = vec![span(id, provider, model, tokens.as_ref(), &made)];
@@ -144,7 +149,8 @@ impl Service {
         let is_failed = place % self.fails_each == self.fails_each / 2 && !self.failures.is_empty();
         let turn = (place / self.fails_each) as usize;
         let error = is_failed.then(|| self.failures[turn % self.failures.len()]);
-        let first_token = self.first_token.filter(|_| !is_failed).map(|first| first + 0.01 * place as f64);
+        let slower = if self.odd_batch == Some(batch) { 5.0 } else { 1.0 };
+        let first_token = self.first_token.filter(|_| !is_failed).map(|first| slower * (first + 0.01 * place as f64));
         Made { duration: 1.0 + 0.05 * place as f64 + 0.2 * batch as f64, first_token, error }
     }
 }
