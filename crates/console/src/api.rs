@@ -16,13 +16,14 @@ use axum::Json;
 use axum::Router;
 use axum::routing::{delete, get, post, put};
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{Modify, OpenApi};
 
 use crate::console::Console;
 use crate::events::{NoParams, events};
 use crate::params::Params;
-use crate::problem::Problem;
+use crate::problem::{PROBLEM_JSON, Problem};
 
 /// What handlers give back.
 pub(crate) type Answer<T> = Result<Json<T>, Problem>;
@@ -35,7 +36,7 @@ macro_rules! resources {
             info(title = "Spanmill", description = "What Spanmill has counted, watches and tells. Times are milliseconds since \
                 the Unix epoch, as the log tells them. Figures that no call tells are null.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
             paths($($module::$handler),*, crate::events::events, description),
-            modifiers(&NothingElse),
+            modifiers(&NothingElse, &WhoMayAsk),
         )]
         struct Description;
 
@@ -99,6 +100,31 @@ impl Modify for NothingElse {
                 if let RefOr::T(Schema::Object(object)) = one {
                     object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
                 }
+            }
+        }
+    }
+}
+
+/// With `admin.auth` every request shows who asks, and is refused if it does not.
+struct WhoMayAsk;
+
+impl Modify for WhoMayAsk {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let mut requirements = vec![SecurityRequirement::default()];
+        let components = openapi.components.get_or_insert_default();
+        for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)] {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+            requirements.push(SecurityRequirement::new(name, <[&str; 0]>::default()));
+        }
+        openapi.security = Some(requirements);
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let refused =
+            ResponseBuilder::new().description("Credentials are missing or wrong").content(PROBLEM_JSON, problem);
+        let refused = refused.build();
+        for path in openapi.paths.paths.values_mut() {
+            let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+            for operation in operations.into_iter().flatten() {
+                operation.responses.responses.insert("401".to_owned(), RefOr::T(refused.clone()));
             }
         }
     }

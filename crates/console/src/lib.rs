@@ -25,4 +25,5 @@ mod view;
 
 pub use api::openapi;
 pub use console::{Console, Settings};
+pub use problem::Problem;
 pub use source::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};

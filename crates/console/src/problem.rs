@@ -14,7 +14,7 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A problem (RFC 9457): its type is `about:blank`, so its title is that of its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// The HTTP status.
     status: u16,
     /// What the status means.
@@ -27,7 +27,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    /// That something is wrong with a request.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         Self { status: status.as_u16(), title, detail: detail.into(), field: None }
     }

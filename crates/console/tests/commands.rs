@@ -50,6 +50,10 @@ async fn wrong_requests_are_problems() {
         (post(monitors, json, "{\"name\":\"a\",\"preset\":\"x\"}"), 422),
         (post(monitors, json, "{\"name\":\"a\",\"colour\":1}"), 422),
         (post(monitors, json, "{\"name\":\"a\",\"thresholds\":[{\"field\":\"x\",\"warning\":1,\"critical\":2}]}"), 422),
+        (
+            post(monitors, json, "{\"name\":\"a\",\"thresholds\":[{\"field\":\"cost\",\"warning\":3,\"critical\":2}]}"),
+            422,
+        ),
         (post(monitors, json, &json!({ "name": "gpt-4o" }).to_string()), 409),
         (post(monitors, json, &json!({ "name": "a", "selector": { "model": long } }).to_string()), 422),
         (post(monitors, json, &json!({ "name": "a", "minimum_requests": 1_000_000_001 }).to_string()), 422),
@@ -135,7 +139,10 @@ async fn monitors_are_defined_anew() {
     let (status, told) = fixture.put("/api/v1/monitors/new", &new).await;
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!((status, &told["name"], &told["window"]), (StatusCode::OK, &json!("new"), &json!("6h")));
-    assert_eq!((&told["thresholds"], &told["selector"]["model"]), (&new["thresholds"], &json!("claude*")));
+    // The preset's threshold of another field stays.
+    let thresholds = told["thresholds"].as_array().unwrap();
+    assert_eq!((&thresholds[0], &thresholds[1]["field"]), (&new["thresholds"][0], &json!("latency_p99")));
+    assert_eq!((thresholds.len(), &told["selector"]["model"]), (2, &json!("claude*")));
     assert_eq!(requests().await, 5, "the same calls are meant");
     new["selector"] = json!({ "model": "gpt*" });
     assert_eq!(fixture.put("/api/v1/monitors/new", &new).await.0, StatusCode::OK);

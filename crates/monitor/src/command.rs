@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::alert::{Alert, AlertRule, Condition};
-use crate::definition::{Config, ConfigError, MonitorDefinition, check_names};
+use crate::definition::{Config, ConfigError, MonitorDefinition, check_monitor, check_names};
 use crate::incident::{Resolution, Told};
 use crate::monitor::{Monitor, MonitorState};
 use crate::monitoring::Monitoring;
@@ -171,6 +171,7 @@ impl Monitoring {
     fn replace(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let name = definition.name.clone();
         let now = self.now;
+        check_monitor(&definition)?;
         if self.find_own(&name)?.redefine(definition, now) {
             return Ok(());
         }
@@ -185,6 +186,7 @@ impl Monitoring {
     fn create(&mut self, definition: MonitorDefinition) -> Result<(), CommandError> {
         let is_taken = self.monitor(&definition.name).is_some();
         check_new(Subject::Monitor, &definition.name, is_taken, self.monitors.len(), MOST_MONITORS)?;
+        check_monitor(&definition)?;
         self.monitors.push(Monitor::new(definition, false, self.now));
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::canary::CanaryDefinition;
 use crate::chart::ChartDefinition;
 use crate::command::MOST_MONITORS;
 use crate::drift::DriftDefinition;
-use crate::health::HealthRules;
+use crate::health::{HealthRules, Threshold};
 use crate::history::HistoryConfig;
 use crate::monitoring::EVALUATION_STEP;
 use crate::selector::{Attribute, Selector};
@@ -79,6 +79,7 @@ impl Config {
         let no_monitor = "there is no such monitor";
         let most = self.monitors.get(MOST_MONITORS).map(|monitor| &monitor.name);
         check("monitors", most.unwrap_or(&String::new()), "name", most.is_none(), "more monitors than there may be")?;
+        self.monitors.iter().try_for_each(check_monitor)?;
         self.slos.iter().try_for_each(|slo| self.check_slo(slo))?;
         for chart in &self.charts {
             let wrong = |field, is_right, problem| check("charts", &chart.name, field, is_right, problem);
@@ -175,6 +176,12 @@ fn check(
     problem: &'static str,
 ) -> Result<(), ConfigError> {
     if is_right { Ok(()) } else { Err(ConfigError { section, name: name.to_owned(), field, problem }) }
+}
+
+/// Whether a monitor can be what it shall be.
+pub(crate) fn check_monitor(monitor: &MonitorDefinition) -> Result<(), ConfigError> {
+    let is_right = monitor.health.thresholds.iter().all(Threshold::is_one);
+    check("monitors", &monitor.name, "thresholds", is_right, "a warning begins above what is critical, or is no number")
 }
 
 /// Names say something, and are told apart.

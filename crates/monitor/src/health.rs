@@ -87,6 +87,19 @@ impl HealthRules {
         }
     }
 
+    /// Judges a field by another threshold, or one more.
+    pub fn set(&mut self, threshold: Threshold) {
+        match self.thresholds.iter_mut().find(|known| known.field == threshold.field) {
+            Some(known) => *known = threshold,
+            None => self.thresholds.push(threshold),
+        }
+    }
+
+    /// Does not judge a field.
+    pub fn unset(&mut self, field: Field) {
+        self.thresholds.retain(|known| known.field != field);
+    }
+
     /// How a snapshot is.
     pub fn judge(&self, snapshot: &Snapshot) -> Health {
         match snapshot.requests {
@@ -104,6 +117,11 @@ impl Default for HealthRules {
 }
 
 impl Threshold {
+    /// Whether a warning comes before it is critical.
+    pub(crate) fn is_one(&self) -> bool {
+        self.warning <= self.critical && self.critical.is_finite() && self.warning.is_finite()
+    }
+
     fn judge(&self, snapshot: &Snapshot) -> Health {
         match snapshot.get(self.field) {
             Some(value) if value >= self.critical => Health::Critical,

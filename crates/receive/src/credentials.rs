@@ -19,7 +19,7 @@ pub struct Credentials(Option<Scheme>);
 
 #[derive(Clone, Debug)]
 enum Scheme {
-    Bearer(Reloaded<Tokens>),
+    Bearer { tokens: Reloaded<Tokens>, also_as_password: bool },
     Basic(Reloaded<Users>),
 }
 
@@ -27,7 +27,7 @@ impl Credentials {
     /// One of these bearer tokens.
     pub fn bearer<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Self {
         let tokens = tokens.into_iter().map(|token| Digest::of(token.as_bytes())).collect();
-        Credentials(Some(Scheme::Bearer(Reloaded::fixed(Tokens(tokens)))))
+        Self::of_tokens(Reloaded::fixed(Tokens(tokens)))
     }
 
     /// One of the bearer tokens in a file: one a line, without spaces; empty lines and those that begin with # say nothing. A
@@ -37,7 +37,25 @@ impl Credentials {
     /// The file cannot be read or has no token in it.
     pub fn bearer_file(path: PathBuf) -> Result<Self, FileError> {
         let tokens = Reloaded::from_files(vec![path], |contents| Tokens::parse(&contents.concat()))?;
-        Ok(Credentials(Some(Scheme::Bearer(tokens))))
+        Ok(Self::of_tokens(tokens))
+    }
+
+    fn of_tokens(tokens: Reloaded<Tokens>) -> Self {
+        Credentials(Some(Scheme::Bearer { tokens, also_as_password: false }))
+    }
+
+    /// The same, with bearer tokens taken as passwords too, whatever the user is called: a browser asks people for no token.
+    #[must_use]
+    pub fn for_people(self) -> Self {
+        match self.0 {
+            Some(Scheme::Bearer { tokens, .. }) => Credentials(Some(Scheme::Bearer { tokens, also_as_password: true })),
+            other => Credentials(other),
+        }
+    }
+
+    /// Whether a browser can ask for what is wanted.
+    pub fn can_be_typed(&self) -> bool {
+        matches!(self.0, Some(Scheme::Basic(_) | Scheme::Bearer { also_as_password: true, .. }))
     }
 
     /// A user of a file in the format of `htpasswd`, with the password: bcrypt (`htpasswd -B`) or as it is. A change of the file
@@ -62,12 +80,14 @@ impl Credentials {
     pub async fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let (scheme, is_known) = match &self.0 {
             None => return Ok(()),
-            Some(Scheme::Bearer(tokens)) => {
-                ("Bearer", shown(headers, "Bearer").is_some_and(|token| tokens.current().contains(token)))
+            Some(Scheme::Bearer { tokens, also_as_password }) => {
+                let typed = user_and_password(headers).filter(|_| *also_as_password);
+                let password = typed.as_deref().and_then(|typed| typed.splitn(2, |byte| *byte == b':').nth(1));
+                let token = shown(headers, "Bearer").or(password);
+                ("Bearer", token.is_some_and(|token| tokens.current().contains(token)))
             }
             Some(Scheme::Basic(users)) => {
-                let shown = shown(headers, "Basic").and_then(|encoded| BASE64.decode(encoded).ok());
-                let is_known = match shown {
+                let is_known = match user_and_password(headers) {
                     Some(user_and_password) => users.current().contains(&user_and_password).await?,
                     None => false,
                 };
@@ -76,6 +96,10 @@ impl Credentials {
         };
         if is_known { Ok(()) } else { Err(Refusal::Unauthenticated { scheme }) }
     }
+}
+
+fn user_and_password(headers: &HeaderMap) -> Option<Vec<u8>> {
+    shown(headers, "Basic").and_then(|encoded| BASE64.decode(encoded).ok())
 }
 
 /// What stands behind the name of the scheme. Of two headers one might be meant for somebody else: neither counts.
@@ -165,6 +189,22 @@ mod tests {
         assert_eq!(credentials.check(&headers(&both)).await, unauthenticated, "two headers");
         assert_eq!(credentials.check(&headers(&["Basic b25lOg=="])).await, unauthenticated);
         assert_eq!(Credentials::default().check(&headers(&[])).await, Ok(()));
+    }
+
+    // Of people a token is taken as a password, of nobody else.
+    #[tokio::test]
+    async fn tokens_as_passwords() {
+        let basic = |typed: &str| headers(&[&format!("Basic {}", BASE64.encode(typed))]);
+        let credentials = Credentials::bearer(["one:two"]);
+        assert!(credentials.check(&basic("me:one:two")).await.is_err() && !credentials.can_be_typed());
+        let credentials = credentials.for_people();
+        assert!(credentials.can_be_typed());
+        for (typed, is_good) in
+            [("me:one:two", true), (":one:two", true), ("one:two", false), ("me:one", false), ("", false)]
+        {
+            assert_eq!(credentials.check(&basic(typed)).await.is_ok(), is_good, "{typed:?}");
+        }
+        assert!(credentials.check(&headers(&["Bearer one:two"])).await.is_ok());
     }
 
     // Users of both kinds are let in with their own password only, again and again.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use hyper_util::service::TowerToHyperService;
@@ -50,7 +51,7 @@ impl Answering {
         readiness: Readiness,
     ) -> Result<(), Failure> {
         let settings = console::Settings { trace_link: config.trace_link.clone() };
-        let callers = Callers::new(&listener, config.auth.credentials()?);
+        let callers = Callers::new(&listener, config.auth.credentials()?.for_people());
         let router = admin::router(readiness, callers, settings);
         self.serve(listener, config.tls.as_ref(), router)
     }
@@ -120,13 +121,30 @@ async fn refuse_other_names(request: Request, next: Next) -> Response {
     if receive::is_called_by_own_name(request.headers(), request.uri()) {
         return next.run(request).await;
     }
-    (StatusCode::FORBIDDEN, format!("{}\n", receive::Refusal::OtherName)).into_response()
+    refused(request.uri().path(), StatusCode::FORBIDDEN, &receive::Refusal::OtherName)
 }
 
 /// Refuses whoever does not show credentials that are asked for.
 async fn authenticate(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
-    match credentials.check(request.headers()).await {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.json_response().into_response(),
+    let Err(refusal) = credentials.check(request.headers()).await else { return next.run(request).await };
+    let mut response = refused(request.uri().path(), refusal.http_status(), &refusal);
+    let headers = response.headers_mut();
+    for (name, value) in refusal.json_response().headers() {
+        if *name == WWW_AUTHENTICATE || *name == RETRY_AFTER {
+            headers.insert(name, value.clone());
+        }
     }
+    if headers.contains_key(WWW_AUTHENTICATE) && credentials.can_be_typed() {
+        // In place of that of tokens: a browser that finds another one first does not ask.
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"spanmill\""));
+    }
+    response
+}
+
+/// Programs are told as RFC 9457 wants it, people in a line.
+fn refused(path: &str, status: StatusCode, refusal: &receive::Refusal) -> Response {
+    if path.starts_with("/api/") {
+        return console::Problem::new(status, refusal.to_string()).into_response();
+    }
+    (status, format!("{refusal}\n")).into_response()
 }

@@ -292,7 +292,8 @@ impl Server {
         }
         while flushing.join_next().await.is_some() {}
         self.answering.end().await;
-        result
+        // Whatever else went wrong, it may be because of that.
+        check_log(&self.log).and(result)
     }
 }
 
@@ -391,8 +392,8 @@ fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Res
         delta: wants(Temporality::Delta),
         cumulative: wants(Temporality::Cumulative),
         error_logs: exporters.iter().any(|exporter| exporter.destination().logs),
-        duplicates: config.derive.duplicates(),
-        settle: config.derive.settle(),
+        duplicates: config.derive.duplicates(config.receivers.otlp.memory_budget),
+        settle: config.derive.settle(config.receivers.otlp.memory_budget),
         // Requests that wait for outcomes must leave the receivers room for those that come.
         pending: (config.archive.is_some() || config.enriches())
             .then(|| config.receivers.otlp.memory_budget.as_usize() / 4),

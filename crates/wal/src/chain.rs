@@ -99,13 +99,16 @@ impl Chain {
         true
     }
 
-    /// Goes on behind what cannot be read, with the next record of the segment that is whole from its beginning. Tells whether there is
-    /// one by now.
-    pub(crate) fn resume(&mut self) -> bool {
+    /// Goes on behind what cannot be read, with the next record of the segment that is whole from its beginning, up to the `last` that is
+    /// safe. Tells whether there is one by now.
+    pub(crate) fn resume(&mut self, last: Lsn) -> bool {
         self.frames.refresh();
         let (expected, epoch, time) = (self.expected, self.epoch, self.receive_time);
         let follows = |header: &Header| {
-            header.lsn >= expected && header.part == 0 && header.epoch >= epoch && header.receive_time >= time
+            (expected..=last).contains(&header.lsn)
+                && header.part == 0
+                && header.epoch >= epoch
+                && header.receive_time >= time
         };
         while let Some((offset, header)) = self.frames.find_readable(follows) {
             let is_whole = matches!(self.frames.take_payload(&header, &mut Vec::new()), Ok(true));

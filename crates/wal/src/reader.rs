@@ -137,6 +137,8 @@ pub struct RawReader<R> {
     /// The record that is given next, or one behind it if that is lost.
     pub(crate) next: Lsn,
     chain: Option<(Chain, PathBuf)>,
+    /// The last record that was safe before anything was read ahead that is still there.
+    seen: Lsn,
     /// Where it stopped at what cannot be read.
     stopped: Option<(Chain, PathBuf)>,
 }
@@ -149,7 +151,7 @@ impl<R> fmt::Debug for RawReader<R> {
 
 impl<R> RawReader<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>, lsn: Lsn) -> Self {
-        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None, stopped: None }
+        Self { shared, wanted: Box::new(|_| true), next: lsn.saturating_add(1), chain: None, seen: 0, stopped: None }
     }
 
     /// Payloads of other kinds are not read: such records come empty, for their places alone.
@@ -195,7 +197,8 @@ impl<R> RawReader<R> {
     /// are passed over; `None` if none can be read behind it yet.
     pub fn skip_unreadable(&mut self) -> Option<Range<Lsn>> {
         let (mut chain, mut path) = self.stopped.take()?;
-        if !chain.resume() {
+        let last = self.shared.lock().last;
+        if !chain.resume(last) {
             let segment = self.shared.lock().segment(|at| at.header.previous == chain.sequence)?;
             (chain, path) = (Chain::new(&segment), segment.slot.path);
         }
@@ -209,7 +212,8 @@ impl<R> RawReader<R> {
         let mut is_fresh = false;
         loop {
             let state = self.shared.lock();
-            if self.next > state.last {
+            let last = state.last;
+            if self.next > last {
                 return Ok(None);
             }
             if let Space::Memory(kept) = &state.space {
@@ -220,9 +224,14 @@ impl<R> RawReader<R> {
             drop(state);
             if self.chain.is_none() {
                 self.chain = Some(self.begin()?);
-                is_fresh = true;
+                (self.seen, is_fresh) = (last, true);
             }
             let Some((chain, path)) = &mut self.chain else { continue };
+            if self.next > self.seen {
+                // What was read ahead is older than the record: a crash may have left another one there.
+                chain.refresh();
+                (self.seen, is_fresh) = (last, true);
+            }
             let io = |path: &PathBuf| {
                 let path = path.clone();
                 move |source| ReadError::Io { path, source }

@@ -121,7 +121,7 @@ impl<R: Record> Writer<R> {
     }
 
     /// The next records that files are there for; none if the first that waited had to be refused. `None` at the end.
-    fn group(&mut self) -> Result<Option<Vec<Pending<R>>>, OpenError> {
+    pub(crate) fn group(&mut self) -> Result<Option<Vec<Pending<R>>>, OpenError> {
         loop {
             let shared = Arc::clone(&self.shared);
             let mut state = shared.lock();
@@ -204,7 +204,7 @@ impl<R: Record> Writer<R> {
     }
 
     /// Writes the group, and hands it on to be made durable.
-    fn put_group(&mut self, group: Vec<Pending<R>>) -> Result<(), OpenError> {
+    pub(crate) fn put_group(&mut self, group: Vec<Pending<R>>) -> Result<(), OpenError> {
         // One time for all of them: they become safe together.
         self.receive_time = self.receive_time.max((self.shared.clock)());
         let first = self.last + 1;
@@ -221,6 +221,11 @@ impl<R: Record> Writer<R> {
         result.and_then(|()| self.flush())?;
 
         let mut state = self.shared.lock();
+        if state.failure.is_some() {
+            drop(state);
+            self.shared.break_down("it failed before", &mut self.in_hand);
+            return Ok(());
+        }
         if let Space::Disk(disk) = &mut state.space {
             disk.written.append(&mut self.in_hand);
             let segments = &mut disk.segments;

@@ -128,6 +128,8 @@ async fn the_admin_api_asks_too() {
         assert_eq!(get(admin, path).await.status, 200, "{path}");
     }
     let key = ("authorization", "Bearer key");
+    // "me:key"
+    let typed = ("authorization", "Basic bWU6a2V5");
     for (path, status) in [
         ("/api/errors", 200),
         ("/api/prices/unpriced", 200),
@@ -147,10 +149,16 @@ async fn the_admin_api_asks_too() {
     ] {
         let answer = get(admin, path).await;
         assert_eq!(answer.status, 401, "{path}");
-        assert_eq!(answer.headers["www-authenticate"], "Bearer realm=\"spanmill\"");
-        assert_eq!(answer.json()["code"], Code::Unauthenticated as i32);
+        assert_eq!(answer.headers["www-authenticate"], "Basic realm=\"spanmill\"", "a browser asks for it");
+        if path.starts_with("/api/") {
+            assert_eq!(answer.headers["content-type"], "application/problem+json");
+            assert_eq!(answer.json()["status"], 401);
+        } else {
+            assert!(answer.text().starts_with("credentials are missing or wrong"), "{}", answer.text());
+        }
         assert_eq!(get_with(admin, path, &[("authorization", "Bearer other")]).await.status, 401, "{path}");
         assert_eq!(get_with(admin, path, &[key]).await.status, status, "{path}");
+        assert_eq!(get_with(admin, path, &[typed]).await.status, status, "{path}");
     }
     // This one has no end once it is answered.
     assert_eq!(get(admin, "/api/v1/events").await.status, 401);

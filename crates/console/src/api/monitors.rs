@@ -273,7 +273,7 @@ pub(super) struct NewMonitor {
     #[serde(default)]
     #[schema(schema_with = schema::<Preset>)]
     preset: Named<Preset>,
-    /// Its own thresholds, instead of those of the preset.
+    /// Its own thresholds, instead of those that the preset has for the same fields.
     #[serde(default, deserialize_with = "objects")]
     #[schema(max_items = 20)]
     thresholds: Option<Vec<ThresholdBody>>,
@@ -295,7 +295,7 @@ impl NewMonitor {
             if thresholds.len() > MOST_THRESHOLDS {
                 return Err(wrong("thresholds", &format!("has more than {MOST_THRESHOLDS}")));
             }
-            definition.health.thresholds = thresholds.iter().map(ThresholdBody::threshold).collect();
+            thresholds.iter().map(ThresholdBody::threshold).for_each(|own| definition.health.set(own));
         }
         if let Some(requests) = self.minimum_requests {
             definition.health.minimum_requests = within("minimum_requests", requests, 0..=1_000_000_000)?;

@@ -47,7 +47,8 @@ pub(super) struct Counting {
 impl Counting {
     /// Has counted nothing yet. `pending` is as in [`Settings::pending`].
     pub(super) fn new(config: &Config, pending: Option<usize>) -> Result<Self, Failure> {
-        let settle = config.derive.settle();
+        let budget = config.receivers.otlp.memory_budget;
+        let settle = config.derive.settle(budget);
         let pricing = config.derive.prices.pricing()?;
         let prices = Arc::clone(&pricing.prices);
         let settings = Settings {
@@ -65,7 +66,7 @@ impl Counting {
             cumulative: Forms::default(),
             error_logs: false,
             // Everything is received at once, so all of it is held until the end: files may take more room than a server has.
-            duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates() },
+            duplicates: DuplicateSettings { max_entries: usize::MAX, ..config.derive.duplicates(budget) },
             settle: SettleSettings { memory: settle.memory.max(MEMORY), ..settle },
             pending,
             pricing,

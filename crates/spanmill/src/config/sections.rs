@@ -71,13 +71,13 @@ pub struct Derive {
     /// How long what a client sends again is recognised.
     #[serde(with = "duration")]
     pub duplicate_window: Duration,
-    /// How many requests and spans are remembered for that at most.
-    pub duplicate_max_entries: usize,
+    /// How many requests and spans are remembered for that at most; `None` for what [`Derive::duplicates`] makes of the budget.
+    pub duplicate_max_entries: Option<usize>,
     /// How long the spans of one call are gathered before it is counted.
     #[serde(with = "duration")]
     pub settle_wait: Duration,
-    /// Memory for calls whose spans are gathered; beyond it the oldest are counted early.
-    pub settle_memory: ByteSize,
+    /// Memory for calls whose spans are gathered; beyond it the oldest are counted early. `None` for an eighth of the budget.
+    pub settle_memory: Option<ByteSize>,
     /// Whether spans in different traces are one call if only their times and usage say so.
     pub merge_unlinked_duplicates: bool,
     /// What calls cost.
@@ -92,9 +92,9 @@ impl Default for Derive {
             content: Content::Keep,
             content_hash_key: None,
             duplicate_window: Duration::from_secs(30 * 60),
-            duplicate_max_entries: 2_000_000,
+            duplicate_max_entries: None,
             settle_wait: Duration::from_secs(10),
-            settle_memory: ByteSize::mebibytes(64),
+            settle_memory: None,
             merge_unlinked_duplicates: false,
             prices: PriceSources::default(),
         }
@@ -124,19 +124,21 @@ impl Derive {
         }
     }
 
-    /// The same for the recognition of retries.
-    pub fn duplicates(&self) -> aggregate::DuplicateSettings {
+    /// How retries are recognised, beside a budget for requests: 2,000,000 entries beside the default of 512 MiB.
+    pub fn duplicates(&self, budget: ByteSize) -> aggregate::DuplicateSettings {
+        const ENTRIES_A_MEBIBYTE: usize = 3_907;
+        let usual = (budget.as_usize() >> 20) * ENTRIES_A_MEBIBYTE;
         aggregate::DuplicateSettings {
             window: u64::try_from(self.duplicate_window.as_nanos()).unwrap_or(u64::MAX),
-            max_entries: self.duplicate_max_entries,
+            max_entries: self.duplicate_max_entries.unwrap_or(usual.max(1)),
         }
     }
 
-    /// The same for the settle stage.
-    pub fn settle(&self) -> aggregate::SettleSettings {
+    /// How calls are held, beside a budget for requests.
+    pub fn settle(&self, budget: ByteSize) -> aggregate::SettleSettings {
         aggregate::SettleSettings {
             wait: u64::try_from(self.settle_wait.as_nanos()).unwrap_or(u64::MAX),
-            memory: self.settle_memory.as_usize(),
+            memory: self.settle_memory.map_or(budget.as_usize() / 8, ByteSize::as_usize),
             merge_unlinked: self.merge_unlinked_duplicates,
         }
     }

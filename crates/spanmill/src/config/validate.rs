@@ -215,13 +215,14 @@ fn limits(config: &Config, report: &mut Report<'_>) {
 
     let wal_size = ["storage", "wal", "max_size"];
     at_least(config.storage.wal.max_size >= ByteSize::mebibytes(64), &wal_size, "64MiB");
-    at_least(config.derive.duplicate_max_entries > 0, &["derive", "duplicate_max_entries"], "1");
+    at_least(config.derive.duplicate_max_entries != Some(0), &["derive", "duplicate_max_entries"], "1");
     let key_length = config.derive.content_hash_key.as_ref().map_or(0, |key| key.expose().len());
     let has_key = config.derive.content != Content::Hash || key_length >= MIN_HASH_KEY;
     at_least(has_key, &["derive", "content_hash_key"], &format!("{MIN_HASH_KEY} characters to hash with"));
     at_least(config.derive.max_label_length > 0, &["derive", "max_label_length"], "1");
     let settle_memory = ["derive", "settle_memory"];
-    at_least(config.derive.settle_memory >= ByteSize::mebibytes(1), &settle_memory, "1MiB");
+    let is_enough = config.derive.settle_memory.is_none_or(|memory| memory >= ByteSize::mebibytes(1));
+    at_least(is_enough, &settle_memory, "1MiB");
     at_least(config.metrics.interval >= second, &["metrics", "interval"], "1s");
     at_least(config.metrics.statistics_interval >= second, &["metrics", "statistics_interval"], "1s");
     let cardinality = ["metrics", "aggregation_cardinality_limit"];

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::harness::{Blob, DIRECTORY, Harness, opened, restore, settings};
+use super::harness::{Blob, DIRECTORY, Harness, Threads, opened, restore, settings};
 use super::sim::{Crash, SimFs};
 use crate::checkpoint::Checkpoints;
+use crate::frame::{FRAME_HEADER, frame_size};
 use crate::fs::FileSystem;
-
 use crate::open::open;
-use crate::{Directory, Lsn, OpenError, Start, repair_on};
+use crate::segment::SEGMENT_HEADER;
+use crate::{Directory, Log, Lsn, OpenError, Record, Start, repair_on};
 
 /// A log over several segments, recycled ones among them, and its records from LSN 1 on.
 fn written() -> (SimFs, Vec<Bytes>) {
@@ -53,6 +55,39 @@ fn segments(fs: &SimFs) -> Vec<PathBuf> {
     let is_segment =
         |path: &PathBuf| path.to_string_lossy().ends_with(".wal") && path.parent() == Some(Path::new(DIRECTORY));
     fs.names().into_iter().filter(is_segment).collect()
+}
+
+// What a crash left where the log ends is not taken for what is written there afterwards, by a consumer that had read ahead to there and does
+// not want the payload that it seems to have.
+#[test]
+fn leftovers_are_not_read() {
+    let (fs, filled) = (SimFs::default(), |size: usize| Bytes::from(vec![7; size]));
+    let open = || {
+        let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
+        opened(open::<Blob>(&directory, &settings(), Start::default(), Box::new(|| 0), Box::new(restore)).unwrap())
+    };
+    let append = |(log, _, threads): &mut (Log<Blob>, _, Threads<Blob>), size: usize| {
+        let mut append = Box::pin(log.append(Blob(filled(size))));
+        let mut poll = || append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_pending());
+        threads.step();
+        assert!(matches!(poll(), Poll::Ready(Ok(_))));
+    };
+    let mut before = open();
+    [100, 300].into_iter().for_each(|size| append(&mut before, size));
+    drop(before);
+    let end = SEGMENT_HEADER + frame_size(100) + FRAME_HEADER as u64 + 300;
+    fs.damage(&segments(&fs)[0], |bytes| bytes[end as usize - 1] ^= 1);
+
+    let mut after = open();
+    assert_eq!(after.0.last(), 1, "what is torn is cut");
+    let unwanted = Blob(filled(300)).kind();
+    let mut consumer = after.0.read_from(0).with_payloads_of(move |kind| kind != unwanted);
+    assert_eq!(consumer.try_next().unwrap().unwrap().payload, filled(100));
+    [200, 400].into_iter().for_each(|size| append(&mut after, size));
+    for size in [200, 400] {
+        assert_eq!(consumer.try_next().unwrap().unwrap().payload, filled(size));
+    }
 }
 
 /// After any damage: a start finds everything, or all but the last `unproven` groups, which nothing behind them proves, or

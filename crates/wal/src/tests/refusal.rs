@@ -101,6 +101,26 @@ fn failed_sync_is_not_forgotten() {
     assert!(matches!(written(), Some(Err(AppendError::Failed(_)))));
 }
 
+// Whoever waits for a group that is written while the sync of the one before fails is refused as well, and what comes after.
+#[test]
+fn what_is_written_beside_a_failing_sync_is_refused() {
+    let (fs, clock) = (SimFs::default(), Arc::default());
+    let (log, _reader, Threads { mut writer, mut syncer }) = open_at(&fs, &settings(), &clock).unwrap();
+    let mut first = queue(&log, blob(10)).unwrap();
+    writer.step();
+    syncer.take().unwrap();
+    let mut second = queue(&log, blob(20)).unwrap();
+    let group = writer.group().unwrap().unwrap();
+    let failed = OpenError::Setting("the sync fails".to_owned());
+    assert_eq!(syncer.tell(Err(failed)), Step::Ended);
+    writer.put_group(group).unwrap();
+    for pending in [&mut first, &mut second] {
+        let Some(Err(AppendError::Failed(why))) = pending() else { panic!("nobody is told") };
+        assert!(why.contains("the sync fails"), "{why}");
+    }
+    assert_eq!(writer.step(), Step::Ended);
+}
+
 // A disk that is full while a new file is made makes the log full, not broken; it goes on when there is room again. What was
 // acknowledged is safe all the while.
 #[test]

@@ -108,10 +108,10 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(config.derive.content_hash_key, Some(Secret::new("0123456789abcdef")));
     assert_eq!(
         (config.derive.duplicate_window, config.derive.duplicate_max_entries),
-        (Duration::from_secs(1900), 1000)
+        (Duration::from_secs(1900), Some(1000))
     );
     assert_eq!(config.derive.settle_wait, Duration::from_secs(11));
-    assert_eq!(config.derive.settle_memory, ByteSize::mebibytes(65));
+    assert_eq!(config.derive.settle_memory, Some(ByteSize::mebibytes(65)));
     assert!(config.derive.merge_unlinked_duplicates);
     let prices = config.derive.prices;
     assert_eq!(prices.catalogue, CatalogueSource::File("prices.json".into()));

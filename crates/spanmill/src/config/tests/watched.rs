@@ -19,7 +19,8 @@ monitors:
     charts: [{ name: failures, field: error_rate, step: 1m, learning: 60 }]
     drift: { window: 2h }
     canaries: [{ name: v2, versions: response_model, baseline: gpt-4o, canary: gpt-4o-mini }]
-  - { name: all, thresholds: { error_rate: { warning: 0.01, critical: 0.02 } } }
+  - { name: all, thresholds: { error_rate: { warning: 0.01, critical: 0.02 }, cost: { warning: 5, critical: 9 } } }
+  - { name: some, thresholds: { error_rate: null } }
 alerts:
   - { name: slow, monitor: chat, when: { field: latency_p99, above: 60 }, for: 5m, severity: critical, repeat: 4h }
   - { name: slower, monitor: chat, when: { field: time_to_first_token_p95, above: 2, baseline: 1d } }
@@ -38,12 +39,21 @@ fn everything_can_be_written() {
     let config = load(EVERYTHING).unwrap().config;
     let watched = config.watched();
     watched.check().unwrap();
-    let [chat, all] = &watched.monitors[..] else { panic!("{:?}", watched.monitors) };
+    let [chat, all, some] = &watched.monitors[..] else { panic!("{:?}", watched.monitors) };
     assert_eq!((chat.window, chat.cold_starts.idle, chat.cold_starts.factor), (Window::Hour, 10 * MINUTE, 4.0));
     assert_eq!((chat.selector.service.as_deref(), chat.selector.service_version.as_deref()), (Some("shop"), Some("2")));
     assert_eq!(chat.health, HealthRules { minimum_requests: 7, ..HealthRules::llm() });
-    assert_eq!((all.window, all.health.thresholds.len()), (Window::FiveMinutes, 1));
-    assert_eq!((all.health.thresholds[0].field, all.health.thresholds[0].critical), (Field::ErrorRate, 0.02));
+    assert_eq!(all.window, Window::FiveMinutes);
+    let judged = |monitor: &monitor::MonitorDefinition| {
+        let thresholds = monitor.health.thresholds.iter();
+        thresholds.map(|threshold| (threshold.field, threshold.critical)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        judged(all),
+        [(Field::ErrorRate, 0.02), (Field::LatencyP99, 1.0), (Field::Cost, 9.0)],
+        "the preset's stay"
+    );
+    assert_eq!(judged(some), [(Field::LatencyP99, 1.0)]);
     let charts = [("failures", Field::ErrorRate, MINUTE, 60)];
     assert!(watched.charts.iter().map(|chart| (&*chart.name, chart.field, chart.step, chart.learning)).eq(charts));
     assert_eq!((watched.drifts[0].window, watched.drifts[0].minimum_requests), (120 * MINUTE, 200));
@@ -93,6 +103,10 @@ fn contradictions_are_named() {
         (
             "monitors: [{ name: a }]\nalerts: [{ name: b, monitor: a, when: { field: cost, above: 1, below: 2 } }]",
             r#"2:33: "alerts[0].when": a field wants either "above" or "below", found a mapping"#,
+        ),
+        (
+            "monitors: [{ name: a, thresholds: { cost: { warning: 2, critical: 1 } } }]",
+            r#"1:1: monitors: "a": a warning begins above what is critical, or is no number"#,
         ),
         (
             "monitors: [{ name: a }]\nslos: [{ name: b, monitor: a, objective: latency, target: 0.9 }]",

@@ -22,15 +22,15 @@ pub struct Monitor {
     /// How far back its snapshots look.
     #[serde(default)]
     pub window: Named<Window>,
-    /// By what it is judged, unless thresholds are given.
+    /// By what it is judged.
     #[serde(default)]
     pub health: Preset,
     /// With fewer calls in the window nothing is judged; `null` is what the preset says.
     #[serde(default)]
     pub minimum_requests: Option<u64>,
-    /// In place of those of the preset, by field.
+    /// In place of those of the preset, field by field; `null` does not judge one.
     #[serde(default)]
-    pub thresholds: BTreeMap<FieldName, Thresholds>,
+    pub thresholds: BTreeMap<FieldName, Option<Thresholds>>,
     /// What a cold start is.
     #[serde(default)]
     pub cold_starts: ColdStarts,
@@ -176,24 +176,22 @@ impl Canary {
 
 impl Monitor {
     pub(in crate::config) fn definition(&self) -> MonitorDefinition {
-        let preset = match self.health {
+        let mut health = match self.health {
             Preset::Service => HealthRules::service(),
             Preset::Llm => HealthRules::llm(),
         };
-        let own = self.thresholds.iter().map(|(&FieldName(field), &Thresholds { warning, critical })| Threshold {
-            field,
-            warning,
-            critical,
-        });
-        let own: Vec<Threshold> = own.collect();
+        health.minimum_requests = self.minimum_requests.unwrap_or(health.minimum_requests);
+        for (&FieldName(field), own) in &self.thresholds {
+            match *own {
+                Some(Thresholds { warning, critical }) => health.set(Threshold { field, warning, critical }),
+                None => health.unset(field),
+            }
+        }
         MonitorDefinition {
             name: self.name.clone(),
             selector: self.select.clone(),
             window: self.window.0,
-            health: HealthRules {
-                minimum_requests: self.minimum_requests.unwrap_or(preset.minimum_requests),
-                thresholds: if own.is_empty() { preset.thresholds } else { own },
-            },
+            health,
             cold_starts: ColdStartRule { idle: self.cold_starts.idle.0, factor: self.cold_starts.factor },
         }
     }
