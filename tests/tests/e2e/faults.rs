@@ -209,6 +209,18 @@ async fn a_failing_disk() {
     }
 }
 
+// A disk that fails while the server stops is told of as at any other time: what was being done last is not on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_at_the_end() {
+    let Some(switch) = Switch::of(Fault::Sync) else { return };
+    let spanmill = Spanmill::start(&Setup { environment: switch.environment(), ..durable() });
+    switch.on();
+    spanmill.terminate();
+    let failed = spanmill.failed();
+    assert_eq!(failed.status.code(), Some(70), "{}", failed.log);
+    assert!(failed.log.lines().last().unwrap().starts_with("spanmill: the log has failed"), "{}", failed.log);
+}
+
 // A log that the disk does not give back ends the start: it says so, and nothing is served. When the disk is well again, all is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_read_at_the_start() {

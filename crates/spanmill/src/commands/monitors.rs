@@ -94,7 +94,7 @@ struct Selector {
     /// The provider.
     #[arg(long, value_name = "PATTERN")]
     provider: Option<String>,
-    /// The model that answers, or, if none is told, the one that was asked for.
+    /// The model that was asked for, or the one that answers: either will do.
     #[arg(long, value_name = "PATTERN")]
     model: Option<String>,
     /// The model that answers: a version of what was asked for.
