@@ -2,216 +2,14 @@
 // happen before if it is asked for `more`.
 import assert from "node:assert/strict";
 import { address, ask, close, context, open, page, step } from "./browser.mjs";
+import { batches, bucket, chance, groups, model, quantile, ranks, service, stability, sum, told, totals } from "./happened.mjs";
+import { ESTIMATED, EXACT, RELATIVE_ERROR, addsUp, checkSpark, is, parse, read, same, seen } from "./shown.mjs";
 
-/// The stated relative error of percentiles: half the width of one of 16 buckets between powers of two, over its middle.
-const RELATIVE_ERROR = 1 / 33;
 /// Series of a chart, and rows of a list, beside those that are told together.
 const MOST_SERIES = 5;
 const MOST_ROWS = 8;
 const MINUTES = 15;
 const RANGE = `range=${MINUTES}m`;
-
-// What happened.
-
-const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
-const told = (values) => values.filter((value) => value !== null && value !== undefined);
-const service = (call) => call.service;
-const model = (call) => call.model;
-/// Pairs of a key and the calls that have it.
-function groups(calls, key) {
-  const found = new Map();
-  for (const call of calls) found.set(key(call), [...(found.get(key(call)) ?? []), call]);
-  return [...found];
-}
-/// The value that a share is not above, by nearest rank; null of nothing.
-function quantile(values, share) {
-  const sorted = told(values).sort((one, other) => one - other);
-  return sorted[Math.max(Math.ceil(share * sorted.length), 1) - 1] ?? null;
-}
-/// Calls that were counted together, the first first.
-const batches = (calls) => groups(calls, (call) => call.counted[0]).map(([, together]) => together).sort(([one], [other]) => one.counted[0] - other.counted[0]);
-
-/// The bucket that holds a whole number: its four bits after the first count.
-function bucket(value) {
-  const width = 2 ** Math.max(Math.floor(Math.log2(value)) - 4, 0);
-  return Math.floor(value / width) * width;
-}
-/// The standard score of the Mann-Whitney test, with ties and the correction for continuity: positive if the others are greater.
-function rankScore(values, others) {
-  const sorted = [...values, ...others].sort((one, other) => one - other);
-  const [ranks, all] = [new Map(), sorted.length];
-  let ties = 0;
-  for (let at = 0; at < all; ) {
-    const end = sorted.lastIndexOf(sorted[at]) + 1;
-    ranks.set(sorted[at], (at + 1 + end) / 2);
-    ties += (end - at) ** 3 - (end - at);
-    at = end;
-  }
-  const [count, theirs] = [values.length, others.length];
-  const greater = sum(others.map((value) => ranks.get(value))) - (theirs * (theirs + 1)) / 2 - (count * theirs) / 2;
-  const deviation = Math.sqrt(((count * theirs) / 12) * (all + 1 - ties / (all * (all - 1))));
-  return (greater - Math.sign(greater) * 0.5) / deviation;
-}
-/// How likely a standard score so far from zero is by chance (Abramowitz and Stegun, 7.1.26).
-function chance(z) {
-  const t = 1 / (1 + (0.3275911 * Math.abs(z)) / Math.SQRT2);
-  return t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp((-z * z) / 2);
-}
-/// The population stability index over tenths of the reference, and what lies outside of it.
-function stability(reference, current) {
-  const sorted = [...reference].sort((one, other) => one - other);
-  const shares = (values) => {
-    const bins = new Array(12).fill(0);
-    for (const value of values) {
-      const below = sorted.filter((known) => known < value).length;
-      const bin = value < sorted[0] ? 0 : value > sorted.at(-1) ? 11 : 1 + Math.floor((below * 10) / sorted.length);
-      bins[bin] += 1 / values.length;
-    }
-    return bins.map((share) => Math.max(share, 1e-4));
-  };
-  const [expected, actual] = [shares(reference), shares(current)];
-  return sum(expected.map((share, bin) => (actual[bin] - share) * Math.log(actual[bin] / share)));
-}
-
-/// What calls add up to; what is not known of all of them is left out.
-function totals(calls) {
-  const usage = told(calls.map((call) => call.tokens));
-  const of = (name) => sum(usage.map((tokens) => tokens[name]));
-  const [input, output, cacheRead, cacheWrite, reasoning] = ["input", "output", "cache_read", "cache_write", "reasoning"].map(of);
-  const priced = told(calls.map((call) => call.cost));
-  const made = calls.every((call) => call.made) && calls.map((call) => call.made);
-  const durations = made && made.map((call) => call.duration);
-  const firsts = made && made.map((call) => call.first_token);
-  const perToken = made && calls.map(({ made, tokens }) => made.first_token && (made.duration - made.first_token) / (tokens.output - 1));
-  return {
-    requests: calls.length,
-    failed: calls.filter((call) => call.failed).length,
-    input, output, tokens: usage.length ? input + output : null,
-    classes: [input - cacheRead - cacheWrite, cacheRead, cacheWrite, output - reasoning, reasoning],
-    cacheShare: input ? cacheRead / input : null,
-    cost: priced.length ? sum(priced) / 1e12 : null,
-    priced: priced.length,
-    usageMissing: calls.length - usage.length,
-    duration: (share) => made && quantile(durations, share),
-    firstToken: (share) => made && quantile(firsts, share),
-    perToken: made && quantile(perToken, 0.5),
-  };
-}
-
-// What is shown.
-
-const SCALES = { k: 1e3, M: 1e6, G: 1e9, "µs": 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600, d: 86400, "%": 0.01 };
-/// A number as people read it, and by how much it may be rounded; null of an empty text or a dash.
-function parse(text) {
-  if (!text || text === "–") return null;
-  const [, dollar, digits, unit] = text.match(/^(\$?)([\d.,]+) ?(\D*)$/) ?? assert.fail(`no number: ${text}`);
-  const scale = unit ? SCALES[unit] : 1;
-  const number = Number(digits.replace(",", ""));
-  // Three digits are kept, all before the point, and six behind it at most; counts below 10,000 are whole, dollars have cents.
-  const magnitude = number === 0 ? 0 : Math.floor(Math.log10(number));
-  const last = dollar && number >= 0.01 ? 0.01 : 10 ** Math.max(Math.min(magnitude - 2, 0), -6);
-  const isCount = !dollar && !unit;
-  return { value: number * scale, slack: isCount ? 0 : 0.5 * last * scale };
-}
-
-const EXACT = { relative: 1e-9 };
-const ESTIMATED = { relative: RELATIVE_ERROR };
-function same(shown, expected, what, { relative, slack = 0 } = EXACT) {
-  if (expected === null || shown === null) return assert.equal(shown, expected, what);
-  const off = Math.abs(shown - expected);
-  assert.ok(off <= Math.abs(expected) * (relative + 1e-9) + slack * 1.0001, `${what}: ${shown} for ${expected}`);
-}
-/// Rounded texts that add up to something.
-function addsUp(texts, expected, what, { relative } = EXACT) {
-  const parsed = told(texts.map(parse));
-  same(sum(parsed.map(({ value }) => value)), expected ?? 0, what, { relative, slack: sum(parsed.map(({ slack }) => slack)) });
-}
-const is = (text, expected, what, accuracy = EXACT) => {
-  const parsed = parse(text);
-  same(parsed && parsed.value, expected, what, { ...accuracy, slack: parsed?.slack });
-};
-
-/// All that the page shows, read at once: a refresh may come between two questions.
-const read = () =>
-  page.evaluate(() => {
-    const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-    const texts = (elements) => elements.map((element) => element.textContent.trim());
-    const values = (element) => all("data", element).map((data) => Number(data.value));
-    const byId = (elements, of) => Object.fromEntries(elements.map((element) => [element.id, of(element)]));
-    const chart = (section) => {
-      const figure = section.querySelector(".chart");
-      const [, ...names] = texts(all("thead th", figure));
-      const rows = all("tbody tr", figure).map((row) => texts([...row.cells]).slice(1));
-      const columns = Object.fromEntries(names.map((name, place) => [name, rows.map((row) => row[place])]));
-      const legend = Object.fromEntries(all(".legend a, .legend span", figure).map((entry) => [entry.firstElementChild.nextSibling.textContent.trim(), entry.querySelector("em").textContent]));
-      const drawn = (selector) => all(selector, figure).map((path) => path.getAttribute("d"));
-      const marks = texts(all(".mark title", figure));
-      const plot = { width: figure.querySelector("svg").viewBox.baseVal.width, ticks: texts(all(".y span", figure)).reverse(), grid: drawn(".grid")[0], bars: drawn(".bar"), lines: drawn(".line:not(.point)"), points: drawn(".point") };
-      return { from: Number(figure.dataset.from), step: Number(figure.dataset.step), columns, legend, marks, plot };
-    };
-    // How high a line goes in each of its steps, as a part of the highest.
-    const spark = (path) => [...(path?.getAttribute("d") ?? "").matchAll(/[ML]\S+ (\S+?)(?=L|$)/g)].map(([, y]) => (96 - Number(y)) / 92);
-    const list = (section) =>
-      all("li", section).map((row) => ({
-        name: row.firstElementChild.textContent,
-        values: values(row),
-        parts: all("rect", row).map((part) => parseFloat(part.getAttribute("width"))),
-        titles: texts(all("rect title", row)),
-      }));
-    const table = (section) =>
-      all("tbody tr", section).map((row) => ({ cells: texts([...row.cells]), values: [...row.cells].map((cell) => values(cell)[0] ?? null), href: row.querySelector("a.trace")?.getAttribute("href") ?? null, spark: spark(row.querySelector(".spark path")) }));
-    const charts = all("section:has(.chart)");
-    return {
-      tiles: byId(all(".tile[id]"), values),
-      charts: byId(charts, chart),
-      lists: byId(all("section:has(ul.list)"), list),
-      tables: byId(all("section[id]:has(tbody)").filter((section) => !charts.includes(section)), table),
-      values: byId(all("section[id]"), values),
-      titles: byId(all("section[id]:has(h2)"), (section) => section.querySelector("h2").textContent),
-      now: Number(document.querySelector("main").dataset.now),
-      text: document.querySelector("main").innerText,
-    };
-  });
-
-/// What is drawn in a chart is what stands in its table, to a unit of the drawing.
-function checkDrawn({ columns, plot }, what) {
-  const steps = Object.values(columns)[0].length;
-  const series = Object.entries(columns).filter(([name]) => name !== "all").map(([, column]) => column.map(parse));
-  const heights = [...plot.grid.matchAll(/M\S+ (-?[\d.]+)h/g)].map(([, y]) => Number(y));
-  assert.equal(heights.length, plot.ticks.length, what);
-  // Half cents are not told.
-  if (plot.ticks[0].startsWith("$")) return;
-  const [least, next] = plot.ticks.map((tick) => parse(tick).value);
-  const unit = (next - least) / (heights[0] - heights[1]);
-  const place = (x) => Math.floor((Number(x) / plot.width) * steps);
-  const check = (drawn, expected, off) => {
-    assert.deepEqual(drawn.map(([at]) => at), expected.map(([at]) => at), `steps of ${what}`);
-    drawn.forEach(([at, value], number) => same(value, expected[number][1].value, `${what} at step ${at}`, { relative: 0, slack: off * unit + expected[number][1].slack }));
-  };
-  const told = (column, isTold) => [...column.entries()].filter(([, cell]) => cell && isTold(cell));
-  plot.bars.forEach((path, number) => {
-    // Each begins at the left, a little within its step.
-    const bars = [...path.matchAll(/M(\S+) [\d.]+v-([\d.]+)h/g)].map(([, x, height]) => [place(Number(x) + 1), height * unit]);
-    check(bars, told(series[number], ({ value }) => value > 0), 1);
-  });
-  const dots = plot.points.join("");
-  if (plot.lines.length !== series.length) return;
-  plot.lines.forEach((path, number) => {
-    const line = [...path.matchAll(/[ML](\S+) (-?[\d.]+)/g)].map(([, x, y]) => [place(x), least + (heights[0] - y) * unit]);
-    const alone = series[number].map((cell, at, all) => cell && !all[at - 1] && !all[at + 1]);
-    if (!dots) assert.ok(!alone.some(Boolean), what);
-    check(line, told(series[number], () => true).filter(([at]) => !alone[at]), 0.06);
-  });
-}
-
-/// Opens a page, and gives what it shows.
-async function seen(path) {
-  const answer = await open(path);
-  assert.equal(answer.status(), 200, path);
-  const shown = await read();
-  for (const [id, chart] of Object.entries(shown.charts)) checkDrawn(chart, `drawing of ${id} on ${path}`);
-  return shown;
-}
 
 /// A chart over time: what each series adds up to, in the steps in which its calls were counted and in no other.
 function overTime(chart, what, series, figure, accuracy = EXACT) {
@@ -246,7 +44,7 @@ const requests = (calls) => calls.length;
 const tokens = (calls) => totals(calls).tokens;
 
 /// The tiles of the overview.
-function checkTiles({ tiles, charts, now }, calls, what) {
+function checkTiles({ tiles, sparks, charts, now }, calls, what) {
   const all = totals(calls);
   // The time of rates begins with a step of the charts, and ends with what the page was made of, which is older than what it tells by one
   // evaluation if that came just then.
@@ -261,7 +59,16 @@ function checkTiles({ tiles, charts, now }, calls, what) {
   tile("total-cost", all.cost === null ? [all.priced / all.requests] : [all.cost, all.priced / all.requests]);
   tile("cache-share", [all.cacheShare]);
   tile("token-rate", [all.tokens === null ? null : all.tokens / seconds]);
+  // Of calls of clients it is known how long each of their spans took, but not which of them tells it of the call.
+  tiles["latency-p95"].forEach((shown, place) => {
+    const [least, most] = all.lasted([0.95, 0.5][place]);
+    assert.ok(shown >= least * (1 - RELATIVE_ERROR) && shown <= most * (1 + RELATIVE_ERROR), `duration of ${what}: ${shown} for ${least} to ${most}`);
+  });
   if (!calls.every((call) => call.made)) return;
+  const steps = { ...charts.requests, when: "counted" };
+  checkSpark(sparks["total-requests"], steps, calls, requests, `requests of ${what}`);
+  checkSpark(sparks["error-rate"], steps, calls, (calls) => totals(calls).failed / calls.length, `error rate of ${what}`);
+  checkSpark(sparks["latency-p95"], steps, calls, (calls) => totals(calls).duration(0.95), `duration of ${what}`, ESTIMATED);
   const estimated = [ESTIMATED, ESTIMATED];
   tile("latency-p95", [all.duration(0.95), all.duration(0.5)], estimated);
   tile("first-token", [all.firstToken(0.95), all.firstToken(0.5)], estimated);
@@ -354,6 +161,23 @@ await step("of models what was asked of them", async () => {
   for (const [name, calls] of groups(made(), model)) checkOverview(await seen(`/?${RANGE}&model=${encodeURIComponent(name)}`), calls, name);
 });
 
+await step("how much changed against the time before, as long", async () => {
+  const all = batches(made());
+  const begins = [2, 4, 6].map((number) => Math.round((all[number - 1][0].counted[1] + (all[number] ?? truth.calls.filter((call) => !call.made))[0].counted[0]) / 2));
+  const [, from, to] = begins.map((time) => time - (time % 10_000));
+  assert.ok(Math.abs(2 * from - to - begins[0]) < 20_000, "between the same batches");
+  const { changes, tiles } = await seen(`/?from=${from}&to=${to}`);
+  const [before, now] = [all.slice(2, 4), all.slice(4, 6)].map((batches) => totals(batches.flat()));
+  assert.equal(tiles["total-requests"][0], now.requests);
+  const of = (figure) => {
+    const change = figure(now) / figure(before) - 1;
+    return `${change >= 0.005 ? "▲ " : change <= -0.005 ? "▼ " : ""}${Math.round(Math.abs(change) * 100)} %`;
+  };
+  const figures = { "total-requests": (all) => all.requests, "error-rate": (all) => all.failed / all.requests, "total-cost": (all) => all.cost, "cache-share": (all) => all.cacheShare };
+  for (const [id, figure] of Object.entries(figures)) assert.equal(changes[id], of(figure), id);
+  assert.match(changes["total-cost"], /^▲/);
+});
+
 /// Failed calls over time, by class: all of them, and of no class more than there were.
 function checkFailures(chart, failed, what) {
   const columns = Object.entries(chart.columns).filter(([name]) => name !== "all");
@@ -363,19 +187,6 @@ function checkFailures(chart, failed, what) {
     assert.ok(shown <= failed.filter((call) => call.failed.includes(name)).length, `${shown} ${name} of ${what}`);
     is(chart.legend[name], shown, `${name} of ${what}`);
   }
-}
-
-/// The trend of a group: its calls in thirty steps of which the newest is not over, and so not drawn.
-function checkTrend(spark, calls, from, what) {
-  const all = batches(calls);
-  const most = Math.max(...all.map(requests));
-  const drawn = [...spark.entries()].filter(([, height]) => height > 0);
-  assert.ok(drawn.length === all.length || drawn.length === all.length - 1, `${drawn.length} of ${all.length} in the trend of ${what}`);
-  drawn.forEach(([at, height], number) => {
-    same(height, all[number].length / most, `trend of ${what} at ${at}`, { relative: 0, slack: 0.5 / 92 });
-    const [first, last] = all[number][0].counted.map((time) => Math.floor((time - from) / ((MINUTES * 60_000) / 30)));
-    assert.ok(at >= first - 1 && at <= last, `trend of ${what} at ${at}, not ${first} to ${last}`);
-  });
 }
 
 await step("errors", async () => {
@@ -389,13 +200,18 @@ await step("errors", async () => {
   assert.match(titles.records, new RegExp(`the newest ${Math.min(failed.length, 50)} of ${failed.length}$`));
 
   for (const [name, calls] of groups(failed.filter((call) => call.made), service)) {
-    const { charts, tables } = await seen(`/errors?${RANGE}&service=${name}`);
+    const { charts, tables, now } = await seen(`/errors?${RANGE}&service=${name}`);
     checkRecords(tables.records, calls, Math.min(calls.length, 50), `errors of ${name}`);
     checkFailures(charts.failures, calls, name);
     overTime(charts.failures, `failed calls of ${name}`, groups(calls, (call) => call.failed[0]), requests);
-    for (const { cells: [, said], spark } of tables.groups) checkTrend(spark, calls.filter((call) => said.startsWith(call.made.error.message)), charts.failures.from, said);
     const expected = groups(calls, (call) => call.made.error.message).map(([, [{ failed: [of], made: { error } }, ...more]]) => [of, error.message + error.kind, String(more.length + 1)]);
     assert.deepEqual(tables.groups.map(({ cells }) => cells.slice(0, 3)).sort(), expected.sort());
+    const step = (MINUTES * 60_000) / 30;
+    const from = now - MINUTES * 60_000;
+    for (const { cells, spark } of tables.groups) {
+      const of = calls.filter((call) => cells[1] === call.made.error.message + call.made.error.kind);
+      checkSpark(spark, { from: from - (from % step), step, when: "received" }, of, requests, `trend of ${cells[1]}`);
+    }
   }
 });
 
@@ -415,9 +231,110 @@ await step("an error leads to its trace", async () => {
   await trace.close();
 });
 
+/// How many calls took about how long: 48 bars over the logarithms of what stands for buckets, and a mark for each percentile.
+function checkDistribution([bars, ...marks], calls, what) {
+  const middle = (nanos) => (([from, to]) => (2 * from * to) / (from + to))(bucket(nanos));
+  const logs = calls.map((call) => Math.log(middle(Math.floor(call.made.duration * 1e9)))).sort((one, other) => one - other);
+  const [least, most] = [logs[0], logs.at(-1)];
+  const place = (log) => Math.floor(((log - least) / (most - least)) * 47 + 0.5);
+  const counts = groups(logs, place).map(([at, { length }]) => [at, length]);
+  const top = Math.max(...counts.map(([, count]) => count));
+  const shown = [...bars.matchAll(/M([\d.]+) 200v-([\d.]+)/g)].map(([, x, height]) => [Math.round((x / 1_000) * 48), Number(height)]);
+  assert.deepEqual(shown, counts.map(([at, count]) => [at, Math.round((count / top) * 2_000) / 10]), `distribution of ${what}`);
+  const places = marks.map((path) => Math.round((path.match(/^M([\d.]+)/)[1] / 1_000) * 48 - 0.41));
+  assert.deepEqual(places, [0.5, 0.95, 0.99].map((share) => place(quantile(logs, share))), `marks of ${what}`);
+}
+
+/// A budget of 30 % that may fail, and how much of it is left.
+function checkBudget(chart, values, burnRates, all) {
+  const allowed = 0.3 * all.requests;
+  const left = 1 - all.failed / allowed;
+  [left, all.failed, allowed, all.requests].forEach((expected, place) => same(values[place], expected, `budget ${place}`));
+  for (const { values } of burnRates) same(values[1], all.failed / allowed, "burn rate");
+  const burnDown = chart.columns["budget left"].filter((text) => text);
+  assert.ok(burnDown.length > 0 && burnDown.length < 3, "in the last hours only");
+  is(burnDown.at(-1), left, "burn-down");
+  is(chart.legend["budget left"], left, "legend of the burn-down");
+}
+
+/// The inputs of each batch, against the mean of the first four and three standard deviations.
+function checkControl(chart, calls) {
+  const all = batches(calls);
+  const inputs = all.map((batch) => totals(batch).input);
+  const learned = inputs.slice(0, 4);
+  const mean = sum(learned) / 4;
+  const limit = 3 * Math.sqrt(sum(learned.map((value) => (value - mean) ** 2)) / 3);
+  const rounded = { relative: 1e-3 };
+  is(chart.legend.mean, mean, "mean", rounded);
+  is(chart.legend["upper limit"], mean + limit, "upper limit", rounded);
+  is(chart.legend["lower limit"], mean - limit, "lower limit", rounded);
+  const points = [...chart.columns.input_tokens.entries()].filter(([, text]) => text);
+  assert.equal(points.length, inputs.length - 4, "a point for each batch that is not learned from");
+  points.forEach(([at, text], number) => {
+    is(text, inputs[4 + number], `point ${number}`, rounded);
+    const steps = all[4 + number][0].counted.map((time) => Math.floor((time - chart.from) / chart.step));
+    assert.ok(steps.includes(at), `point ${number} is at ${at}, not ${steps}`);
+  });
+  const outside = inputs.slice(4).filter((value) => Math.abs(value - mean) > limit);
+  assert.ok(outside.length > 0 && outside.length < points.length);
+  assert.deepEqual(chart.plot.marks, outside.map(() => "out of control: outside"));
+}
+
+/// Tokens of the newest batches against those before them.
+function checkDrift(shown, text, calls) {
+  const [, current, reference] = text.match(/\.\d{3}(\d+) calls against (\d+)/);
+  assert.equal(Number(current) + Number(reference), calls.length);
+  const all = batches(calls);
+  const split = all.length - current / all[0].length;
+  // Four minutes, before the newest of all calls or a little later.
+  const newest = Math.max(...truth.calls.map((call) => call.counted[1])) - 240_000;
+  assert.ok(all[split][0].counted[1] >= newest && all[split - 1][0].counted[0] <= newest + 40_000, `${current} are new`);
+  ["input", "output"].forEach((name, place) => {
+    const tokens = (batches) => batches.flat().map((call) => bucket(call.tokens[name])[0]);
+    same(shown[place], stability(tokens(all.slice(0, split)), tokens(all.slice(split))), `drift of ${name}`, { relative: 1e-6, slack: 1e-9 });
+  });
+}
+
+/// One model against the other: of each figure both sides, the test, and the verdict.
+function checkCanary(table, title, calls) {
+  const sides = ["claude-opus-4-5", "gpt-4.1-mini"].map((name) => calls.filter((call) => call.model === name));
+  const rows = Object.fromEntries(table.map((row) => [row.cells[0], row]));
+  const both = (name, expected, accuracy) => expected.forEach((value, place) => same(rows[name].values[1 + place], value, `${name} ${place}`, accuracy));
+  both("requests", sides.map(requests));
+  both("error_rate", [0, 0]);
+  assert.deepEqual(rows.error_rate.cells.slice(3), ["0.00", "1.000", "pass"]);
+  const costs = sides.map((calls) => totals(calls).cost / calls.length);
+  both("cost_per_request", costs);
+  const dearer = costs[1] / costs[0] - 1;
+  const verdicts = [dearer > 0.1 ? "fail" : dearer > 0.05 ? "marginal" : "pass"];
+  assert.deepEqual(rows.cost_per_request.cells.slice(3), ["", "", verdicts[0]]);
+
+  const nanos = (seconds) => Math.floor(seconds * 1e9);
+  const wait = ({ made }) => nanos(made.first_token);
+  const figures = {
+    latency: [({ made }) => nanos(made.duration), 1e9], time_to_first_token: [wait, 1e9],
+    time_per_output_token: [(call) => Math.floor((nanos(call.made.duration) - wait(call)) / (call.tokens.output - 1)), 1e9],
+    input_tokens: [({ tokens }) => tokens.input, 1], output_tokens: [({ tokens }) => tokens.output, 1],
+  };
+  for (const [name, [figure, unit]] of Object.entries(figures)) {
+    const values = sides.map((calls) => calls.map(figure));
+    both(name, values.map((values) => quantile(values, 0.5) / unit), ESTIMATED);
+    const z = ranks(...values.map((values) => values.map((value) => bucket(value)[0])));
+    const p = chance(z);
+    const [old, tried] = rows[name].values.slice(1, 3);
+    const [more, isWorse] = [tried / old - 1, z > 0 && p <= 0.05];
+    const verdict = isWorse && more > 0.1 && p <= 0.01 ? "fail" : isWorse && (more > 0.1 || (more > 0.05 && p <= 0.01)) ? "marginal" : "pass";
+    assert.deepEqual(rows[name].cells.slice(3), [z.toFixed(2), p < 0.001 ? "<0.001" : p.toFixed(3), verdict], name);
+    verdicts.push(verdict);
+  }
+  const worst = ["fail", "marginal", "pass"].find((verdict) => verdicts.includes(verdict));
+  assert.ok(title.endsWith(worst), title);
+}
+
 const HEALTH = { assistant: "healthy", search: "warning", nightly: "critical" };
 await step("monitors", async () => {
-  const { monitors } = (await seen("/monitors")).tables;
+  const { now, tables: { monitors } } = await seen("/monitors");
+  const from = now - 3_600_000;
   const rows = Object.fromEntries(monitors.map((row) => [row.cells[0], row]));
   assert.deepEqual(Object.keys(rows).sort(), [...Object.keys(HEALTH), "silent"].sort());
   assert.deepEqual([rows.silent.cells[1], rows.silent.values[4]], ["no data", 0]);
@@ -430,104 +347,13 @@ await step("monitors", async () => {
       [4, all.requests], [6, all.failed / all.requests], [7, all.duration(0.5), ESTIMATED], [8, all.duration(0.99), ESTIMATED],
       [9, all.firstToken(0.95), ESTIMATED], [10, all.cost],
     ]) same(values[place], expected, `cell ${place} of ${name}`, accuracy);
-    await checkSpark(name, rows[name].spark);
+    checkSpark(monitors.find(({ cells }) => cells[0] === name).spark, { from: from - (from % 120_000), step: 120_000, when: "counted" }, calls, requests, name);
   }
 });
 
-/// Requests of the last hour, in steps of two minutes of which the newest is not over, are those of the chart over the same time.
-async function checkSpark(name, spark) {
-  const { charts: { volume: { from, step: length, columns } } } = await seen(`/monitors/${name}?range=1h`);
-  const [steps, late] = [120_000 / length, (from % 120_000) / length];
-  const chart = columns.all.map((text) => parse(text)?.value ?? 0);
-  const expected = spark.map((_, at) => sum(chart.slice(Math.max(at * steps - late, 0), (at + 1) * steps - late)));
-  assert.ok(sum(expected) > 0 && spark.length === 30, name);
-  spark.forEach((height, at) => same(height, expected[at] / Math.max(...expected), `requests of ${name} at ${at}`, { relative: 0, slack: 0.5 / 92 }));
-}
-
-/// Bars on a logarithmic scale: of the calls as many lie before the end of each bar as are drawn up to there.
-async function checkDistribution(calls, what) {
-  const path = await page.locator("#distribution .bar").getAttribute("d");
-  const bars = [...path.matchAll(/M(\S+) \S+?v-(\S+?)h/g)].map(([, x, height]) => [Math.round((Number(x) / 1_000) * 48), Number(height)]);
-  const drawn = sum(bars.map(([, height]) => height));
-  const durations = calls.map((call) => call.made.duration);
-  const [least, most] = [Math.min(...durations), Math.max(...durations)].map(Math.log);
-  const within = (share) => durations.filter((duration) => (Math.log(duration) - least) / (most - least) <= share).length;
-  let height = 0;
-  for (const [bar, more] of bars) {
-    height += more;
-    const shown = (height / drawn) * calls.length;
-    // A duration is known to half a bucket, and both ends of the scale are.
-    const slack = (2 * RELATIVE_ERROR) / (most - least);
-    const [before, after] = [(bar + 0.5) / 47 - slack, (bar + 0.5) / 47 + slack].map(within);
-    assert.ok(shown > before - 0.5 && shown < after + 0.5, `${shown} calls up to bar ${bar} of ${what}, not ${before} to ${after}`);
-  }
-  assert.equal(bars.at(-1)[0], 47, what);
-}
-
-/// A control chart of cost: limits of what it learned from, and what is outside of them.
-function checkControl(chart, calls) {
-  const costs = batches(calls).map((together) => totals(together).cost);
-  const [learned, watched] = [costs.slice(0, 2), costs.slice(2)];
-  const mean = sum(learned) / 2;
-  // Sums are not told apart by less than a hundredth.
-  const deviation = Math.max(Math.abs(learned[0] - learned[1]) / Math.SQRT2, mean / 100);
-  is(chart.legend.mean, mean, "mean");
-  is(chart.legend["upper limit"], mean + 3 * deviation, "upper limit");
-  is(chart.legend["lower limit"] ?? null, mean > 3 * deviation ? mean - 3 * deviation : null, "lower limit");
-  const points = chart.columns.cost.filter((cell) => cell);
-  assert.equal(points.length, watched.length);
-  points.forEach((cell, number) => is(cell, watched[number], `point ${number}`));
-  const outside = watched.filter((cost) => Math.abs(cost - mean) > 3 * deviation);
-  assert.ok(outside.length > 0 && outside.length < watched.length);
-  assert.deepEqual(chart.marks, outside.map(() => "out of control: outside"));
-}
-
-/// Tokens of the last four minutes against those before.
-function checkDrift(values, calls, now) {
-  const isNew = (call) => call.counted[0] > now - 4 * 60_000;
-  const [before, after] = [calls.filter((call) => !isNew(call)), calls.filter(isNew)];
-  const index = (name) => stability(...[before, after].map((calls) => calls.map((call) => bucket(call.tokens[name]))));
-  same(values[0], index("input"), "drift of input");
-  same(values[1], index("output"), "drift of output");
-}
-
-/// Both sides of a canary, how sure it is that they differ, and what is said of that.
-function checkCanary(rows, title, versions) {
-  const of = Object.fromEntries(rows.map(({ cells, values }) => [cells[0], { values: values.slice(1, 3), z: cells[3], p: cells[4], verdict: cells[5] }]));
-  const both = versions.map(totals);
-  const equal = (name, expected, accuracy) => expected.forEach((value, place) => same(of[name].values[place], value, `${name} of ${place ? "canary" : "baseline"}`, accuracy));
-  equal("requests", both.map((version) => version.requests));
-  equal("error_rate", [0, 0]);
-  assert.deepEqual([of.error_rate.z, of.error_rate.p, of.error_rate.verdict], ["0.00", "1.000", "pass"]);
-  const nanos = (seconds) => Math.round(seconds * 1e9);
-  for (const [name, value] of [
-    ["latency", ({ made }) => nanos(made.duration)], ["time_to_first_token", ({ made }) => nanos(made.first_token)],
-    ["time_per_output_token", ({ made, tokens }) => Math.floor(nanos(made.duration - made.first_token) / (tokens.output - 1))],
-    ["input_tokens", ({ tokens }) => tokens.input], ["output_tokens", ({ tokens }) => tokens.output],
-  ]) {
-    const values = versions.map((calls) => calls.map(value));
-    const medians = values.map((all) => quantile(all, 0.5));
-    equal(name, name.endsWith("_tokens") ? medians : medians.map((median) => median / 1e9), ESTIMATED);
-    const z = rankScore(...values.map((all) => all.map(bucket)));
-    same(Number(of[name].z), z, `z of ${name}`, { relative: 0, slack: 0.0051 });
-    const p = chance(z);
-    if (of[name].p === "<0.001") assert.ok(p < 0.001, `p of ${name}: ${p}`);
-    else same(Number(of[name].p), p, `p of ${name}`, { relative: 0, slack: 0.00051 });
-    // Of what is allowed, a tenth of the baseline's.
-    const worse = (of[name].values[1] - of[name].values[0]) / (0.1 * of[name].values[0]);
-    const isSure = p <= 0.01;
-    const said = z <= 0 || p > 0.05 ? "pass" : worse > 1 && isSure ? "fail" : worse > 1 || (worse > 0.5 && isSure) ? "marginal" : "pass";
-    assert.equal(of[name].verdict, said, name);
-  }
-  equal("cost_per_request", both.map((version) => version.cost / version.requests));
-  assert.equal(of.cost_per_request.verdict, both[1].cost / both[1].requests > both[0].cost / both[0].requests ? "fail" : "pass");
-  assert.ok(title.endsWith("fail"), title);
-}
-
 await step("a monitor's page", async () => {
   for (const [name, calls] of groups(made(), service)) {
-    const { charts, tables, tiles, titles, values, now } = await seen(`/monitors/${name}?${RANGE}`);
-    await checkDistribution(calls, name);
+    const { charts, distribution, tables, texts, tiles, titles, values } = await seen(`/monitors/${name}?${RANGE}`);
     const all = totals(calls);
     for (const [id, expected, accuracy] of [
       ["total_requests", all.requests], ["error_rate", all.failed / all.requests], ["latency_p50", all.duration(0.5), ESTIMATED],
@@ -555,21 +381,20 @@ await step("a monitor's page", async () => {
       expected.forEach((value, place) => same(values[2 + place], value ?? null, `${cells[0]} request of ${name}, cell ${2 + place}`));
       assert.equal(cells[7], call.failed?.[0] ?? "", name);
     }
+    checkDistribution(distribution, calls, name);
     if (name === "nightly") {
-      // Of seven calls in ten that shall not fail, three may.
-      const allowed = 0.3 * all.requests;
-      [1 - all.failed / allowed, all.failed, allowed, all.requests].forEach((expected, place) => same(values["burn-nightly works"][place], expected, `budget ${place}`));
-      for (const { values } of tables["burn-nightly works"]) same(values[1], all.failed / allowed, "burn rate");
-      const left = charts["slo-nightly works"].columns["budget left"].filter((cell) => cell);
-      assert.ok(left.length > 0 && left.length <= 2, `${left}`);
-      [left.at(-1), charts["slo-nightly works"].legend["budget left"]].forEach((text) => is(text, 1 - all.failed / allowed, "budget left"));
+      checkBudget(charts["slo-nightly works"], values["burn-nightly works"], tables["burn-nightly works"], all);
+      // What is usual is known once twenty calls have told how long they waited.
+      const waits = (batches) => batches.flat().filter((call) => call.made.first_token).length;
+      const after = batches(calls).filter((_, number, all) => waits(all.slice(0, number)) >= 20);
+      same(tiles.cold_start_rate[0], after.filter(([first]) => first.made.is_cold).length / after.length, "cold starts");
+    } else {
+      assert.deepEqual(tiles.cold_start_rate, [], `${name} is never idle`);
     }
     if (name === "assistant") {
-      // Each batch comes after a while without calls, but the first after nothing; one begins to answer late.
-      same(tiles.cold_start_rate[0], 1 / (batches(calls).length - 1), "cold starts");
-      checkControl(charts["control-spending"], calls);
-      checkDrift(values.drift, calls, now);
-      checkCanary(tables["canary-models"], titles["canary-models"], ["claude-opus-4-5", "gpt-4.1-mini"].map((name) => calls.filter((call) => call.model === name)));
+      checkCanary(tables["canary-models"], titles["canary-models"], calls);
+      checkControl(charts["control-inputs"], calls);
+      checkDrift(values.drift, texts.drift, calls);
     }
   }
 });

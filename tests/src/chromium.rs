@@ -53,7 +53,7 @@ impl Chromium {
             }
         }
         let status = tokio::task::block_in_place(|| node.wait()).expect("a child");
-        assert!(status.success(), "see what node says, and {}/failed.png", pictures.display());
+        assert!(status.success(), "see what node says, and failed-*.png in {}", pictures.display());
     }
 }
 

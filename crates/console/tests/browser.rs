@@ -1,23 +1,18 @@
-//! The page in a browser: tests/console/page.mjs drives Chromium, and skips with a printed reason where there is none.
+//! The page in a browser: tests/console/page.mjs and looks.mjs drive Chromium; skipped with a printed reason where there is none.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod source;
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
 
 use monitor::{EVALUATION_STEP, HOUR};
-use source::{Fed, Lots, config, told, traffic};
+use source::{Fed, Lots, START, Told, config, told, traffic};
 use spanmill_console::{Console, Settings};
 use spanmill_tests::Chromium;
 use tokio::runtime::Runtime;
 
 /// Models beyond those that a filter lists.
 const MODELS: u64 = 200;
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64
-}
 
 /// A server of the page, in a runtime of its own, and where it listens.
 fn serve(fed: Fed, address: SocketAddr) -> (Option<Runtime>, SocketAddr) {
@@ -34,40 +29,74 @@ fn serve(fed: Fed, address: SocketAddr) -> (Option<Runtime>, SocketAddr) {
     (Some(runtime), address)
 }
 
-// Theme, phone width, crosshair, zoom, keyboard, legend, filter, range, live update, a server that goes and comes back, error to trace, and
-// work with monitors: all of it works in a browser, whose console stays empty, which asks nothing of anybody else, and in which axe finds
-// nothing serious.
+/// Calls that come while the page is open, step by step, as the script asks for it: between steps all answers are the same.
+struct Coming {
+    fed: Fed,
+    lots: Lots,
+    /// Where the open step ends.
+    end: u64,
+    number: u64,
+}
+
+impl Coming {
+    fn begin() -> Self {
+        let fed = Fed::new(&config());
+        traffic(START, 3 * HOUR, 40).into_iter().map(source::presentable).for_each(|call| fed.feed(&call));
+        fed.advance(START);
+        Self { fed, lots: Lots::new(3), end: START + EVALUATION_STEP, number: 1_000_000 }
+    }
+
+    fn next(&mut self) -> Told {
+        self.number += 1;
+        source::presentable(told(&mut self.lots, self.number, self.end - 1, START))
+    }
+
+    /// Ends the step.
+    fn step(&mut self) {
+        for _ in 0..4 {
+            let call = self.next();
+            self.fed.feed(&call);
+        }
+        self.fed.advance(self.end);
+        self.end += EVALUATION_STEP;
+    }
+
+    /// A call of each of many models.
+    fn models(&mut self) {
+        for number in 0..MODELS {
+            let call = Told { model: format!("model-{number}").leak(), ..self.next() };
+            self.fed.feed(&call);
+        }
+    }
+}
+
+// Theme, crosshair, zoom, keyboard, legend, filter, range, live update, a server that goes and comes back, error to trace, and work with
+// monitors: all of it works in a browser, whose console stays empty, and which asks nothing of anybody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_works_in_a_browser() {
     let Some(chromium) = Chromium::get() else { return };
-    let (fed, begin) = (Fed::new(&config()), now());
-    traffic(begin, 3 * HOUR, 40).into_iter().map(source::presentable).for_each(|call| fed.feed(&call));
-    fed.advance(begin);
-    let (mut lots, mut number, mut next) = (Lots::new(3), 1_000_000, (begin / EVALUATION_STEP + 1) * EVALUATION_STEP);
+    let mut coming = Coming::begin();
+    let fed = coming.fed.clone();
     let (mut server, address) = serve(fed.clone(), "127.0.0.1:0".parse().unwrap());
     let answer = async |what: &str| {
         match what {
-            "models" => (0..MODELS).for_each(|number| {
-                let told = told(&mut Lots::new(4), 2_000_000 + number, next - 1, begin);
-                fed.feed(&source::Told { model: format!("model-{number}").leak(), ..told });
-            }),
-            // The time passes when the script says so. Calls come just before a step is evaluated, so that between steps all answers are the
-            // same.
-            "step" => {
-                for _ in 0..4 {
-                    number += 1;
-                    fed.feed(&source::presentable(told(&mut lots, number, next - 1, begin)));
-                }
-                fed.advance(next);
-                next += EVALUATION_STEP;
-            }
+            "step" => coming.step(),
+            "models" => coming.models(),
             // All of its connections go with it.
             "stop" => server.take().unwrap().shutdown_background(),
-            "start" => server = serve(fed.clone(), address).0,
-            other => panic!("the script asks for {other}"),
+            _ => server = serve(fed.clone(), address).0,
         }
         MODELS.to_string()
     };
     chromium.run("page.mjs", &format!("http://{address}"), answer).await;
     server.take().unwrap().shutdown_background();
+}
+
+// Every page fits a phone, and axe finds nothing serious in any, light or dark; the README's picture is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_look_as_they_should() {
+    let Some(chromium) = Chromium::get() else { return };
+    let (server, address) = serve(Coming::begin().fed, "127.0.0.1:0".parse().unwrap());
+    chromium.run("looks.mjs", &format!("http://{address}"), async |what| panic!("nobody answers {what}")).await;
+    server.unwrap().shutdown_background();
 }

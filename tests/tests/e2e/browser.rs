@@ -19,16 +19,12 @@ const SETTLED: i64 = 10;
 const EVALUATED: i64 = 20;
 
 const SECTIONS: &str = "monitors:
-- name: assistant
-  select: { service: assistant }
-  window: 15m
-  health: llm
-  cold_starts: { idle: 40s, factor: 2 }
-  charts: [{ name: spending, field: cost, step: 1m, learning: 2, minimum_requests: 10 }]
-  drift: { window: 4m, reference: 30m, minimum_requests: 10 }
-  canaries: [{ name: models, versions: response_model, baseline: claude-opus-4-5, canary: gpt-4.1-mini, window: 15m, minimum_requests: 10 }]
+- { name: assistant, select: { service: assistant }, window: 15m, health: llm,
+    charts: [{ name: inputs, field: input_tokens, step: 1m, learning: 4, minimum_requests: 20 }],
+    drift: { window: 4m, reference: 20m, minimum_requests: 20 },
+    canaries: [{ name: models, versions: response_model, baseline: claude-opus-4-5, canary: gpt-4.1-mini, window: 15m, minimum_requests: 10 }] }
 - { name: search, select: { service: search }, window: 15m, health: llm }
-- { name: nightly, select: { service: nightly }, window: 15m, health: llm }
+- { name: nightly, select: { service: nightly }, window: 15m, health: llm, cold_starts: { idle: 30s, factor: 1.5 } }
 - { name: silent, select: { service: nobody }, window: 15m, health: llm }
 alerts:
 - { name: nightly fails, monitor: nightly, when: { field: error_rate, above: 0.15 }, severity: critical }
@@ -83,11 +79,12 @@ impl World {
 
     /// Waits until calls are counted that were sent since `sent`.
     async fn counted(&mut self, calls: Vec<Call>, sent: u64) {
+        let received = [sent, self.now()];
         self.pass(SETTLED);
         let all = self.calls.len() + calls.len();
         assert_eq!(self.spanmill.counted(all as u64).await.requests, all as u64);
         let counted = [sent, self.now()];
-        self.calls.extend(calls.into_iter().map(|call| Call { counted, ..call }));
+        self.calls.extend(calls.into_iter().map(|call| Call { received, counted, ..call }));
     }
 
     async fn send_batch(&mut self, number: u64) {

@@ -27,7 +27,10 @@ pub struct Call {
     pub cost: Option<u64>,
     /// What is known of calls that were made here.
     pub made: Option<Made>,
-    /// Between which times it was counted, in milliseconds since the Unix epoch.
+    /// The seconds that its shortest and its longest span take.
+    pub lasted: [f64; 2],
+    /// Between which times it was received, and between which it was counted, in milliseconds since the Unix epoch.
+    pub received: [u64; 2],
     pub counted: [u64; 2],
 }
 
@@ -36,6 +39,8 @@ pub struct Call {
 pub struct Made {
     pub duration: f64,
     pub first_token: Option<f64>,
+    /// Whether it is the first one after a while, and waits far longer than others for its first token.
+    pub is_cold: bool,
     pub error: Option<Failure>,
 }
 
@@ -60,11 +65,16 @@ struct Service {
     failures: &'static [Failure],
     /// Seconds until the first token, of services that stream.
     first_token: Option<f64>,
-    /// The batch in which that takes five times as long, and twice as much is answered.
-    odd_batch: Option<u64>,
     /// Whether two spans tell of the first call of each batch.
     is_told_twice: bool,
+    /// In which batches its model is cold.
+    cold: &'static [u64],
 }
+
+/// By how many tokens the inputs of each batch are longer than those of the first.
+const LONGER: [u64; 7] = [0, 30, 10, 20, 15, 90, 40];
+/// Seconds that a cold model takes longer for the first token.
+const COLD: f64 = 0.5;
 
 /// Of all calls none fail, a sixteenth, and a fifth; the models are not those of the corpus, and one has no price.
 const SERVICES: [Service; 3] = [
@@ -74,8 +84,8 @@ const SERVICES: [Service; 3] = [
         fails_each: 1,
         failures: &[],
         first_token: Some(0.2),
-        odd_batch: Some(4),
         is_told_twice: true,
+        cold: &[],
     },
     Service {
         name: "search",
@@ -83,8 +93,8 @@ const SERVICES: [Service; 3] = [
         fails_each: 16,
         failures: &[Failure { class: "rate_limited", kind: "RateLimitError", message: "too many requests" }],
         first_token: None,
-        odd_batch: None,
         is_told_twice: false,
+        cold: &[],
     },
     Service {
         name: "nightly",
@@ -95,8 +105,8 @@ const SERVICES: [Service; 3] = [
             Failure { class: "server_error", kind: "InternalServerError", message: "it broke <b>here</b>" },
         ],
         first_token: Some(0.5),
-        odd_batch: None,
         is_told_twice: false,
+        cold: &[3, 5],
     },
 ];
 
@@ -112,11 +122,11 @@ pub fn batch(number: u64, prices: &Prices) -> (Vec<Call>, Payload) {
             let made = service.make(number, place);
             let is_failed = made.error.is_some();
             let tokens = (!is_failed).then(|| Tokens {
-                input: 100 + place + number,
+                input: 100 + place + LONGER[number as usize],
                 cache_read: 20 + place / 2,
                 // Of the models here only Anthropic's have a price for it.
                 cache_write: if *provider == "anthropic" { 9 + number } else { 0 },
-                output: (50 + place) * if service.odd_batch == Some(number) { 2 } else { 1 },
+                output: 50 + place,
                 reasoning: 7 + number,
             });
             let mut told = vec![span(id, provider, model, tokens.as_ref(), &made)];
@@ -134,6 +144,8 @@ pub fn batch(number: u64, prices: &Prices) -> (Vec<Call>, Payload) {
                 failed: made.error.map(|error| vec![error.class]),
                 cost: tokens.and_then(|tokens| prices.cost(provider, model, &tokens)),
                 made: Some(made),
+                lasted: lasted(&told),
+                received: [0; 2],
                 counted: [0; 2],
             });
             spans.extend(told);
@@ -149,9 +161,10 @@ impl Service {
         let is_failed = place % self.fails_each == self.fails_each / 2 && !self.failures.is_empty();
         let turn = (place / self.fails_each) as usize;
         let error = is_failed.then(|| self.failures[turn % self.failures.len()]);
-        let slower = if self.odd_batch == Some(batch) { 5.0 } else { 1.0 };
-        let first_token = self.first_token.filter(|_| !is_failed).map(|first| slower * (first + 0.01 * place as f64));
-        Made { duration: 1.0 + 0.05 * place as f64 + 0.2 * batch as f64, first_token, error }
+        let is_cold = self.cold.contains(&batch);
+        let wait = 0.01 * place as f64 + if is_cold { COLD } else { 0.0 };
+        let first_token = self.first_token.filter(|_| !is_failed).map(|first| first + wait);
+        Made { duration: 1.0 + 0.05 * place as f64 + 0.2 * batch as f64, first_token, is_cold, error }
     }
 }
 
@@ -195,7 +208,7 @@ fn of_service(service: &str, spans: Vec<Span>) -> ResourceSpans {
 /// What a client of the corpus called, by its truth.
 pub fn of_client(client: &CorpusClient, prices: &Prices) -> Vec<Call> {
     let spans = client.payloads.iter().flat_map(Payload::spans);
-    let traces: HashMap<String, String> = spans.map(|span| (hex(&span.span_id), hex(&span.trace_id))).collect();
+    let spans: HashMap<String, Span> = spans.map(|span| (hex(&span.span_id), span)).collect();
     let told = client.truth.calls.iter().filter(|call| !call.span_ids.is_empty());
     let calls = told.map(|call| {
         let provider = match &*call.api {
@@ -204,14 +217,17 @@ pub fn of_client(client: &CorpusClient, prices: &Prices) -> Vec<Call> {
             _ => "openai",
         };
         let model = call.model_key.as_deref().unwrap_or("unknown");
+        let told: Vec<Span> = call.span_ids.iter().map(|span| spans[span].clone()).collect();
         Call {
             service: client.name.clone(),
             model: model.to_owned(),
-            spans: call.span_ids.iter().map(|span| [traces[span].clone(), span.clone()]).collect(),
+            spans: told.iter().map(|span| [hex(&span.trace_id), hex(&span.span_id)]).collect(),
             tokens: call.reported,
             failed: call.counted_error.then(|| classes(call)),
             cost: call.reported.and_then(|tokens| prices.cost(provider, model, &tokens)),
             made: None,
+            lasted: lasted(&told),
+            received: [0; 2],
             counted: [0; 2],
         }
     });
@@ -230,6 +246,11 @@ fn classes(call: &Told) -> Vec<&'static str> {
         (_, "connection_error" | "stream_cut") => vec!["connection"],
         other => panic!("a failure of unknown kind: {other:?}"),
     }
+}
+
+fn lasted(spans: &[Span]) -> [f64; 2] {
+    let seconds = spans.iter().map(|span| (span.end_time_unix_nano - span.start_time_unix_nano) as f64 / 1e9);
+    seconds.fold([f64::INFINITY, 0.0], |[least, most], seconds| [least.min(seconds), most.max(seconds)])
 }
 
 fn hex(bytes: &[u8]) -> String {
