@@ -1,5 +1,5 @@
 //! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow, genai-prices, Grafana's SDK and
-//! what parses PromQL and JSON Schema, a mail server, and schemathesis.
+//! what parses PromQL and JSON Schema, a mail server, schemathesis, numpy and scipy.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ const PACKAGES: &[&str] = &[
     "promql-parser==0.12.0",
     "aiosmtpd==1.4.6",
     "schemathesis==4.32.5",
+    "numpy==2.4.6",
+    "scipy==1.17.1",
 ];
 
 /// A virtual environment in cargo's target directory, made once.
@@ -42,7 +44,7 @@ impl Python {
         python.as_ref()
     }
 
-    /// Runs a script of tests/python.
+    /// Runs a script of tests/python, or of anywhere by its full path.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
         self.command(script).args(arguments).output().expect("Python runs")
     }

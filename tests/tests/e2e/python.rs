@@ -1,5 +1,8 @@
-//! Programs of others: the official OpenTelemetry SDK as a client, pyarrow as a reader of the archive.
+//! Programs of others: the official OpenTelemetry SDK as a client, pyarrow as a reader of the archive, numpy and scipy.
 
+use std::path::Path;
+
+use serde_json::Value;
 use spanmill_tests::{Backend, Client, Destination, Python, Setup, Spanmill, Tokens, Totals, corpus, rows};
 
 use crate::corpus::replayed;
@@ -48,4 +51,36 @@ async fn pyarrow_finds_the_totals_in_the_archive() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(Totals::from_json(&output.stdout), *replayed());
     assert_eq!(Totals::from_rows(&rows(&archive)), *replayed());
+}
+
+/// Whether two documents say the same, numbers up to what the last digits of floats differ by between machines.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            (one - other).abs() <= 1e-9 * one.abs().max(1e-9)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_there = |(key, value)| other.get(key).is_some_and(|other| is_same(value, other));
+            one.len() == other.len() && one.iter().all(is_there)
+        }
+        _ => one == other,
+    }
+}
+
+// What the statistics of monitors are compared with is what numpy and scipy compute today.
+#[test]
+fn expected_statistics_are_those_of_numpy_and_scipy() {
+    let Some(python) = Python::get() else { return };
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/monitor/tests/statistics");
+    let output = python.run(directory.join("expected.py").to_str().unwrap(), &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let computed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kept: Value = serde_json::from_slice(&std::fs::read(directory.join("expected.json")).unwrap()).unwrap();
+    for (name, computed) in computed.as_object().unwrap() {
+        assert!(is_same(computed, &kept[name]), "{name}: expected.json is not what expected.py computes");
+    }
 }
