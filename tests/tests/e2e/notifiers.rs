@@ -173,8 +173,13 @@ async fn killed_while_telling(hook: &Hook, setup: &Setup) -> Vec<Taken> {
     let spanmill = Spanmill::start_in(left, setup);
     told(&spanmill, 2).await;
 
-    // What it would tell again it would tell before the next incident.
+    // What became of it is still known. What it would tell again it would tell before the next incident.
     let spanmill = Spanmill::start_in(spanmill.kill(), setup);
+    let over = get(spanmill.addresses.admin, "/api/v1/notifications").await.json()[0].take();
+    let [delivery] = &**over["deliveries"].as_array().unwrap() else { panic!("{over}") };
+    assert_eq!((&over["kind"], &over["waiting"]), (&"resolved".into(), &serde_json::json!([])));
+    assert_eq!((&delivery["outcome"], &delivery["attempts"]), (&"delivered".into(), &1.into()));
+    assert!(delivery["at"].as_u64() >= over["at"].as_u64() && delivery["error"].is_null(), "{over}");
     send(&spanmill, 25..125, true).await;
     told(&spanmill, 1).await;
     assert!(!spanmill.stop().log.contains(HOOK_SECRET));
