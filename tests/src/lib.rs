@@ -11,6 +11,7 @@ mod corpus;
 mod encoded;
 mod eventually;
 mod faults;
+mod hook;
 mod mail;
 mod programs;
 mod promql;
@@ -29,6 +30,7 @@ pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_dire
 pub use encoded::Encoded;
 pub use eventually::{PATIENCE, eventually};
 pub use faults::{Disk, Fault, Power, Switch};
+pub use hook::{Hook, Taken};
 pub use mail::MailServer;
 pub use programs::{Alertmanager, Collector, Phoenix, Prometheus, StoredSpan, VictoriaMetrics, promtool};
 pub use promql::{Element, PromQl};

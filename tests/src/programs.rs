@@ -125,6 +125,11 @@ impl Alertmanager {
     }
 
     /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// The same as a URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.0.address)
     }

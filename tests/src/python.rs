@@ -1,5 +1,5 @@
 //! Python with the packages that users have: the official OpenTelemetry SDK, pyarrow, genai-prices, Grafana's SDK and
-//! what parses PromQL and JSON Schema, a mail server, schemathesis, and scipy.
+//! what parses PromQL and JSON Schema, a mail server, schemathesis, numpy and scipy.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Python {
         python.as_ref()
     }
 
-    /// Runs a script of tests/python.
+    /// Runs a script of tests/python, or of anywhere by its full path.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Output {
         self.command(script).args(arguments).output().expect("Python runs")
     }

@@ -6,7 +6,10 @@ mod source;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use monitor::{AlertRule, AlertThreshold, Command, Condition, Config, Field, MonitorDefinition, SECOND, Side};
+use monitor::{
+    AlertRule, AlertThreshold, Command, Condition, Config, Delivery, DeliveryOutcome, Field, MonitorDefinition, SECOND,
+    Side,
+};
 use serde_json::{Value, json};
 use source::{Fed, START, traffic};
 use spanmill_console::{Console, Settings, Source};
@@ -49,21 +52,30 @@ async fn notifications_wait_until_notifiers_are_through() {
     let fired = fed.ask(|monitoring| monitoring.incidents().find(|incident| incident.alert == "calls").unwrap().fired);
     let waiting = json!([{ "notifier": "webhook/oncall", "error": "http 500: out of <order>" }]);
     let millis = fired / 1_000_000;
-    let expected = |kind, waiting: &Value| {
+    let expected = |kind, waiting: &Value, deliveries: &Value| {
         json!([{
             "incident": format!("calls@{fired}"), "kind": kind, "at": millis, "alert": "calls", "monitor": "all",
-            "severity": "warning", "fired": millis, "resolved": null, "number": 1, "waiting": waiting,
+            "severity": "warning", "fired": millis, "resolved": null, "number": 1, "waiting": waiting, "deliveries": deliveries,
         }])
     };
-    assert_eq!(told(&fed).await, expected("firing", &waiting));
+    assert_eq!(told(&fed).await, expected("firing", &waiting, &json!([])));
     let page = get(&fed, "/alerts").await;
     assert!(page.contains("webhook/oncall fails") && page.contains("out of &lt;order&gt;"), "{page}");
     assert!(get(&fed, "/prices").await.contains(&format!("data-told=\"{millis}\" data-what=\"warning: calls\">2<")));
 
     let notifier = fed.notifiers().remove(0).name;
-    fed.command(Command::Delivered { notification: format!("calls@{fired}#0"), notifier }).await.unwrap();
-    assert_eq!(told(&fed).await, expected("firing", &json!([])));
-    assert!(get(&fed, "/alerts?range=1h").await.contains("all notifiers are through"));
+    let notification = || format!("calls@{fired}#0");
+    let (outcome, error) = (DeliveryOutcome::Refused, Some("http 400: <no>".to_owned()));
+    let delivery = Delivery { notifier, outcome, at: fired + 7 * SECOND, attempts: 2, error };
+    fed.command(Command::Delivered { notification: notification(), delivery }).await.unwrap();
+    let refused = json!([{
+        "notifier": "webhook/oncall", "outcome": "refused", "at": millis + 7_000, "attempts": 2, "error": "http 400: <no>",
+    }]);
+    assert_eq!(told(&fed).await, expected("firing", &json!([]), &refused));
+    fed.command(Command::Acknowledge(notification())).await.unwrap();
+    assert_eq!(told(&fed).await, expected("firing", &json!([]), &refused), "also when it waits no more");
+    let page = get(&fed, "/alerts?range=1h").await;
+    assert!(page.contains("webhook/oncall refused it") && page.contains("http 400: &lt;no&gt;"), "{page}");
 
     fed.command(Command::Archive("all".to_owned())).await.unwrap();
     let over = &told(&fed).await[0];

@@ -121,6 +121,9 @@ impl Monitoring {
             let (hashes, times) = self.seen.all(kind).into_iter().unzip();
             element(tag::SEEN, &messages::Seen { kind: code(&SeenKind::ALL, kind), hashes, times }, &mut bytes);
         }
+        for settled in &self.settled {
+            element(tag::SETTLED, &alerts::settled_message(settled), &mut bytes);
+        }
         let hash = rapidhash_v3(&bytes);
         encoding::fixed64::encode(tag::HASH, &hash, &mut bytes);
         bytes
@@ -233,6 +236,7 @@ impl Restoring<'_> {
             tag::INCIDENT => self.monitoring.incidents.push_back(alerts::incident(message(tag, bytes)?, now)?),
             tag::NOTIFICATION => self.monitoring.outbox.push_back(alerts::waiting(message(tag, bytes)?, now)?),
             tag::SEEN => self.seen(&message(tag, bytes)?)?,
+            tag::SETTLED => self.monitoring.settled.push_back(alerts::settled(message(tag, bytes)?)?),
             _ => check(false, tag::name(tag), "not an element of this version")?,
         }
         Ok(())

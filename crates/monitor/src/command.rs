@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::alert::{Alert, AlertRule, Condition};
 use crate::definition::{Config, ConfigError, MonitorDefinition, check_monitor, check_names};
-use crate::incident::{Resolution, Told};
+use crate::delivery::Delivery;
+use crate::incident::{Resolution, Told, Waiting};
 use crate::monitor::{Monitor, MonitorState};
 use crate::monitoring::Monitoring;
 use crate::slo::{Slo, SloDefinition};
@@ -45,12 +46,12 @@ pub enum Command {
     ReplaceSlo(Box<SloDefinition>),
     /// The objective with this name and its burn alerts are forgotten.
     RemoveSlo(String),
-    /// A notifier is through with a notification: it was delivered, or given up.
+    /// A notifier is through with a notification.
     Delivered {
         /// The id of the notification. One that waits no more is passed over.
         notification: String,
-        /// The notifier.
-        notifier: String,
+        /// What became of it.
+        delivery: Delivery,
     },
     /// All notifiers are through with the notification with this id. One that waits no more is passed over.
     Acknowledge(String),
@@ -140,8 +141,8 @@ impl Monitoring {
                 self.forget_alerts(|alert| alert.objective() == Some(&*name));
                 self.slos.retain(|slo| slo.definition.name != name);
             }
-            Command::Delivered { notification, notifier } => {
-                self.deliver(&notification, notifier);
+            Command::Delivered { notification, delivery } => {
+                self.deliver(&notification, delivery);
                 return Ok(());
             }
             Command::Acknowledge(id) => {
@@ -294,10 +295,11 @@ impl Monitoring {
         self.alerts.retain(|alert| !is_meant(alert));
     }
 
-    fn deliver(&mut self, id: &str, notifier: String) {
+    fn deliver(&mut self, id: &str, delivery: Delivery) {
         let waiting = self.outbox.iter_mut().find(|waiting| waiting.notification.id == id);
-        if let Some(waiting) = waiting.filter(|waiting| !waiting.through.contains(&notifier)) {
-            waiting.through.push(notifier);
+        let is_new = |waiting: &&mut Waiting| waiting.through.iter().all(|known| known.notifier != delivery.notifier);
+        if let Some(waiting) = waiting.filter(is_new) {
+            waiting.through.push(delivery);
         }
     }
 }

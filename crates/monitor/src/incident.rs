@@ -1,6 +1,7 @@
 //! What came of alerts: incidents, and what somebody is to be told of them.
 
 use crate::alert::Severity;
+use crate::delivery::Delivery;
 
 /// Why an incident is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,8 +125,8 @@ pub struct Notification {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Waiting {
     pub(crate) notification: Notification,
-    /// The notifiers that are.
-    pub(crate) through: Vec<String>,
+    /// Of those that are.
+    pub(crate) through: Vec<Delivery>,
 }
 
 /// What came of a step of all alerts.

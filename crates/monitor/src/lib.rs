@@ -24,6 +24,7 @@ mod chart;
 mod checkpoint;
 mod command;
 mod definition;
+mod delivery;
 mod drift;
 mod health;
 mod history;
@@ -47,6 +48,7 @@ pub use chart::{Chart, ChartDefinition, ChartPoint, ChartRule, Limits};
 pub use checkpoint::RestoreError;
 pub use command::{Command, CommandError, MOST_ALERTS, MOST_MONITORS, MOST_SLOS, Subject};
 pub use definition::{ColdStartRule, Config, ConfigError, MonitorDefinition, Window};
+pub use delivery::{Delivery, DeliveryOutcome};
 pub use drift::{DriftDefinition, DriftReport, Tokens};
 pub use health::{Health, HealthRules, Threshold};
 pub use history::{

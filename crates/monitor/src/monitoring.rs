@@ -10,6 +10,7 @@ use crate::canary::{Canary, Side};
 use crate::chart::Chart;
 use crate::command::CommandError;
 use crate::definition::{Config, ConfigError};
+use crate::delivery::Delivery;
 use crate::drift::{self, DriftDefinition, DriftReport};
 use crate::history::{
     Answer, Dimension, Forgotten, History, Packer, Reach, Rings, Stats, dimensions, make_room, over_time, reaches,
@@ -46,6 +47,8 @@ pub struct Monitoring {
     pub(crate) incidents: VecDeque<Incident>,
     /// What is to be delivered, oldest first.
     pub(crate) outbox: VecDeque<Waiting>,
+    /// What became of notifications that wait no more, by their id, oldest first.
+    pub(crate) settled: VecDeque<(String, Vec<Delivery>)>,
     /// Notifications that were given up because too many waited.
     pub(crate) dropped: u64,
     pub(crate) seen: Seen,
@@ -83,6 +86,7 @@ impl Monitoring {
             alerts: config.rules().into_iter().map(|rule| Alert::new(rule, true)).collect(),
             incidents: VecDeque::new(),
             outbox: VecDeque::new(),
+            settled: VecDeque::new(),
             dropped: 0,
             seen: Seen::default(),
             left_out: Vec::new(),
@@ -326,14 +330,27 @@ impl Monitoring {
         self.outbox.iter().map(|waiting| &waiting.notification)
     }
 
-    /// The same, and the notifiers that are [through](crate::Command::Delivered) with each.
-    pub fn deliveries(&self) -> impl Iterator<Item = (&Notification, &[String])> {
+    /// The same, and what became of each at the notifiers that are [through](crate::Command::Delivered) with it.
+    pub fn deliveries(&self) -> impl Iterator<Item = (&Notification, &[Delivery])> {
         self.outbox.iter().map(|waiting| (&waiting.notification, &*waiting.through))
+    }
+
+    /// What became of the newest notifications that wait no more, by their id.
+    pub fn settled(&self) -> impl Iterator<Item = (&str, &[Delivery])> {
+        self.settled.iter().map(|(id, through)| (&**id, &**through))
     }
 
     /// All who are to be told are through with a notification.
     pub fn acknowledge(&mut self, id: &str) {
-        self.outbox.retain(|waiting| waiting.notification.id != id);
+        let place = self.outbox.iter().position(|waiting| waiting.notification.id == id);
+        let Some(Waiting { notification, through }) = place.and_then(|place| self.outbox.remove(place)) else { return };
+        if through.is_empty() {
+            return;
+        }
+        if self.settled.len() >= KEPT {
+            self.settled.pop_front();
+        }
+        self.settled.push_back((notification.id, through));
     }
 
     /// Alerts and objectives that the API had made and that were not restored: why each.

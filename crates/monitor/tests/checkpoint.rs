@@ -271,7 +271,13 @@ fn deliveries_outlive_a_restart() {
     let [first, second, ..] = &*ids else { panic!("{ids:?}") };
     let delivered = |notification: &String| Command::Delivered {
         notification: notification.clone(),
-        notifier: "webhook/one".to_owned(),
+        delivery: Delivery {
+            notifier: "webhook/one".to_owned(),
+            outcome: DeliveryOutcome::GivenUp,
+            at: 12,
+            attempts: 3,
+            error: Some("http 503".to_owned()),
+        },
     };
     let commands = [delivered(first), delivered(first), delivered(second), Command::Acknowledge(second.clone())];
     let deliver = |monitoring: &mut Monitoring| {
@@ -279,13 +285,17 @@ fn deliveries_outlive_a_restart() {
             monitoring.apply(monitoring.now(), command.clone()).unwrap();
         }
     };
-    let deliveries = |monitoring: &Monitoring| -> Vec<(String, usize)> {
-        monitoring.deliveries().map(|(told, through)| (told.id.clone(), through.len())).collect()
+    let deliveries = |monitoring: &Monitoring| -> Vec<(String, Vec<Delivery>)> {
+        let settled = monitoring.settled().map(|(id, through)| (id.to_owned(), through.to_vec()));
+        monitoring.deliveries().map(|(told, through)| (told.id.clone(), through.to_vec())).chain(settled).collect()
     };
     deliver(&mut one);
-    let mut expected: Vec<(String, usize)> = ids.iter().map(|id| (id.clone(), 0)).collect();
-    expected[0].1 = 1;
+    let Command::Delivered { delivery, .. } = delivered(first) else { panic!("another command") };
+    let mut expected: Vec<(String, Vec<Delivery>)> = ids.iter().map(|id| (id.clone(), Vec::new())).collect();
+    expected[0].1 = vec![delivery.clone()];
     expected.remove(1);
+    // What became of the one that waits no more is kept.
+    expected.push((second.clone(), vec![delivery]));
     assert_eq!(deliveries(&one), expected);
     assert_eq!(deliveries(&Monitoring::restore(&config(), &one.checkpoint()).unwrap()), expected);
     let mut again = Monitoring::restore(&config(), &older).unwrap();

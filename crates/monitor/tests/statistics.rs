@@ -1,4 +1,4 @@
-//! Statistics against numpy and scipy: `statistics/expected.json` is what tests/python/statistics.py computes, as the end-to-end tests see.
+//! Statistics against numpy and scipy: `statistics/expected.py` computed `statistics/expected.json`.
 
 use genai::ErrorClass;
 use serde::Deserialize;
@@ -50,6 +50,7 @@ struct ExpectedBurn {
     bad: Vec<u64>,
     times: Vec<usize>,
     rates: Vec<Vec<[f64; 2]>>,
+    fires: Vec<Vec<bool>>,
     left: Vec<f64>,
 }
 
@@ -137,7 +138,7 @@ fn charts_equal_numpy() {
     }
 }
 
-// Burn rates over all windows and the budget left equal those of numpy, whatever steps they are summed up from.
+// Burn rates over all windows, the alerts that fire on them and the budget left equal those of numpy, whatever steps they are summed up from.
 #[test]
 fn burn_rates_equal_numpy() {
     let case = expected().unwrap().burn;
@@ -156,6 +157,9 @@ fn burn_rates_equal_numpy() {
                 assert_close(told[0].unwrap(), expected[0]);
                 assert_close(told[1].unwrap_or_default(), expected[1]);
             }
+            let is_firing = |alert: &Alert| matches!(alert.phase(), Phase::Firing(_));
+            let fires: Vec<bool> = monitoring.alerts().iter().map(is_firing).collect();
+            assert_eq!(fires, case.fires[place], "minute {}", minute + 1);
             let burn_down = monitoring.slos()[0].burn_down(monitoring.now());
             assert_close(burn_down.last().unwrap().1, case.left[place]);
         }

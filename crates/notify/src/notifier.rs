@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use monitor::Incident;
+use monitor::{Delivery, Incident};
 use opentelemetry::metrics::Meter;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -63,10 +63,10 @@ pub enum NotifyError {
 /// A notifier is through with a notification: it was delivered, or it never will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    /// The name of the notifier.
-    pub notifier: String,
     /// The [id](monitor::Notification::id) of the notification.
     pub notification: String,
+    /// What became of it.
+    pub delivery: Delivery,
 }
 
 /// Running notifiers. Dropped, they end at once.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use monitor::DeliveryOutcome;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 
@@ -30,26 +31,6 @@ pub struct Counts {
     pub given_up: u64,
     /// Attempts that failed; some were, or will be, repeated.
     pub failed_attempts: u64,
-}
-
-/// What becomes of a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Delivered,
-    Refused,
-    GivenUp,
-}
-
-impl Outcome {
-    pub(crate) const ALL: [Self; 3] = [Self::Delivered, Self::Refused, Self::GivenUp];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::GivenUp => "given_up",
-        }
-    }
 }
 
 /// How notifiers do, for whoever shows it.
@@ -93,25 +74,25 @@ impl Notes {
             Status { notifier: notifier.to_owned(), counts: Counts::default(), last_success: None, last_error: None };
         let name = KeyValue::new("notifier", notifier.to_owned());
         let notes = Self { status: Arc::new(Mutex::new(status)), notifications, failed_attempts, name };
-        Outcome::ALL.into_iter().for_each(|outcome| notes.count(outcome, 0));
+        DeliveryOutcome::ALL.into_iter().for_each(|outcome| notes.count(outcome, 0));
         notes.failed_attempts.add(0, std::slice::from_ref(&notes.name));
         notes
     }
 
-    fn count(&self, outcome: Outcome, number: u64) {
+    fn count(&self, outcome: DeliveryOutcome, number: u64) {
         self.notifications.add(number, &[self.name.clone(), KeyValue::new("outcome", outcome.name())]);
     }
 
     /// A notification is done with.
-    pub(crate) fn settled(&self, outcome: Outcome) {
+    pub(crate) fn settled(&self, outcome: DeliveryOutcome) {
         self.count(outcome, 1);
         let mut status = self.lock();
         match outcome {
-            Outcome::Delivered => status.counts.delivered += 1,
-            Outcome::Refused => status.counts.refused += 1,
-            Outcome::GivenUp => status.counts.given_up += 1,
+            DeliveryOutcome::Delivered => status.counts.delivered += 1,
+            DeliveryOutcome::Refused => status.counts.refused += 1,
+            DeliveryOutcome::GivenUp => status.counts.given_up += 1,
         }
-        if outcome == Outcome::Delivered {
+        if outcome == DeliveryOutcome::Delivered {
             status.last_success = Some(SystemTime::now());
         }
     }

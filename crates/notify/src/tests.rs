@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
-use monitor::{NotificationKind, Resolution};
+use monitor::{DeliveryOutcome, NotificationKind, Resolution};
 use sha2::Sha256;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -71,8 +71,10 @@ async fn webhook_is_tried_again() {
     let (notifiers, mut through) = start(&[webhook(&url)]);
     let message = Message::new("one", notification_now(NotificationKind::Firing, 0));
     assert!(notifiers.offer("webhook/oncall", message.clone()));
-    let expected = Settled { notifier: "webhook/oncall".to_owned(), notification: message.notification.id.clone() };
-    assert_eq!(settled(&mut through).await, expected);
+    let Settled { notification, delivery } = settled(&mut through).await;
+    assert_eq!((&*notification, &*delivery.notifier), (&*message.notification.id, "webhook/oncall"));
+    let expected = (DeliveryOutcome::Delivered, 3, Some("http 429"));
+    assert_eq!((delivery.outcome, delivery.attempts, delivery.error.as_deref()), expected);
 
     let received = server.received();
     assert_eq!(received.len(), 3);
@@ -182,7 +184,7 @@ async fn hanging_notifier_holds_up_nobody() {
     let taken = (0..100).filter(|number| notifiers.offer("webhook/stuck", message(*number))).count();
     assert!((1..100).contains(&taken), "{taken}");
     notifiers.offer("webhook/oncall", message(0));
-    assert_eq!(settled(&mut through).await.notifier, "webhook/oncall");
+    assert_eq!(settled(&mut through).await.delivery.notifier, "webhook/oncall");
     assert_eq!(server.received().len(), 1);
     tokio::time::timeout(Duration::from_secs(10), notifiers.stop(Duration::from_millis(50))).await.unwrap();
 }

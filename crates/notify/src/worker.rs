@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use monitor::Incident;
+use monitor::{Delivery, DeliveryOutcome, Incident};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -13,7 +13,7 @@ use crate::message::Message;
 use crate::notifier::Settled;
 use crate::outcome::{Failure, Verdict};
 use crate::retry::Retry;
-use crate::status::{Notes, Outcome};
+use crate::status::Notes;
 use crate::webhook::WebhookClient;
 
 /// What speaks to the other side.
@@ -37,6 +37,9 @@ pub(crate) struct Worker {
     pub(crate) settled: mpsc::Sender<Settled>,
     pub(crate) notes: Notes,
 }
+
+/// So much of an error is kept with what became of a notification, characters.
+const KEPT_OF_ERROR: usize = 300;
 
 impl Worker {
     /// Works until it is told to stop, or nobody is there to give it anything.
@@ -62,9 +65,9 @@ impl Worker {
                 }
             };
             let Some(message) = message else { return };
-            let Some(outcome) = self.settle(&message).await else { return };
-            self.notes.settled(outcome);
-            let settled = Settled { notifier: self.name.clone(), notification: message.notification.id };
+            let Some(delivery) = self.settle(&message).await else { return };
+            self.notes.settled(delivery.outcome);
+            let settled = Settled { notification: message.notification.id, delivery };
             if self.settled.send(settled).await.is_err() {
                 return;
             }
@@ -72,26 +75,33 @@ impl Worker {
     }
 
     /// Tries until it is known what becomes of a notification; `None` if it is to stop before.
-    async fn settle(&mut self, message: &Message) -> Option<Outcome> {
+    async fn settle(&mut self, message: &Message) -> Option<Delivery> {
         let (notifier, notification) = (&self.name, &message.notification.id);
         let mut pauses = self.retry.pauses();
-        let mut is_first = true;
+        let (mut attempts, mut last_error): (u32, Option<String>) = (0, None);
+        let ended = |outcome, attempts, error: Option<String>| {
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let at = u64::try_from(at).unwrap_or(u64::MAX);
+            let error = error.map(|error| error.chars().take(KEPT_OF_ERROR).collect());
+            Some(Delivery { notifier: notifier.clone(), outcome, at, attempts, error })
+        };
         loop {
+            attempts += 1;
             let Err(Failure { verdict, message: error }) = self.attempt(self.deliver(message)).await else {
-                return Some(Outcome::Delivered);
+                return ended(DeliveryOutcome::Delivered, attempts, last_error);
             };
             let Verdict::Transient { retry_after } = verdict else {
                 tracing::warn!(notifier, notification, error, "a notification was refused");
-                return Some(Outcome::Refused);
+                return ended(DeliveryOutcome::Refused, attempts, Some(error));
             };
             if self.is_too_old(message.notification.at) {
                 tracing::warn!(notifier, notification, error, "a notification was given up: it is too old by now");
-                return Some(Outcome::GivenUp);
+                return ended(DeliveryOutcome::GivenUp, attempts, Some(error));
             }
-            if is_first {
+            if attempts == 1 {
                 tracing::warn!(notifier, notification, error, "a notification was not delivered and is tried again");
-                is_first = false;
             }
+            last_error = Some(error);
             let mut stop = self.stop.clone();
             tokio::select! {
                 () = tokio::time::sleep(pauses.next(retry_after)) => {}

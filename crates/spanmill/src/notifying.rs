@@ -148,8 +148,8 @@ impl Teller {
 }
 
 /// Notes in the log that a notifier is through with a notification.
-async fn note(log: &Log<LogRecord>, Settled { notifier, notification }: Settled) -> Result<(), AppendError> {
-    let command = Command::Delivered { notification, notifier };
+async fn note(log: &Log<LogRecord>, Settled { notification, delivery }: Settled) -> Result<(), AppendError> {
+    let command = Command::Delivered { notification, delivery };
     append_record(log, || LogRecord::Command(command.clone())).await.map(drop)
 }
 
@@ -162,7 +162,7 @@ impl Handed {
             waiting.insert(id);
             let handed = self.0.get(id);
             let mut missing =
-                notifiers.iter().filter(|name| !through.iter().any(|through| through == *name)).peekable();
+                notifiers.iter().filter(|name| !through.iter().any(|delivery| delivery.notifier == **name)).peekable();
             if missing.peek().is_none() {
                 due.through.push(id.clone());
                 continue;
@@ -189,7 +189,9 @@ fn firing(monitoring: &Monitoring) -> Vec<Incident> {
 
 #[cfg(test)]
 mod tests {
-    use monitor::{AlertRule, Call, Condition, Config, Field, MonitorDefinition, SECOND, Selector, Side};
+    use monitor::{
+        AlertRule, Call, Condition, Config, Delivery, DeliveryOutcome, Field, MonitorDefinition, SECOND, Selector, Side,
+    };
 
     use super::*;
 
@@ -224,7 +226,9 @@ mod tests {
         handed.0.insert(id.clone(), HashSet::from(["b".to_owned()]));
         let now = monitoring.now();
         let mut delivered = |notifier: &str| {
-            let command = Command::Delivered { notification: id.clone(), notifier: notifier.to_owned() };
+            let (notifier, outcome) = (notifier.to_owned(), DeliveryOutcome::Delivered);
+            let delivery = Delivery { notifier, outcome, at: now, attempts: 1, error: None };
+            let command = Command::Delivered { notification: id.clone(), delivery };
             monitoring.apply(now, command).unwrap();
         };
         delivered("a");

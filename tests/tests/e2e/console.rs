@@ -239,7 +239,8 @@ slos: [{ name: good, monitor: chat, target: 0.9 }]
     let admin = spanmill.addresses.admin;
     // Few, for the gate's sake.
     let asked = |name, usual: &str| std::env::var(name).unwrap_or(usual.to_owned());
-    let (phases, examples) = (asked("SPANMILL_API_PHASES", "coverage,fuzzing"), asked("SPANMILL_API_EXAMPLES", "2"));
+    let (phases, examples) =
+        (asked("SPANMILL_API_PHASES", "coverage,fuzzing,stateful"), asked("SPANMILL_API_EXAMPLES", "2"));
     let mut schemathesis = python.tool("st");
     schemathesis.current_dir(spanmill.directory()).args(["run", &format!("http://{admin}/api/v1/openapi.json")]);
     schemathesis.args(["--checks", "all", "--exclude-path", "/api/v1/events", "--phases", &phases]);

@@ -3,12 +3,17 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use hmac::{Hmac, KeyInit, Mac};
 use opentelemetry_proto::tonic::trace::v1::{Status, status::StatusCode};
-use spanmill_tests::{Alertmanager, Authority, Client, MailServer, Python, Setup, Spanmill, eventually};
+use sha2::Sha256;
+use spanmill_tests::{
+    Alertmanager, Authority, Client, Hook, MailServer, Python, Setup, Spanmill, Taken, eventually, get,
+};
 
 use crate::spans::{call, payload};
 
 const PASSWORD: &str = "mail-pass-5f2";
+const HOOK_SECRET: &str = "hook-secret-81c";
 
 /// Sends calls with these ids.
 async fn send(spanmill: &Spanmill, ids: std::ops::Range<u64>, fails: bool) {
@@ -40,16 +45,18 @@ fn telling(mail: &MailServer, ca: &Path, others: &str) -> Setup {
             ca.display()
         )
     };
+    let (first, second) = (email(mail.starttls, "starttls"), email(mail.implicit, "implicit"));
+    telling_by(&format!("  email/first: {first}\n  email/second: {second}\n{others}"))
+}
+
+/// A server that tells of failed calls by these notifiers, a line each.
+fn telling_by(notifiers: &str) -> Setup {
     let sections = format!(
         "monitors: [{{ name: chat, select: {{ model: gpt-4o }} }}]
 alerts: [{{ name: errors, monitor: chat, when: {{ field: error_rate, above: 0.5 }}, severity: critical }}]
 notifiers:
-  email/first: {}
-  email/second: {}
-{others}
-",
-        email(mail.starttls, "starttls"),
-        email(mail.implicit, "implicit"),
+{notifiers}
+"
     );
     let (log, wal) = ("info,spanmill=debug", "enabled: true, max_size: 64MiB");
     Setup { sections, log, wal, settle_wait: "100ms", ..Setup::default() }
@@ -136,4 +143,85 @@ async fn what_was_under_way_at_a_kill_is_told_under_its_id() {
     assert_eq!((firing, subjects.len()), (8, 10), "{subjects:?}");
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 2, "one fires, one is over: {ids:?}");
     spanmill.stop();
+}
+
+/// Waits until the receiver took so many requests.
+async fn taken(hook: &Hook, number: usize) {
+    eventually(&format!("{number} requests are taken"), async || (hook.taken().len() >= number).then_some(())).await;
+}
+
+/// An alert fires, and the process is killed while it tells of that; and again when the alert is over meanwhile. Then there are answers, and it
+/// is killed once more. Returns what the receiver took: three times that it fires, once that it is over, and that the next fires.
+async fn killed_while_telling(hook: &Hook, setup: &Setup) -> Vec<Taken> {
+    hook.set_silent(true);
+    let spanmill = Spanmill::start(setup);
+    send(&spanmill, 1..5, true).await;
+    taken(hook, 1).await;
+
+    let spanmill = Spanmill::start_in(spanmill.kill(), setup);
+    taken(hook, 2).await;
+    send(&spanmill, 5..25, false).await;
+    eventually("the alert is over", async || {
+        let notifications = get(spanmill.addresses.admin, "/api/v1/notifications").await.json();
+        (notifications[0]["kind"] == "resolved").then_some(())
+    })
+    .await;
+    assert_eq!(hook.taken().len(), 2, "what is behind something under way waits");
+    let left = spanmill.kill();
+
+    hook.set_silent(false);
+    let spanmill = Spanmill::start_in(left, setup);
+    told(&spanmill, 2).await;
+
+    // What became of it is still known. What it would tell again it would tell before the next incident.
+    let spanmill = Spanmill::start_in(spanmill.kill(), setup);
+    let over = get(spanmill.addresses.admin, "/api/v1/notifications").await.json()[0].take();
+    let [delivery] = &**over["deliveries"].as_array().unwrap() else { panic!("{over}") };
+    assert_eq!((&over["kind"], &over["waiting"]), (&"resolved".into(), &serde_json::json!([])));
+    assert_eq!((&delivery["outcome"], &delivery["attempts"]), (&"delivered".into(), &1.into()));
+    assert!(delivery["at"].as_u64() >= over["at"].as_u64() && delivery["error"].is_null(), "{over}");
+    send(&spanmill, 25..125, true).await;
+    told(&spanmill, 1).await;
+    assert!(!spanmill.stop().log.contains(HOOK_SECRET));
+    assert_eq!(hook.taken().len(), 5);
+    hook.taken()
+}
+
+// What a webhook took, but the process was killed before it heard of that, is sent again under the same key with the same body, signed; when
+// it has heard, never again. What came meanwhile follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_told_once_by_its_key() {
+    let hook = Hook::start(None).await;
+    let webhook = format!("url: \"http://{}/hook\", secret: {HOOK_SECRET}, timeout: 2m", hook.address);
+    let told = killed_while_telling(&hook, &telling_by(&format!("  webhook/main: {{ {webhook} }}"))).await;
+    for Taken { headers, body } in &told {
+        let signature = headers["x-spanmill-signature"].to_str().unwrap();
+        let (seconds, code) = signature.strip_prefix("t=").and_then(|parts| parts.split_once(",v1=")).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(HOOK_SECRET.as_bytes()).unwrap();
+        mac.update(&[seconds.as_bytes(), b".", body].concat());
+        let expected: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(code, expected);
+    }
+    let keys: Vec<_> = told.iter().map(|told| told.headers["idempotency-key"].to_str().unwrap()).collect();
+    let seen: Vec<_> = told.iter().map(|told| (told.json()["id"].clone(), told.json()["kind"].clone())).collect();
+    assert_eq!(seen.iter().map(|(id, _)| id.as_str().unwrap()).collect::<Vec<_>>(), keys);
+    let kinds: Vec<_> = seen.iter().map(|(_, kind)| kind.as_str().unwrap()).collect();
+    assert_eq!(kinds, ["firing", "firing", "firing", "resolved", "firing"]);
+    assert!(told[..3].iter().all(|again| again.body == told[0].body && keys[0] == again.headers["idempotency-key"]));
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 3, "{keys:?}");
+}
+
+// The same of an Alertmanager, to which an alert is its labels: it has one alert, whose beginning stays, then none, then the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alertmanager_has_one_alert() {
+    let Some(alertmanager) = Alertmanager::start().await else { return };
+    let hook = Hook::start(Some(alertmanager.address())).await;
+    let main = format!("url: \"http://{}\", resend_interval: 1h, timeout: 2m", hook.address);
+    let told = killed_while_telling(&hook, &telling_by(&format!("  alertmanager/main: {{ {main} }}"))).await;
+    assert_eq!(alertmanager.alerts().await, ["errors"]);
+    assert_eq!((alertmanager.received("firing").await, alertmanager.received("resolved").await), (4, 1));
+    let told: Vec<_> = told.iter().map(|told| told.json()[0].clone()).collect();
+    assert!(told.iter().all(|alert| alert["labels"] == told[0]["labels"]), "{told:?}");
+    let began: Vec<_> = told.iter().map(|alert| &alert["startsAt"]).collect();
+    assert!(began[..4].iter().all(|at| *at == began[0]) && began[4] != began[0], "{began:?}");
 }

@@ -1,10 +1,10 @@
-//! What was told of alerts, and whom it has not reached yet.
+//! What was told of alerts, whom it has not reached yet, and what became of it elsewhere.
 
 use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use monitor::{Incident, Monitoring, NotificationKind};
+use monitor::{Delivery, Incident, Monitoring, NotificationKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,19 +28,23 @@ pub(crate) struct Newest<'a> {
     pub(crate) kind: NotificationKind,
     /// Whom it has yet to reach, or to be given up for: empty if nothing waits.
     pub(crate) waiting: Vec<&'a NotifierState>,
+    /// What became of it at the others.
+    pub(crate) deliveries: &'a [Delivery],
 }
 
 impl<'a> Newest<'a> {
     /// Of all incidents that somebody was told of, the newest first.
     pub(crate) fn all(monitoring: &'a Monitoring, notifiers: &'a [NotifierState]) -> Vec<Self> {
-        let waits: HashMap<&str, &[String]> =
+        let waits: HashMap<&str, &[Delivery]> =
             monitoring.deliveries().map(|(notification, through)| (&*notification.id, through)).collect();
+        let settled: HashMap<&str, &[Delivery]> = monitoring.settled().collect();
         let newest = |incident: &'a Incident| {
             let (at, (id, kind)) = incident.told.zip(incident.newest_notification())?;
-            let through = waits.get(&*id);
-            let is_missing = |name: &String| through.is_some_and(|through| !through.contains(name));
-            let waiting = notifiers.iter().filter(|notifier| is_missing(&notifier.name)).collect();
-            Some(Self { incident, at, kind, waiting })
+            let through = waits.get(&*id).copied();
+            let is_through = |name: &str| through.is_none_or(|through| through.iter().any(|it| it.notifier == name));
+            let waiting = notifiers.iter().filter(|notifier| !is_through(&notifier.name)).collect();
+            let deliveries = through.or_else(|| settled.get(&*id).copied()).unwrap_or_default();
+            Some(Self { incident, at, kind, waiting, deliveries })
         };
         let mut all: Vec<Self> = monitoring.incidents().filter_map(newest).collect();
         all.sort_by_key(|newest| std::cmp::Reverse(newest.at));
@@ -75,8 +79,31 @@ pub(super) struct NotificationBody {
     resolved: Option<u64>,
     /// How many notifications of the incident there were, this one included.
     number: u32,
-    /// The notifiers that it waits for. All others are through with it: `/notifiers` tells what they delivered, and what not.
+    /// The notifiers that it waits for. All others are through with it.
     waiting: Vec<WaitingBody>,
+    /// What became of it at those that are through with it, as far as that is still known: of the newest 1,000 notifications.
+    deliveries: Vec<DeliveryBody>,
+}
+
+/// What became of a notification at a notifier.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeliveryBody {
+    notifier: String,
+    /// delivered, refused (for good) or given_up (too old).
+    #[schema(value_type = String)]
+    outcome: &'static str,
+    at: u64,
+    /// How often it was tried since the process started that ended it.
+    attempts: u32,
+    /// Why the last attempt failed of those that did.
+    error: Option<String>,
+}
+
+impl From<&Delivery> for DeliveryBody {
+    fn from(Delivery { notifier, outcome, at, attempts, error }: &Delivery) -> Self {
+        let (notifier, error) = (notifier.clone(), error.clone());
+        Self { notifier, outcome: outcome.name(), at: millis(*at), attempts: *attempts, error }
+    }
 }
 
 /// A notifier that is not through with a notification.
@@ -88,7 +115,7 @@ struct WaitingBody {
 }
 
 impl From<&Newest<'_>> for NotificationBody {
-    fn from(Newest { incident, at, kind, waiting }: &Newest<'_>) -> Self {
+    fn from(Newest { incident, at, kind, waiting, deliveries }: &Newest<'_>) -> Self {
         let waiting = waiting.iter().map(|notifier| WaitingBody {
             notifier: notifier.name.clone(),
             error: notifier.failing().map(str::to_owned),
@@ -104,6 +131,7 @@ impl From<&Newest<'_>> for NotificationBody {
             resolved: incident.resolved.map(|(at, _)| millis(at)),
             number: incident.notifications,
             waiting: waiting.collect(),
+            deliveries: deliveries.iter().map(DeliveryBody::from).collect(),
         }
     }
 }

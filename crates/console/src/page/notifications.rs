@@ -1,7 +1,7 @@
 //! What was told of alerts, and whom it has not reached yet.
 
 use maud::{Markup, html};
-use monitor::{Incident, Monitoring, NotificationKind};
+use monitor::{Delivery, DeliveryOutcome, Incident, Monitoring, NotificationKind};
 
 use super::monitors::{path, severity};
 use super::place::Place;
@@ -22,7 +22,7 @@ pub(super) fn panel(monitoring: &Monitoring, notifiers: &[NotifierState], place:
             @if newest.is_empty() { p.empty { "Nobody was told of anything yet." } }
             @else { div.scroll tabindex="0" role="group" aria-label="Notifications" { table {
                 thead { tr { th { "Told" } th { "What" } th { "Alert" } th { "Monitor" } th { "Severity" } th { "Fired" } th { "Resolved" } th { "Whom" } } }
-                tbody { @for Newest { incident, at, kind, waiting } in &newest { tr {
+                tbody { @for Newest { incident, at, kind, waiting, deliveries } in &newest { tr {
                     td { (time(*at, now)) }
                     td { (what(*kind, incident)) }
                     th scope="row" { (incident.alert) }
@@ -30,10 +30,18 @@ pub(super) fn panel(monitoring: &Monitoring, notifiers: &[NotifierState], place:
                     td { (incident.severity.name()) }
                     td { (time(incident.fired, now)) }
                     td { @if let Some((at, _)) = incident.resolved { (time(at, now)) } }
-                    td.wide { (whom(waiting, notifiers)) }
+                    td.wide { (whom(waiting, deliveries, notifiers, now)) }
                 } } }
             } } }
         }
+    }
+}
+
+fn outcome(outcome: DeliveryOutcome) -> &'static str {
+    match outcome {
+        DeliveryOutcome::Delivered => "has it",
+        DeliveryOutcome::Refused => "refused it",
+        DeliveryOutcome::GivenUp => "was given up",
     }
 }
 
@@ -47,10 +55,19 @@ fn what(kind: NotificationKind, incident: &Incident) -> Markup {
 }
 
 /// Whom a notification has reached, as far as that is known: what waits for nobody is through.
-fn whom(waiting: &[&NotifierState], notifiers: &[NotifierState]) -> Markup {
+fn whom(waiting: &[&NotifierState], deliveries: &[Delivery], notifiers: &[NotifierState], now: u64) -> Markup {
+    let is_missed = |delivery: &&Delivery| delivery.outcome != DeliveryOutcome::Delivered;
     html! {
         @if notifiers.is_empty() { "this page" }
-        @else if waiting.is_empty() { span.dot.ok { "all notifiers are through" } }
+        @else if waiting.is_empty() && !deliveries.iter().any(|delivery| is_missed(&delivery)) {
+            span.dot.ok { "all notifiers are through" }
+        }
+        @for delivery in deliveries.iter().filter(is_missed) {
+            div { span.dot.critical { (delivery.notifier) " " (outcome(delivery.outcome)) } small { (delivery.error.as_deref().unwrap_or_default()) } }
+        }
+        @if waiting.is_empty() { @for delivery in deliveries.iter().filter(|delivery| !is_missed(delivery)) {
+            div { small { (delivery.notifier) ", " (time(delivery.at, now)) @if delivery.attempts > 1 { ", " (delivery.attempts) " attempts" } } }
+        } }
         @for notifier in waiting {
             @match notifier.failing() {
                 Some(why) => div { span.dot.critical { (notifier.name) " fails" } small { (why) } },

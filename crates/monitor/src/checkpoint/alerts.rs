@@ -3,6 +3,7 @@
 use super::subjects::subject;
 use super::{RestoreError, check, code, definitions, messages, required};
 use crate::alert::{Alert, Baseline, Phase, Severity};
+use crate::delivery::{Delivery, DeliveryOutcome};
 use crate::incident::{Incident, Notification, NotificationKind, Resolution, Told, Waiting};
 
 fn alert_subject(alert: &Alert) -> messages::Subject {
@@ -106,7 +107,7 @@ pub(super) fn waiting_message(waiting: &Waiting) -> messages::Notification {
         at: notification.at,
         incident: Some(incident_message(&notification.incident)),
         value: notification.value,
-        through: through.clone(),
+        through: through.iter().map(delivery_message).collect(),
     }
 }
 
@@ -118,5 +119,27 @@ pub(super) fn waiting(told: messages::Notification, now: u64) -> Result<Waiting,
         incident: incident(told.incident.unwrap_or_default(), now)?,
         value: told.value,
     };
-    Ok(Waiting { notification, through: told.through })
+    Ok(Waiting { notification, through: deliveries(told.through)? })
+}
+
+pub(super) fn settled_message((id, through): &(String, Vec<Delivery>)) -> messages::Settled {
+    messages::Settled { notification: id.clone(), delivery: through.iter().map(delivery_message).collect() }
+}
+
+pub(super) fn settled(told: messages::Settled) -> Result<(String, Vec<Delivery>), RestoreError> {
+    Ok((told.notification, deliveries(told.delivery)?))
+}
+
+pub(super) fn delivery_message(delivery: &Delivery) -> messages::Delivery {
+    let Delivery { notifier, outcome, at, attempts, error } = delivery.clone();
+    messages::Delivery { notifier, outcome: code(&DeliveryOutcome::ALL, outcome), at, attempts, error }
+}
+
+pub(super) fn delivery(told: messages::Delivery) -> Result<Delivery, RestoreError> {
+    let messages::Delivery { notifier, outcome, at, attempts, error } = told;
+    Ok(Delivery { notifier, outcome: required(&DeliveryOutcome::ALL, outcome, "outcome")?, at, attempts, error })
+}
+
+fn deliveries(told: Vec<messages::Delivery>) -> Result<Vec<Delivery>, RestoreError> {
+    told.into_iter().map(delivery).collect()
 }

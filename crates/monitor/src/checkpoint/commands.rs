@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::messages::command::Kind;
 use super::messages::{self, Delivered, Mute};
-use super::{RestoreError, definitions, monitors};
+use super::{RestoreError, alerts, definitions, monitors};
 use crate::command::Command;
 
 impl Command {
@@ -18,8 +18,9 @@ impl Command {
             Self::Archive(monitor) => Kind::Archive(monitor.clone()),
             Self::Remove(monitor) => Kind::Remove(monitor.clone()),
             Self::Mute(monitor, until) => Kind::Mute(Mute { monitor: monitor.clone(), until: *until }),
-            Self::Delivered { notification, notifier } => {
-                Kind::Delivered(Delivered { notification: notification.clone(), notifier: notifier.clone() })
+            Self::Delivered { notification, delivery } => {
+                let delivery = Some(alerts::delivery_message(delivery));
+                Kind::Delivered(Delivered { notification: notification.clone(), delivery })
             }
             Self::Acknowledge(notification) => Kind::Acknowledge(notification.clone()),
             Self::CreateAlert(rule) => Kind::CreateAlert(definitions::alert_message(rule)),
@@ -48,7 +49,9 @@ impl Command {
             Kind::Archive(monitor) => Self::Archive(monitor),
             Kind::Remove(monitor) => Self::Remove(monitor),
             Kind::Mute(Mute { monitor, until }) => Self::Mute(monitor, until),
-            Kind::Delivered(Delivered { notification, notifier }) => Self::Delivered { notification, notifier },
+            Kind::Delivered(Delivered { notification, delivery }) => {
+                Self::Delivered { notification, delivery: alerts::delivery(delivery.unwrap_or_default())? }
+            }
             Kind::Acknowledge(notification) => Self::Acknowledge(notification),
             Kind::CreateAlert(rule) => Self::CreateAlert(Box::new(definitions::alert(rule)?)),
             Kind::ReplaceAlert(rule) => Self::ReplaceAlert(Box::new(definitions::alert(rule)?)),
@@ -67,6 +70,7 @@ mod tests {
     use crate::canary::Verdict;
     use crate::chart::ChartRule;
     use crate::definition::{MonitorDefinition, Window};
+    use crate::delivery::{Delivery, DeliveryOutcome};
     use crate::drift::Tokens;
     use crate::health::HealthRules;
     use crate::selector::Selector;
@@ -122,7 +126,16 @@ mod tests {
             Command::Archive(name()),
             Command::Remove(name()),
             Command::Mute(name(), 12),
-            Command::Delivered { notification: "slow@12#0".to_owned(), notifier: "webhook/chat".to_owned() },
+            Command::Delivered {
+                notification: "slow@12#0".to_owned(),
+                delivery: Delivery {
+                    notifier: "webhook/chat".to_owned(),
+                    outcome: DeliveryOutcome::Refused,
+                    at: 13,
+                    attempts: 2,
+                    error: Some("http 400".to_owned()),
+                },
+            },
             Command::Acknowledge("slow@12#0".to_owned()),
         ];
         for command in defined.chain(promised).chain(others) {

@@ -16,6 +16,7 @@ pub(super) mod tag {
     pub(in crate::checkpoint) const INCIDENT: u32 = 8;
     pub(in crate::checkpoint) const NOTIFICATION: u32 = 9;
     pub(in crate::checkpoint) const SEEN: u32 = 10;
+    pub(in crate::checkpoint) const SETTLED: u32 = 11;
     /// `fixed64`: the hash of all that stands before it. It ends the checkpoint.
     pub(in crate::checkpoint) const HASH: u32 = 15;
 
@@ -32,6 +33,7 @@ pub(super) mod tag {
             INCIDENT => "incident",
             NOTIFICATION => "notification",
             SEEN => "seen",
+            SETTLED => "settled",
             HASH => "hash",
             _ => "unknown field",
         }

@@ -1,7 +1,7 @@
-"""Computes with numpy and scipy what crates/monitor/tests/statistics.rs compares with, and prints it as JSON: the same as stands
-in statistics/expected.json there.
+"""Computes with numpy and scipy what ../statistics.rs compares with: python3 expected.py > expected.json
 
-Values are such that histograms hold them exactly.
+Needs numpy and scipy, in the versions of tests/src/python.rs: a test there computes it anew. Values are such that histograms hold
+them exactly.
 """
 
 import json
@@ -55,17 +55,22 @@ def drift(size, size_current, scale, spread):
 
 
 def chart():
-    """Calls a minute: quiet, a leap, a slow rise, a shift."""
+    """Calls a minute: quiet, then a leap, a slow change and a shift, each up and down."""
     learned = random.poisson(40, 30)
-    quiet, rise = random.poisson(40, 25), np.array([33, 35, 38, 41, 44, 47, 50, 52])
-    points = np.concatenate([quiet, [95], random.poisson(40, 10), rise, random.poisson(40, 5), random.poisson(52, 14)])
+    rise = np.array([33, 35, 38, 41, 44, 47, 50, 52])
+    calm = [random.poisson(40, size) for size in (25, 10, 5, 10, 10, 5)]
+    up = [calm[0], [95], calm[1], rise, calm[2], random.poisson(52, 14)]
+    down = [calm[3], [3], calm[4], rise[::-1], calm[5], random.poisson(30, 14)]
+    points = np.concatenate(up + down)
     mean, deviation = learned.mean(), learned.std(ddof=1)
     outside = np.abs(points - mean) > 3 * deviation
     last_seven = np.lib.stride_tricks.sliding_window_view(points, 7)
     steps = np.diff(last_seven, axis=1)
-    trend = np.all(steps > 0, axis=1) | np.all(steps < 0, axis=1)
-    side = np.all(last_seven > mean, axis=1) | np.all(last_seven < mean, axis=1)
-    assert outside.any() and trend.any() and side.any()
+    rising, falling = np.all(steps > 0, axis=1), np.all(steps < 0, axis=1)
+    above, below = np.all(last_seven > mean, axis=1), np.all(last_seven < mean, axis=1)
+    high, low = points > mean + 3 * deviation, points < mean - 3 * deviation
+    assert all(broken.any() for broken in (high, low, rising, falling, above, below))
+    trend, side = rising | falling, above | below
     return {
         "learned": learned.tolist(),
         "points": points.tolist(),
@@ -78,22 +83,29 @@ def chart():
 
 
 def burn():
-    """Calls and failed calls a minute over three days, and burn rates of a target of 99.9 % at times."""
+    """Calls and failed calls a minute over three days; at times, burn rates of a target of 99.9 % and which alerts fire on them."""
     total = random.poisson(6, 3 * 24 * 60)
     rate = np.full(len(total), 0.0005)
-    rate[2_000:2_400], rate[3_500:3_530], rate[4_290:] = 0.004, 0.03, 0.05
+    rate[2_000:2_400], rate[3_500:3_560], rate[4_290:] = 0.004, 0.06, 0.05
     bad = random.binomial(total, rate)
-    times = [2_100, 2_400, 3_000, 3_525, 3_600, 4_300, 4_320]
+    times = [2_100, 2_150, 2_400, 3_000, 3_505, 3_550, 3_575, 3_700, 4_100, 4_300, 4_320]
+    factors = np.array([14.4, 6, 1])
 
     def rates(until, minutes):
         window = slice(max(until - minutes, 0), until)
         return bad[window].sum() / total[window].sum() / 0.001
 
+    both = np.array([[[rates(t, m), rates(t, m // 12)] for m in (60, 360, 4_320)] for t in times])
+    over = both > factors[:, None]
+    fires = over.all(axis=2)
+    # Each alert fires at some time and not at another, and does not where one window alone is over its factor.
+    assert (fires.any(axis=0) & (over[:, :, 0] & ~fires).any(axis=0) & (over[:, :, 1] & ~fires).any(axis=0)).all()
     return {
         "total": total.tolist(),
         "bad": bad.tolist(),
         "times": times,
-        "rates": [[[rates(t, m), rates(t, m // 12)] for m in (60, 360, 4_320)] for t in times],
+        "rates": both.tolist(),
+        "fires": fires.tolist(),
         "left": [1 - bad[:t].sum() / (0.001 * total[:t].sum()) for t in times],
     }
 
