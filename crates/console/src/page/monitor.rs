@@ -38,6 +38,7 @@ fn content(monitoring: &Monitoring, monitor: &Monitor, place: &Place, settings: 
             h2 { "Requests" small { "the slowest, failed and some others of the last hour" } }
             (samples(monitoring.now(), monitor, settings))
         }
+        (figures(monitor))
         @let alerts: Vec<_> = monitoring.alerts().iter().filter(|alert| alert.rule().monitor == name).collect();
         section.panel.s12 id="alerts" {
             h2 { "Alerts" }
@@ -87,6 +88,30 @@ fn tiles(monitor: &Monitor) -> Markup {
             @for (label, field) in TILES {
                 (tile(field.name(), label, of(field), &html! { "in " (monitor.definition().window.name()) }, &[]))
             }
+        }
+    }
+}
+
+/// All fields of the snapshot, and from where on those that are judged are not healthy.
+fn figures(monitor: &Monitor) -> Markup {
+    let snapshot = monitor.snapshot();
+    let thresholds = &monitor.definition().health.thresholds;
+    html! {
+        section.panel.s12 id="figures" {
+            h2 { "All figures" small { "of the last " (monitor.definition().window.name()) ", and from where on it is not healthy" } }
+            div.scroll.tall tabindex="0" role="group" aria-label="All figures" { table {
+                thead { tr { th { "Figure" } th.n { "Value" } th.n { "Warning from" } th.n { "Critical from" } } }
+                tbody { @for field in Field::ALL {
+                    @let unit = Unit::of(field.unit());
+                    @let judged = thresholds.iter().find(|threshold| threshold.field == field);
+                    tr {
+                        th scope="row" { (field.name()) }
+                        td.n { (data(unit, snapshot.and_then(|snapshot| snapshot.get(field)))) }
+                        td.n { @if let Some(threshold) = judged { (data(unit, Some(threshold.warning))) } }
+                        td.n { @if let Some(threshold) = judged { (data(unit, Some(threshold.critical))) } }
+                    }
+                } }
+            } }
         }
     }
 }

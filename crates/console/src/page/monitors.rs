@@ -155,7 +155,9 @@ fn form(not_kept: &[Attribute]) -> Markup {
             form data-post="/api/v1/monitors" {
                 label { "Name" input name="name" required maxlength="100" autocomplete="off"; }
                 label { "Model" input name="selector.model" maxlength="256" placeholder="any, * stands for any text" autocomplete="off"; }
+                label { "Provider" input name="selector.provider" maxlength="256" placeholder="any" autocomplete="off"; }
                 (attribute("Service", Attribute::Service, not_kept))
+                (attribute("Version", Attribute::ServiceVersion, not_kept))
                 (attribute("Environment", Attribute::Environment, not_kept))
                 (attribute("Endpoint", Attribute::ServerAddress, not_kept))
                 label { "Window" select name="window" { @for window in Window::ALL { option { (window.name()) } } } }
