@@ -92,23 +92,27 @@ fn tiles(monitor: &Monitor) -> Markup {
     }
 }
 
-/// All fields of the snapshot, and from where on those that are judged are not healthy.
+/// Fields of the snapshot that have no tile, and those that are judged.
 fn figures(monitor: &Monitor) -> Markup {
     let snapshot = monitor.snapshot();
-    let thresholds = &monitor.definition().health.thresholds;
+    let judged =
+        |field: &Field| monitor.definition().health.thresholds.iter().find(|threshold| threshold.field == *field);
+    let is_tile = |field: &Field| TILES.iter().any(|(_, tile)| tile == field);
+    let shown = Field::ALL.into_iter().filter(|field| !is_tile(field) || judged(field).is_some());
     html! {
         section.panel.s12 id="figures" {
-            h2 { "All figures" small { "of the last " (monitor.definition().window.name()) ", and from where on it is not healthy" } }
-            div.scroll.tall tabindex="0" role="group" aria-label="All figures" { table {
+            h2 { "More figures" small { "of the last " (monitor.definition().window.name()) ", and from where on it is not healthy" } }
+            div.scroll.tall tabindex="0" role="group" aria-label="More figures" { table {
                 thead { tr { th { "Figure" } th.n { "Value" } th.n { "Warning from" } th.n { "Critical from" } } }
-                tbody { @for field in Field::ALL {
+                tbody { @for field in shown {
                     @let unit = Unit::of(field.unit());
-                    @let judged = thresholds.iter().find(|threshold| threshold.field == field);
                     tr {
-                        th scope="row" { (field.name()) }
+                        td { (field.name()) }
                         td.n { (data(unit, snapshot.and_then(|snapshot| snapshot.get(field)))) }
-                        td.n { @if let Some(threshold) = judged { (data(unit, Some(threshold.warning))) } }
-                        td.n { @if let Some(threshold) = judged { (data(unit, Some(threshold.critical))) } }
+                        @if let Some(threshold) = judged(&field) {
+                            td.n { (data(unit, Some(threshold.warning))) }
+                            td.n { (data(unit, Some(threshold.critical))) }
+                        }
                     }
                 } }
             } }
