@@ -135,7 +135,7 @@ async fn authenticate(State(credentials): State<Credentials>, request: Request, 
         }
     }
     if headers.contains_key(WWW_AUTHENTICATE) && credentials.can_be_typed() {
-        // In place of that of tokens: a browser that finds another one first does not ask.
+        // In place of that of tokens, for which browsers have no prompt.
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"spanmill\""));
     }
     response
