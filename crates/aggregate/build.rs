@@ -6,7 +6,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={directory}");
     let files = protox::compile(["counting.proto"], [directory])?;
     prost_build::Config::new()
-        .extern_path(".opentelemetry.proto.common.v1", "::opentelemetry_proto::tonic::common::v1")
         // Few have them, and they are as large as all the rest.
         .boxed(".spanmill.counting.Held.rare")
         .boxed(".spanmill.counting.Node.waiting")

@@ -16,7 +16,7 @@ mod errors;
 mod evaluated;
 mod held;
 mod instruments;
-mod messages;
+pub(crate) mod messages;
 mod plain;
 mod requests;
 mod series;

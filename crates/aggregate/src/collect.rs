@@ -22,7 +22,7 @@ use crate::descriptions::{
     COST, CallMetrics, EVALUATION_SCORE, EVALUATIONS, EXECUTE_TOOL_DURATION, ID_CONFLICTS, INCONSISTENT,
     INVOKE_AGENT_DURATION, PRICED_CALLS, REQUESTS, SETTLED_EARLY, SPANS, Semconv, TIME_PER_OUTPUT_TOKEN, TOKEN_CLASSES,
 };
-use crate::errors::{Details, ErrorRecord};
+use crate::errors::{Details, ErrorRecord, ErrorText};
 use crate::histogram::{Histogram, SCORES, SECONDS, TOKEN_SECONDS, TOKENS};
 use crate::instruments::{Instruments, duration_bounds};
 use crate::key::{Key, Kind, Layout, common_dimensions};
@@ -426,8 +426,8 @@ pub(crate) fn error_logs(
     let mut origins: BTreeMap<(&[u8], &str), Vec<LogRecord>> = BTreeMap::new();
     for (record, details) in records {
         let resource = details.as_ref().map_or(&[][..], |details| &details.resource);
-        let attributes = details.as_ref().map_or(&[][..], |details| &details.attributes);
-        origins.entry((resource, &record.service)).or_default().push(error_log(record, attributes));
+        let more = details.as_ref().map(|details| details.attributes()).unwrap_or_default();
+        origins.entry((resource, record.text(ErrorText::Service))).or_default().push(error_log(record, more));
     }
     if origins.is_empty() {
         return None;
@@ -455,27 +455,29 @@ fn origin(message: &[u8], service: &str, instance_id: &str) -> Resource {
     resource
 }
 
-fn error_log(record: &ErrorRecord, more: &[KeyValue]) -> LogRecord {
+fn error_log(record: &ErrorRecord, more: Vec<KeyValue>) -> LogRecord {
     let told = [
-        ("gen_ai.operation.name", &record.operation),
-        ("gen_ai.provider.name", &record.provider),
-        ("gen_ai.request.model", &record.request_model),
-        ("gen_ai.response.model", &record.response_model),
-        ("error.type", &record.kind),
-        ("span.name", &record.span_name),
+        ("gen_ai.operation.name", ErrorText::Operation),
+        ("gen_ai.provider.name", ErrorText::Provider),
+        ("gen_ai.request.model", ErrorText::RequestModel),
+        ("gen_ai.response.model", ErrorText::ResponseModel),
+        ("error.type", ErrorText::Kind),
+        ("span.name", ErrorText::SpanName),
     ];
     let mut attributes: Vec<KeyValue> = told
         .into_iter()
+        .map(|(name, which)| (name, record.text(which)))
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| text(name, value.clone()))
+        .map(|(name, value)| text(name, value))
         .collect();
     attributes.push(text("spanmill.error.class", record.class.name()));
     attributes.push(text("spanmill.error.group", format!("{:016x}", record.fingerprint)));
     if let Some(nanos) = record.duration {
         attributes.push(double("gen_ai.client.operation.duration", crate::call::seconds(nanos)));
     }
-    attributes.extend_from_slice(more);
-    let body = if record.message.is_empty() { record.class.name().to_owned() } else { record.message.clone() };
+    attributes.extend(more);
+    let message = record.text(ErrorText::Message);
+    let body = if message.is_empty() { record.class.name() } else { message }.to_owned();
     Log {
         time: record.time,
         observed: record.receive_time,

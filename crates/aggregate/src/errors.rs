@@ -1,9 +1,9 @@
 //! The index of error records: the newest failures, and what they have in common.
 
 mod details;
+mod texts;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use genai::{ErrorClass, ErrorFacts, SpanFacts};
 use otlp::Text;
@@ -12,11 +12,10 @@ use otlp::value::Value;
 
 use crate::fingerprint::fingerprint;
 pub(crate) use details::Details;
+use details::Resources;
+pub use texts::ErrorText;
+pub(crate) use texts::Texts;
 
-/// Longest message of a record in bytes; what is longer is cut.
-const MAX_MESSAGE: usize = 1024;
-/// Longest other text of a record in bytes.
-const MAX_NAME: usize = 256;
 /// Memory of records and groups at most, in bytes: what they say is as long as their senders like.
 const MAX_BYTES: usize = 64 << 20;
 /// Traces that a group names.
@@ -33,31 +32,14 @@ pub struct ErrorRecord {
     pub trace_id: [u8; 16],
     /// Its span.
     pub span_id: [u8; 8],
-    /// `service.name`.
-    pub service: String,
-    /// `deployment.environment.name`, or by its older name `deployment.environment`.
-    pub environment: String,
-    /// Span name.
-    pub span_name: String,
-    /// Canonical operation.
-    pub operation: String,
-    /// Canonical provider.
-    pub provider: String,
-    /// The model that was asked for.
-    pub request_model: String,
-    /// The model that answered.
-    pub response_model: String,
     /// Normalised class.
     pub class: ErrorClass,
-    /// Raw type.
-    pub kind: String,
-    /// What it says, cut at 1 KiB.
-    pub message: String,
     /// Duration in nanoseconds, if the span tells one.
     pub duration: Option<u64>,
     /// The same for failures that differ in ids, numbers and addresses only.
     pub fingerprint: u64,
-    /// The rest of what is exported, until it is.
+    pub(crate) texts: Texts,
+    /// The rest of what is exported, if anybody wants it, until it is.
     pub(crate) details: Option<Box<Details>>,
 }
 
@@ -69,60 +51,59 @@ impl ErrorRecord {
             receive_time: 0,
             trace_id: [0; 16],
             span_id: [0; 8],
-            service: String::new(),
-            environment: String::new(),
-            span_name: String::new(),
-            operation: String::new(),
-            provider: String::new(),
-            request_model: String::new(),
-            response_model: String::new(),
             class,
-            kind: String::new(),
-            message: String::new(),
             duration: None,
             fingerprint: 0,
+            texts: Texts::default(),
             details: None,
         }
     }
 
-    pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64) -> Self {
-        let name = |text: Text| cut(&text.str(body), MAX_NAME);
-        let kind = name(error.kind);
-        let message = cut(&error.message.str(body), MAX_MESSAGE);
+    /// The same with another text.
+    pub fn with(self, which: ErrorText, text: &str) -> Self {
+        let texts = Texts::of(|each| if each == which { text } else { self.text(each) }.into());
+        Self { texts, ..self }
+    }
+
+    /// One of its texts; empty if it has none.
+    pub fn text(&self, which: ErrorText) -> &str {
+        self.texts.get(which)
+    }
+
+    /// The record of a failed call. `has_details` says whether anybody wants what is exported beside it.
+    pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64, has_details: bool) -> Self {
+        let texts = Texts::of(|which| match which {
+            ErrorText::Service => facts.service.str(body),
+            ErrorText::Environment => environment(body, facts.resource).str(body),
+            ErrorText::SpanName => facts.name.str(body),
+            ErrorText::Operation => facts.operation.str(body),
+            ErrorText::Provider => facts.provider.str(body),
+            ErrorText::RequestModel => facts.request_model.str(body),
+            ErrorText::ResponseModel => facts.response_model.str(body),
+            ErrorText::Kind => error.kind.str(body),
+            ErrorText::Message => error.message.str(body),
+        });
         Self {
             time: facts.time(receive_time),
             receive_time,
             trace_id: facts.trace_id,
             span_id: facts.span_id,
-            service: name(facts.service),
-            environment: name(environment(body, facts.resource)),
-            span_name: name(facts.name),
-            operation: cut(&facts.operation.str(body), MAX_NAME),
-            provider: cut(&facts.provider.str(body), MAX_NAME),
-            request_model: name(facts.request_model),
-            response_model: name(facts.response_model),
             class: error.class,
-            fingerprint: fingerprint(error.class, &kind, &message),
-            kind,
-            message,
             duration: facts.duration(),
-            details: Some(Box::new(Details::of(body, facts))),
+            fingerprint: fingerprint(error.class, texts.get(ErrorText::Kind), texts.get(ErrorText::Message)),
+            texts,
+            details: has_details.then(|| Box::new(Details::of(body, facts))),
         }
     }
-}
 
-impl ErrorRecord {
     /// Memory that it takes, in bytes.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text_bytes()
+        size_of::<Self>() + self.heap()
     }
 
-    /// Memory of its texts and details, in bytes.
-    pub(crate) fn text_bytes(&self) -> usize {
-        let names = [&self.service, &self.environment, &self.span_name, &self.operation, &self.provider];
-        let more = [&self.request_model, &self.response_model, &self.kind, &self.message];
-        let details = self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes());
-        names.into_iter().chain(more).map(String::len).sum::<usize>() + details
+    /// Memory behind it, in bytes.
+    pub(crate) fn heap(&self) -> usize {
+        self.texts.bytes() + self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes())
     }
 }
 
@@ -136,11 +117,6 @@ fn environment(body: &[u8], resource: Text) -> Text {
         })
     };
     named(b"deployment.environment.name").or_else(|| named(b"deployment.environment")).unwrap_or_default()
-}
-
-/// A text, and of a long one so many bytes at most.
-fn cut(text: &str, max: usize) -> String {
-    text[..text.floor_char_boundary(max)].to_owned()
 }
 
 /// Failures with the same fingerprint.
@@ -184,30 +160,34 @@ pub struct ErrorIndex {
     bytes: usize,
     /// How many of the newest records were not yet taken by [`ErrorIndex::take_new`].
     new: usize,
+    resources: Resources,
 }
 
 impl ErrorIndex {
     /// An empty index that keeps at most so many records, and at least one.
     pub fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), records: VecDeque::new(), groups: HashMap::new(), bytes: 0, new: 0 }
+        Self {
+            limit: limit.max(1),
+            records: VecDeque::new(),
+            groups: HashMap::new(),
+            bytes: 0,
+            new: 0,
+            resources: Resources::default(),
+        }
     }
 
     /// Adds a record; the oldest go if there are too many, or too large ones.
     pub fn add(&mut self, mut record: ErrorRecord) {
-        // Failures come in bursts, and a burst from few services.
-        if let Some(details) = &mut record.details
-            && let Some(before) = self.records.back().and_then(|before| before.details.as_ref())
-            && before.resource == details.resource
-        {
-            details.resource = Arc::clone(&before.resource);
+        if let Some(details) = &mut record.details {
+            self.resources.share(&mut details.resource);
         }
         self.bytes += record.bytes();
         let group = self.groups.entry(record.fingerprint).or_insert_with(|| {
             let group = ErrorGroup {
                 fingerprint: record.fingerprint,
                 class: record.class,
-                kind: record.kind.clone(),
-                message: record.message.clone(),
+                kind: record.text(ErrorText::Kind).to_owned(),
+                message: record.text(ErrorText::Message).to_owned(),
                 count: 0,
                 first_seen: record.receive_time,
                 last_seen: record.receive_time,
@@ -251,7 +231,10 @@ impl ErrorIndex {
     }
 
     /// Takes a record as it was; tells whether its group is known.
-    pub(crate) fn restore(&mut self, record: ErrorRecord) -> bool {
+    pub(crate) fn restore(&mut self, mut record: ErrorRecord) -> bool {
+        if let Some(details) = &mut record.details {
+            self.resources.share(&mut details.resource);
+        }
         let Some(group) = self.groups.get_mut(&record.fingerprint) else { return false };
         group.kept += 1;
         self.bytes += record.bytes();
@@ -315,17 +298,15 @@ mod tests {
     use super::*;
 
     fn record(number: u64, message: &str) -> ErrorRecord {
-        let kind = "E".to_owned();
-        ErrorRecord {
+        let record = ErrorRecord {
             time: number,
             receive_time: number,
             trace_id: [number as u8; 16],
             span_id: [1; 8],
-            fingerprint: fingerprint(ErrorClass::Other, &kind, message),
-            kind,
-            message: message.to_owned(),
+            fingerprint: fingerprint(ErrorClass::Other, "E", message),
             ..ErrorRecord::of(ErrorClass::Other)
-        }
+        };
+        record.with(ErrorText::Kind, "E").with(ErrorText::Message, message)
     }
 
     // The index never holds more than its limit; the oldest go first, and a group goes with its last record.
@@ -348,7 +329,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let mut index = ErrorIndex::new(usize::MAX);
-        let details = || Box::new(Details::new(vec![7; 4096].into(), Vec::new()));
+        let details = || Box::new(Details { resource: vec![7; 4096].into(), facts: Box::default() });
         for number in 0..12_000 {
             // Letters, as numbers make no difference.
             let letters: String =

@@ -49,7 +49,7 @@ pub use contents::{Contents, Named};
 pub use descriptions::Semconv;
 pub use duplicates::DuplicateSettings;
 pub use enriched::{Outcomes, enriched};
-pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord};
+pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord, ErrorText};
 pub use evaluated::Evaluated;
 pub use index::SeriesIndex;
 pub use key::Layout;

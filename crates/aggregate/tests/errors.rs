@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use spanmill_aggregate::Record;
+use spanmill_aggregate::{ErrorText, Record};
 
 fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.to_owned()))
@@ -60,8 +60,8 @@ fn a_record_has_an_environment() {
         let mut driver = Driver::new(settings(100));
         driver.traces(&body.encode_to_vec().into());
         driver.drain();
-        let environments: Vec<&str> =
-            driver.pipeline.errors().records(None).map(|record| record.environment.as_str()).collect();
+        let records = driver.pipeline.errors().records(None);
+        let environments: Vec<&str> = records.map(|record| record.text(ErrorText::Environment)).collect();
         assert_eq!(environments, [expected]);
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aggregate::{ErrorGroup, ErrorRecord, Unpriced};
+use aggregate::{ErrorGroup, ErrorRecord, ErrorText, Unpriced};
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -277,20 +277,21 @@ impl From<&ErrorGroup> for Group {
 
 impl From<&ErrorRecord> for OneRecord {
     fn from(record: &ErrorRecord) -> Self {
+        let text = |which| record.text(which).to_owned();
         Self {
             group: format!("{:016x}", record.fingerprint),
             time_unix_nano: record.time,
             trace_id: hex(&record.trace_id),
             span_id: hex(&record.span_id),
-            service: record.service.clone(),
-            span_name: record.span_name.clone(),
-            operation: record.operation.clone(),
-            provider: record.provider.clone(),
-            request_model: record.request_model.clone(),
-            response_model: record.response_model.clone(),
+            service: text(ErrorText::Service),
+            span_name: text(ErrorText::SpanName),
+            operation: text(ErrorText::Operation),
+            provider: text(ErrorText::Provider),
+            request_model: text(ErrorText::RequestModel),
+            response_model: text(ErrorText::ResponseModel),
             class: Cow::Borrowed(record.class.name()),
-            kind: record.kind.clone(),
-            message: record.message.clone(),
+            kind: text(ErrorText::Kind),
+            message: text(ErrorText::Message),
             duration_nano: record.duration,
         }
     }

@@ -7,7 +7,7 @@ use super::messages::{self, tag};
 use super::plain::{count, trace_halves, trace_id};
 use super::wire::Writer;
 use super::{RestoreError, Restoring, check};
-use crate::errors::{Details, ErrorGroup, ErrorIndex, ErrorRecord, SAMPLES};
+use crate::errors::{Details, ErrorGroup, ErrorIndex, ErrorRecord, ErrorText, SAMPLES, Texts};
 
 pub(super) fn write(writer: &mut Writer<'_>, index: &ErrorIndex) {
     index.groups().into_iter().for_each(|group| writer.element(tag::ERROR_GROUP, &group_message(group)));
@@ -40,49 +40,49 @@ pub(super) fn message(record: &ErrorRecord) -> messages::ErrorRecord {
 /// Makes a message that of a record. There are many records: the memory of the texts that stood in it is used again.
 fn fill(message: &mut messages::ErrorRecord, record: &ErrorRecord) {
     let [trace_high, trace_low] = trace_halves(record.trace_id);
-    let texts = [
-        (&mut message.service, &record.service),
-        (&mut message.environment, &record.environment),
-        (&mut message.span_name, &record.span_name),
-        (&mut message.operation, &record.operation),
-        (&mut message.provider, &record.provider),
-        (&mut message.request_model, &record.request_model),
-        (&mut message.response_model, &record.response_model),
-        (&mut message.kind, &record.kind),
-        (&mut message.message, &record.message),
-    ];
-    texts.into_iter().for_each(|(to, from)| to.clone_from(from));
+    for which in ErrorText::ALL {
+        record.text(which).clone_into(text_mut(message, which));
+    }
     (message.time, message.receive_time) = (record.time, record.receive_time);
     (message.trace_high, message.trace_low) = (trace_high, trace_low);
     message.span = u64::from_be_bytes(record.span_id);
     message.class = code(&ErrorClass::ALL, record.class);
     message.duration = record.duration;
     message.fingerprint = record.fingerprint;
-    message.details = record.details.as_ref().map(|details| messages::ErrorDetails {
-        resource: details.resource.to_vec(),
-        attributes: details.attributes.clone(),
-    });
+    message.details = record
+        .details
+        .as_ref()
+        .map(|details| messages::ErrorDetails { resource: details.resource.to_vec(), facts: details.facts.to_vec() });
 }
 
-pub(super) fn record(told: messages::ErrorRecord) -> Result<ErrorRecord, RestoreError> {
+fn text_mut(message: &mut messages::ErrorRecord, which: ErrorText) -> &mut String {
+    match which {
+        ErrorText::Service => &mut message.service,
+        ErrorText::Environment => &mut message.environment,
+        ErrorText::SpanName => &mut message.span_name,
+        ErrorText::Operation => &mut message.operation,
+        ErrorText::Provider => &mut message.provider,
+        ErrorText::RequestModel => &mut message.request_model,
+        ErrorText::ResponseModel => &mut message.response_model,
+        ErrorText::Kind => &mut message.kind,
+        ErrorText::Message => &mut message.message,
+    }
+}
+
+pub(super) fn record(mut told: messages::ErrorRecord) -> Result<ErrorRecord, RestoreError> {
+    let texts = ErrorText::ALL.map(|which| std::mem::take(text_mut(&mut told, which)));
     Ok(ErrorRecord {
         time: told.time,
         receive_time: told.receive_time,
         trace_id: trace_id([told.trace_high, told.trace_low]),
         span_id: told.span.to_be_bytes(),
-        service: told.service,
-        environment: told.environment,
-        span_name: told.span_name,
-        operation: told.operation,
-        provider: told.provider,
-        request_model: told.request_model,
-        response_model: told.response_model,
         class: required(&ErrorClass::ALL, told.class, "class")?,
-        kind: told.kind,
-        message: told.message,
         duration: told.duration,
         fingerprint: told.fingerprint,
-        details: told.details.map(|details| Box::new(Details::new(details.resource.into(), details.attributes))),
+        texts: Texts::of(|which| texts[which as usize].as_str().into()),
+        details: told
+            .details
+            .map(|details| Box::new(Details { resource: details.resource.into(), facts: details.facts.into() })),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What leaves with an error record and is kept no longer: where it comes from, and what else its span says.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use genai::SpanFacts;
@@ -8,69 +9,107 @@ use otlp::Text;
 use otlp::metrics::{boolean, double, int, text, texts};
 use prost::Message;
 
-use super::{MAX_NAME, cut};
+use super::texts::{MAX_NAME, cut};
+use crate::checkpoint::messages::ErrorFacts;
 
 /// Largest `Resource` message that is kept, in bytes: of larger ones `service.name` must do.
 const MAX_RESOURCE: usize = 4096;
 
-/// Facts that are texts, by the attribute that tells them.
-type TextFact = (&'static str, fn(&SpanFacts) -> Text);
-const TEXTS: [TextFact; 9] = [
-    ("gen_ai.response.id", |facts| facts.response_id),
-    ("gen_ai.agent.name", |facts| facts.agent_name),
-    ("gen_ai.workflow.name", |facts| facts.workflow_name),
-    ("gen_ai.conversation.id", |facts| facts.conversation_id),
-    ("gen_ai.prompt.name", |facts| facts.prompt_name),
-    ("gen_ai.prompt.version", |facts| facts.prompt_version),
-    ("server.address", |facts| facts.server_address),
-    ("user.id", |facts| facts.user_id),
-    ("otel.scope.name", |facts| facts.scope_name),
-];
-
 /// The rest of an error record.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Details {
     /// The `Resource` message of the span; empty if it is too large.
     pub(crate) resource: Arc<[u8]>,
-    /// What the record does not say by itself.
-    pub(crate) attributes: Vec<KeyValue>,
-    /// Memory of the attributes, in bytes.
-    attribute_bytes: usize,
+    /// What the record does not say by itself, encoded: there may be many records before they leave.
+    pub(crate) facts: Box<[u8]>,
 }
 
 impl Details {
-    pub(crate) fn new(resource: Arc<[u8]>, attributes: Vec<KeyValue>) -> Self {
-        let bytes = |attribute: &KeyValue| size_of::<KeyValue>() + attribute.encoded_len();
-        let attribute_bytes = attributes.iter().map(bytes).sum();
-        Self { resource, attributes, attribute_bytes }
-    }
-
     pub(super) fn of(body: &[u8], facts: &SpanFacts) -> Self {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
-        let told = TEXTS.iter().map(|(name, fact)| (name, fact(facts))).filter(|(_, value)| !value.is_empty());
-        let mut attributes: Vec<KeyValue> =
-            told.map(|(name, value)| text(name, cut(&value.str(body), MAX_NAME))).collect();
+        let name = |text: Text| cut(&text.str(body), MAX_NAME).to_owned();
+        let count = |count: Option<u32>| count.map(u64::from);
         let usage = facts.usage;
-        let counts = [
-            ("gen_ai.usage.input_tokens", usage.input),
-            ("gen_ai.usage.output_tokens", usage.output),
-            ("gen_ai.usage.cache_read.input_tokens", usage.cache_read),
-            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write),
-            ("gen_ai.usage.reasoning.output_tokens", usage.reasoning),
-        ];
-        attributes.extend(counts.into_iter().filter_map(|(name, count)| Some(int(name, count?.into()))));
-        let finish_reason = cut(&facts.finish_reason.str(body), MAX_NAME);
-        if !finish_reason.is_empty() {
-            attributes.push(texts("gen_ai.response.finish_reasons", [finish_reason]));
-        }
-        attributes.extend(facts.streaming.map(|streaming| boolean("gen_ai.request.stream", streaming)));
-        let first_chunk = facts.time_to_first_chunk.map(crate::call::seconds);
-        attributes.extend(first_chunk.map(|seconds| double("gen_ai.response.time_to_first_chunk", seconds)));
-        Self::new(resource.unwrap_or_default().into(), attributes)
+        let facts = ErrorFacts {
+            response_id: name(facts.response_id),
+            agent_name: name(facts.agent_name),
+            workflow_name: name(facts.workflow_name),
+            conversation_id: name(facts.conversation_id),
+            prompt_name: name(facts.prompt_name),
+            prompt_version: name(facts.prompt_version),
+            server_address: name(facts.server_address),
+            user_id: name(facts.user_id),
+            scope_name: name(facts.scope_name),
+            finish_reason: cut(&facts.finish_reason.str(body), MAX_NAME).to_owned(),
+            input_tokens: count(usage.input),
+            output_tokens: count(usage.output),
+            cache_read_tokens: count(usage.cache_read),
+            cache_write_tokens: count(usage.cache_write),
+            reasoning_tokens: count(usage.reasoning),
+            streaming: facts.streaming,
+            time_to_first_chunk: facts.time_to_first_chunk,
+        };
+        Self { resource: resource.unwrap_or_default().into(), facts: facts.encode_to_vec().into() }
     }
 
-    /// Memory behind it, in bytes.
+    /// What the record does not say by itself, as it is exported.
+    pub(crate) fn attributes(&self) -> Vec<KeyValue> {
+        // What was encoded here can be decoded; of a checkpoint, its hash tells.
+        let told = ErrorFacts::decode(&*self.facts).unwrap_or_default();
+        let names = [
+            ("gen_ai.response.id", told.response_id),
+            ("gen_ai.agent.name", told.agent_name),
+            ("gen_ai.workflow.name", told.workflow_name),
+            ("gen_ai.conversation.id", told.conversation_id),
+            ("gen_ai.prompt.name", told.prompt_name),
+            ("gen_ai.prompt.version", told.prompt_version),
+            ("server.address", told.server_address),
+            ("user.id", told.user_id),
+            ("otel.scope.name", told.scope_name),
+        ];
+        let counts = [
+            ("gen_ai.usage.input_tokens", told.input_tokens),
+            ("gen_ai.usage.output_tokens", told.output_tokens),
+            ("gen_ai.usage.cache_read.input_tokens", told.cache_read_tokens),
+            ("gen_ai.usage.cache_creation.input_tokens", told.cache_write_tokens),
+            ("gen_ai.usage.reasoning.output_tokens", told.reasoning_tokens),
+        ];
+        let mut attributes: Vec<KeyValue> =
+            names.into_iter().filter(|(_, name)| !name.is_empty()).map(|(key, name)| text(key, name)).collect();
+        attributes.extend(counts.into_iter().filter_map(|(key, count)| Some(int(key, count?.cast_signed()))));
+        if !told.finish_reason.is_empty() {
+            attributes.push(texts("gen_ai.response.finish_reasons", [told.finish_reason]));
+        }
+        attributes.extend(told.streaming.map(|streaming| boolean("gen_ai.request.stream", streaming)));
+        let first_chunk = told.time_to_first_chunk.map(crate::call::seconds);
+        attributes.extend(first_chunk.map(|seconds| double("gen_ai.response.time_to_first_chunk", seconds)));
+        attributes
+    }
+
+    /// Memory behind it, in bytes; that of the resource as if nobody shared it.
     pub(super) fn bytes(&self) -> usize {
-        self.resource.len() + self.attribute_bytes
+        self.resource.len() + self.facts.len()
+    }
+}
+
+/// Resources that records had lately. Many failures come from few of them, which then share their memory.
+#[derive(Debug, Default)]
+pub(super) struct Resources(HashSet<Arc<[u8]>>);
+
+/// Resources that are known at most: then they are forgotten, and found again.
+const MOST_RESOURCES: usize = 256;
+
+impl Resources {
+    /// Puts the same resource that another record has in the place of this one.
+    pub(super) fn share(&mut self, resource: &mut Arc<[u8]>) {
+        let Self(known) = self;
+        if let Some(same) = known.get(resource) {
+            *resource = Arc::clone(same);
+            return;
+        }
+        if known.len() == MOST_RESOURCES {
+            known.clear();
+        }
+        known.insert(Arc::clone(resource));
     }
 }

@@ -125,7 +125,8 @@ impl Pipeline {
         };
         let families = self.series.families(series, body, facts);
         let content = self.contents.span(place.position);
-        Context { receive_time, place, series, price, families, content }
+        let has_error_details = self.settings.error_logs;
+        Context { receive_time, place, series, price, families, content, has_error_details }
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the

@@ -137,7 +137,10 @@ impl Rare {
             || context.price.is_some()
             || !service_tier.is_empty();
         has_any.then(|| Self {
-            error: facts.error.map(|error| Box::new(ErrorRecord::new(body, facts, error, context.receive_time))),
+            error: facts.error.map(|error| {
+                let has_details = context.has_error_details;
+                Box::new(ErrorRecord::new(body, facts, error, context.receive_time, has_details))
+            }),
             split: facts.split,
             supplied_cost: facts.supplied_cost,
             service_tier: String::from_utf8_lossy(service_tier).into(),
@@ -147,7 +150,7 @@ impl Rare {
     }
 
     fn bytes(&self) -> u32 {
-        let error = self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.text_bytes());
+        let error = self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.heap());
         (size_of::<Self>() + error + self.service_tier.len()) as u32
     }
 }
@@ -165,6 +168,8 @@ pub(crate) struct Context {
     pub(crate) families: Families,
     /// Hashes of what it says.
     pub(crate) content: SpanContent,
+    /// Whether anybody wants the details of failures.
+    pub(crate) has_error_details: bool,
 }
 
 impl Held {

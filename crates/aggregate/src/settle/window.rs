@@ -469,6 +469,7 @@ mod tests {
             price: None,
             families,
             content: SpanContent { response: u64::from(response), ..SpanContent::default() },
+            has_error_details: true,
         };
         window.offer(b"", &facts, &context);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
+use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord, ErrorText};
 use axum::Json;
 use axum::extract::State;
 use genai::ErrorClass;
@@ -116,11 +116,11 @@ impl Wanted {
         let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
         self.group.is_none_or(|group| group == record.fingerprint)
             && self.class.is_none_or(|class| class == record.class)
-            && is(&self.service, &record.service)
-            && is(&self.environment, &record.environment)
-            && is(&self.provider, &record.provider)
+            && is(&self.service, record.text(ErrorText::Service))
+            && is(&self.environment, record.text(ErrorText::Environment))
+            && is(&self.provider, record.text(ErrorText::Provider))
             && is(&self.model, model(record))
-            && is(&self.operation, &record.operation)
+            && is(&self.operation, record.text(ErrorText::Operation))
     }
 
     /// The kept records that are wanted, newest first.
@@ -131,8 +131,8 @@ impl Wanted {
 
 /// The model key of a failed call.
 pub(crate) fn model(record: &ErrorRecord) -> &str {
-    let told = [&record.response_model, &record.request_model];
-    told.into_iter().find(|model| !model.is_empty()).map_or(monitor::UNKNOWN_MODEL, |model| model)
+    let told = [ErrorText::ResponseModel, ErrorText::RequestModel].map(|which| record.text(which));
+    told.into_iter().find(|model| !model.is_empty()).unwrap_or(monitor::UNKNOWN_MODEL)
 }
 
 /// Failed calls.
@@ -273,21 +273,22 @@ impl Group {
 
 impl From<&ErrorRecord> for Record {
     fn from(record: &ErrorRecord) -> Self {
+        let text = |which| record.text(which).to_owned();
         Self {
             group: format!("{:016x}", record.fingerprint),
             at: millis(record.time),
             trace_id: hex(&record.trace_id),
             span_id: hex(&record.span_id),
-            service: record.service.clone(),
-            environment: record.environment.clone(),
-            span_name: record.span_name.clone(),
-            operation: record.operation.clone(),
-            provider: record.provider.clone(),
-            request_model: record.request_model.clone(),
-            response_model: record.response_model.clone(),
+            service: text(ErrorText::Service),
+            environment: text(ErrorText::Environment),
+            span_name: text(ErrorText::SpanName),
+            operation: text(ErrorText::Operation),
+            provider: text(ErrorText::Provider),
+            request_model: text(ErrorText::RequestModel),
+            response_model: text(ErrorText::ResponseModel),
             class: record.class.name(),
-            kind: record.kind.clone(),
-            message: record.message.clone(),
+            kind: text(ErrorText::Kind),
+            message: text(ErrorText::Message),
             duration_seconds: record.duration.map(|nanos| nanos as f64 / 1e9),
         }
     }

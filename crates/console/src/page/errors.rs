@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord};
+use aggregate::{ErrorGroup, ErrorIndex, ErrorRecord, ErrorText};
 use genai::ErrorClass;
 use maud::{Markup, html};
 use monitor::{GroupBy, Range};
@@ -175,10 +175,10 @@ pub(super) fn table(records: &[ErrorRecord], now: u64, settings: &Settings) -> M
             thead { tr { th { "Time" } th { "Service" } th { "Model" } th { "Class" } th { "What it says" } th.n { "Duration" } th { "Trace" } } }
             tbody { @for record in records { tr {
                 td { (time(record.time, now)) }
-                td { (name(&record.service)) }
+                td { (name(record.text(ErrorText::Service))) }
                 td { (name(model(record))) }
                 td { (class(record.class)) }
-                td.wide { (said(&record.message, &record.kind)) }
+                td.wide { (said(record.text(ErrorText::Message), record.text(ErrorText::Kind))) }
                 td.n { (super::text::data(Unit::Seconds, record.duration.map(|nanos| nanos as f64 / 1e9))) }
                 td { (trace(settings, &record.trace_id, Some(&record.span_id))) }
             } } }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use aggregate::{ErrorIndex, ErrorRecord, Unpriced};
+use aggregate::{ErrorIndex, ErrorRecord, ErrorText, Unpriced};
 use genai::{ErrorClass, Money, TokenClasses};
 use monitor::*;
 use spanmill_console::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};
@@ -72,17 +72,22 @@ impl Told {
         let mut record = ErrorRecord::of(class);
         (record.time, record.receive_time, record.duration) = (self.at, self.at, Some(self.duration));
         (record.trace_id, record.span_id) = (self.trace_id(), self.number.to_be_bytes());
-        (record.service, record.provider) = (self.service.to_owned(), self.provider.to_owned());
-        (record.request_model, record.message) = (self.model.to_owned(), message.to_owned());
-        record.environment = self.environment().to_owned();
-        record.operation = "chat".to_owned();
-        record.kind = format!("{}Error", self.provider);
         // Long messages are each of a group of their own.
         let own = message
             .get(..1_000)
             .map_or(0, |long| long.bytes().fold(1_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())));
         record.fingerprint = 0xabc0 + class as u64 + (own >> 8 << 8);
-        Some(record)
+        let kind = format!("{}Error", self.provider);
+        let texts = [
+            (ErrorText::Service, self.service),
+            (ErrorText::Environment, self.environment()),
+            (ErrorText::Operation, "chat"),
+            (ErrorText::Provider, self.provider),
+            (ErrorText::RequestModel, self.model),
+            (ErrorText::Kind, &kind),
+            (ErrorText::Message, message),
+        ];
+        Some(texts.into_iter().fold(record, |record, (which, text)| record.with(which, text)))
     }
 }
 
