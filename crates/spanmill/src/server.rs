@@ -468,7 +468,7 @@ fn archive_config(
     instance_id: &str,
     place: Option<PathBuf>,
 ) -> ArchiveConfig {
-    let sections::ArchiveCompression::Zstd(level) = archive.compression;
+    let sections::Zstd(level) = archive.compression;
     ArchiveConfig {
         directory: archive.directory.clone(),
         include: match archive.include {

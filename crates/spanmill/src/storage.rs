@@ -15,6 +15,7 @@ use crate::applier::SharedPipeline;
 use crate::checkpointer::{Checkpointer, Given, Progressed};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::sections::Zstd;
 use crate::failure::Failure;
 use crate::forward;
 use crate::outcomes;
@@ -85,7 +86,8 @@ impl Storage {
             return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
         };
         let max_size = config.storage.wal.max_size.bytes();
-        let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression: None };
+        let compression = config.storage.wal.compression.map(|Zstd(level)| i32::from(level));
+        let log_settings = wal::Settings { max_size, segment_size: None, memory_limit, compression };
         let mut checkpoints = Checkpoints::open(&directory)?;
         let newest = checkpoints.newest()?;
         for (path, problem) in &newest.damaged {

@@ -16,6 +16,11 @@ fn durable() -> Setup {
     Setup { wal: "enabled: true, max_size: 64MiB", ..Setup::default() }
 }
 
+/// The same with a log that is compressed.
+fn compressed(setup: &Setup) -> Setup {
+    Setup { wal: "enabled: true, max_size: 64MiB, compression: zstd(1)", ..setup.clone() }
+}
+
 /// Starts again in what was left.
 fn again(directory: TempDir, setup: &Setup) -> Spanmill {
     Spanmill::start_in(directory, setup)
@@ -115,6 +120,7 @@ async fn nothing_is_lost_and_nothing_twice() {
         destinations: vec![Destination::grpc(&backend), with_traces],
         ..durable()
     };
+    let with_compression = compressed(&setup);
     let queue = Arc::new(Mutex::new(Vec::new()));
     let (mut sent, mut directory) = (0, tempfile::tempdir().unwrap());
     for kill in 0..kills() {
@@ -126,7 +132,8 @@ async fn nothing_is_lost_and_nothing_twice() {
         });
         let batches: Vec<Payload> = batches.collect();
         queue.lock().unwrap().extend(batches);
-        let spanmill = again(directory, &setup);
+        // What one life has compressed the next one reads, and goes on without.
+        let spanmill = again(directory, if kill % 2 == 0 { &setup } else { &with_compression });
         let senders: Vec<_> =
             (0..CLIENTS).map(|_| tokio::spawn(send(Arc::clone(&queue), spanmill.addresses))).collect();
         // Not a wait for anything: the moment of the kill, from before the first answer to after some files were published.
@@ -164,4 +171,23 @@ async fn nothing_is_lost_and_nothing_twice() {
     let archived = rows(&stopped.archive());
     let unique: BTreeSet<&str> = archived.iter().map(|row| &*row.span_id).collect();
     assert_eq!((archived.len() as u64, unique.len() as u64), (sent, sent));
+}
+
+// A compressed log takes a part of what was sent, and a killed server counts on from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_may_be_compressed() {
+    const CALLS: u64 = 100;
+    let setup = compressed(&durable());
+    let spanmill = Spanmill::start(&setup);
+    let prompt = text("gen_ai.input.messages", &"What a span says. ".repeat(5_000));
+    let client = Client::grpc(spanmill.addresses);
+    for id in 1..=CALLS {
+        let mut span = call(id, "gpt-4o");
+        span.attributes.push(prompt.clone());
+        client.send(&payload(vec![span])).await.unwrap();
+    }
+    let size = spanmill.sample("spanmill_wal_size", &[("in", "disk")]).await;
+    assert!((1_000..9_000_000 / 10).contains(&size), "{size} bytes of 9 MB");
+    let spanmill = again(spanmill.kill(), &durable());
+    assert_eq!(spanmill.counted(CALLS).await.requests, CALLS);
 }

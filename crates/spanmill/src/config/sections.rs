@@ -38,11 +38,13 @@ pub struct Wal {
     pub enabled: bool,
     /// What its files may take.
     pub max_size: ByteSize,
+    /// How requests are compressed; `None` if they stand there as they came.
+    pub compression: Option<Zstd>,
 }
 
 impl Default for Wal {
     fn default() -> Self {
-        Self { enabled: true, max_size: ByteSize::mebibytes(4096) }
+        Self { enabled: true, max_size: ByteSize::mebibytes(4096), compression: None }
     }
 }
 
@@ -233,7 +235,7 @@ pub struct Archive {
     #[serde(with = "duration")]
     pub max_age: Duration,
     /// How columns are compressed.
-    pub compression: ArchiveCompression,
+    pub compression: Zstd,
 }
 
 impl Default for Archive {
@@ -243,7 +245,7 @@ impl Default for Archive {
             include: Include::default(),
             max_rows: 1_000_000,
             max_age: Duration::from_secs(300),
-            compression: ArchiveCompression::Zstd(1),
+            compression: Zstd(1),
         }
     }
 }
@@ -259,36 +261,33 @@ pub enum Include {
     All,
 }
 
-/// `archive.compression`, written `zstd(LEVEL)`.
+/// A compression, written `zstd(LEVEL)`: its level, of 1 to 19.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArchiveCompression {
-    /// zstd at a level of 1 to 19.
-    Zstd(u8),
-}
+pub struct Zstd(pub u8);
 
-serde_as_text!(ArchiveCompression);
+serde_as_text!(Zstd);
 
-/// A text is not a compression of the archive.
+/// A text is not a compression.
 #[derive(Debug, Error)]
 #[error("expected zstd(LEVEL) with a level of 1 to 19")]
-pub struct InvalidArchiveCompression;
+pub struct InvalidZstd;
 
-impl FromStr for ArchiveCompression {
-    type Err = InvalidArchiveCompression;
+impl FromStr for Zstd {
+    type Err = InvalidZstd;
 
-    fn from_str(text: &str) -> Result<Self, InvalidArchiveCompression> {
+    fn from_str(text: &str) -> Result<Self, InvalidZstd> {
         text.strip_prefix("zstd(")
             .and_then(|rest| rest.strip_suffix(')'))
             .and_then(|level| level.parse().ok())
             .filter(|level| (1..=19).contains(level))
-            .map(Self::Zstd)
-            .ok_or(InvalidArchiveCompression)
+            .map(Self)
+            .ok_or(InvalidZstd)
     }
 }
 
-impl fmt::Display for ArchiveCompression {
+impl fmt::Display for Zstd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Zstd(level) = self;
+        let Self(level) = self;
         write!(f, "zstd({level})")
     }
 }

@@ -18,7 +18,7 @@ use super::exporters::{
     Temporality, WhenFull,
 };
 use super::prices::{CatalogueSource, PriceSources, SuppliedCost};
-use super::sections::{ArchiveCompression, Content, Include};
+use super::sections::{Content, Include, Zstd};
 use super::units::ByteSize;
 use super::*;
 use transport::Secret;

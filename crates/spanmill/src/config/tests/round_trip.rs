@@ -69,7 +69,7 @@ prop_compose! {
             include: if flags[3] { Include::All } else { Include::Genai },
             max_rows: limit,
             max_age: Duration::from_secs(seconds),
-            compression: ArchiveCompression::Zstd(level),
+            compression: Zstd(level),
             ..Archive::default()
         });
         config

@@ -53,7 +53,7 @@ receivers:
     auth: none
     insecure: true
     memory_budget: 1GiB
-storage: { directory: /data, wal: { enabled: true, max_size: 1GiB }, when_full: block }
+storage: { directory: /data, wal: { enabled: true, max_size: 1GiB, compression: zstd(3) }, when_full: block }
 derive:
   dimensions: [gen_ai.prompt.name, service.version]
   max_label_length: 64
@@ -101,6 +101,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(otlp.memory_budget, ByteSize::mebibytes(1024));
     assert_eq!(config.storage.directory, Path::new("/data"));
     assert_eq!((config.storage.wal.enabled, config.storage.wal.max_size), (true, ByteSize::mebibytes(1024)));
+    assert_eq!(config.storage.wal.compression, Some(Zstd(3)));
     assert_eq!(config.derive.dimensions, ["gen_ai.prompt.name", "service.version"]);
     assert_eq!(config.derive.max_label_length, 64);
     assert_eq!(config.metrics.semconv, Semconv::Next);
@@ -144,7 +145,7 @@ admin: { endpoint: "127.0.0.1:1", tls: null, auth: none }
     assert_eq!(archive.include, Include::All);
     assert_eq!(archive.max_rows, 7);
     assert_eq!(archive.max_age, Duration::from_secs(5400));
-    assert_eq!(archive.compression, ArchiveCompression::Zstd(19));
+    assert_eq!(archive.compression, Zstd(19));
     assert_eq!(config.admin.endpoint, "127.0.0.1:1".parse().unwrap());
     assert_eq!(
         loaded.warnings,
