@@ -22,6 +22,9 @@ pub(crate) use levels::Levels;
 pub(crate) use texts::{Mark, Style, Texts};
 pub(crate) use values::{Amounts, Flags, Integers, Values};
 
+/// Memory of a page or a dictionary that is kept for the next one, in bytes. What is larger is an exception.
+const KEPT: usize = 4 << 20;
+
 /// Appends a number in groups of seven bits, the lowest first.
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -16,7 +16,7 @@ use crate::error::ArchiveError;
 use crate::path;
 use crate::room::{PatientFile, Room};
 use crate::row_hash::RowHash;
-use crate::rows::RowGroup;
+use crate::rows::RowGroups;
 use crate::schema::{self, COLUMNS, SORTED_BY};
 
 /// Rows of a row group: what a reader skips or reads as one. A quarter of it is a tenth larger and no faster to write. Lean
@@ -114,13 +114,13 @@ impl HiddenFile {
         &mut self,
         spans: impl Iterator<Item = (&'a Applied, usize)>,
         rows: usize,
-        press: &mut Press,
+        groups: &mut RowGroups,
     ) -> Result<(), ArchiveError> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
         let write = || {
-            let chunks = RowGroup::of(spans, rows, press)?.finish(writer.schema_descr(), press)?;
+            let chunks = groups.next(spans, rows, writer.schema_descr())?;
             let mut group = writer.next_row_group()?;
             for chunk in chunks {
                 group.append_column(&chunk.bytes, chunk.close)?;

@@ -1,6 +1,6 @@
 //! Spans become rows: the columns of the table, filled.
 
-use aggregate::{Applied, SpanOutcome};
+use aggregate::{Applied, Lsn, SpanOutcome};
 use genai::{SpanFacts, Usage};
 use otlp::KeyValue;
 use otlp::trace::{RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, Span, attributes};
@@ -83,28 +83,21 @@ struct Read {
     span: span::Columns,
 }
 
-/// Rows that become a row group.
+/// Makes row groups of rows, one after the other in the same memory.
 #[derive(Debug)]
-pub(crate) struct RowGroup {
+pub(crate) struct RowGroups {
     /// In the order of [`COLUMNS`].
     columns: Vec<Gathered>,
     read: Read,
     /// Rows of each column since its last page.
     waiting: Vec<usize>,
+    press: Press,
 }
 
-impl RowGroup {
-    /// The pages of `rows` rows, which are spans in their order, each a request and a position in it.
-    ///
-    /// # Errors
-    /// A page could not be compressed.
-    pub(crate) fn of<'a>(
-        spans: impl Iterator<Item = (&'a Applied, usize)>,
-        rows: usize,
-        press: &mut Press,
-    ) -> Result<Self> {
-        let mut group = Self {
-            columns: COLUMNS.iter().map(|column| Gathered::new(column, rows)).collect::<Result<_>>()?,
+impl RowGroups {
+    pub(crate) fn new(press: Press) -> Self {
+        Self {
+            columns: COLUMNS.iter().map(Gathered::new).collect(),
             read: Read {
                 resource: Attributes::new(0, Style::Dictionary),
                 scope: Attributes::new(0, Style::Dictionary),
@@ -112,60 +105,74 @@ impl RowGroup {
                 span: span::Columns::new(),
             },
             waiting: vec![0; COLUMNS.len()],
-        };
+            press,
+        }
+    }
+
+    /// The column chunks of `rows` rows, in the order of the leaves of `schema`. The rows are spans in their order, each a request
+    /// and a position in it.
+    ///
+    /// # Errors
+    /// A page could not be compressed. Then there is no next row group.
+    pub(crate) fn next<'a>(
+        &mut self,
+        spans: impl Iterator<Item = (&'a Applied, usize)>,
+        rows: usize,
+        schema: &SchemaDescriptor,
+    ) -> Result<Vec<Finished>> {
+        for (column, definition) in self.columns.iter_mut().zip(COLUMNS) {
+            if let Gathered::Texts(leaf) = column
+                && definition.name == BLOOM_FILTER
+            {
+                leaf.begin_bloom_filter(rows)?;
+            }
+        }
+        self.read.known.clear();
         let mut spans = Ahead::of(spans);
         let mut batch = Vec::with_capacity(BATCH_ROWS.min(rows));
         loop {
             batch.clear();
-            group.read.next_batch(&mut spans, &mut batch);
+            self.read.next_batch(&mut spans, &mut batch);
             if batch.is_empty() {
                 break;
             }
-            for (column, definition) in group.columns.iter_mut().zip(COLUMNS) {
+            for (column, definition) in self.columns.iter_mut().zip(COLUMNS) {
                 column.push(definition.cells, &batch);
             }
-            group.waiting.iter_mut().for_each(|waiting| *waiting += batch.len());
-            group.end_pages(|rows, bytes| rows >= PAGE_ROWS || bytes >= PAGE_BYTES, press)?;
+            self.waiting.iter_mut().for_each(|waiting| *waiting += batch.len());
+            self.end_pages(|rows, bytes| rows >= PAGE_ROWS || bytes >= PAGE_BYTES)?;
         }
-        group.end_pages(|_, _| true, press)?;
-        Ok(group)
+        self.end_pages(|_, _| true)?;
+        let Self { columns, read, press, .. } = self;
+        let mut completion = Completion { schema, press, finished: Vec::with_capacity(schema.num_columns()) };
+        for column in columns {
+            column.column(read).finish(&mut completion)?;
+        }
+        Ok(completion.finished)
     }
 
     /// Ends the pages of those columns that have gathered enough, by rows and bytes.
-    fn end_pages(&mut self, is_enough: impl Fn(usize, usize) -> bool, press: &mut Press) -> Result<()> {
-        for (column, waiting) in self.columns.iter_mut().zip(&mut self.waiting) {
-            let column = column.column(&mut self.read);
+    fn end_pages(&mut self, is_enough: impl Fn(usize, usize) -> bool) -> Result<()> {
+        let Self { columns, read, waiting, press } = self;
+        for (column, waiting) in columns.iter_mut().zip(waiting) {
+            let column = column.column(read);
             if is_enough(*waiting, column.size()) {
                 column.end_page(std::mem::take(waiting), press)?;
             }
         }
         Ok(())
     }
-
-    /// The column chunks, in the order of the leaves of `schema`.
-    ///
-    /// # Errors
-    /// A dictionary could not be compressed.
-    pub(crate) fn finish(mut self, schema: &SchemaDescriptor, press: &mut Press) -> Result<Vec<Finished>> {
-        let mut completion = Completion { schema, press, finished: Vec::with_capacity(schema.num_columns()) };
-        for column in &mut self.columns {
-            column.column(&mut self.read).finish(&mut completion)?;
-        }
-        Ok(completion.finished)
-    }
 }
 
 impl Gathered {
-    /// What is gathered for a column of `rows` rows.
-    fn new(column: &schema::Column, rows: usize) -> Result<Self> {
+    /// What is gathered for a column.
+    fn new(column: &schema::Column) -> Self {
         const NULLABLE: u32 = 1;
         let has_ranges = column.storage.has_ranges();
         let texts = || Leaf::new(0, NULLABLE, has_ranges, Texts::new(column.storage.style()));
         let integers = |definition| Leaf::new(0, definition, has_ranges, Integers::default());
-        Ok(match column.cells {
-            Cells::Text(_) => Self::Texts(texts()),
-            Cells::Id(_) if column.name == BLOOM_FILTER => Self::Texts(texts().with_bloom_filter(rows)?),
-            Cells::Id(_) => Self::Texts(texts()),
+        match column.cells {
+            Cells::Text(_) | Cells::Id(_) => Self::Texts(texts()),
             Cells::Integer(_) | Cells::Time(_) => Self::Integers(integers(NULLABLE)),
             Cells::Constant(_) => Self::Integers(integers(0)),
             Cells::Flag(_) => Self::Flags(Leaf::new(0, NULLABLE, has_ranges, Flags::default())),
@@ -175,7 +182,7 @@ impl Gathered {
             Cells::SpanAttributes => Self::Read(|read| &mut read.span.attributes),
             Cells::Events => Self::Read(|read| &mut read.span.events),
             Cells::Links => Self::Read(|read| &mut read.span.links),
-        })
+        }
     }
 
     fn column<'a>(&'a mut self, read: &'a mut Read) -> &'a mut dyn Column {
@@ -232,8 +239,8 @@ fn push<'a, V, T>(leaf: &mut Leaf<V>, rows: &[Row<'a>], cell: impl Fn(&Row<'a>) 
     }
 }
 
-/// What was read of a resource and a scope of a request, by where they begin in it; `None` if it can't be repeated.
-type Known = RapidHashMap<(*const Applied, u32, u32), Option<(Repeatable, Repeatable)>>;
+/// What was read of a resource and a scope, by their request and where they begin in it; `None` if it can't be repeated.
+type Known = RapidHashMap<(Lsn, u32, u32), Option<(Repeatable, Repeatable)>>;
 
 impl Read {
     /// Reads the next spans.
@@ -257,7 +264,7 @@ impl Read {
     /// Spans of a request share resources and scopes: what was read once for this page is repeated.
     fn resource_and_scope(&mut self, request: &Applied, facts: &SpanFacts) {
         let Self { resource, scope, known, .. } = self;
-        let known = known.entry((request, facts.resource.start(), facts.scope.start())).or_default();
+        let known = known.entry((request.lsn, facts.resource.start(), facts.scope.start())).or_default();
         if let Some((of_resource, of_scope)) = known
             && resource.can_repeat(of_resource)
             && scope.can_repeat(of_scope)

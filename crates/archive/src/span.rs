@@ -57,6 +57,7 @@ impl Column for SpanAttributes {
     }
 
     fn finish(&mut self, completion: &mut Completion<'_>) -> Result<()> {
+        self.promoted.clear();
         self.attributes.finish(completion)
     }
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use aggregate::{Applied, Lsn, Outcome};
 use opentelemetry::metrics::Meter;
 
-use crate::column::Press;
 use crate::error::ArchiveError;
 use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::metrics::Metrics;
@@ -19,6 +18,7 @@ use crate::pending::Pending;
 use crate::place::Place;
 use crate::room::Room;
 use crate::row_hash::RowHash;
+use crate::rows::RowGroups;
 
 /// Which spans are archived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Archive {
             return Err(ArchiveError::Instance(config.instance));
         }
         let options = FileOptions::new(config.zstd_level)?;
-        let press = options.press()?;
+        let groups = RowGroups::new(options.press()?);
         let table = config.directory.join(path::TABLE);
         durable::create_directory(&table).map_err(ArchiveError::io("create directory", &table))?;
         let file::Found { removed, newest } = file::look_through(&table, &config.instance)?;
@@ -185,7 +185,7 @@ impl Archive {
             metrics: metrics.clone(),
             room: health.room.clone(),
             open: None,
-            press,
+            groups,
             place,
             totals: Totals::default(),
             received: archived_before,
@@ -260,7 +260,7 @@ struct Writer {
     metrics: Metrics,
     room: Room,
     open: Option<OpenFile>,
-    press: Press,
+    groups: RowGroups,
     place: Place,
     totals: Totals,
     /// The newest request that was handed over.
@@ -395,7 +395,7 @@ impl Writer {
         let mut spans = pending.sorted().inspect(|(request, position)| hash.add(request, *position));
         while left > 0 {
             let rows = left.min(ROW_GROUP_ROWS);
-            file.write_row_group(spans.by_ref().take(rows), rows, &mut self.press)?;
+            file.write_row_group(spans.by_ref().take(rows), rows, &mut self.groups)?;
             left -= rows;
         }
         Ok(())

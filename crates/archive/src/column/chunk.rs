@@ -15,11 +15,9 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
+use super::KEPT;
 use super::levels::Levels;
 use super::values::{Bound, Range, Values};
-
-/// Memory for a page that is kept for the next one. A larger page is an exception.
-const KEPT: usize = 4 << 20;
 
 /// Compresses pages, one after the other in the same memory.
 pub(crate) struct Press {
@@ -164,9 +162,20 @@ impl Chunk {
         Ok(())
     }
 
-    /// Completes the chunk of what all pages were made of.
+    /// Completes the chunk of what all pages were made of; the next one is empty.
     pub(crate) fn finish(
         &mut self,
+        leaf: ColumnDescPtr,
+        values: &impl Values,
+        bloom_filter: Option<Sbbf>,
+        press: &mut Press,
+    ) -> Result<Finished> {
+        let next = Self::new(self.max_repetition, self.max_definition, self.has_ranges);
+        std::mem::replace(self, next).into_finished(leaf, values, bloom_filter, press)
+    }
+
+    fn into_finished(
+        mut self,
         leaf: ColumnDescPtr,
         values: &impl Values,
         bloom_filter: Option<Sbbf>,

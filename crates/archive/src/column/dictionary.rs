@@ -4,6 +4,8 @@ use hashbrown::HashTable;
 use rapidhash::fast::RandomState;
 use std::hash::BuildHasher;
 
+use super::KEPT;
+
 /// The distinct texts of a column chunk, numbered in order of appearance.
 ///
 /// Texts come in patterns: nearly always the same one, or the same sequence of keys span after span. So what followed the last text is
@@ -35,6 +37,20 @@ impl Dictionary {
     /// The page of the texts, and their number.
     pub(crate) fn page(&self) -> (&[u8], usize) {
         (&self.page, self.entries.len())
+    }
+
+    /// Forgets them all. Its memory is kept, unless it is an exception.
+    pub(crate) fn clear(&mut self) {
+        let Self { page, entries, numbers, lately, last, hasher: _ } = self;
+        if page.capacity() > KEPT {
+            *self = Self::default();
+            return;
+        }
+        page.clear();
+        entries.clear();
+        numbers.clear();
+        lately.clear();
+        *last = 0;
     }
 
     /// Number of texts.

@@ -16,7 +16,7 @@ pub(crate) trait Column {
     /// Makes pages of what was added in `rows` rows.
     fn end_page(&mut self, rows: usize, press: &mut Press) -> Result<()>;
 
-    /// Completes its leaves.
+    /// Completes the chunks of its leaves, and begins others.
     fn finish(&mut self, completion: &mut Completion<'_>) -> Result<()>;
 }
 
@@ -37,10 +37,10 @@ impl<V: Values> Leaf<V> {
         Self { values, definition: Levels::default(), bloom_filter: None, chunk }
     }
 
-    /// With a filter that tells which values are not there, for up to `values` values.
-    pub(crate) fn with_bloom_filter(mut self, values: usize) -> Result<Self> {
+    /// Begins a filter that tells which values are not in this chunk, for up to `values` values.
+    pub(crate) fn begin_bloom_filter(&mut self, values: usize) -> Result<()> {
         self.bloom_filter = Some(Sbbf::new_with_ndv_fpp(values as u64, FALSE_POSITIVES)?);
-        Ok(self)
+        Ok(())
     }
 
     /// Makes a page of a leaf that stands in a list, which tells where its values repeat.
@@ -68,6 +68,7 @@ impl<V: Values> Column for Leaf<V> {
             filter
         });
         finished.push(self.chunk.finish(descriptor, &self.values, bloom_filter, press)?);
+        self.values.end_chunk();
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range as Places;
 
 use parquet::basic::Encoding;
 
+use super::KEPT;
 use super::dictionary::Dictionary;
 use super::values::{Bound, Encoded, Range, Values};
 use super::{delta, hybrid};
@@ -175,6 +176,11 @@ impl Values for Texts {
 
     fn dictionary(&self) -> Option<(&[u8], usize)> {
         Some(self.dictionary.page())
+    }
+
+    fn end_chunk(&mut self) {
+        self.dictionary.clear();
+        self.bytes.shrink_to(KEPT);
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) trait Values {
     fn dictionary(&self) -> Option<(&[u8], usize)> {
         None
     }
+
+    /// Forgets what pages refer to: those that follow are of another chunk.
+    fn end_chunk(&mut self) {}
 }
 
 /// How the values of a page were encoded.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use arrow_array::{Array, RecordBatch};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, LogicalType, TimeUnit};
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData, SortingColumn};
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 use super::support::{
     RECEIVED, any, applied, archived, attribute, call, calls, column, config, encoded, integer, metadata, of_service,
-    read, text,
+    read, string, text,
 };
 use crate::ArchiveConfig;
 
@@ -156,6 +157,39 @@ fn the_footer_tells_the_hash_of_the_rows() {
     ]
     .into();
     assert_eq!(hashes.len(), 7);
+}
+
+// Row groups are made one after the other in the same memory, and none leaves anything to the next: each row is what it is in a file of
+// its own.
+#[test]
+fn row_groups_leave_nothing_behind() {
+    const REQUESTS: u64 = 24;
+    let request = |number: u64| {
+        // Each span has other keys, in another order; some of them have columns.
+        let mut keys =
+            ["app.first", "gen_ai.response.model", "app.second", "gen_ai.agent.name", "error.type", "app.third"];
+        keys.rotate_left(number as usize % 6);
+        let attributes = keys.iter().skip(number as usize % 4).map(|key| attribute(key, string(&format!("{number}"))));
+        let mut span = call(number, number);
+        span.attributes = attributes.chain(span.attributes).collect();
+        if number.is_multiple_of(2) {
+            let attributes = vec![attribute(keys[1], string("told")), attribute(keys[0], string("by an event"))];
+            span.events = vec![Event { name: keys[2].to_owned(), attributes, ..Event::default() }];
+        }
+        let service = ["shop", "", "search"][number as usize % 3];
+        applied(number, RECEIVED, encoded(vec![of_service(service, vec![span])]))
+    };
+    let rows = |requests: std::ops::Range<u64>| {
+        let directory = tempfile::tempdir().unwrap();
+        let config = ArchiveConfig { max_pending: 1, ..config(directory.path()) };
+        let files = archived(config, requests.map(request));
+        assert_eq!(files.len(), 1);
+        read(&files[0])
+    };
+    let together = rows(1..REQUESTS);
+    for number in 1..REQUESTS {
+        assert_eq!(together.slice(number as usize - 1, 1), rows(number..number + 1), "{number}");
+    }
 }
 
 // Compression everywhere, dictionaries only where values repeat, a bloom filter for the trace id, an index of pages.
