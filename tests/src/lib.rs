@@ -40,5 +40,5 @@ pub use rustix::process::Signal as ProcessSignal;
 pub use signoz::{Chosen, SigNoz};
 pub use spanmill::{Addresses, Destination, Launched, Setup, Spanmill, Stopped, run, run_with};
 pub use tls::{Authority, Certificate, TLS_VERSIONS, TlsClient, TlsConnection, TlsFront};
-pub use totals::archive::{Row, archived_ids, archived_texts, rows};
+pub use totals::archive::{Row, archived_ids, archived_texts, complete_files, rows};
 pub use totals::{ModelTotals, Tokens, Totals, labels_of, otlp, prometheus, sample};

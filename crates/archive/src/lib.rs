@@ -5,6 +5,8 @@
 //! - A file is complete or not there: written under a hidden name, fsynced, renamed, its directory fsynced. A request is
 //!   never split between two files, so the LSN ranges in the names of one instance's files don't overlap. While the disk is full, the
 //!   archive waits: a file goes on where it stopped.
+//! - What a file is to hold is noted before it is complete (`place.rs`): a server that dies on the way to it leaves the next one to publish the
+//!   same file, byte for byte if version and configuration (but for `max_age` and `max_rows`) are the same.
 //! - The footer of a file tells its range, the number of its rows and their hash (`row_hash.rs` says of what).
 //!
 //! Layout: `<directory>/spans/date=YYYY-MM-DD/hour=HH/<instance>-<lsn_from>-<lsn_to>.parquet` by receive time in UTC, LSNs

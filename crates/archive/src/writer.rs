@@ -15,7 +15,7 @@ use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GR
 use crate::metrics::Metrics;
 use crate::path::{self, Hour};
 use crate::pending::Pending;
-use crate::place::Place;
+use crate::place::{Cut, Note, Place};
 use crate::room::Room;
 use crate::row_hash::RowHash;
 use crate::rows::RowGroups;
@@ -46,8 +46,8 @@ pub struct ArchiveConfig {
     pub max_pending: usize,
     /// Level of zstd, 1 to 22. Higher ones than 1 cost more than they save.
     pub zstd_level: i32,
-    /// Where it is noted how far the archive has come, in a directory that is there: files may be moved away. `None` if nothing outlives
-    /// the process.
+    /// Where it is noted how far the archive has come and which file is next, in a directory that is there. `None` if nothing outlives the
+    /// process.
     pub place: Option<PathBuf>,
     /// Names this server in file names: letters, digits, `-` and `_`. Two servers must not share one.
     pub instance: String,
@@ -96,6 +96,8 @@ enum Handed {
     Request(Arc<Applied>),
     /// Complete the file that is open.
     Publish,
+    /// The log ended there when the server started.
+    LogEnd(Lsn),
 }
 
 /// How far an archive has come.
@@ -164,7 +166,8 @@ impl Archive {
         durable::create_directory(&table).map_err(ArchiveError::io("create directory", &table))?;
         let file::Found { removed, newest } = file::look_through(&table, &config.instance)?;
         let place = Place::new(config.place.clone(), config.instance.clone());
-        let archived_before = newest.max(place.read()?);
+        let Note { archived, cut } = place.read()?;
+        let archived_before = newest.max(archived);
         if removed > 0 {
             tracing::info!(files = removed, "removed incomplete archive files of an earlier run");
         }
@@ -187,6 +190,7 @@ impl Archive {
             open: None,
             groups,
             place,
+            cut,
             totals: Totals::default(),
             received: archived_before,
             position: position.clone(),
@@ -215,7 +219,15 @@ impl Archive {
         }
     }
 
-    /// Completes the file that is open, whatever its age and size: somebody waits for [`Archive::position`].
+    /// Tells where the log ended at the start, before any request is sent: an earlier run may have cut a file behind that, of requests that
+    /// are lost. Others have their places now.
+    pub fn log_ends_at(&self, lsn: Lsn) {
+        // After a failure there is no file; `health` tells of it.
+        let _ = self.queue.send(Handed::LogEnd(lsn));
+    }
+
+    /// Completes the file that is open, whatever its age and size: somebody waits for [`Archive::position`]. One that an earlier run has cut
+    /// is complete where it was cut, and not before.
     pub fn publish(&self) {
         // After a failure there is nothing to publish; `health` tells of it.
         let _ = self.queue.send(Handed::Publish);
@@ -262,6 +274,8 @@ struct Writer {
     open: Option<OpenFile>,
     groups: RowGroups,
     place: Place,
+    /// What an earlier run has decided to make one file, and died before. If its file was published, nothing of it comes any more.
+    cut: Option<Cut>,
     totals: Totals,
     /// The newest request that was handed over.
     received: Lsn,
@@ -273,8 +287,7 @@ struct OpenFile {
     hour: Hour,
     /// When its first request was received.
     first_received: u64,
-    /// When the clock on the wall says that it is too old, whatever is received.
-    deadline: Instant,
+    end: End,
     lsn_from: Lsn,
     lsn_to: Lsn,
     rows: usize,
@@ -284,13 +297,22 @@ struct OpenFile {
     file: Option<HiddenFile>,
 }
 
+/// What ends a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its age, size or hour, or that somebody asks for it. From this instant on the clock on the wall says that it is too old, whatever is
+    /// received.
+    Undecided(Instant),
+    /// This request: an earlier run has cut it there.
+    Cut(Lsn),
+}
+
 impl OpenFile {
-    fn new(first: &Applied, max_age: Duration) -> Self {
-        let now = Instant::now();
+    fn new(first: &Applied, end: End) -> Self {
         Self {
             hour: Hour::of(first.receive_time),
             first_received: first.receive_time,
-            deadline: now.checked_add(max_age).unwrap_or(now),
+            end,
             lsn_from: first.lsn,
             lsn_to: first.lsn,
             rows: 0,
@@ -298,6 +320,10 @@ impl OpenFile {
             pending: Pending::default(),
             file: None,
         }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if let End::Undecided(deadline) = self.end { Some(deadline) } else { None }
     }
 }
 
@@ -311,28 +337,34 @@ impl Drop for Writer {
 impl Writer {
     fn run(&mut self, inbox: &Receiver<Handed>) -> Result<(), ArchiveError> {
         loop {
-            let received = match &self.open {
+            let deadline = self.open.as_ref().and_then(OpenFile::deadline);
+            let received = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(open) => match open.deadline.saturating_duration_since(Instant::now()) {
-                    Duration::ZERO => Err(RecvTimeoutError::Timeout),
-                    time_left => inbox.recv_timeout(time_left),
-                },
+                Some(Duration::ZERO) => Err(RecvTimeoutError::Timeout),
+                Some(time_left) => inbox.recv_timeout(time_left),
             };
             match received {
                 Ok(Handed::Request(request)) => {
                     self.metrics.queue.add(-1, &[]);
                     self.add(request)?;
                 }
-                Ok(Handed::Publish) | Err(RecvTimeoutError::Timeout) => self.close()?,
-                Err(RecvTimeoutError::Disconnected) => return self.close(),
+                Ok(Handed::LogEnd(last)) => self.cut = self.cut.filter(|cut| cut.lsn_to <= last),
+                Ok(Handed::Publish) | Err(RecvTimeoutError::Timeout) => self.close_early()?,
+                Err(RecvTimeoutError::Disconnected) => return self.close_early(),
             }
         }
     }
 
     fn add(&mut self, request: Arc<Applied>) -> Result<(), ArchiveError> {
+        if self.open.as_ref().is_some_and(|open| !self.belongs(&request, open)) {
+            self.close()?;
+        }
         let lsn = request.lsn;
         self.take(request)?;
         self.received = lsn;
+        if self.open.as_ref().is_some_and(|open| self.is_complete(open)) {
+            self.close()?;
+        }
         if self.open.is_none() {
             self.position.set(lsn);
         }
@@ -340,9 +372,6 @@ impl Writer {
     }
 
     fn take(&mut self, request: Arc<Applied>) -> Result<(), ArchiveError> {
-        if self.open.as_ref().is_some_and(|open| !self.belongs(&request, open)) {
-            self.close()?;
-        }
         let include = self.config.include;
         let outcomes = Arc::clone(&request);
         let is_kept = |position: usize| {
@@ -353,22 +382,40 @@ impl Writer {
         if !(0..request.facts.len()).any(is_kept) {
             return Ok(());
         }
-        let open = self.open.get_or_insert_with(|| OpenFile::new(&request, self.config.max_age));
+        let end = self.end_of(request.lsn);
+        let open = self.open.get_or_insert_with(|| OpenFile::new(&request, end));
         open.lsn_to = request.lsn;
         open.rows += open.pending.add(request, is_kept);
         if open.pending.len() >= ROW_GROUP_ROWS || open.pending.bytes() >= self.config.max_pending.min(ROW_GROUP_BYTES)
         {
             self.write_row_group()?;
         }
-        if self.open.as_ref().is_some_and(|open| open.rows >= self.config.max_rows) {
-            self.close()?;
-        }
         Ok(())
     }
 
+    /// What ends a file that begins with a request.
+    fn end_of(&self, first: Lsn) -> End {
+        if let Some(cut) = self.cut.filter(|cut| cut.holds(first)) {
+            return End::Cut(cut.lsn_to);
+        }
+        let now = Instant::now();
+        End::Undecided(now.checked_add(self.config.max_age).unwrap_or(now))
+    }
+
     fn belongs(&self, request: &Applied, open: &OpenFile) -> bool {
+        if let End::Cut(lsn_to) = open.end {
+            return request.lsn <= lsn_to;
+        }
         let age = Duration::from_nanos(request.receive_time.saturating_sub(open.first_received));
-        Hour::of(request.receive_time) == open.hour && age < self.config.max_age
+        let is_cut = self.cut.is_some_and(|cut| cut.holds(request.lsn));
+        !is_cut && Hour::of(request.receive_time) == open.hour && age < self.config.max_age
+    }
+
+    fn is_complete(&self, open: &OpenFile) -> bool {
+        match open.end {
+            End::Undecided(_) => open.rows >= self.config.max_rows,
+            End::Cut(lsn_to) => self.received >= lsn_to,
+        }
     }
 
     /// Writes what is pending as one row group, or as several if one request has more rows than that may have.
@@ -401,16 +448,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Completes the file before its time. One that was cut would be another than it was to be: it is published where it ends, or by the next
+    /// run.
+    fn close_early(&mut self) -> Result<(), ArchiveError> {
+        match &self.open {
+            Some(OpenFile { end: End::Cut(_), .. }) => Ok(()),
+            _ => self.close(),
+        }
+    }
+
     /// Completes the file, if there is one.
     fn close(&mut self) -> Result<(), ArchiveError> {
-        self.write_row_group()?;
-        let Some(OpenFile { file: Some(file), lsn_from, lsn_to, rows, hash, .. }) = self.open.take() else {
+        let Some(&OpenFile { lsn_from, lsn_to, .. }) = self.open.as_ref() else {
             return Ok(());
         };
-        // Everything that was handed over is in it or before it.
-        let done = self.received.max(lsn_to);
+        // From now on it is this file, whatever happens until it has its name.
+        self.note(Note { archived: self.position.get(), cut: Some(Cut { lsn_from, lsn_to }) })?;
+        self.write_row_group()?;
+        let Some(OpenFile { file: Some(file), rows, hash, .. }) = self.open.take() else {
+            return Ok(());
+        };
         let size = file.publish(Footer { instance: &self.config.instance, lsn_from, lsn_to, rows, hash })?;
-        self.room.wait_for(|| self.place.write(done))?;
+        // Everything that was handed over is in it or before it.
+        let done = self.received;
+        self.note(Note { archived: done, cut: None })?;
         self.position.set(done);
         self.totals.files += 1;
         self.totals.rows += rows as u64;
@@ -419,5 +480,9 @@ impl Writer {
         self.metrics.rows.add(rows as u64, &[]);
         self.metrics.bytes.add(size, &[]);
         Ok(())
+    }
+
+    fn note(&self, note: Note) -> Result<(), ArchiveError> {
+        self.room.wait_for(|| self.place.write(note))
     }
 }

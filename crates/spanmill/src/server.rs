@@ -118,6 +118,7 @@ impl Server {
             let instance_id = config.storage.directory.join(wal::INSTANCE_ID);
             return Err(Failure::ArchiveAhead { archived: archived_before, last, instance_id });
         }
+        archive.iter().for_each(|archive| archive.log_ends_at(last));
         let outcomes = match config.enriches() {
             true => Outcomes::open(kept_outcomes, handed_on, log.last()).map(Some),
             false => Outcomes::forget(kept_outcomes).map(|()| None),

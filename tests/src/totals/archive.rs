@@ -1,14 +1,16 @@
 //! The archive, read by the parquet crate.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, RecordBatch, make_array};
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
 use walkdir::WalkDir;
 
@@ -76,6 +78,22 @@ pub fn archived_ids(archive: &Path) -> Vec<String> {
         ids.iter().map(|id| id.expect("an id").to_owned()).collect::<Vec<_>>()
     };
     files(archive).flat_map(|file| batches_of(&file, columns)).flat_map(ids).collect()
+}
+
+/// The bytes of all files of an archive that are complete, whether or not they have their names yet, by the ranges of the log that their footers
+/// tell.
+///
+/// # Panics
+/// If they can't be read.
+pub fn complete_files(archive: &Path) -> BTreeMap<(u64, u64), Vec<u8>> {
+    let complete = |path: PathBuf| {
+        let bytes = fs::read(path).expect("a readable file");
+        let reader = SerializedFileReader::new(Bytes::from(bytes.clone())).ok()?;
+        let told = reader.metadata().file_metadata().key_value_metadata()?;
+        let number = |key: &str| told.iter().find(|pair| pair.key == key)?.value.as_ref()?.parse().ok();
+        Some(((number("lsn_from")?, number("lsn_to")?), bytes))
+    };
+    files(archive).filter_map(complete).collect()
 }
 
 fn batches(archive: &Path) -> impl Iterator<Item = RecordBatch> {

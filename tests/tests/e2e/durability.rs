@@ -1,12 +1,14 @@
 //! What was acknowledged is counted once and archived once, whatever becomes of the process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use spanmill_tests::{Backend, Client, Destination, Payload, Setup, Spanmill, Totals, corpus, eventually, rows};
+use spanmill_tests::{
+    Backend, Client, Destination, Payload, Setup, Spanmill, Totals, complete_files, corpus, eventually, rows,
+};
 use tempfile::TempDir;
 
 use crate::spans::{call, payload, text};
@@ -106,7 +108,8 @@ fn kills() -> u64 {
 }
 
 // Killed again and again at any moment, while clients send and retry what was not acknowledged, a server ends with every span counted
-// once and archived once: nothing lost, nothing twice. Deltas add up to the same, and every span was handed on.
+// once and archived once: nothing lost, nothing twice. Deltas add up to the same, and every span was handed on. A file of the archive that was
+// complete at a kill is so in the end, byte for byte, whether or not it had its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_twice() {
     const CLIENTS: u64 = 4;
@@ -123,6 +126,7 @@ async fn nothing_is_lost_and_nothing_twice() {
     let with_compression = compressed(&setup);
     let queue = Arc::new(Mutex::new(Vec::new()));
     let (mut sent, mut directory) = (0, tempfile::tempdir().unwrap());
+    let mut complete = BTreeMap::new();
     for kill in 0..kills() {
         // More than can be sent before the kill.
         let batches = (queue.lock().unwrap().len() as u64..500).map(|_| {
@@ -140,6 +144,7 @@ async fn nothing_is_lost_and_nothing_twice() {
         let moment = Duration::from_millis(fastrand::Rng::with_seed(kill).u64(5..2_500));
         tokio::time::sleep(moment).await;
         directory = spanmill.kill();
+        complete.extend(complete_files(&directory.path().join("archive")));
         for sender in senders {
             sender.await.unwrap();
         }
@@ -171,6 +176,10 @@ async fn nothing_is_lost_and_nothing_twice() {
     let archived = rows(&stopped.archive());
     let unique: BTreeSet<&str> = archived.iter().map(|row| &*row.span_id).collect();
     assert_eq!((archived.len() as u64, unique.len() as u64), (sent, sent));
+    let published = complete_files(&stopped.archive());
+    for (range, bytes) in complete {
+        assert!(published.get(&range) == Some(&bytes), "another file than requests {range:?}: {:?}", published.keys());
+    }
 }
 
 // A compressed log takes a part of what was sent, and a killed server counts on from it.

@@ -1,7 +1,7 @@
 //! Power that fails: of what is kept beside the log (archive, outboxes, outcomes, places) nothing is left but what was synced, and nothing
 //! is lost by that, nor there twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::Path;
@@ -9,10 +9,11 @@ use std::path::Path;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
 use prost::Message;
 use spanmill_tests::{
-    Addresses, Backend, Client, Destination, Fault, Launched, Payload, Power, Row, Setup, Spanmill, Switch, eventually,
-    rows,
+    Addresses, Backend, Client, Destination, Fault, Launched, Payload, Power, Row, Setup, Spanmill, Switch,
+    complete_files, eventually, rows,
 };
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 use crate::spans::{call, payload, text};
 
@@ -50,8 +51,8 @@ fn take_archived(directory: &Path) -> Vec<Row> {
 }
 
 /// Ends a server that has counted every call once, archived it once (some of it was taken away), and told the destination, with its
-/// outcome on its span. There, a request whose answer was lost may have come again, byte for byte.
-async fn is_exact(spanmill: Spanmill, calls: u64, mut archived: Vec<Row>, backend: Backend) {
+/// outcome on its span. There, a request whose answer was lost may have come again, byte for byte. Gives what it leaves.
+async fn is_exact(spanmill: Spanmill, calls: u64, mut archived: Vec<Row>, backend: Backend) -> TempDir {
     let counted = spanmill.counted(calls).await;
     assert_eq!((counted.requests, counted.errors), (calls, calls));
     let told = || {
@@ -66,7 +67,8 @@ async fn is_exact(spanmill: Spanmill, calls: u64, mut archived: Vec<Row>, backen
         (requests >= calls && errors >= calls).then_some(())
     })
     .await;
-    archived.extend(rows(&spanmill.stop().archive()));
+    let stopped = spanmill.stop();
+    archived.extend(rows(&stopped.archive()));
     let unique: BTreeSet<&str> = archived.iter().map(|row| &*row.span_id).collect();
     assert_eq!((archived.len() as u64, unique.len() as u64), (calls, calls), "archived, and different ones of them");
     assert_eq!(told(), (calls, calls), "at the destination");
@@ -75,6 +77,19 @@ async fn is_exact(spanmill: Spanmill, calls: u64, mut archived: Vec<Row>, backen
     assert_eq!(ids.len() as u64, calls, "spans at the destination");
     let outcome = text("spanmill.outcome", "counted");
     assert!(spans.iter().all(|span| span.attributes.contains(&outcome)), "a span without its outcome");
+    stopped.directory
+}
+
+/// How many files of an archive have their names.
+fn names(directory: &TempDir) -> usize {
+    let files = WalkDir::new(directory.path().join("archive")).into_iter().filter_map(Result::ok);
+    files.filter(|entry| entry.file_type().is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".")).count()
+}
+
+/// The files of an archive that a server has completed, to the last one that has no name yet.
+fn completed(directory: &TempDir) -> BTreeMap<(u64, u64), Vec<u8>> {
+    let archive = directory.path().join("archive");
+    if archive.exists() { complete_files(&archive) } else { BTreeMap::new() }
 }
 
 fn has_checkpoint(directory: &Path) -> bool {
@@ -142,11 +157,14 @@ async fn live(directory: TempDir, setup: &Setup, unsent: &mut Vec<Payload>) -> (
 }
 
 // A server is killed instead of each sync and each rename of its life, from its start to its end, and power fails right then or when another
-// one has lived and ended in what it left: whatever step is the last one, what was acknowledged is counted, archived and handed on once.
+// one has lived and ended in what it left: whatever step is the last one, what was acknowledged is counted, archived and handed on once. What
+// was complete of the archive is so in the end, byte for byte, though those that live on get more and would close files much later.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
 async fn killed_at_every_step() {
     const CALLS: u64 = 5;
+    const MORE: u64 = 2;
+    let mut without_name = 0;
     for step in 1.. {
         let mut is_over = false;
         for another_lives in [false, true] {
@@ -161,18 +179,29 @@ async fn killed_at_every_step() {
             let mut unsent = requests(1..CALLS + 1, 10);
             let mortal = Setup { environment: power.environment_until(step), ..setup.clone() };
             let (mut left, has_died) = live(directory, &mortal, &mut unsent).await;
+            let complete = completed(&left);
+            without_name += complete.len() - names(&left);
+            unsent.extend(requests(CALLS + 1..CALLS + MORE + 1, 10));
+            let patient = Setup { archive_age: "1h", ..setup };
             if another_lives {
-                let immortal = Setup { environment: power.environment(), ..setup.clone() };
+                let immortal = Setup { environment: power.environment(), ..patient.clone() };
                 left = live(left, &immortal, &mut unsent).await.0;
             }
-            let spanmill = Spanmill::start_in(power.cut(left), &setup);
+            let spanmill = Spanmill::start_in(power.cut(left), &patient);
             send(spanmill.addresses, &mut unsent).await;
-            is_exact(spanmill, CALLS, Vec::new(), backend).await;
+            let published = completed(&is_exact(spanmill, CALLS + MORE, Vec::new(), backend).await);
+            for (range, bytes) in complete {
+                assert!(
+                    published.get(&range) == Some(&bytes),
+                    "requests {range:?} were one file, and now {:?}",
+                    published.keys()
+                );
+            }
             is_over = !has_died;
         }
         if is_over {
-            println!("{} steps", step - 1);
-            assert!(step > 20);
+            println!("{} steps, {without_name} times a complete file without a name", step - 1);
+            assert!(step > 20 && without_name > 0);
             return;
         }
     }
