@@ -98,12 +98,12 @@ impl ErrorRecord {
 
     /// Memory that it takes, in bytes.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.heap()
+        self.charge() + self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes())
     }
 
-    /// Memory behind it, in bytes.
-    pub(crate) fn heap(&self) -> usize {
-        self.texts.bytes() + self.details.as_ref().map_or(0, |details| size_of::<Details>() + details.bytes())
+    /// Memory that it takes without its details, in bytes.
+    pub(crate) fn charge(&self) -> usize {
+        size_of::<Self>() + self.texts.bytes()
     }
 }
 

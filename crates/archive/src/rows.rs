@@ -96,17 +96,8 @@ pub(crate) struct RowGroups {
 
 impl RowGroups {
     pub(crate) fn new(press: Press) -> Self {
-        Self {
-            columns: COLUMNS.iter().map(Gathered::new).collect(),
-            read: Read {
-                resource: Attributes::new(0, Style::Dictionary),
-                scope: Attributes::new(0, Style::Dictionary),
-                known: Known::default(),
-                span: span::Columns::new(),
-            },
-            waiting: vec![0; COLUMNS.len()],
-            press,
-        }
+        let (columns, read) = (Gathered::all(), Read::new());
+        Self { columns, read, waiting: vec![0; COLUMNS.len()], press }
     }
 
     /// The column chunks of `rows` rows, in the order of the leaves of `schema`. The rows are spans in their order, each a request
@@ -127,12 +118,12 @@ impl RowGroups {
                 leaf.begin_bloom_filter(rows)?;
             }
         }
-        self.read.known.clear();
         let mut spans = Ahead::of(spans);
+        let mut has_exception = false;
         let mut batch = Vec::with_capacity(BATCH_ROWS.min(rows));
         loop {
             batch.clear();
-            self.read.next_batch(&mut spans, &mut batch);
+            has_exception |= self.read.next_batch(&mut spans, &mut batch) > PAGE_BYTES;
             if batch.is_empty() {
                 break;
             }
@@ -148,7 +139,13 @@ impl RowGroups {
         for column in columns {
             column.column(read).finish(&mut completion)?;
         }
-        Ok(completion.finished)
+        let finished = completion.finished;
+        read.known = Known::default();
+        if has_exception {
+            // What a span took that is larger than a page is not kept: it may be a hundred times what it is itself.
+            (self.columns, self.read) = (Gathered::all(), Read::new());
+        }
+        Ok(finished)
     }
 
     /// Ends the pages of those columns that have gathered enough, by rows and bytes.
@@ -165,6 +162,11 @@ impl RowGroups {
 }
 
 impl Gathered {
+    /// All columns, with nothing in them.
+    fn all() -> Vec<Self> {
+        COLUMNS.iter().map(Self::new).collect()
+    }
+
     /// What is gathered for a column.
     fn new(column: &schema::Column) -> Self {
         const NULLABLE: u32 = 1;
@@ -243,8 +245,21 @@ fn push<'a, V, T>(leaf: &mut Leaf<V>, rows: &[Row<'a>], cell: impl Fn(&Row<'a>) 
 type Known = RapidHashMap<(Lsn, u32, u32), Option<(Repeatable, Repeatable)>>;
 
 impl Read {
-    /// Reads the next spans.
-    fn next_batch<'a>(&mut self, spans: &mut impl Iterator<Item = (&'a Applied, usize)>, rows: &mut Vec<Row<'a>>) {
+    fn new() -> Self {
+        Self {
+            resource: Attributes::new(0, Style::Dictionary),
+            scope: Attributes::new(0, Style::Dictionary),
+            known: Known::default(),
+            span: span::Columns::new(),
+        }
+    }
+
+    /// Reads the next spans; tells how many bytes they are.
+    fn next_batch<'a>(
+        &mut self,
+        spans: &mut impl Iterator<Item = (&'a Applied, usize)>,
+        rows: &mut Vec<Row<'a>>,
+    ) -> usize {
         let mut bytes = 0;
         while rows.len() < BATCH_ROWS
             && bytes < BATCH_BYTES
@@ -259,6 +274,7 @@ impl Read {
             let header = self.span.read(Told { body, facts, outcome });
             rows.push(Row { request, body, facts, outcome, header });
         }
+        bytes
     }
 
     /// Spans of a request share resources and scopes: what was read once for this page is repeated.

@@ -45,7 +45,7 @@ impl Given<'_> {
 pub(crate) struct Progressed {
     pub(crate) lsn: Lsn,
     pub(crate) receive_time: u64,
-    /// What it takes of the log.
+    /// Its bytes, before the log compresses them.
     pub(crate) bytes: u64,
 }
 

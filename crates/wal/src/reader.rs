@@ -239,8 +239,14 @@ impl<R> RawReader<R> {
             match chain.next_of(&self.wanted).map_err(io(path))? {
                 Next::Record(stored) if stored.lsn < self.next => {}
                 Next::Record(stored) => {
-                    self.next = stored.lsn.saturating_add(1);
-                    return stored.open().map(Some).map_err(io(path));
+                    let behind = stored.lsn.saturating_add(1);
+                    let record = stored.open().map_err(io(path));
+                    match record {
+                        Ok(_) => self.next = behind,
+                        // The chain has passed it.
+                        Err(_) => self.chain = None,
+                    }
+                    return record.map(Some);
                 }
                 Next::Lost { through } => self.next = self.next.max(through.saturating_add(1)),
                 Next::SegmentEnd => {

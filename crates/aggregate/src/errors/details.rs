@@ -52,6 +52,28 @@ impl Details {
         Self { resource: resource.unwrap_or_default().into(), facts: facts.encode_to_vec().into() }
     }
 
+    /// Memory that the details of a span take, in bytes, about.
+    pub(crate) fn charge(facts: &SpanFacts) -> usize {
+        let names = [
+            facts.response_id,
+            facts.agent_name,
+            facts.workflow_name,
+            facts.conversation_id,
+            facts.prompt_name,
+            facts.prompt_version,
+            facts.server_address,
+            facts.user_id,
+            facts.scope_name,
+        ];
+        let resource = Some(facts.resource.len() as usize).filter(|length| *length <= MAX_RESOURCE).unwrap_or_default();
+        // Tags, lengths and counts.
+        const AROUND: usize = 64;
+        size_of::<Self>()
+            + AROUND
+            + resource
+            + names.map(|name| (name.len() as usize).min(MAX_NAME)).iter().sum::<usize>()
+    }
+
     /// What the record does not say by itself, as it is exported.
     pub(crate) fn attributes(&self) -> Vec<KeyValue> {
         // What was encoded here can be decoded; of a checkpoint, its hash tells.

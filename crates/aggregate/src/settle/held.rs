@@ -4,7 +4,7 @@ use genai::price::PriceRef;
 use genai::{ErrorClass, Money, Role, SpanFacts, SplitReport, Usage};
 
 use crate::contents::SpanContent;
-use crate::errors::ErrorRecord;
+use crate::errors::{Details, ErrorRecord};
 use crate::family::Families;
 use crate::histogram::Origin;
 
@@ -149,8 +149,10 @@ impl Rare {
         })
     }
 
-    fn bytes(&self) -> u32 {
-        let error = self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.heap());
+    /// Memory of it, in bytes. Details of a failure are charged also if nobody wants them: when calls are counted early must not depend on
+    /// who does.
+    fn bytes(&self, facts: &SpanFacts) -> u32 {
+        let error = self.error.as_ref().map_or(0, |error| error.charge() + Details::charge(facts));
         (size_of::<Self>() + error + self.service_tier.len()) as u32
     }
 }
@@ -168,7 +170,7 @@ pub(crate) struct Context {
     pub(crate) families: Families,
     /// Hashes of what it says.
     pub(crate) content: SpanContent,
-    /// Whether anybody wants the details of failures.
+    /// Whether anybody wants the details of failures. Those that came before somebody did leave without.
     pub(crate) has_error_details: bool,
 }
 
@@ -232,7 +234,7 @@ impl Held {
         self.role = facts.role;
         self.response_model_is_weak = facts.response_model_is_weak;
         self.rare = Rare::of(body, facts, context).map(Box::new);
-        self.heap = self.rare.as_ref().map_or(0, |rare| rare.bytes());
+        self.heap = self.rare.as_ref().map_or(0, |rare| rare.bytes(facts));
     }
 
     pub(crate) fn origin(&self) -> Origin {

@@ -11,7 +11,7 @@ use super::document::KeyPath;
 use super::exporters::{ClientTls, OtlpExporter, Protocol, RetryOnFailure};
 use super::notifiers::{MailTls, Notifiers, Retry};
 use super::report::Report;
-use super::sections::Content;
+use super::sections::{Content, Zstd};
 use super::units::{ByteSize, format_duration};
 use super::watched::Good;
 use super::{Config, Listener};
@@ -231,6 +231,10 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     if let Some(archive) = &config.archive {
         at_least(archive.max_rows > 0, &["archive", "max_rows"], "1");
         at_least(archive.max_age >= second, &["archive", "max_age"], "1s");
+    }
+    // It is done while the client waits, beside all others: higher levels take a second for some megabytes.
+    if config.storage.wal.compression.is_some_and(|Zstd(level)| level > 3) {
+        report.refuse_value(&KeyPath::of(&["storage", "wal", "compression"]), "expected at most zstd(3)");
     }
 }
 

@@ -93,6 +93,10 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:1:12: "history.memory": expected at least 16MiB, found "15MiB""#,
         ),
         (
+            "storage: { wal: { compression: zstd(4) } }\n",
+            r#"spanmill.yaml:1:19: "storage.wal.compression": expected at most zstd(3), found "zstd(4)""#,
+        ),
+        (
             "metrics: { aggregation_cardinality_limit: 0 }\n",
             r#"spanmill.yaml:1:12: "metrics.aggregation_cardinality_limit": expected at least 1, found "0""#,
         ),

@@ -38,6 +38,7 @@ prop_compose! {
             client_ca_file: flags[3].then(|| "a".into()),
         });
         config.storage.directory = directory.concat().into();
+        config.storage.wal.compression = flags[0].then_some(Zstd(level.min(3)));
         if directory.concat().is_empty() {
             config.storage.directory = "d".into();
         }
