@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use spanmill_aggregate::{ErrorText, Record};
+use spanmill_aggregate::{ErrorText, Record, Settings};
 
 fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, any_value::Value::StringValue(value.to_owned()))
@@ -129,4 +129,24 @@ fn large_resources_are_not_kept() {
     let resource = logs[0].resource.as_ref().unwrap();
     let expected = BTreeMap::from([("service.name", "app".to_owned()), ("collector.instance.id", "test".to_owned())]);
     assert_eq!(attributes(&resource.attributes), expected);
+}
+
+// Who wants error records decides nothing: with or without somebody who does, the same calls are counted early where there is little room.
+#[test]
+fn who_wants_records_decides_nothing() {
+    let early = |error_logs| {
+        let mut settings = Settings { error_logs, ..settings(100) };
+        settings.settle.memory = 1 << 20;
+        let mut driver = Driver::new(settings);
+        for number in 0..4_000_u32 {
+            let mut failed = call(7, "sdk").with("gen_ai.conversation.id", &"c".repeat(200)).failed();
+            failed.span.trace_id = [[0; 12].as_slice(), &number.to_be_bytes()].concat();
+            failed.span.trace_id[0] = 1;
+            driver.traces(&request(&[failed]));
+        }
+        driver.pipeline.settled_early()
+    };
+    let without = early(false);
+    assert!(without > 100, "{without}");
+    assert_eq!(early(true), without);
 }
