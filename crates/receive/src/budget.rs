@@ -19,12 +19,17 @@ const ROOM_WITHIN: Duration = Duration::from_secs(1);
 /// budget.
 const WAITING_SHARE: usize = 4;
 
+/// The part of the budget that may be promised to bodies of which only the length is known. The rest is for what is there: who declares
+/// much and sends little holds up nobody else.
+const PROMISED_SHARE: usize = 2;
+
 /// The part of the budget that there is beside it for the windows of connections.
 const WINDOWS_SHARE: usize = 8;
 
 /// A bound on the request bytes held at once: as received, as inflated, and until the last reference to an accepted body
 /// is dropped. Who finds it spent waits a moment before the body is read or inflated, then is refused as busy. (Half read
-/// bodies do not wait: they would wait for each other.)
+/// bodies do not wait: they would wait for each other.) A body that declares its length is promised all of it where there is room, before
+/// the rest of it is read: else those that are read at once would take the budget in parts, of which none can become whole.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Counter>);
 
@@ -32,6 +37,8 @@ pub struct Budget(Arc<Counter>);
 struct Counter {
     limit: usize,
     used: AtomicUsize,
+    /// How much of that was promised and has not arrived.
+    promised: AtomicUsize,
     released: Notify,
     waiting: Semaphore,
     windows: Windows,
@@ -43,7 +50,8 @@ impl Budget {
         let waiting = (limit / WAITING_SHARE / http2::STREAM_WINDOW as usize).max(1);
         let (released, waiting) = (Notify::new(), Semaphore::new(waiting));
         let windows = Windows::new(limit / WINDOWS_SHARE);
-        Budget(Arc::new(Counter { limit, used: AtomicUsize::new(0), released, waiting, windows }))
+        let (used, promised) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Budget(Arc::new(Counter { limit, used, promised, released, waiting, windows }))
     }
 
     /// The bytes held now.
@@ -64,7 +72,7 @@ impl Budget {
 
     /// The share of one request, still empty.
     pub(crate) fn hold(&self) -> Hold {
-        Hold { budget: self.clone(), bytes: 0 }
+        Hold { budget: self.clone(), bytes: 0, promised: 0 }
     }
 }
 
@@ -73,14 +81,18 @@ impl Budget {
 pub(crate) struct Hold {
     budget: Budget,
     bytes: usize,
+    /// How many of these were promised and have not arrived.
+    promised: usize,
 }
 
 impl Hold {
-    /// Waits a moment until there is room for `bytes` more, unless there can never be or too many wait. Takes nothing.
-    pub(crate) async fn wait_for_room(&self, bytes: usize) {
-        let Counter { limit, used, released, waiting, .. } = &*self.budget.0;
-        let has_room = || used.load(Ordering::Relaxed).saturating_add(bytes) <= *limit;
-        if has_room() || self.bytes.saturating_add(bytes) > *limit {
+    /// Waits a moment until there is room for a body that declares so many bytes, unless there can never be or too many wait. The room is
+    /// promised to it, unless too much is promised already: then it is taken as the body arrives.
+    pub(crate) async fn admit(&mut self, declared: usize) {
+        let budget = self.budget.clone();
+        let Counter { limit, used, released, waiting, .. } = &*budget.0;
+        let has_room = || used.load(Ordering::Relaxed).saturating_add(declared) <= *limit;
+        if self.promise(declared) || has_room() || self.bytes.saturating_add(declared) > *limit {
             return;
         }
         let Ok(_place) = waiting.try_acquire() else { return };
@@ -89,7 +101,7 @@ impl Hold {
                 // listened to before the look, so that no release between the two is missed
                 let mut next = pin!(released.notified());
                 next.as_mut().enable();
-                if has_room() {
+                if self.promise(declared) || has_room() {
                     return;
                 }
                 next.await;
@@ -99,8 +111,38 @@ impl Hold {
         let _ = tokio::time::timeout(ROOM_WITHIN, room).await;
     }
 
-    /// Takes `more` bytes. A request that cannot fit even alone is too large: "busy" would be repeated for ever.
+    /// Takes room for bytes that are to come, if it may be promised; tells whether.
+    fn promise(&mut self, bytes: usize) -> bool {
+        let Counter { limit, used, promised, .. } = &*self.budget.0;
+        let add = |counter: &AtomicUsize, most: usize| {
+            let fits = |taken: usize| taken.checked_add(bytes).filter(|total| *total <= most);
+            counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+        };
+        if !add(promised, limit / PROMISED_SHARE) {
+            return false;
+        }
+        if !add(used, *limit) {
+            promised.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        (self.bytes, self.promised) = (self.bytes + bytes, self.promised + bytes);
+        true
+    }
+
+    /// Notes that promised bytes have arrived, up to so many; tells how many.
+    fn arrived(&mut self, bytes: usize) -> usize {
+        let arrived = self.promised.min(bytes);
+        if arrived > 0 {
+            self.promised -= arrived;
+            self.budget.0.promised.fetch_sub(arrived, Ordering::Relaxed);
+        }
+        arrived
+    }
+
+    /// Takes `more` bytes, those first that were promised. A request that cannot fit even alone is too large: "busy" would be repeated for
+    /// ever.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Refusal> {
+        let more = more - self.arrived(more);
         let Counter { limit, used, .. } = &*self.budget.0;
         let fits = |taken: usize| taken.checked_add(more).filter(|total| total <= limit);
         if fits(self.bytes).is_none() {
@@ -111,6 +153,12 @@ impl Hold {
         }
         self.bytes += more;
         Ok(())
+    }
+
+    /// Gives back what was promised and does not come.
+    pub(crate) fn is_read(&mut self) {
+        let bytes = self.arrived(usize::MAX);
+        self.shrink_to(self.bytes - bytes);
     }
 
     /// Takes or returns what is between now and `bytes`.
@@ -138,6 +186,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        self.is_read();
         self.shrink_to(0);
     }
 }
@@ -186,16 +235,43 @@ mod tests {
         let budget = Budget::new(100);
         let mut first = budget.hold();
         first.grow(70).unwrap();
-        let (second, third) = (budget.hold(), budget.hold());
-        assert!(took(&mut pin!(second.wait_for_room(30))).await < ROOM_WITHIN / 2, "there is room");
-        assert!(took(&mut pin!(second.wait_for_room(101))).await < ROOM_WITHIN / 2, "there never will be");
-        assert!(took(&mut pin!(second.wait_for_room(31))).await >= ROOM_WITHIN, "nobody makes room");
+        let (mut second, mut third) = (budget.hold(), budget.hold());
+        assert!(took(&mut pin!(second.admit(30))).await < ROOM_WITHIN / 2, "there is room");
+        assert!(took(&mut pin!(second.admit(101))).await < ROOM_WITHIN / 2, "there never will be");
+        assert!(took(&mut pin!(second.admit(31))).await >= ROOM_WITHIN, "nobody makes room");
 
-        let mut waits = pin!(second.wait_for_room(31));
+        let mut waits = pin!(second.admit(31));
         assert!(std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx))).await.is_pending());
-        assert!(took(&mut pin!(third.wait_for_room(31))).await < ROOM_WITHIN / 2, "somebody waits already");
+        assert!(took(&mut pin!(third.admit(31))).await < ROOM_WITHIN / 2, "somebody waits already");
         drop(first);
         assert!(took(&mut waits).await < ROOM_WITHIN / 2, "there is room now");
+    }
+
+    // What is promised is there when it arrives, whoever takes the rest meanwhile; it is no more than half of the budget, and comes back if it
+    // does not arrive.
+    #[tokio::test]
+    async fn promises_are_kept() {
+        let budget = Budget::new(100);
+        let (mut first, mut second, mut third) = (budget.hold(), budget.hold(), budget.hold());
+        first.admit(50).await;
+        assert_eq!(budget.used(), 50);
+        second.admit(40).await;
+        assert_eq!(budget.used(), 50, "nothing more is promised");
+        second.grow(40).unwrap();
+        third.grow(10).unwrap();
+        assert!(matches!(third.grow(1), Err(Refusal::Busy { .. })), "it is spent");
+        first.grow(20).unwrap();
+        first.grow(30).unwrap();
+        assert_eq!(budget.used(), 100);
+        assert!(matches!(first.grow(1), Err(Refusal::Busy { .. })), "there was no promise of more");
+        drop(second);
+        third.admit(30).await;
+        third.grow(10).unwrap();
+        third.is_read();
+        assert_eq!(budget.used(), 70);
+        third.admit(20).await;
+        drop((first, third));
+        assert_eq!((budget.used(), budget.0.promised.load(Ordering::Relaxed)), (0, 0));
     }
 
     // A spent budget refuses as busy; what could never fit is too large; a refused growth takes nothing.

@@ -59,7 +59,7 @@ where
         };
         if gather.as_slice().is_empty() {
             let declared = Header::read(&data, limit)?.map_or(1, |header| header.frame_len);
-            hold.wait_for_room(declared.max(data.len())).await;
+            hold.admit(declared.max(data.len())).await;
         }
         gather.push(data, hold)?;
         if header.is_none() {
@@ -72,6 +72,7 @@ where
             return Err(Refusal::Framing("more than one message in a unary call".to_owned()));
         }
     }
+    hold.is_read();
     let received = gather.as_slice().len();
     match header {
         Some(Header { compressed, frame_len }) if received == frame_len => {

@@ -115,12 +115,13 @@ async fn export<I: Ingest>(
     let reading = async {
         let mut gather = Gather::new(limits.max_request_size, 0);
         gather.expect(head.content_length.unwrap_or(limits.max_request_size));
-        hold.wait_for_room(head.content_length.unwrap_or(1)).await;
+        hold.admit(head.content_length.unwrap_or(1)).await;
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame.map_err(|_| Refusal::Interrupted)?.into_data() {
                 gather.push(data, &mut hold)?;
             }
         }
+        hold.is_read();
         Ok(gather.finish())
     };
     let wire = tokio::time::timeout(limits.body_read_timeout, reading)

@@ -91,7 +91,7 @@ async fn read_all(
     limit: usize,
     hold: &mut Hold,
 ) -> Result<Vec<u8>, Refusal> {
-    hold.wait_for_room(first_guess).await;
+    hold.admit(first_guess).await;
     hold.grow(first_guess)?;
     let mut out = vec![0; first_guess];
     let mut filled = 0;
