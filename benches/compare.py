@@ -37,6 +37,7 @@ CONFIG = """\
 receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: "{grpc}" }}, http: {{ endpoint: "{http}" }} }} }} }}
 storage: {{ directory: "{directory}/data", wal: {{ enabled: {wal} }} }}
 exporters: {{ prometheus: {{ endpoint: "{prometheus}" }}{destination} }}
+derive: {{ {derive} }}
 archive: {archive}
 admin: {{ endpoint: "{admin}" }}
 """
@@ -97,7 +98,7 @@ def start_spanmill(options, directory, name, sink=None):
     config.write_text(
         CONFIG.format(
             grpc=grpc, http=http, prometheus=prometheus, admin=admin, directory=own, archive=archive, destination=destination,
-            wal=str(options.wal).lower(),
+            wal=str(options.wal).lower(), derive=options.derive,
         )
     )
     address = http if options.protocol == "http" else grpc
@@ -197,6 +198,7 @@ def parse_options():
     parser.add_argument("--only", choices=list(CASES), action="append", help="one case; may be repeated")
     parser.add_argument("--forward", action="store_true", help="measure handing on in place of the archive")
     parser.add_argument("--wal", action="store_true", help="with the log on disk")
+    parser.add_argument("--derive", default="", help="more of the configuration's `derive`: settle_wait: 0s")
     parser.add_argument("--directory", help="where the temporary directories with the archives go")
     parser.add_argument("--markdown", action="store_true")
     return parser.parse_args()

@@ -41,8 +41,8 @@ fn bodies(batch: u64) -> impl Fn(Range<u64>) -> Bytes + Send + Sync + 'static {
     }
 }
 
-// With ten times the load that it can take, because its disk is slow, and for as long as it lasts, a server stays within its memory and refuses with nothing but "come
-// again"; it lives and answers, and everything that it acknowledged is counted and archived once.
+// With ten times the load that it can take, because its disk is slow, and for as long as it lasts, a server stays within its memory and
+// refuses with nothing but "come again"; it lives and answers, and everything that it acknowledged is counted and archived once.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_times_the_load() {
     const BATCH: u64 = 512;
