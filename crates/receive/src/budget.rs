@@ -19,8 +19,8 @@ const ROOM_WITHIN: Duration = Duration::from_secs(1);
 /// budget.
 const WAITING_SHARE: usize = 4;
 
-/// The part of the budget that may be promised to bodies of which only the length is known. The rest is for what is there: who declares
-/// much and sends little holds up nobody else.
+/// The part of the budget that may be promised to bodies of which only the length is known. The rest is for what is there, however much
+/// somebody declares and does not send.
 const PROMISED_SHARE: usize = 2;
 
 /// The part of the budget that there is beside it for the windows of connections.

@@ -15,6 +15,20 @@ use crate::checkpoint::messages::ErrorFacts;
 /// Largest `Resource` message that is kept, in bytes: of larger ones `service.name` must do.
 const MAX_RESOURCE: usize = 4096;
 
+/// Facts that are texts, by the attribute that tells them. Checkpoints hold them in this order: what is new goes to the end.
+type TextFact = (&'static str, fn(&SpanFacts) -> Text);
+const TEXTS: [TextFact; 9] = [
+    ("gen_ai.response.id", |facts| facts.response_id),
+    ("gen_ai.agent.name", |facts| facts.agent_name),
+    ("gen_ai.workflow.name", |facts| facts.workflow_name),
+    ("gen_ai.conversation.id", |facts| facts.conversation_id),
+    ("gen_ai.prompt.name", |facts| facts.prompt_name),
+    ("gen_ai.prompt.version", |facts| facts.prompt_version),
+    ("server.address", |facts| facts.server_address),
+    ("user.id", |facts| facts.user_id),
+    ("otel.scope.name", |facts| facts.scope_name),
+];
+
 /// The rest of an error record.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Details {
@@ -27,19 +41,10 @@ pub(crate) struct Details {
 impl Details {
     pub(super) fn of(body: &[u8], facts: &SpanFacts) -> Self {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
-        let name = |text: Text| cut(&text.str(body), MAX_NAME).to_owned();
         let count = |count: Option<u32>| count.map(u64::from);
         let usage = facts.usage;
         let facts = ErrorFacts {
-            response_id: name(facts.response_id),
-            agent_name: name(facts.agent_name),
-            workflow_name: name(facts.workflow_name),
-            conversation_id: name(facts.conversation_id),
-            prompt_name: name(facts.prompt_name),
-            prompt_version: name(facts.prompt_version),
-            server_address: name(facts.server_address),
-            user_id: name(facts.user_id),
-            scope_name: name(facts.scope_name),
+            texts: TEXTS.iter().map(|(_, fact)| cut(&fact(facts).str(body), MAX_NAME).to_owned()).collect(),
             finish_reason: cut(&facts.finish_reason.str(body), MAX_NAME).to_owned(),
             input_tokens: count(usage.input),
             output_tokens: count(usage.output),
@@ -54,41 +59,17 @@ impl Details {
 
     /// Memory that the details of a span take, in bytes, about.
     pub(crate) fn charge(facts: &SpanFacts) -> usize {
-        let names = [
-            facts.response_id,
-            facts.agent_name,
-            facts.workflow_name,
-            facts.conversation_id,
-            facts.prompt_name,
-            facts.prompt_version,
-            facts.server_address,
-            facts.user_id,
-            facts.scope_name,
-        ];
         let resource = Some(facts.resource.len() as usize).filter(|length| *length <= MAX_RESOURCE).unwrap_or_default();
+        let texts: usize = TEXTS.iter().map(|(_, fact)| (fact(facts).len() as usize).min(MAX_NAME)).sum();
         // Tags, lengths and counts.
         const AROUND: usize = 64;
-        size_of::<Self>()
-            + AROUND
-            + resource
-            + names.map(|name| (name.len() as usize).min(MAX_NAME)).iter().sum::<usize>()
+        size_of::<Self>() + AROUND + resource + texts
     }
 
     /// What the record does not say by itself, as it is exported.
     pub(crate) fn attributes(&self) -> Vec<KeyValue> {
         // What was encoded here can be decoded; of a checkpoint, its hash tells.
         let told = ErrorFacts::decode(&*self.facts).unwrap_or_default();
-        let names = [
-            ("gen_ai.response.id", told.response_id),
-            ("gen_ai.agent.name", told.agent_name),
-            ("gen_ai.workflow.name", told.workflow_name),
-            ("gen_ai.conversation.id", told.conversation_id),
-            ("gen_ai.prompt.name", told.prompt_name),
-            ("gen_ai.prompt.version", told.prompt_version),
-            ("server.address", told.server_address),
-            ("user.id", told.user_id),
-            ("otel.scope.name", told.scope_name),
-        ];
         let counts = [
             ("gen_ai.usage.input_tokens", told.input_tokens),
             ("gen_ai.usage.output_tokens", told.output_tokens),
@@ -96,8 +77,8 @@ impl Details {
             ("gen_ai.usage.cache_creation.input_tokens", told.cache_write_tokens),
             ("gen_ai.usage.reasoning.output_tokens", told.reasoning_tokens),
         ];
-        let mut attributes: Vec<KeyValue> =
-            names.into_iter().filter(|(_, name)| !name.is_empty()).map(|(key, name)| text(key, name)).collect();
+        let texts_told = TEXTS.iter().zip(told.texts).filter(|(_, value)| !value.is_empty());
+        let mut attributes: Vec<KeyValue> = texts_told.map(|((name, _), value)| text(name, value)).collect();
         attributes.extend(counts.into_iter().filter_map(|(key, count)| Some(int(key, count?.cast_signed()))));
         if !told.finish_reason.is_empty() {
             attributes.push(texts("gen_ai.response.finish_reasons", [told.finish_reason]));

@@ -232,7 +232,7 @@ fn limits(config: &Config, report: &mut Report<'_>) {
         at_least(archive.max_rows > 0, &["archive", "max_rows"], "1");
         at_least(archive.max_age >= second, &["archive", "max_age"], "1s");
     }
-    // It is done while the client waits, beside all others: higher levels take a second for some megabytes.
+    // It is done while the client waits, by a thread that serves others as well.
     if config.storage.wal.compression.is_some_and(|Zstd(level)| level > 3) {
         report.refuse_value(&KeyPath::of(&["storage", "wal", "compression"]), "expected at most zstd(3)");
     }
