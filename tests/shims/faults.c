@@ -4,8 +4,9 @@
  *
  * FAULT_POWER is a directory that keeps what outlives a power failure: ID.bytes is what a file held when it was synced last, ID.names what a
  * directory did (a line a name: ID, d or f, and the name). An ID is an inode's number with the time of its birth, as numbers are given
- * again. Of the log's own segments nothing is kept. FAULT_DEATH is a number: the process is killed instead of its sync or rename of that
- * number. */
+ * again. Of the log's own segments nothing is kept. FAULT_DEATH is a number: the process is killed instead of its step of that number, of those
+ * that concern a path with FAULT_DEATH_IN in it, if that is there. Steps are renames, syncs, but not of the log's segments, and writes to the
+ * beginning of those: what is done when one follows the other. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -92,17 +93,22 @@ static void keep(int fd) {
     syscall(SYS_rename, next, kept);
 }
 
-/* A step that changes what is durable, or what is where; those of the log's segments are not counted. */
-static void step(int fd) {
+/* A step that changes what is durable, or what is where. */
+static void step(const char *path) {
     static atomic_long steps;
-    char path[4096];
-    const char *last = getenv("FAULT_DEATH");
-    if (last && (fd < 0 || !is_segment(fd, path, sizeof path)) && ++steps == atol(last))
+    const char *last = getenv("FAULT_DEATH"), *in = getenv("FAULT_DEATH_IN");
+    if (last && (!in || strstr(path, in)) && ++steps == atol(last))
         kill(getpid(), SIGKILL);
 }
 
+static void step_of_sync(int fd) {
+    char path[4096];
+    if (!is_segment(fd, path, sizeof path))
+        step(path);
+}
+
 int fsync(int fd) {
-    step(fd);
+    step_of_sync(fd);
     int result = syscall(SYS_fsync, fd);
     if (result == 0)
         keep(fd);
@@ -115,7 +121,7 @@ int fdatasync(int fd) {
         errno = EIO;
         return -1;
     }
-    step(fd);
+    step_of_sync(fd);
     int result = syscall(SYS_fdatasync, fd);
     if (result == 0)
         keep(fd);
@@ -123,11 +129,14 @@ int fdatasync(int fd) {
 }
 
 int rename(const char *from, const char *to) {
-    step(-1);
+    step(to);
     return syscall(SYS_rename, from, to);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
+    char path[4096];
+    if (offset == 0 && is_segment(fd, path, sizeof path))
+        step(path);
     if (is_on("FAULT_PWRITE")) {
         errno = EIO;
         return -1;

@@ -100,7 +100,7 @@ impl Power {
         vec![("LD_PRELOAD", self.library.display().to_string()), ("FAULT_POWER", durable)]
     }
 
-    /// The same for a process that is killed instead of its sync or rename of that number, counted from 1.
+    /// The same for a process that is killed instead of its step of that number, counted from 1.
     pub fn environment_until(&self, step: u32) -> Vec<(&'static str, String)> {
         let mut environment = self.environment();
         environment.push(("FAULT_DEATH", step.to_string()));
@@ -161,6 +161,14 @@ fn id(path: &Path) -> String {
     let born =
         about.created().ok().and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
     format!("{}-{}-{}", about.ino(), born.as_secs(), born.subsec_nanos())
+}
+
+/// What a process must find in its environment that is to be killed instead of its step of that number, of those that concern a path with a word
+/// in it: see `tests/shims/faults.c`. Nothing, with the reason printed, where the library that brings faults cannot be made.
+pub fn death_at(step: u32, word: &str) -> Vec<(&'static str, String)> {
+    let Some(library) = library() else { return Vec::new() };
+    let preloaded = ("LD_PRELOAD", library.display().to_string());
+    vec![preloaded, ("FAULT_DEATH", step.to_string()), ("FAULT_DEATH_IN", word.to_owned())]
 }
 
 /// The library, compiled once a test process.

@@ -29,7 +29,7 @@ pub use client::{Client, Compression, Transport};
 pub use corpus::{Call, CorpusClient, Payload, Signal, Truth, corpus, corpus_directory};
 pub use encoded::Encoded;
 pub use eventually::{PATIENCE, eventually};
-pub use faults::{Disk, Fault, Power, Switch};
+pub use faults::{Disk, Fault, Power, Switch, death_at};
 pub use hook::{Hook, Taken};
 pub use mail::MailServer;
 pub use programs::{Alertmanager, Collector, Phoenix, Prometheus, StoredSpan, VictoriaMetrics, promtool};

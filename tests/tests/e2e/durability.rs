@@ -1,16 +1,16 @@
 //! What was acknowledged is counted once and archived once, whatever becomes of the process.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use spanmill_tests::{
-    Backend, Client, Destination, Payload, Setup, Spanmill, Totals, complete_files, corpus, eventually, rows,
+    Backend, Client, Destination, Launched, Setup, Spanmill, Totals, complete_files, corpus, death_at, eventually, rows,
 };
 use tempfile::TempDir;
 
+use crate::load::Load;
 use crate::spans::{call, payload, text};
 
 fn durable() -> Setup {
@@ -60,60 +60,43 @@ async fn a_killed_server_counts_on() {
     assert_eq!(Totals::from_rows(&archived).requests, expected.requests);
 }
 
-/// Sends batches until the server goes away; what was not acknowledged stays to be sent again.
-async fn send(queue: Arc<Mutex<Vec<Payload>>>, spanmill: spanmill_tests::Addresses) {
-    let client = Client::grpc(spanmill);
-    loop {
-        let Some(batch) = queue.lock().unwrap().pop() else { return };
-        let kept = PutBack { batch: Some(batch), queue: &queue };
-        if client.send(kept.batch.as_ref().unwrap()).await.is_err() {
-            return;
-        }
-        kept.acknowledged();
-    }
-}
-
-/// A batch that goes back to the queue unless it was acknowledged.
-struct PutBack<'a> {
-    batch: Option<Payload>,
-    queue: &'a Mutex<Vec<Payload>>,
-}
-
-impl PutBack<'_> {
-    fn acknowledged(mut self) {
-        self.batch = None;
-    }
-}
-
-impl Drop for PutBack<'_> {
-    fn drop(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            self.queue.lock().unwrap().push(batch);
-        }
-    }
-}
-
-/// A span; every tenth is of a tool, which is not a call: only its content tells whether it was sent before.
+/// A span of usual size; every tenth is of a tool, which is not a call: only its content tells whether it was sent before.
 fn span(id: u64) -> Span {
-    let span = call(id, "gpt-4o");
-    if !id.is_multiple_of(10) {
-        return span;
+    let mut noise = fastrand::Rng::with_seed(id);
+    let note: String = std::iter::repeat_with(|| noise.alphanumeric()).take(600).collect();
+    let mut span = call(id, "gpt-4o");
+    if id.is_multiple_of(10) {
+        span.attributes = vec![text("gen_ai.operation.name", "execute_tool")];
     }
-    Span { attributes: vec![text("gen_ai.operation.name", "execute_tool")], ..span }
+    span.attributes.push(text("note", &note));
+    span
 }
+
+/// Where a server dies: at any moment, or at a step of what it does with files that have a word in their path: the first, or up to so many
+/// later.
+const DEATHS: [Option<(&str, u32)>; 5] = [
+    None,
+    Some(("/checkpoint-", 12)),
+    Some(("/archive/", 8)),
+    Some(("/outbox/", 6)),
+    // The switch from one segment to the next.
+    Some((".wal", 4)),
+];
 
 /// How often the server is killed: `SPANMILL_KILLS`, or 20.
 fn kills() -> u64 {
     std::env::var("SPANMILL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
 }
 
-// Killed again and again at any moment, while clients send and retry what was not acknowledged, a server ends with every span counted
+// Killed again and again, at any moment and in the middle of a checkpoint, a file of the archive, an export and the switch to another segment of the
+// log, while clients send and retry what was not acknowledged, a server ends with every span counted
 // once and archived once: nothing lost, nothing twice. Deltas add up to the same, and every span was handed on. A file of the archive that was
 // complete at a kill is so in the end, byte for byte, whether or not it had its name.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_twice() {
-    const CLIENTS: u64 = 4;
+    const CLIENTS: usize = 4;
     const BATCH: u64 = 50;
+    const PACE: Duration = Duration::from_millis(10);
     let (backend, deltas) = (Backend::grpc().await, Backend::grpc().await);
     let with_traces = Destination { temporality: "delta", signals: "traces, metrics", ..Destination::grpc(&deltas) };
     let setup = Setup {
@@ -124,35 +107,42 @@ async fn nothing_is_lost_and_nothing_twice() {
         ..durable()
     };
     let with_compression = compressed(&setup);
-    let queue = Arc::new(Mutex::new(Vec::new()));
-    let (mut sent, mut directory) = (0, tempfile::tempdir().unwrap());
+    let load = Load::new(BATCH, span);
+    let mut directory = tempfile::tempdir().unwrap();
     let mut complete = BTreeMap::new();
+    let mut died = [0; DEATHS.len()];
     for kill in 0..kills() {
-        // More than can be sent before the kill.
-        let batches = (queue.lock().unwrap().len() as u64..500).map(|_| {
-            let ids = sent + 1..=sent + BATCH;
-            sent += BATCH;
-            payload(ids.map(span).collect())
-        });
-        let batches: Vec<Payload> = batches.collect();
-        queue.lock().unwrap().extend(batches);
+        let mut rng = fastrand::Rng::with_seed(kill);
+        let way = kill as usize % DEATHS.len();
         // What one life has compressed the next one reads, and goes on without.
-        let spanmill = again(directory, if kill % 2 == 0 { &setup } else { &with_compression });
-        let senders: Vec<_> =
-            (0..CLIENTS).map(|_| tokio::spawn(send(Arc::clone(&queue), spanmill.addresses))).collect();
-        // Not a wait for anything: the moment of the kill, from before the first answer to after some files were published.
-        let moment = Duration::from_millis(fastrand::Rng::with_seed(kill).u64(5..2_500));
-        tokio::time::sleep(moment).await;
-        directory = spanmill.kill();
+        let setup = if kill % 2 == 0 { &setup } else { &with_compression };
+        let environment = DEATHS[way].map(|(word, steps)| death_at(rng.u32(1..=steps), word)).unwrap_or_default();
+        let is_mortal = !environment.is_empty();
+        directory = match Launched::new(directory, &Setup { environment, ..setup.clone() }).listening_or_ended() {
+            Err(left) => {
+                died[way] += 1;
+                left
+            }
+            Ok(spanmill) => {
+                let mut clients = tokio::spawn(load.start_paced(spanmill.addresses, CLIENTS, PACE).join_all());
+                // Not a wait for anything: the moment of the kill, from before the first answer to after some files were published.
+                let moment = Duration::from_millis(if is_mortal { 10_000 } else { rng.u64(5..2_500) });
+                let is_dead = tokio::time::timeout(moment, &mut clients).await.is_ok();
+                let left = spanmill.kill();
+                if !is_dead {
+                    clients.await.unwrap();
+                }
+                died[way] += u64::from(is_dead || !is_mortal);
+                left
+            }
+        };
         complete.extend(complete_files(&directory.path().join("archive")));
-        for sender in senders {
-            sender.await.unwrap();
-        }
     }
+    println!("{died:?} times killed at {DEATHS:?}");
+    assert!(kills() < 20 || died.iter().all(|times| *times > 0));
     let spanmill = again(directory, &setup);
-    while !queue.lock().unwrap().is_empty() {
-        send(Arc::clone(&queue), spanmill.addresses).await;
-    }
+    load.finish(spanmill.addresses).await;
+    let sent = load.acknowledged();
     let calls = sent / 10 * 9;
     let counted = spanmill.counted(calls).await;
     assert_eq!((counted.requests, counted.tokens.input, counted.tokens.output), (calls, 10 * calls, 5 * calls));
@@ -161,6 +151,9 @@ async fn nothing_is_lost_and_nothing_twice() {
     });
     let received = received.await;
     assert_eq!((received.requests, received.tokens), (counted.requests, counted.tokens));
+    let reached = async |cursor| spanmill.sample("spanmill_wal_lsn", &[("cursor", cursor)]).await;
+    let last = reached("safe").await;
+    eventually("every span handed on", async || (reached("forwarded").await >= last).then_some(())).await;
 
     let stopped = spanmill.stop();
     // A delta whose answer was lost came again, byte for byte; a span whose answer was lost may have come again.
