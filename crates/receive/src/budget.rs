@@ -139,10 +139,25 @@ impl Hold {
         arrived
     }
 
+    /// Notes that bytes have arrived for which there is room already; tells how many of those that were promised are to come.
+    pub(crate) fn arrive(&mut self, bytes: usize) -> usize {
+        self.arrived(bytes);
+        self.promised
+    }
+
+    /// Takes what is missing to so many bytes, promised ones included. See [`Hold::grow`].
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.take(bytes.saturating_sub(self.bytes))
+    }
+
     /// Takes `more` bytes, those first that were promised. A request that cannot fit even alone is too large: "busy" would be repeated for
     /// ever.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Refusal> {
         let more = more - self.arrived(more);
+        self.take(more)
+    }
+
+    fn take(&mut self, more: usize) -> Result<(), Refusal> {
         let Counter { limit, used, .. } = &*self.budget.0;
         let fits = |taken: usize| taken.checked_add(more).filter(|total| total <= limit);
         if fits(self.bytes).is_none() {

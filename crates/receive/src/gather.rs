@@ -3,13 +3,14 @@ use crate::Refusal;
 use crate::budget::Hold;
 use bytes::Bytes;
 
-/// Reserved at once for a body of several frames; pages that stay untouched cost nothing.
-const FIRST_RESERVE: usize = 256 << 10;
+/// Reserved at once for a body of several frames.
+const FIRST_RESERVE: usize = 64 << 10;
 /// The buffer grows to this multiple of what has arrived: few copies, and never more than the sender has earned.
-const GROWTH: usize = 4;
+const GROWTH: usize = 2;
 
-/// A body in the making. One frame is kept as it is; several are copied once into one buffer, which grows with what has
-/// arrived: a declared length alone reserves nothing.
+/// A body in the making. One frame is kept as it is; several are copied into one buffer. It is as large as the body from the beginning if that is
+/// promised; else it grows with what has arrived: a declared length alone reserves nothing. All that is reserved is taken from the budget, as
+/// memory may have been touched before.
 #[derive(Debug)]
 pub(crate) struct Gather {
     first: Bytes,
@@ -40,14 +41,16 @@ impl Gather {
         if total > self.limit.saturating_add(self.framing) {
             return Err(Refusal::TooLarge { limit: self.limit });
         }
-        hold.grow(frame.len())?;
         if self.joined.is_empty() && self.first.is_empty() {
+            hold.grow(frame.len())?;
             self.first = frame;
             return Ok(());
         }
+        let to_come = hold.arrive(frame.len());
         if total > self.joined.capacity() {
-            let wanted = total.saturating_mul(GROWTH).max(FIRST_RESERVE);
-            let capacity = wanted.min(self.expected).max(total);
+            let earned = total.saturating_mul(GROWTH).max(FIRST_RESERVE).min(self.expected);
+            let capacity = earned.max(total.saturating_add(to_come));
+            hold.cover(capacity)?;
             self.joined.reserve_exact(capacity - self.joined.len());
         }
         self.joined.extend_from_slice(&std::mem::take(&mut self.first));
@@ -83,18 +86,41 @@ mod tests {
         assert_eq!(gather.finish().as_ptr(), address);
     }
 
-    // Frames are joined in order, and the buffer is never larger than what was announced.
+    // Frames are joined in order; the buffer is never larger than what was announced, nor than what was taken from the budget.
     #[test]
     fn frames_are_joined() {
-        let mut hold = Budget::new(1 << 30).hold();
+        let budget = Budget::new(1 << 30);
+        let mut hold = budget.hold();
         let mut gather = Gather::new(1 << 30, 0);
         gather.expect(1_000_000);
         for n in 0..1_000_u32 {
             gather.push(Bytes::from(vec![n as u8; 1_000]), &mut hold).unwrap();
+            assert!(budget.used() >= gather.joined.capacity());
         }
         assert_eq!(gather.joined.capacity(), 1_000_000);
         let body = gather.finish();
         assert!(body.chunks(1_000).zip(0_u32..).all(|(chunk, n)| chunk.iter().all(|byte| *byte == n as u8)));
+    }
+
+    // What is promised to a body is one buffer from its second frame on, and nothing is taken for it twice.
+    #[tokio::test]
+    async fn promised_bodies_are_copied_once() {
+        const FRAMES: usize = 100;
+        let budget = Budget::new(1 << 30);
+        let mut hold = budget.hold();
+        hold.admit(FRAMES << 20).await;
+        let mut gather = Gather::new(1 << 30, 0);
+        gather.expect(FRAMES << 20);
+        let frame = Bytes::from(vec![1; 1 << 20]);
+        gather.push(frame.clone(), &mut hold).unwrap();
+        gather.push(frame.clone(), &mut hold).unwrap();
+        let address = gather.as_slice().as_ptr();
+        for _ in 2..FRAMES {
+            gather.push(frame.clone(), &mut hold).unwrap();
+        }
+        hold.is_read();
+        assert_eq!((gather.as_slice().as_ptr(), gather.as_slice().len()), (address, FRAMES << 20));
+        assert_eq!(budget.used(), FRAMES << 20);
     }
 
     // A huge announcement reserves little while little has arrived.
