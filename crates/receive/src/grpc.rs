@@ -5,6 +5,7 @@
 use crate::grpc_frame::{self, EMPTY_MESSAGE};
 use crate::headers::{self, Compression};
 use crate::intake::{Format, Intake, Received};
+use crate::metrics::Ongoing;
 use crate::server::Limits;
 use crate::{Ingest, Refusal, Signal};
 use bytes::Bytes;
@@ -70,7 +71,7 @@ impl<I: Ingest> Service<Request> for GrpcService<I> {
 
 async fn answer<I: Ingest>(intake: &Intake<I>, limits: Limits, request: Request) -> Response {
     let signal = signal_of(request.uri().path());
-    let ongoing = intake.metrics.begin(signal, TRANSPORT);
+    let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
     let is_grpc = request.method() == Method::POST && is_grpc_content_type(request.headers());
     let is_known = intake.credentials.check(request.headers()).await;
     let result = match (is_known, is_grpc, signal) {
@@ -79,11 +80,11 @@ async fn answer<I: Ingest>(intake: &Intake<I>, limits: Limits, request: Request)
         (Ok(()), true, None) => {
             Err(Refusal::UnknownPath("the Export method of TraceService, MetricsService and LogsService"))
         }
-        (Ok(()), true, Some(signal)) => export(intake, limits, signal, request, |bytes| ongoing.received(bytes)).await,
+        (Ok(()), true, Some(signal)) => export(intake, limits, signal, request, &mut ongoing).await,
     };
     ongoing.end(&result);
     match result {
-        Ok(()) => success(),
+        Ok(_) => success(),
         Err(refusal) => refused(&refusal, is_grpc),
     }
 }
@@ -113,21 +114,21 @@ async fn export<I: Ingest>(
     limits: Limits,
     signal: Signal,
     request: Request,
-    received: impl Fn(usize),
-) -> Result<(), Refusal> {
+    ongoing: &mut Ongoing<'_>,
+) -> Result<u64, Refusal> {
     let declared = Compression::from_headers(request.headers(), GRPC_ENCODING)?;
     let mut hold = intake.budget.hold();
     let reading = grpc_frame::read(request.into_body(), limits.max_request_size, &mut hold);
     let message = tokio::time::timeout(limits.body_read_timeout, reading)
         .await
         .map_err(|_| Refusal::TooSlow(limits.body_read_timeout))??;
-    received(message.body.len());
+    ongoing.received(message.body.len());
     let compression = if message.compressed { declared } else { None };
     if message.compressed && declared.is_none() {
         return Err(Refusal::Framing("compressed flag is set but grpc-encoding names no compression".to_owned()));
     }
     let received = Received { signal, compression, format: Format::Protobuf, wire: message.body, hold };
-    intake.accept(received, limits.max_request_size).await
+    intake.accept(received, limits.max_request_size, ongoing).await
 }
 
 fn success() -> Response {

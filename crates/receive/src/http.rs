@@ -2,6 +2,7 @@
 use crate::gather::Gather;
 use crate::headers::{self, Compression};
 use crate::intake::{Format, Intake, Received};
+use crate::metrics::Ongoing;
 use crate::names::is_called_by_own_name;
 use crate::server::Limits;
 use crate::{Ingest, Refusal, Signal};
@@ -75,20 +76,20 @@ pub(crate) async fn answer<I: Ingest>(
 ) -> Response {
     let (parts, mut body) = request.into_parts();
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == parts.uri.path());
-    let ongoing = intake.metrics.begin(signal, TRANSPORT);
+    let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
     let head = match intake.credentials.check(&parts.headers).await {
         Ok(()) if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) => Err(Refusal::OtherName),
         Ok(()) => Head::read(&parts, signal, limits),
         Err(refusal) => Err(refusal),
     };
     let result = match head {
-        Ok(head) => export(intake, limits, head, &mut body, |bytes| ongoing.received(bytes)).await,
+        Ok(head) => export(intake, limits, head, &mut body, &mut ongoing).await,
         Err(refusal) => Err(refusal),
     };
     ongoing.end(&result);
     let format = Format::from_headers(&parts.headers).unwrap_or(Format::Protobuf);
     match result {
-        Ok(()) => success(format),
+        Ok(_) => success(format),
         Err(refusal) => {
             if !body.is_end_stream() && must_be_drained(&parts, &refusal) {
                 let patience = match refusal {
@@ -109,8 +110,8 @@ async fn export<I: Ingest>(
     limits: Limits,
     head: Head,
     body: &mut Incoming,
-    received: impl Fn(usize),
-) -> Result<(), Refusal> {
+    ongoing: &mut Ongoing<'_>,
+) -> Result<u64, Refusal> {
     let mut hold = intake.budget.hold();
     let reading = async {
         let mut gather = Gather::new(limits.max_request_size, 0);
@@ -127,9 +128,9 @@ async fn export<I: Ingest>(
     let wire = tokio::time::timeout(limits.body_read_timeout, reading)
         .await
         .map_err(|_| Refusal::TooSlow(limits.body_read_timeout))??;
-    received(wire.len());
+    ongoing.received(wire.len());
     let received = Received { signal: head.signal, compression: head.compression, format: head.format, wire, hold };
-    intake.accept(received, limits.max_request_size).await
+    intake.accept(received, limits.max_request_size, ongoing).await
 }
 
 /// A client that is refused early over HTTP/1 may still be writing. Closing on it would reset the connection and destroy the

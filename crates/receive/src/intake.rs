@@ -3,7 +3,7 @@ use crate::budget::Hold;
 use crate::headers::Compression;
 use crate::inflate::inflate;
 use crate::json::Converter;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Ongoing};
 use crate::{Budget, Credentials, Ingest, Refusal, Request, Signal};
 use bytes::Bytes;
 use opentelemetry::metrics::Meter;
@@ -63,8 +63,13 @@ impl<I: Ingest> Intake<I> {
         Intake { credentials, ..self }
     }
 
-    /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through.
-    pub(crate) async fn accept(&self, received: Received, limit: usize) -> Result<(), Refusal> {
+    /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through. Gives the number of spans.
+    pub(crate) async fn accept(
+        &self,
+        received: Received,
+        limit: usize,
+        ongoing: &mut Ongoing<'_>,
+    ) -> Result<u64, Refusal> {
         let Received { signal, compression, format, wire, mut hold } = received;
         let plain = match compression {
             Some(compression) if !wire.is_empty() => {
@@ -82,14 +87,23 @@ impl<I: Ingest> Intake<I> {
                 replaced(protobuf.into(), limit, &mut hold)?
             }
         };
-        let body = match self.ingest.rewrite(signal, &body)? {
-            Some(rewritten) => replaced(rewritten, limit, &mut hold)?,
-            None => body,
+        let body = match self.ingest.rewrite(signal, &body) {
+            Ok(None) => body,
+            Ok(Some(rewritten)) => {
+                drop(body);
+                replaced(rewritten, limit, &mut hold)?
+            }
+            Err(refusal) => {
+                ongoing.holds(body);
+                return Err(refusal);
+            }
         };
         if body.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        self.ingest.ingest(Request { signal, body: hold.attach(body) }).await
+        let body = hold.attach(body);
+        ongoing.holds(body.clone());
+        self.ingest.ingest(Request { signal, body }).await
     }
 }
 

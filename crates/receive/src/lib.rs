@@ -11,8 +11,8 @@
 //! - [`Budget`] bounds the bytes of all requests held at once; [`Limits`] bounds one request and one server.
 //! - [`Replay`] yields the requests stored in files.
 //!
-//! This crate never looks into a protobuf body, never retries, never stores, and never answers success before
-//! [`Ingest::ingest`] has.
+//! This crate looks into a protobuf body only to count the spans of one that is refused; it never retries, never stores, and never
+//! answers success before [`Ingest::ingest`] has.
 
 mod accept;
 mod basic;

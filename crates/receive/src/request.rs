@@ -68,9 +68,9 @@ pub trait Ingest: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Resolves when the request may be acknowledged, or with the reason why it is refused.
+    /// Resolves with the number of its spans when the request may be acknowledged, or with the reason why it is refused.
     ///
     /// The future is dropped when the client goes away or its deadline passes; the client will send the request again, so
     /// whatever is half done must stand being repeated.
-    fn ingest(&self, request: Request) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn ingest(&self, request: Request) -> impl Future<Output = Result<u64, Refusal>> + Send;
 }

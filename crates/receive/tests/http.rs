@@ -119,6 +119,36 @@ async fn json_becomes_protobuf() {
     }
 }
 
+// Spans and bytes are told by outcome: of what is accepted as its receiver says, of what is refused as its body says, and of what nobody
+// can read not at all.
+#[tokio::test]
+async fn spans_and_bytes_by_outcome() {
+    let server = http().await;
+    let of = |outcome| ["spans", "bytes"].map(|what| server.sum(&format!("spanmill.receiver.{what}"), outcome));
+    let two_spans = br#"{"resourceSpans":[{"scopeSpans":[{"spans":[{}]},{"spans":[{"name":"b"}]}]}]}"#;
+    let packed = gzip(two_spans);
+    let as_json = [JSON, ("content-encoding", "gzip")];
+
+    server.recorder.accept(7);
+    assert_eq!(post(&server, &as_json, packed.clone()).await.status, 200);
+    assert_eq!(of("accepted"), [Some(7), Some(packed.len() as u64)]);
+
+    server.recorder.answer(Refusal::Busy { retry_after: Duration::from_secs(1) });
+    assert_eq!(post(&server, &as_json, packed.clone()).await.status, 503);
+    assert_eq!(of("busy"), [Some(2), Some(packed.len() as u64)]);
+
+    server.recorder.answer(Refusal::Malformed("no".to_owned()));
+    assert_eq!(post(&server, &[PROTOBUF], &b"\xff\xff"[..]).await.status, 400);
+    assert_eq!(post(&server, &[JSON], "{").await.status, 400);
+    assert_eq!(of("malformed"), [None, Some(3)], "nobody knows how many spans");
+
+    assert_eq!(post(&server, &[PROTOBUF], vec![0; MAX_REQUEST + 1]).await.status, 413);
+    assert_eq!(of("too_large"), [None, None]);
+
+    let logs = call(&server, "POST", "/v1/logs", &[PROTOBUF], ONE_EMPTY_RESOURCE).await;
+    assert_eq!((logs.status, of("accepted")), (200, [Some(7), Some(packed.len() as u64 + 2)]), "logs are no spans");
+}
+
 // Requests without content succeed, in every form.
 #[tokio::test]
 async fn empty_requests() {
@@ -378,6 +408,7 @@ async fn client_goes_away() {
     server.recorder.requests.lock().unwrap().clear();
     client.abort();
     until("cancelled", || server.counted("cancelled") == 1).await;
+    assert_eq!(server.sum("spanmill.receiver.spans", "cancelled"), Some(0));
     assert_eq!(server.budget.used(), 0);
 }
 

@@ -58,10 +58,13 @@ impl Ingestion {
         tokio::time::timeout(ROOM_WITHIN, found).await.map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })
     }
 
-    async fn traces(&self, body: Bytes) -> Result<(), Refusal> {
+    /// Gives the number of spans.
+    async fn traces(&self, body: Bytes) -> Result<u64, Refusal> {
         self.room().await?;
-        let Some(record) = self.recorder.traces(body, Some(&self.index)).map_err(malformed)? else { return Ok(()) };
-        self.append(LogRecord::Counted(record)).await
+        let Some(record) = self.recorder.traces(body, Some(&self.index)).map_err(malformed)? else { return Ok(0) };
+        let record = LogRecord::Counted(record);
+        let spans = wal::Record::items(&record).unwrap_or_default();
+        self.append(record).await.map(|()| spans)
     }
 
     /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, unless logs are handed on.
@@ -109,11 +112,11 @@ impl Ingest for Ingestion {
         redacted.map(|body| body.map(Bytes::from)).map_err(malformed)
     }
 
-    async fn ingest(&self, request: Request) -> Result<(), Refusal> {
+    async fn ingest(&self, request: Request) -> Result<u64, Refusal> {
         match request.signal {
             Signal::Traces => self.traces(request.body).await,
-            Signal::Logs => self.logs(request.body).await,
-            Signal::Metrics => self.metrics(request.body).await,
+            Signal::Logs => self.logs(request.body).await.map(|()| 0),
+            Signal::Metrics => self.metrics(request.body).await.map(|()| 0),
         }
     }
 }

@@ -24,7 +24,7 @@ pub const MAX_REQUEST: usize = 1 << 20;
 /// Keeps what it is given, and answers as told; accepts if told nothing. Closing the gate holds every request.
 pub struct Recorder {
     pub requests: Mutex<Vec<Request>>,
-    pub answers: Mutex<VecDeque<Result<(), Refusal>>>,
+    pub answers: Mutex<VecDeque<Result<u64, Refusal>>>,
     pub gate: Semaphore,
 }
 
@@ -36,13 +36,18 @@ impl Recorder {
     pub fn answer(&self, refusal: Refusal) {
         self.answers.lock().unwrap().push_back(Err(refusal));
     }
+
+    /// Accepts the next request as one of so many spans.
+    pub fn accept(&self, spans: u64) {
+        self.answers.lock().unwrap().push_back(Ok(spans));
+    }
 }
 
 impl Ingest for Recorder {
-    async fn ingest(&self, request: Request) -> Result<(), Refusal> {
+    async fn ingest(&self, request: Request) -> Result<u64, Refusal> {
         self.requests.lock().unwrap().push(request);
         let _open = self.gate.acquire().await.unwrap();
-        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(0))
     }
 }
 
@@ -103,18 +108,22 @@ impl Running {
 
     /// The requests counted so far with this outcome.
     pub fn counted(&self, outcome: &str) -> u64 {
+        self.sum("spanmill.receiver.requests", outcome).unwrap_or_default()
+    }
+
+    /// What a counter has come to with this outcome; `None` if it does not tell of it.
+    pub fn sum(&self, counter: &str, outcome: &str) -> Option<u64> {
         self.meter_provider.force_flush().unwrap();
         let exported = self.exporter.get_finished_metrics().unwrap();
         let latest = exported.last().unwrap();
         let metrics = latest.scope_metrics().flat_map(|scope| scope.metrics());
-        let requests = metrics.filter(|metric| metric.name() == "spanmill.receiver.requests");
-        let mut total = 0;
-        for metric in requests {
+        let mut total = None;
+        for metric in metrics.filter(|metric| metric.name() == counter) {
             if let AggregatedMetrics::U64(MetricData::Sum(sum)) = metric.data() {
                 let with_outcome = sum.data_points().filter(|point| {
                     point.attributes().any(|pair| pair.key.as_str() == "outcome" && pair.value.as_str() == outcome)
                 });
-                total += with_outcome.map(|point| point.value()).sum::<u64>();
+                with_outcome.for_each(|point| *total.get_or_insert(0) += point.value());
             }
         }
         total
