@@ -158,6 +158,11 @@ impl Pipeline {
         self.pending.iter().next().map(|request| request.applied.lsn)
     }
 
+    /// Up to where all requests had their outcomes when the record at `applied` was the last.
+    pub fn handed_on(&self, applied: Lsn) -> Lsn {
+        self.oldest_waiting().map_or(applied, |waiting| waiting - 1)
+    }
+
     /// See [`Settings::fingerprint`].
     pub fn fingerprint(&self) -> u64 {
         self.settings.fingerprint()

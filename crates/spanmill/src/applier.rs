@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use aggregate::{Effect, Forms, Interval, Logged, Pipeline, Record};
-use archive::{Archive, ArchiveError};
+use archive::{Archive, ArchiveError, Position};
 use export::{Destination, Exporter, Histograms, Outgoing, Temporality};
 use monitor::{Command, Monitoring};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use tokio::sync::watch;
-use wal::{Lsn, Reader};
+use wal::{Lsn, Reader, Volume};
 
 use crate::checkpointer::{Given, Progressed};
 use crate::outcomes::{self, Kept};
@@ -122,7 +122,20 @@ pub(crate) struct Sinks {
 #[derive(Debug)]
 pub(crate) struct Applier {
     thread: JoinHandle<Applied>,
-    applied: watch::Receiver<Lsn>,
+    reached: watch::Receiver<Reached>,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    /// The last record that was applied.
+    applied: Lsn,
+    /// All requests up to here have their outcomes, and were given to sinks: ...
+    handed_on: Lsn,
+    /// ... of these the newest.
+    newest: Lsn,
+    /// What this process has applied.
+    volume: Volume,
 }
 
 impl Applier {
@@ -134,7 +147,9 @@ impl Applier {
         mut keeper: Keeper,
         mut sinks: Sinks,
     ) -> std::io::Result<Self> {
-        let (reached, applied) = watch::channel(applied);
+        let handed_on = pipeline.lock().handed_on(applied);
+        let mut at = Reached { applied, handed_on, ..Reached::default() };
+        let (reached, told) = watch::channel(at);
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
             let meter = sinks.telemetry.meter();
             let duplicate_window = meter
@@ -145,41 +160,44 @@ impl Applier {
             let mut effects = Vec::new();
             let archive = sinks.archive.as_ref().map(Archive::position);
             let mut newest_progress = None;
-            let mut newest = 0;
             while let Some(entry) = reader.next() {
                 let lsn = entry.lsn;
                 let bytes = wal::Record::payload(&entry.record).len() as u64;
+                at.volume.add(&entry.record);
                 let progressed = Progressed { lsn, receive_time: entry.receive_time, bytes };
                 newest_progress = Some(progressed);
                 let (record, command) = entry.record.into_parts();
                 let logged = Logged { lsn, receive_time: entry.receive_time, record };
-                let window = pipeline.apply(logged, command, |effect| effects.push(effect)).duplicate_window();
+                let applied = pipeline.apply(logged, command, |effect| effects.push(effect));
+                (at.applied, at.handed_on) = (lsn, applied.handed_on(lsn));
+                let window = applied.duplicate_window();
+                drop(applied);
                 duplicate_window.record(window as f64 / 1e9, &[]);
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
                     if let Effect::Applied(applied) = &effect {
-                        newest = newest.max(applied.lsn);
+                        at.newest = at.newest.max(applied.lsn);
                     }
                     is_safe &= sinks.take(lsn, effect);
                 }
                 if !is_safe {
                     keeper.stop();
                 }
-                let given = Given { newest, archive: archive.as_ref(), outcomes: sinks.outcomes.as_ref() };
+                let given = Given { newest: at.newest, archive: archive.as_ref(), outcomes: sinks.outcomes.as_ref() };
                 if keeper.applied(progressed, &pipeline, given) {
                     sinks.archive.iter().for_each(Archive::publish);
                 }
-                reached.send_replace(lsn);
+                reached.send_replace(at);
             }
             let Sinks { archive, outcomes, .. } = sinks;
             Applied { archive, outcomes, keeper, progressed: newest_progress }
         })?;
-        Ok(Self { thread, applied })
+        Ok(Self { thread, reached: told })
     }
 
     /// A handle that waits for records to be applied.
     pub(crate) fn progress(&self) -> Progress {
-        Progress(self.applied.clone())
+        Progress(self.reached.clone())
     }
 
     /// Waits for the end of the closed log; gives back what has an end of its own.
@@ -211,18 +229,31 @@ impl Applied {
 
 /// Waits for records to be applied. The applier's death ends every wait.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress(watch::Receiver<Lsn>);
+pub(crate) struct Progress(watch::Receiver<Reached>);
 
 impl Progress {
     /// The last record that was applied.
     pub(crate) fn applied(&self) -> Lsn {
-        *self.0.borrow()
+        self.0.borrow().applied
+    }
+
+    /// How much this process has applied.
+    pub(crate) fn volume(&self) -> Volume {
+        self.0.borrow().volume
+    }
+
+    /// All records up to here are archived, or hold nothing that is. An archive that has all it was given is as far as the first request
+    /// that waits for its outcomes: before that there are only ticks.
+    pub(crate) fn archived(&self, archive: &Position) -> Lsn {
+        let Reached { handed_on, newest, .. } = *self.0.borrow();
+        let published = archive.get();
+        if published < newest { published } else { published.max(handed_on) }
     }
 
     /// Returns when the record at `lsn` is applied, or the applier has ended.
     pub(crate) async fn until(&mut self, lsn: Lsn) {
         // An error means that the applier has ended: there is nothing more to wait for.
-        let _ = self.0.wait_for(|applied| *applied >= lsn).await;
+        let _ = self.0.wait_for(|reached| reached.applied >= lsn).await;
     }
 
     /// Returns when the applier has ended.
@@ -311,4 +342,19 @@ fn behind(
     let mut message = derived.map(Arc::unwrap_or_clone).unwrap_or_default();
     message.resource_metrics.extend(own.resource_metrics);
     Arc::new(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // An archive that has all it was given is not behind for the ticks that came since; one that has not is where it is.
+    #[test]
+    fn ticks_are_not_archived() {
+        let archive = Position::default();
+        for (newest, archived) in [(0, 8), (3, 0)] {
+            let reached = Reached { applied: 9, handed_on: 8, newest, ..Reached::default() };
+            assert_eq!(Progress(watch::channel(reached).1).archived(&archive), archived);
+        }
+    }
 }

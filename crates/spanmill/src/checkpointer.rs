@@ -131,7 +131,7 @@ impl Checkpointer {
             return;
         }
         let pipeline = shared.lock();
-        let handed_on = pipeline.oldest_waiting().map_or(record.lsn, |waiting| waiting - 1);
+        let handed_on = pipeline.handed_on(record.lsn);
         let monitoring = shared.monitoring().checkpoint();
         let bytes =
             Stored::encode(self.writer.room(), handed_on, |bytes| pipeline.write_checkpoint(bytes), &monitoring);

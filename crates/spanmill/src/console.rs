@@ -65,7 +65,7 @@ impl Source for Watched {
         let Running { pipeline, log, progress, archive, archived, forwarded, .. } = running;
         // The slowest first, so that none is seen ahead of one that it follows.
         let forwarded: Vec<_> = forwarded.into_iter().map(|(name, position)| (name, position.get())).collect();
-        let archived = archived.map(|position| ("archive".to_owned(), position.get()));
+        let archived = archived.map(|position| ("archive".to_owned(), progress.archived(&position)));
         let applied = ("applier".to_owned(), progress.applied());
         let last = log.last();
         let cursors = std::iter::once(applied).chain(archived).chain(forwarded);

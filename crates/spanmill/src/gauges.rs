@@ -4,7 +4,7 @@
 use archive::Position;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use wal::{Level, Log};
+use wal::{Level, Log, Lsn, Volume};
 
 use crate::applier::{Progress, SharedPipeline};
 use crate::forward;
@@ -60,22 +60,57 @@ impl Observed {
             .build();
         log.observe_syncs(move |took| syncs.record(took.as_secs_f64(), &[]));
 
+        let volume = |name, unit, description, value: fn(Volume) -> u64| {
+            let (log, progress) = (log.clone(), progress.clone());
+            meter
+                .u64_observable_counter(name)
+                .with_description(description)
+                .with_unit(unit)
+                .with_callback(move |observer| {
+                    // In this order, as for the cursors.
+                    observer.observe(value(progress.volume()), &[KeyValue::new("cursor", "applied")]);
+                    observer.observe(value(log.volume()), &[KeyValue::new("cursor", "safe")]);
+                })
+                .build()
+        };
+        volume(
+            "spanmill.wal.spans",
+            "{span}",
+            "Spans of requests in the log that are safe, or applied, since the process began; what a start applies again is counted again",
+            |volume| volume.items,
+        );
+        volume(
+            "spanmill.wal.bytes",
+            "By",
+            "Bodies of the requests that hold these spans, inflated: not what the log takes on disk, nor metrics and logs of applications",
+            |volume| volume.bytes,
+        );
+
+        let cursors = Cursors { progress, archived, forwarded };
+        let (behind, its_log) = (cursors.clone(), log.clone());
+        meter
+            .f64_observable_gauge("spanmill.wal.lag")
+            .with_description(
+                "How long the first record that is not applied, archived, or handed on to a destination had been in the log when its newest \
+                 came; 0 if there is none. At most a second too long, or a thirty-second part",
+            )
+            .with_unit("s")
+            .with_callback(move |observer| {
+                behind.each(|lsn, attributes| {
+                    if let Some(lag) = its_log.lag(lsn) {
+                        observer.observe(lag.as_secs_f64(), attributes);
+                    }
+                });
+            })
+            .build();
+
         meter
             .u64_observable_gauge("spanmill.wal.lsn")
             .with_description("The last record of the log that is safe, applied, archived, or handed on to a destination, with all before it")
             .with_unit("{record}")
             .with_callback(move |observer| {
-                let observe = |lsn, cursor| observer.observe(lsn, &[KeyValue::new("cursor", cursor)]);
-                // The slowest first, so that none is seen ahead of one that it follows.
-                if let Some(archived) = &archived {
-                    observe(archived.get(), "archived");
-                }
-                for (destination, position) in &forwarded {
-                    let destination = KeyValue::new("destination", destination.clone());
-                    observer.observe(position.get(), &[KeyValue::new("cursor", "forwarded"), destination]);
-                }
-                observe(progress.applied(), "applied");
-                observe(log.last(), "safe");
+                cursors.each(|lsn, attributes| observer.observe(lsn, attributes));
+                observer.observe(log.last(), &[KeyValue::new("cursor", "safe")]);
             })
             .build();
 
@@ -98,6 +133,28 @@ impl Observed {
                 }
             })
             .build();
+    }
+}
+
+/// Those who follow the log.
+#[derive(Debug, Clone)]
+struct Cursors {
+    progress: Progress,
+    archived: Option<Position>,
+    forwarded: Vec<(String, forward::Position)>,
+}
+
+impl Cursors {
+    /// How far each has come, and its attributes. The slowest first, so that none is seen ahead of one that it follows.
+    fn each(&self, mut observe: impl FnMut(Lsn, &[KeyValue])) {
+        let cursor = |name| KeyValue::new("cursor", name);
+        if let Some(archived) = &self.archived {
+            observe(self.progress.archived(archived), &[cursor("archived")]);
+        }
+        for (destination, position) in &self.forwarded {
+            observe(position.get(), &[cursor("forwarded"), KeyValue::new("destination", destination.clone())]);
+        }
+        observe(self.progress.applied(), &[cursor("applied")]);
     }
 }
 

@@ -14,16 +14,18 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `log`, `memory`, `space` | appending; what there is room for, in memory and on disk |
+//! | `log`, `cursor`, `memory`, `space` | appending; how far consumers have come; what there is room for, in memory and on disk |
 //! | `writer` | the thread that writes: groups, segments begun and made |
 //! | `syncer` | the thread that syncs: fdatasync, and who is told |
 //! | `reader`, `chain` | reading: live, recovered, and for a second consumer |
+//! | `times` | when records were received, for who wants to know how far behind a consumer is |
 //! | `frame`, `segment` | the format |
 //! | `open`, `recovery`, `repair` | a start: what is there, what is torn, what is damaged |
 //! | `checkpoint`, `directory`, `fs`, `error` | files that are there as a whole or not at all; the lock; the file system; what to tell |
 
 mod chain;
 mod checkpoint;
+mod cursor;
 mod directory;
 mod error;
 mod frame;
@@ -37,18 +39,19 @@ mod repair;
 mod segment;
 mod space;
 mod syncer;
+mod times;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 pub use chain::RawRecord;
 pub use checkpoint::{Checkpoint, Checkpoints, Newest};
+pub use cursor::Cursor;
 pub use directory::{Directory, INSTANCE_ID};
 pub use error::OpenError;
 pub use log::Log;
@@ -89,15 +92,21 @@ pub struct Entry<R> {
     pub record: R,
 }
 
-/// How far a consumer has come.
-pub struct Cursor<R> {
-    shared: Arc<log::Shared<R>>,
-    number: usize,
+/// How much is in records that tell how many things they hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// These things.
+    pub items: u64,
+    /// Bytes of the payloads.
+    pub bytes: u64,
 }
 
-impl<R> fmt::Debug for Cursor<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cursor").field("number", &self.number).finish_non_exhaustive()
+impl Volume {
+    /// With another record.
+    pub fn add(&mut self, record: &impl Record) {
+        let Some(items) = record.items() else { return };
+        self.items += items;
+        self.bytes += record.payload().len() as u64;
     }
 }
 

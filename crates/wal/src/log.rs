@@ -19,7 +19,8 @@ use crate::memory::Kept;
 use crate::reader::{RawReader, Reader};
 use crate::segment::Segment;
 use crate::space::Segments;
-use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Record};
+use crate::times::Times;
+use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Record, Volume};
 
 /// What the log itself needs for a record in memory.
 pub(crate) const OVERHEAD: usize = 256;
@@ -84,7 +85,10 @@ pub(crate) struct State<R> {
     /// The last safe record.
     pub(crate) last: Lsn,
     pub(crate) receive_time: u64,
-    cursors: Vec<Lsn>,
+    times: Times,
+    /// What became safe, or was given by the reader again, since the log was opened.
+    pub(crate) volume: Volume,
+    pub(crate) cursors: Vec<Lsn>,
     /// Where cursors begin.
     start: Lsn,
     pub(crate) is_closed: bool,
@@ -140,7 +144,7 @@ enum Taken {
 }
 
 impl<R> Shared<R> {
-    fn fill(&self) -> Fill {
+    pub(crate) fn fill(&self) -> Fill {
         let state = self.lock();
         let memory = Level { used: state.memory as u64, max: self.memory_limit as u64 };
         let disk = match &state.space {
@@ -153,7 +157,7 @@ impl<R> Shared<R> {
     pub(crate) fn new(
         space: Space<R>,
         start: Lsn,
-        (last, receive_time): (Lsn, u64),
+        (last, receive_time, times): (Lsn, u64, Times),
         clock: Box<dyn Fn() -> u64 + Send + Sync>,
         memory_limit: usize,
         compression: Option<i32>,
@@ -163,6 +167,8 @@ impl<R> Shared<R> {
             memory: 0,
             last,
             receive_time,
+            times,
+            volume: Volume::default(),
             cursors: Vec::new(),
             start,
             is_closed: false,
@@ -263,6 +269,16 @@ impl<R> State<R> {
     }
 }
 
+impl<R: Record> State<R> {
+    /// The next record is safe: whoever waits for it may be told, and the reader may have it.
+    pub(crate) fn add_safe(&mut self, entry: Entry<R>) {
+        (self.last, self.receive_time) = (entry.lsn, entry.receive_time);
+        self.times.note(entry.lsn, entry.receive_time);
+        self.volume.add(&entry.record);
+        self.unread.push_back(entry);
+    }
+}
+
 impl<R: Record> Log<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>) -> Self {
         let end = End { shared: Arc::clone(&shared), threads: Mutex::default() };
@@ -279,7 +295,8 @@ impl<R: Record> Log<R> {
     /// A log in memory that holds up to `max_size` bytes of records which not every cursor has passed. `clock` tells
     /// nanoseconds since the Unix epoch.
     pub fn in_memory(max_size: usize, clock: impl Fn() -> u64 + Send + Sync + 'static) -> (Self, Reader<R>) {
-        let shared = Shared::new(Space::Memory(Kept::default()), 0, (0, 0), Box::new(clock), max_size, None);
+        let shared =
+            Shared::new(Space::Memory(Kept::default()), 0, (0, 0, Times::default()), Box::new(clock), max_size, None);
         (Self::new(Arc::clone(&shared)), Reader::new(shared, None))
     }
 
@@ -326,15 +343,14 @@ impl<R: Record> Log<R> {
         if state.memory > 0 && state.memory + size > shared.memory_limit && !(urgent && stored) {
             return Err(AppendError::Full);
         }
-        let State { space, memory, unread, last, receive_time, .. } = &mut *state;
+        let State { space, memory, last, receive_time, .. } = &mut *state;
         match space {
             Space::Memory(kept) => {
-                *last += 1;
-                *receive_time = (*receive_time).max((shared.clock)());
-                let (lsn, receive_time, kind) = (*last, *receive_time, record.kind());
+                let (lsn, receive_time) = (*last + 1, (*receive_time).max((shared.clock)()));
+                let kind = record.kind();
                 kept.add(size, RawRecord { lsn, receive_time, kind, items: record.items(), payload });
                 *memory += size;
-                unread.push_back(Entry { lsn, receive_time, record });
+                state.add_safe(Entry { lsn, receive_time, record });
                 drop(state);
                 shared.readable.notify_all();
                 Ok(Taken::Safe(lsn))
@@ -372,9 +388,7 @@ impl<R: Record> Log<R> {
 
     /// A consumer that wants to be waited for, and is done with every record up to `lsn`.
     pub fn cursor_at(&self, lsn: Lsn) -> Cursor<R> {
-        let mut state = self.shared.lock();
-        state.cursors.push(lsn);
-        Cursor { number: state.cursors.len() - 1, shared: Arc::clone(&self.shared) }
+        Cursor::at(Arc::clone(&self.shared), lsn)
     }
 
     /// Reads the records behind `lsn` once more: for a consumer beside the reader, which has a cursor at or before `lsn`.
@@ -401,6 +415,26 @@ impl<R: Record> Log<R> {
     /// When the last safe record was received; 0 without one.
     pub fn receive_time(&self) -> u64 {
         self.shared.lock().receive_time
+    }
+
+    /// How long the record behind `passed` had been there when the last safe one came: how far behind a consumer is that has passed all
+    /// records up to there, and zero if that is all there are. At most a second too long, or a thirty-second part; of records that were in
+    /// the log when it was opened, and that only [`Start::kept`] asked for, what a segment took to be filled. `None` if nobody knows when
+    /// the record came.
+    ///
+    /// [`Start::kept`]: crate::Start::kept
+    pub fn lag(&self, passed: Lsn) -> Option<Duration> {
+        let state = self.shared.lock();
+        if passed >= state.last {
+            return Some(Duration::ZERO);
+        }
+        let came = state.times.of(passed.saturating_add(1))?;
+        Some(Duration::from_nanos(state.receive_time.saturating_sub(came)))
+    }
+
+    /// What became safe since the log was opened, and what its reader has given of what was found then.
+    pub fn volume(&self) -> Volume {
+        self.shared.lock().volume
     }
 
     /// Whether there is room for more requests: half of the memory and a tenth of the disk are kept for those that are on their way, so
@@ -433,34 +467,6 @@ impl<R: Record> Log<R> {
     /// Takes no more records. The reader gives what is there and then ends.
     pub fn close(&self) {
         self.shared.close();
-    }
-}
-
-impl<R> Cursor<R> {
-    /// [`Log::has_room`] of its log.
-    pub fn has_room(&self) -> bool {
-        self.shared.fill().has_room()
-    }
-
-    /// Whether no other consumer is behind this one.
-    pub fn is_slowest(&self) -> bool {
-        let state = self.shared.lock();
-        let passed = state.cursors.get(self.number).copied().unwrap_or_default();
-        state.cursors.iter().all(|other| *other >= passed)
-    }
-
-    /// The consumer is done with every record up to `lsn`, durably: the log will not have them again.
-    pub fn advance(&self, lsn: Lsn) {
-        let mut state = self.shared.lock();
-        let State { cursors, space, memory, last, .. } = &mut *state;
-        if let Some(passed) = cursors.get_mut(self.number) {
-            *passed = lsn.min(*last).max(*passed);
-        }
-        let slowest = cursors.iter().copied().min().unwrap_or(0);
-        match space {
-            Space::Memory(kept) => *memory -= kept.release(slowest),
-            Space::Disk(disk) => disk.segments.release(slowest),
-        }
     }
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn open<R: Record>(
     let shared = Shared::new(
         Space::Disk(Disk { queue: VecDeque::new(), written: Vec::new(), is_written_out: false, segments }),
         start.applied,
-        (found.last_lsn, found.receive_time),
+        (found.last_lsn, found.receive_time, found.times),
         clock,
         settings.memory_limit,
         settings.compression,

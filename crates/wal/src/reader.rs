@@ -93,6 +93,7 @@ impl<R: Record> Reader<R> {
             let RawRecord { lsn, receive_time, kind, payload, .. } = raw;
             let restored = (recovered.restore)(kind, payload);
             let record = restored.map_err(|why| format!("record {lsn} of the log cannot be restored: {why}"))?;
+            self.shared.lock().volume.add(&record);
             return Ok(Some(Entry { lsn, receive_time, record }));
         }
         self.recovered = None;

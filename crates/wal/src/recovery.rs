@@ -12,6 +12,7 @@ use crate::directory::{Directory, UNFINISHED};
 use crate::error::{OpenError, io_error};
 use crate::frame::Header;
 use crate::segment::{FrameReader, Page, SEGMENT_HEADER, Segment, SegmentHeader, Slot, VERSION, number_of};
+use crate::times::Times;
 use crate::{Lsn, Start};
 
 /// What a start found.
@@ -27,6 +28,7 @@ pub(crate) struct Recovered {
     pub(crate) next_number: u32,
     pub(crate) last_lsn: Lsn,
     pub(crate) receive_time: u64,
+    pub(crate) times: Times,
     /// Of the newest frame or segment that is on disk, accepted or not.
     pub(crate) epoch: u64,
 }
@@ -153,6 +155,7 @@ pub(crate) fn recover(directory: &Directory, start: Start) -> Result<Recovered, 
             next_number: inventory.next_number,
             last_lsn: 0,
             receive_time: 0,
+            times: Times::default(),
             epoch: 0,
         });
     }
@@ -170,7 +173,13 @@ pub(crate) fn recover(directory: &Directory, start: Start) -> Result<Recovered, 
     let begins_with = live.get(first).map_or(0, |segment| segment.header.begins_with());
     set_ends(live.make_contiguous());
 
-    let tail = match scan(live.make_contiguous().get_mut(first..).unwrap_or_default(), &inventory.damaged, applied)? {
+    // Of what is not looked at, first pages tell when segments were begun; the first of all segments does not.
+    let mut times = Times::default();
+    for header in live.iter().take(first).map(|segment| segment.header).filter(|header| header.receive_time > 0) {
+        times.note(header.first_lsn, header.receive_time);
+    }
+    let scanned = live.make_contiguous().get_mut(first..).unwrap_or_default();
+    let tail = match scan(scanned, &inventory.damaged, applied, &mut times)? {
         End::Tail(tail) => tail,
         End::Damage(damage) => {
             let (slot, offset) = match damage.what {
@@ -205,6 +214,7 @@ pub(crate) fn recover(directory: &Directory, start: Start) -> Result<Recovered, 
         next_number: inventory.next_number,
         last_lsn: tail.last_lsn,
         receive_time: tail.receive_time,
+        times,
         epoch: tail.epoch,
     })
 }
@@ -233,8 +243,14 @@ fn set_ends(segments: &mut [Segment]) {
     }
 }
 
-/// Reads all segments, and sets which record is the last that touches each. `damaged` are files whose first page cannot be read.
-pub(crate) fn scan(segments: &mut [Segment], damaged: &[Slot], applied: Lsn) -> Result<End, OpenError> {
+/// Reads all segments, sets which record is the last that touches each, and notes when records came. `damaged` are files whose first page
+/// cannot be read.
+pub(crate) fn scan(
+    segments: &mut [Segment],
+    damaged: &[Slot],
+    applied: Lsn,
+    times: &mut Times,
+) -> Result<End, OpenError> {
     let Some(first) = segments.first() else {
         return Ok(End::Tail(Tail { index: 0, offset: 0, last_lsn: 0, receive_time: 0, epoch: 0 }));
     };
@@ -258,7 +274,8 @@ pub(crate) fn scan(segments: &mut [Segment], damaged: &[Slot], applied: Lsn) -> 
         // The last record of which something stands here, be it only a part.
         segment.last_lsn = if chain.part > 0 { chain.expected } else { chain.expected.saturating_sub(1) };
         match next {
-            Next::Record(_) | Next::Lost { .. } => {}
+            Next::Record(record) => times.note(record.lsn, record.receive_time),
+            Next::Lost { .. } => {}
             Next::SegmentEnd => {
                 let Some(next) = segments.get(index + 1) else { break };
                 if !chain.enter(next) {

@@ -18,6 +18,7 @@ use crate::frame::{FRAME_HEADER, Header, MIN_FRAME};
 use crate::fs::{FileSystem, RealFileSystem};
 use crate::recovery::{Damage, End, Inventory, What, blank, scan};
 use crate::segment::{FrameReader, Place, SEGMENT_HEADER, Segment, SegmentHeader, Slot, file_name, number_of};
+use crate::times::Times;
 use crate::writer::{begin_segment, create_slot};
 
 /// What [`repair`] did.
@@ -148,7 +149,7 @@ impl Repair {
                 self.bridge(&inventory, header, header.sequence.wrapping_sub(2), (next, 0))?;
                 continue;
             }
-            match scan(&mut segments, &inventory.damaged, self.report.applied)? {
+            match scan(&mut segments, &inventory.damaged, self.report.applied, &mut Times::default())? {
                 End::Tail(tail) => {
                     self.report.last = tail.last_lsn;
                     return Ok(());

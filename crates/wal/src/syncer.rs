@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::Record;
 use crate::error::{OpenError, io_error};
 use crate::log::{Shared, Space, State, Written};
 use crate::segment::Segment;
@@ -24,7 +25,7 @@ impl<R> Drop for Syncer<R> {
     }
 }
 
-impl<R> Syncer<R> {
+impl<R: Record> Syncer<R> {
     pub(crate) fn new(shared: Arc<Shared<R>>) -> Self {
         Self { shared, in_hand: Vec::new() }
     }
@@ -81,9 +82,8 @@ impl<R> Syncer<R> {
         }
         let mut told = Vec::with_capacity(self.in_hand.len());
         for written in self.in_hand.drain(..) {
-            (state.last, state.receive_time) = (written.entry.lsn, written.entry.receive_time);
             told.push((written.told, written.entry.lsn));
-            state.unread.push_back(written.entry);
+            state.add_safe(written.entry);
         }
         drop(state);
         self.shared.readable.notify_all();

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod harness;
 mod in_memory;
+mod lag;
 mod model;
 mod real;
 mod refusal;
