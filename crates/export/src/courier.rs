@@ -14,7 +14,7 @@ use crate::outcome::{Accepted, Failure, Verdict};
 use crate::retry::Backoff;
 use crate::shorten::halved;
 use crate::split::Pieces;
-use crate::stats::{Signal, Stats, count};
+use crate::stats::{Amount, Signal, Stats, count};
 
 /// How much of a destination's own words a log line shows.
 const MAX_LOGGED_CHARS: usize = 256;
@@ -65,6 +65,10 @@ impl Piece {
         self.bodies.iter().map(Bytes::len).sum()
     }
 
+    pub(crate) fn amount(&self) -> Amount {
+        Amount { items: self.items, bytes: self.size() as u64 }
+    }
+
     /// The request as one.
     pub(crate) fn body(&self) -> Bytes {
         whole(&self.bodies)
@@ -81,12 +85,13 @@ impl Delivery {
         Delivery { signal, waiting: VecDeque::from([waiting]) }
     }
 
-    pub(crate) fn items(&self) -> u64 {
-        let items = |waiting: &Waiting| match waiting {
-            Waiting::Piece(piece) => piece.items,
-            Waiting::Pieces(pieces) => pieces.items(),
+    /// What was not answered for.
+    pub(crate) fn rest(&self) -> Amount {
+        let rest = |waiting: &Waiting| match waiting {
+            Waiting::Piece(piece) => piece.amount(),
+            Waiting::Pieces(pieces) => pieces.rest(),
         };
-        self.waiting.iter().map(items).sum()
+        self.waiting.iter().map(rest).sum()
     }
 
     /// What is to be sent next, and waits until it is answered for; `None` if all is.
@@ -240,11 +245,11 @@ impl Courier {
     ) -> Delivered {
         let signal = delivery.signal;
         while let Some(piece) = delivery.next() {
-            let items = piece.items;
+            let amount = piece.amount();
             match self.client.send(signal, &piece.bodies).await {
                 Ok(accepted) => {
                     delivery.pass();
-                    self.on_accepted(signal, items, &accepted);
+                    self.on_accepted(signal, amount, &accepted);
                     break;
                 }
                 Err(failure) => match failure.verdict {
@@ -258,7 +263,7 @@ impl Courier {
                     }
                     Verdict::Permanent | Verdict::TooLarge => {
                         delivery.pass();
-                        self.on_refused(signal, items, &failure);
+                        self.on_refused(signal, amount, &failure);
                         break;
                     }
                     Verdict::Transient { .. } | Verdict::TimedOut => {
@@ -281,10 +286,11 @@ impl Courier {
         Delivered::Answered
     }
 
-    fn on_accepted(&mut self, signal: Signal, items: u64, accepted: &Accepted) {
+    fn on_accepted(&mut self, signal: Signal, Amount { items, bytes }: Amount, accepted: &Accepted) {
         let rejected = accepted.rejected.min(items);
-        count(&self.stats.of(signal).sent, items - rejected);
-        count(&self.stats.of(signal).failed, rejected);
+        let failed_bytes = if rejected > 0 && rejected == items { bytes } else { 0 };
+        self.stats.of(signal).sent.add(Amount { items: items - rejected, bytes: bytes - failed_bytes });
+        self.stats.of(signal).failed.add(Amount { items: rejected, bytes: failed_bytes });
         if rejected > 0 || !accepted.message.is_empty() {
             self.log_refusal(signal, "partial success", &accepted.message);
         }
@@ -294,8 +300,8 @@ impl Courier {
         self.on_answer();
     }
 
-    fn on_refused(&mut self, signal: Signal, items: u64, failure: &Failure) {
-        count(&self.stats.of(signal).failed, items);
+    fn on_refused(&mut self, signal: Signal, amount: Amount, failure: &Failure) {
+        self.stats.of(signal).failed.add(amount);
         self.log_refusal(signal, &failure.status, &failure.message);
         self.on_answer();
     }
@@ -316,9 +322,9 @@ impl Courier {
 
     /// The request has been tried for as long as it may be.
     fn on_timed_out(&self, delivery: &Delivery) {
-        let (signal, items) = (delivery.signal, delivery.items());
-        count(&self.stats.of(signal).dropped, items);
-        let signal = signal.name();
+        let (rest, signal) = (delivery.rest(), delivery.signal.name());
+        self.stats.of(delivery.signal).dropped.add(rest);
+        let items = rest.items;
         tracing::warn!(destination = %self.name, signal, items, "not delivered within max_elapsed_time, dropped");
     }
 

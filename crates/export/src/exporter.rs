@@ -151,11 +151,11 @@ impl Exporter {
         let Some(entry) = entry else { return false };
         let displaced = self.queue.offer(entry);
         if let Some(superseded) = displaced.superseded {
-            count(&self.stats.of(Signal::Metrics).superseded, superseded.items);
+            self.stats.of(Signal::Metrics).superseded.add(superseded.amount());
         }
         let is_overflowing = !displaced.dropped.is_empty();
         for entry in displaced.dropped {
-            count(&self.stats.of(entry.signal).dropped, entry.items);
+            self.stats.of(entry.signal).dropped.add(entry.amount());
             entry.done();
         }
         if is_overflowing && !self.overflowing.swap(true, Ordering::Relaxed) {
@@ -319,7 +319,7 @@ impl Worker {
                     destination = %self.name, signal = entry.signal.name(), items = entry.items,
                     "what was to be sent cannot be read, left for the next start"
                 );
-                count(&self.stats.of(entry.signal).dropped, entry.items);
+                self.stats.of(entry.signal).dropped.add(entry.amount());
             }
         }
     }
@@ -355,12 +355,12 @@ impl Worker {
                     Delivered::Answered => self.overflowing.store(false, Ordering::Relaxed),
                     Delivered::TimedOut => break,
                     Delivered::GivenUp => {
-                        count(&self.stats.of(delivery.signal).superseded, delivery.items());
+                        self.stats.of(delivery.signal).superseded.add(delivery.rest());
                         break;
                     }
                 }
                 if !delivery.is_done() {
-                    entry.keep_only_last(delivery.items()).await;
+                    entry.keep_only_last(delivery.rest().items).await;
                 }
             }
         }
@@ -373,18 +373,18 @@ impl Worker {
     fn abandon(&mut self) {
         self.queue.close();
         let current = self.current.take().map(|(entry, delivery)| {
-            let items = delivery.map_or(entry.items, |delivery| delivery.items());
-            (entry.is_stored(), entry.signal, items)
+            let rest = delivery.map_or(entry.amount(), |delivery| delivery.rest());
+            (entry.is_stored(), entry.signal, rest)
         });
-        let waiting = self.queue.drain().into_iter().map(|entry| (entry.is_stored(), entry.signal, entry.items));
+        let waiting = self.queue.drain().into_iter().map(|entry| (entry.is_stored(), entry.signal, entry.amount()));
         let (mut kept, mut dropped) = (0, 0);
-        for (is_stored, signal, items) in current.into_iter().chain(waiting) {
+        for (is_stored, signal, rest) in current.into_iter().chain(waiting) {
             if is_stored {
-                kept += items;
+                kept += rest.items;
                 continue;
             }
-            count(&self.stats.of(signal).dropped, items);
-            dropped += items;
+            self.stats.of(signal).dropped.add(rest);
+            dropped += rest.items;
         }
         if dropped > 0 {
             tracing::warn!(destination = %self.name, items = dropped, "not delivered in time, dropped");

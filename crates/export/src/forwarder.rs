@@ -9,7 +9,7 @@ use otlp::rewrite;
 use crate::courier::{Courier, Delivered, Delivery, Piece};
 use crate::destination::Destination;
 use crate::split::items_of;
-use crate::stats::{Signal, Stats, count};
+use crate::stats::{Amount, Signal, Stats};
 
 /// Delivers requests of applications to one destination. Whoever calls it decides what comes next and remembers how far it has come.
 pub struct Forwarder {
@@ -53,8 +53,8 @@ impl Forwarder {
     }
 
     /// Counts items that will not be delivered.
-    pub fn count_dropped(&self, signal: Signal, items: u64) {
-        count(&self.stats.of(signal).dropped, items);
+    pub fn count_dropped(&self, signal: Signal, amount: Amount) {
+        self.stats.of(signal).dropped.add(amount);
     }
 
     /// Counts requests that cannot be delivered because they cannot be read.
@@ -100,7 +100,7 @@ impl Forwarder {
             Delivered::Answered => Forwarded::Answered,
             Delivered::TimedOut => Forwarded::Dropped,
             Delivered::GivenUp => {
-                count(&self.stats.of(signal).dropped, delivery.items());
+                self.count_dropped(signal, delivery.rest());
                 Forwarded::Dropped
             }
         }
@@ -117,7 +117,8 @@ impl Forwarder {
         let is_replaced = |name: &[u8]| self.replaced_metrics.iter().any(|replaced| replaced.as_bytes() == name);
         let Ok(Some(rest)) = rewrite::without_metrics(&body, is_replaced) else { return (body, all) };
         let left = points.count(&rest).unwrap_or_default();
-        count(&self.stats.of(Signal::Metrics).replaced, all - left.min(all));
+        let bytes = body.len().saturating_sub(rest.len()) as u64;
+        self.stats.of(Signal::Metrics).replaced.add(Amount { items: all - left.min(all), bytes });
         (rest.into(), left)
     }
 }

@@ -45,7 +45,7 @@ pub use forwarder::{Forwarded, Forwarder};
 pub use profile::Profile;
 pub use queue::{Backlog, Outgoing};
 pub use retry::Retry;
-pub use stats::{Counts, Signal, Stats};
+pub use stats::{Amount, Counts, Signal, Stats};
 pub use transport::{Identity, Secret, Tls};
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::courier::{Delivery, Piece};
 use crate::destination::WhenFull;
 use crate::items::Items as _;
 use crate::outbox::{Lsn, Stored};
-use crate::stats::Signal;
+use crate::stats::{Amount, Signal};
 
 /// One request for a destination. It is shared, not copied, among destinations.
 #[derive(Clone, Debug)]
@@ -87,6 +87,10 @@ impl Entry {
     pub(crate) fn stored(stored: Stored) -> Entry {
         let (signal, items, bytes) = (stored.signal(), stored.items(), stored.bytes);
         Entry { signal, items, replaceable: false, bytes, body: Body::Disk(stored) }
+    }
+
+    pub(crate) fn amount(&self) -> Amount {
+        Amount { items: self.items, bytes: self.bytes as u64 }
     }
 
     pub(crate) fn is_stored(&self) -> bool {

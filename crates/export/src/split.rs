@@ -6,7 +6,7 @@ use otlp::divide::{Divider, Items, POINTS, Part, RECORDS};
 
 use crate::courier::Piece;
 use crate::shorten::{KEPT, shortened, with_shorter_heads};
-use crate::stats::Signal;
+use crate::stats::{Amount, Signal};
 
 /// The items of a signal.
 pub(crate) fn items_of(signal: Signal) -> Items {
@@ -54,9 +54,10 @@ impl Pieces {
         })
     }
 
-    /// Items that are in no piece yet.
-    pub(crate) fn items(&self) -> u64 {
-        self.items
+    /// What is in no piece yet.
+    pub(crate) fn rest(&self) -> Amount {
+        let bytes: usize = self.dividers.iter().map(|(divider, _)| divider.rest()).sum();
+        Amount { items: self.items, bytes: bytes as u64 }
     }
 
     fn piece(&mut self, part: Part) -> Piece {

@@ -1,6 +1,7 @@
 //! What became of each item, as numbers that only grow: read by tests and pages through [`Stats`], and by Spanmill's own
 //! telemetry through the meter.
 
+use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,28 +59,75 @@ pub struct Counts {
     pub retries: u64,
 }
 
+/// Items, and how long the messages are that hold them: encoded, and not compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many.
+    pub items: u64,
+    /// In how many bytes.
+    pub bytes: u64,
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Amount>>(amounts: I) -> Amount {
+        amounts.fold(Amount::default(), |sum, Amount { items, bytes }| Amount {
+            items: sum.items + items,
+            bytes: sum.bytes + bytes,
+        })
+    }
+}
+
+/// What met with one outcome.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    items: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn add(&self, Amount { items, bytes }: Amount) {
+        count(&self.items, items);
+        count(&self.bytes, bytes);
+    }
+
+    pub(crate) fn read(&self) -> Amount {
+        Amount { items: self.items.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) sent: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-    pub(crate) superseded: AtomicU64,
-    pub(crate) replaced: AtomicU64,
+    pub(crate) sent: Tally,
+    pub(crate) failed: Tally,
+    pub(crate) dropped: Tally,
+    pub(crate) superseded: Tally,
+    pub(crate) replaced: Tally,
     pub(crate) retries: AtomicU64,
+}
+
+impl Counters {
+    fn outcomes(&self) -> [(&'static str, &Tally); 5] {
+        [
+            ("sent", &self.sent),
+            ("failed", &self.failed),
+            ("dropped", &self.dropped),
+            ("superseded", &self.superseded),
+            ("replaced", &self.replaced),
+        ]
+    }
 }
 
 impl Stats {
     /// The numbers of one signal now.
     pub fn counts(&self, signal: Signal) -> Counts {
         let counters = self.of(signal);
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            sent: read(&counters.sent),
-            failed: read(&counters.failed),
-            dropped: read(&counters.dropped),
-            superseded: read(&counters.superseded),
-            replaced: read(&counters.replaced),
-            retries: read(&counters.retries),
+            sent: counters.sent.read().items,
+            failed: counters.failed.read().items,
+            dropped: counters.dropped.read().items,
+            superseded: counters.superseded.read().items,
+            replaced: counters.replaced.read().items,
+            retries: counters.retries.load(Ordering::Relaxed),
         }
     }
 
@@ -101,8 +149,8 @@ impl Stats {
     }
 }
 
-pub(crate) fn count(counter: &AtomicU64, items: u64) {
-    counter.fetch_add(items, Ordering::Relaxed);
+pub(crate) fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
 }
 
 /// Shows the numbers of one destination to the meter, at every collection.
@@ -119,28 +167,35 @@ pub(crate) fn observe(meter: &Meter, destination: &str, stats: &Arc<Stats>, queu
         .with_callback(move |observer| observer.observe(source.unreadable(), std::slice::from_ref(&attribute)))
         .build();
 
-    let (attribute, source) = (destination.clone(), Arc::clone(stats));
-    meter
-        .u64_observable_counter("spanmill.exporter.items")
-        .with_unit("{item}")
-        .with_description("Spans, data points and log records, by what became of them at the destination")
-        .with_callback(move |observer| {
-            for signal in Signal::ALL {
-                let counts = source.counts(signal);
-                let outcomes = [
-                    ("sent", counts.sent),
-                    ("failed", counts.failed),
-                    ("dropped", counts.dropped),
-                    ("superseded", counts.superseded),
-                    ("replaced", counts.replaced),
-                ];
-                for (outcome, items) in outcomes {
-                    let signal = KeyValue::new("signal", signal.name());
-                    observer.observe(items, &[attribute.clone(), signal, KeyValue::new("outcome", outcome)]);
+    let by_outcome = |name, unit, description, value: fn(Amount) -> u64| {
+        let (attribute, source) = (destination.clone(), Arc::clone(stats));
+        meter
+            .u64_observable_counter(name)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |observer| {
+                for signal in Signal::ALL {
+                    for (outcome, tally) in source.of(signal).outcomes() {
+                        let signal = KeyValue::new("signal", signal.name());
+                        let attributes = [attribute.clone(), signal, KeyValue::new("outcome", outcome)];
+                        observer.observe(value(tally.read()), &attributes);
+                    }
                 }
-            }
-        })
-        .build();
+            })
+            .build()
+    };
+    by_outcome(
+        "spanmill.exporter.items",
+        "{item}",
+        "Spans, data points and log records, by what became of them at the destination",
+        |amount| amount.items,
+    );
+    by_outcome(
+        "spanmill.exporter.bytes",
+        "By",
+        "The messages that they are in, encoded and not compressed; one that is refused in part counts as sent",
+        |amount| amount.bytes,
+    );
 
     let (attribute, source) = (destination.clone(), Arc::clone(stats));
     meter

@@ -1,5 +1,6 @@
 //! The exporter against real servers: every delivery goes over a socket of this machine.
 
+mod amounts;
 mod delivery;
 mod destination;
 mod forwarding;

@@ -130,6 +130,12 @@ impl Divider {
         self
     }
 
+    /// Bytes that are in no part yet, without what goes with each.
+    pub fn rest(&self) -> usize {
+        let open: usize = self.open.iter().map(|open| open.rest.len() as usize).sum();
+        open + self.whole.as_ref().map_or(0, Bytes::len)
+    }
+
     /// The message divided, with what goes with each of its parts; `None` if it is not to be.
     fn opened(&self, key: u32, content: Text) -> Option<Open> {
         let children = self.levels.get(self.open.len())?;

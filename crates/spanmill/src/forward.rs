@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use export::{Exporter, Forwarded, Forwarder, Signal, WhenFull};
+use export::{Amount, Exporter, Forwarded, Forwarder, Signal, WhenFull};
 use tokio::runtime::Handle;
 use wal::{Cursor, Log, Lsn, RawReader, RawRecord, ReadError};
 
@@ -140,8 +140,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn items(&self) -> u64 {
-        self.bodies.iter().map(|(_, items)| items).sum()
+    fn amount(&self) -> Amount {
+        self.bodies.iter().map(|(body, items)| Amount { items: *items, bytes: body.len() as u64 }).sum()
     }
 }
 
@@ -213,31 +213,31 @@ impl Forwarding {
     fn run(mut self, runtime: &Handle) {
         let mut ended = None;
         while let Some(batch) = self.next_batch() {
-            let items = batch.items();
+            let amount = batch.amount();
             let Batch { signal, bodies, through } = batch;
             let (log, cursor, when_full) = (&self.log, &self.cursor, self.when_full);
             // Whoever is the last one may have to make room.
             let is_given_up = || when_full == WhenFull::DropOldest && !log.has_room() && cursor.is_slowest();
             if runtime.block_on(self.forwarder.deliver(signal, bodies, is_given_up)) == Forwarded::Ended {
-                ended = Some((signal, items));
+                ended = Some((signal, amount));
                 break;
             }
             self.pass(through);
         }
         self.place.note();
-        if let Some((signal, items)) = ended {
-            self.leave(signal, items);
+        if let Some((signal, amount)) = ended {
+            self.leave(signal, amount);
         }
     }
 
     /// The destination does not answer, and the process ends. What a log on disk holds is handed on by the next one.
-    fn leave(&mut self, signal: Signal, items: u64) {
+    fn leave(&mut self, signal: Signal, amount: Amount) {
         if self.place.path.is_some() {
             return;
         }
-        self.forwarder.count_dropped(signal, items);
+        self.forwarder.count_dropped(signal, amount);
         while let Some(batch) = self.next_batch() {
-            self.forwarder.count_dropped(batch.signal, batch.items());
+            self.forwarder.count_dropped(batch.signal, batch.amount());
         }
     }
 

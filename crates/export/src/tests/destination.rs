@@ -107,5 +107,7 @@ async fn meter_sees_every_destination() {
     let collected = collected.0.lock().unwrap();
     let sent = |name: &str| collected[&format!("spanmill.exporter.items destination={name} outcome=sent signal=logs")];
     assert_eq!((sent("otlp/a"), sent("otlp/b")), (2, 3));
+    let bytes = collected["spanmill.exporter.bytes destination=otlp/b outcome=sent signal=logs"];
+    assert_eq!(bytes, logs_request(1, 3).encoded_len() as u64);
     assert_eq!(collected["spanmill.exporter.retries destination=otlp/a signal=logs"], 0);
 }

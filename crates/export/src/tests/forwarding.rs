@@ -254,6 +254,8 @@ async fn replaced_metrics_are_left_out() {
     let received: Vec<_> = server.received().into_iter().map(|request| request.body).collect();
     assert_eq!(received, [other.encode_to_vec(), other.encode_to_vec()]);
     assert_eq!(counts(&exporter, Signal::Metrics), Counts { sent: 4, replaced: 4, ..Counts::default() });
+    let replaced = exporter.stats().of(Signal::Metrics).replaced.read();
+    assert_eq!(replaced.bytes, 2 * own.encoded_len() as u64);
 }
 
 // Whoever forwards may give up on a destination that does not answer, which is counted, and is not held up by it at the end.
