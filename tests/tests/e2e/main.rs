@@ -30,4 +30,5 @@ mod python;
 mod redaction;
 mod shutdown;
 mod spans;
+mod telemetry;
 mod tls;
