@@ -243,7 +243,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
-fn skip(what: &str, reason: &str) {
+pub(crate) fn skip(what: &str, reason: &str) {
     // Not eprintln: the harness keeps that to itself when the test passes.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: {reason}");
 }

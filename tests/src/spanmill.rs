@@ -49,8 +49,8 @@ pub struct Setup {
     pub log: &'static str,
     /// More of the environment.
     pub environment: Vec<(&'static str, String)>,
-    /// What the operating system grants it, as options of the shell's `ulimit`.
-    pub limits: &'static str,
+    /// What a shell does before it becomes the server: `ulimit`, say.
+    pub before: String,
 }
 
 impl Default for Setup {
@@ -68,7 +68,7 @@ impl Default for Setup {
             sections: String::new(),
             log: "info",
             environment: Vec::new(),
-            limits: "",
+            before: String::new(),
             data: None,
             wal: "enabled: false",
             settle_wait: "2s",
@@ -349,11 +349,11 @@ impl Launched {
     pub fn new(directory: TempDir, setup: &Setup) -> Self {
         let config = directory.path().join("spanmill.yaml");
         std::fs::write(&config, setup.yaml(directory.path())).expect("a writable directory");
-        let mut command = match setup.limits {
+        let mut command = match &*setup.before {
             "" => command(binary()),
-            limits => {
+            before => {
                 let mut command = command(Path::new("sh"));
-                command.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\"")]).arg(binary());
+                command.args(["-c", &format!("{before} && exec \"$0\" \"$@\"")]).arg(binary());
                 command
             }
         };

@@ -242,7 +242,8 @@ async fn overload_is_pushed_back_and_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_leave_files_for_the_rest() {
     let wal = "enabled: true, max_size: 64MiB";
-    let setup = Setup { limits: "-n 160", wal, settle_wait: "10ms", archive_age: "1s", ..Setup::default() };
+    let before = "ulimit -n 160".to_owned();
+    let setup = Setup { before, wal, settle_wait: "10ms", archive_age: "1s", ..Setup::default() };
     let spanmill = Spanmill::start(&setup);
     let mut strangers = Vec::new();
     // No more than wait in the kernel beside those that are let in.
