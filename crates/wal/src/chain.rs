@@ -38,6 +38,8 @@ pub(crate) struct Chain {
     payload: Vec<u8>,
     /// Where that record begins: sequence of the segment, and offset.
     pub(crate) begun: Option<(u64, u64)>,
+    /// Up to where the frames that were read say that all is durable.
+    pub(crate) durable: Lsn,
 }
 
 /// What came next.
@@ -77,6 +79,7 @@ impl Chain {
             receive_time: header.receive_time,
             payload: Vec::new(),
             begun: None,
+            durable: 0,
         }
     }
 
@@ -165,6 +168,7 @@ impl Chain {
                 (self.expected, self.part, self.begun) = (from.max(through.saturating_add(1)), 0, None);
                 return Ok(Next::Lost { through });
             }
+            self.durable = self.durable.max(header.durable);
             if header.part == 0 {
                 self.begun = Some((self.sequence, at));
             }

@@ -6,6 +6,7 @@
 //! and damage is refused.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::chain::{Chain, Next};
 use crate::directory::{Directory, UNFINISHED};
@@ -59,6 +60,8 @@ pub(crate) struct Tail {
     /// Which segment, and where in it the next frame goes.
     pub(crate) index: usize,
     pub(crate) offset: u64,
+    /// From where on nothing in it says that what stands there is durable.
+    pub(crate) unsure: u64,
     pub(crate) last_lsn: Lsn,
     pub(crate) receive_time: u64,
     pub(crate) epoch: u64,
@@ -203,9 +206,8 @@ pub(crate) fn recover(directory: &Directory, start: Start) -> Result<Recovered, 
         blank(&slot)?;
         free.push(slot);
     }
-    // What was read may be in the page cache only, if the process was killed between write and sync.
     if let Some(last) = live.back() {
-        last.slot.file.sync().map_err(io_error("syncing", &last.slot.path))?;
+        write_again(&last.slot, tail.unsure..tail.offset)?;
     }
     Ok(Recovered {
         live,
@@ -252,7 +254,7 @@ pub(crate) fn scan(
     times: &mut Times,
 ) -> Result<End, OpenError> {
     let Some(first) = segments.first() else {
-        return Ok(End::Tail(Tail { index: 0, offset: 0, last_lsn: 0, receive_time: 0, epoch: 0 }));
+        return Ok(End::Tail(Tail { index: 0, offset: 0, unsure: 0, last_lsn: 0, receive_time: 0, epoch: 0 }));
     };
     let salt = segments.last().map_or(0, |segment| segment.header.salt);
     let mut chain = Chain::new(first);
@@ -268,13 +270,20 @@ pub(crate) fn scan(
             what,
         }))
     };
+    // Records of the segment of which none behind them says that they are durable, and where they begin.
+    let mut unsure: VecDeque<(Lsn, u64)> = VecDeque::new();
     while let Some(segment) = segments.get_mut(index) {
         let path = segment.slot.path.clone();
+        let begin = chain.offset();
         let next = chain.next().map_err(io_error("reading", &path))?;
         // The last record of which something stands here, be it only a part.
         segment.last_lsn = if chain.part > 0 { chain.expected } else { chain.expected.saturating_sub(1) };
         match next {
-            Next::Record(record) => times.note(record.lsn, record.receive_time),
+            Next::Record(record) => {
+                times.note(record.lsn, record.receive_time);
+                unsure.push_back((record.lsn, begin));
+                while unsure.pop_front_if(|(lsn, _)| *lsn <= chain.durable).is_some() {}
+            }
             Next::Lost { .. } => {}
             Next::SegmentEnd => {
                 let Some(next) = segments.get(index + 1) else { break };
@@ -282,6 +291,8 @@ pub(crate) fn scan(
                     return stop(&chain, index, What::Gap);
                 }
                 index += 1;
+                // A segment is durable before the next one is begun.
+                unsure.clear();
             }
             Next::Stop if index + 1 < segments.len() => {
                 return stop(&chain, index, What::Frame);
@@ -305,6 +316,7 @@ pub(crate) fn scan(
     let mut tail = Tail {
         index,
         offset,
+        unsure: unsure.front().map_or(offset, |(_, begin)| *begin),
         last_lsn: expected.saturating_sub(1),
         receive_time: chain.receive_time,
         epoch: chain.epoch,
@@ -325,6 +337,21 @@ pub(crate) fn scan(
         })
         .map_err(io_error("reading", &path))?;
     if proof { damage } else { Ok(End::Tail(tail)) }
+}
+
+/// Makes durable what was read of the newest segment. It may be in the page cache only, if the process was killed between write and sync; and if a
+/// sync failed, the system takes that for written and will not write it unless it is told to once more.
+fn write_again(slot: &Slot, unsure: Range<u64>) -> Result<(), OpenError> {
+    const CHUNK: u64 = 1 << 20;
+    let begins = unsure.clone().step_by(CHUNK as usize);
+    let pieces = begins.map(|begin| begin..unsure.end.min(begin + CHUNK));
+    let mut bytes = Vec::new();
+    for piece in std::iter::once(0..SEGMENT_HEADER).chain(pieces) {
+        bytes.resize((piece.end - piece.start) as usize, 0);
+        slot.file.read_at(&mut bytes, piece.start).map_err(io_error("reading", &slot.path))?;
+        slot.file.write_at(&bytes, piece.start).map_err(io_error("writing", &slot.path))?;
+    }
+    slot.file.sync().map_err(io_error("syncing", &slot.path))
 }
 
 /// Gives a file back: it holds no segment any more.

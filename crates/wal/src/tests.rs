@@ -10,3 +10,4 @@ mod model;
 mod real;
 mod refusal;
 mod sim;
+mod writeback;

@@ -193,6 +193,12 @@ impl SimFs {
 }
 
 impl Inode {
+    fn write_back(&mut self, at: usize, bytes: &[u8]) {
+        let end = at + bytes.len();
+        self.durable.resize(self.durable.len().max(end), 0);
+        self.durable[at..end].copy_from_slice(bytes);
+    }
+
     /// Decides what is there of what was not synced.
     fn settle(&mut self, grain: usize, survivors: &mut impl FnMut(usize) -> usize) {
         let unsynced = std::mem::take(&mut self.unsynced);
@@ -410,10 +416,16 @@ impl File for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.fs.disk();
-        disk.change("sync", &self.path, self.life)?;
+        let result = disk.change("sync", &self.path, self.life);
+        if result.is_err() && disk.is_dead {
+            return result;
+        }
         let inode = &mut disk.inodes[self.inode];
-        inode.durable.clone_from(&inode.bytes);
-        inode.unsynced.clear();
-        Ok(())
+        // What could not be written stands in the page cache, where it counts as written.
+        let written = std::mem::take(&mut inode.unsynced);
+        if result.is_ok() {
+            written.iter().for_each(|(at, bytes)| inode.write_back(*at, bytes));
+        }
+        result
     }
 }
