@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -221,6 +222,13 @@ impl Stopped {
         self
     }
 
+    /// # Panics
+    /// If it ended in any other way than as the kernel kills.
+    pub fn killed(self) -> Self {
+        assert_eq!(self.status.signal(), Some(9), "{}:\n{}", self.status, self.log);
+        self
+    }
+
     /// The directory of the archive.
     pub fn archive(&self) -> PathBuf {
         archive(&self.directory)
@@ -275,9 +283,19 @@ impl Spanmill {
         self.launched.ended().failed()
     }
 
+    /// Waits for the end, which must come in time and be that of a process that is killed. Gives back what it left.
+    pub fn killed(self) -> TempDir {
+        self.launched.ended().killed().directory
+    }
+
     /// Kills it, as the kernel would. Gives back what it left.
     pub fn kill(self) -> TempDir {
         self.launched.kill()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.launched.process.0.id()
     }
 
     /// What it has logged so far.
@@ -326,7 +344,7 @@ impl Spanmill {
 
     /// The processor time that it has taken: in user and kernel mode, of all its threads.
     pub fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.launched.process.0.id())).expect("a process");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process())).expect("a process");
         let behind_name = stat.rsplit_once(')').expect("a name").1;
         let ticks: u64 =
             behind_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
@@ -336,8 +354,7 @@ impl Spanmill {
 
     /// A line of `/proc/PID/status` in bytes: `VmRSS` is its memory, `VmHWM` the most it ever had.
     pub fn memory(&self, line: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.launched.process.0.id())).expect("a process");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process())).expect("a process");
         let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
         let kilobytes = found.and_then(|text| text.trim().strip_suffix("kB")).expect("a line in kB");
         kilobytes.trim().parse::<u64>().expect("a number") * 1024
@@ -381,14 +398,14 @@ impl Launched {
         self.said(&line)
     }
 
-    /// Waits until it says where it listens, or ends before that; then gives back what it left.
+    /// Waits until it says where it listens, or ends before that.
     ///
     /// # Errors
     /// It has ended.
-    pub fn listening_or_ended(self) -> Result<Spanmill, TempDir> {
+    pub fn listening_or_ended(self) -> Result<Spanmill, Stopped> {
         match self.stdout.recv_timeout(PATIENCE) {
             Ok(line) => Ok(self.said(&line)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.kill()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(self.ended()),
             Err(mpsc::RecvTimeoutError::Timeout) => panic!("spanmill did not start:\n{}", self.stderr.text()),
         }
     }

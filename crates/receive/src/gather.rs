@@ -63,9 +63,22 @@ impl Gather {
         if self.joined.is_empty() { &self.first } else { &self.joined }
     }
 
-    /// The whole body.
-    pub(crate) fn finish(self) -> Bytes {
-        if self.joined.is_empty() { self.first } else { Bytes::from(self.joined) }
+    /// The whole body. What it does not need is given back.
+    pub(crate) fn finish(mut self, hold: &mut Hold) -> Bytes {
+        hold.is_read();
+        if self.joined.is_empty() {
+            return self.first;
+        }
+        trim(&mut self.joined);
+        hold.shrink_to(self.joined.capacity());
+        Bytes::from(self.joined)
+    }
+}
+
+/// Gives memory back that a body does not need, if it is worth a copy.
+pub(crate) fn trim(body: &mut Vec<u8>) {
+    if body.capacity() - body.len() > body.len() / 4 {
+        body.shrink_to_fit();
     }
 }
 
@@ -83,7 +96,7 @@ mod tests {
         let mut gather = Gather::new(1_000, 0);
         gather.push(frame, &mut hold).unwrap();
         gather.push(Bytes::new(), &mut hold).unwrap();
-        assert_eq!(gather.finish().as_ptr(), address);
+        assert_eq!(gather.finish(&mut hold).as_ptr(), address);
     }
 
     // Frames are joined in order; the buffer is never larger than what was announced, nor than what was taken from the budget.
@@ -98,7 +111,7 @@ mod tests {
             assert!(budget.used() >= gather.joined.capacity());
         }
         assert_eq!(gather.joined.capacity(), 1_000_000);
-        let body = gather.finish();
+        let body = gather.finish(&mut hold);
         assert!(body.chunks(1_000).zip(0_u32..).all(|(chunk, n)| chunk.iter().all(|byte| *byte == n as u8)));
     }
 
@@ -118,9 +131,20 @@ mod tests {
         for _ in 2..FRAMES {
             gather.push(frame.clone(), &mut hold).unwrap();
         }
-        hold.is_read();
-        assert_eq!((gather.as_slice().as_ptr(), gather.as_slice().len()), (address, FRAMES << 20));
-        assert_eq!(budget.used(), FRAMES << 20);
+        let body = gather.finish(&mut hold);
+        assert_eq!((body.as_ptr(), body.len(), budget.used()), (address, FRAMES << 20, FRAMES << 20));
+    }
+
+    // A body of which nobody knew how long it would be takes no more in the end than it is.
+    #[test]
+    fn what_is_not_needed_is_given_back() {
+        let budget = Budget::new(1 << 30);
+        let mut hold = budget.hold();
+        let mut gather = Gather::new(1 << 30, 0);
+        gather.push(Bytes::from_static(b"ab"), &mut hold).unwrap();
+        gather.push(Bytes::from_static(b"cd"), &mut hold).unwrap();
+        let body = gather.finish(&mut hold);
+        assert_eq!((&*body, budget.used()), (&b"abcd"[..], 4));
     }
 
     // A huge announcement reserves little while little has arrived.

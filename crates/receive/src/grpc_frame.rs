@@ -72,11 +72,10 @@ where
             return Err(Refusal::Framing("more than one message in a unary call".to_owned()));
         }
     }
-    hold.is_read();
     let received = gather.as_slice().len();
     match header {
         Some(Header { compressed, frame_len }) if received == frame_len => {
-            Ok(Message { compressed, body: gather.finish().slice(HEADER_LEN..) })
+            Ok(Message { compressed, body: gather.finish(hold).slice(HEADER_LEN..) })
         }
         Some(Header { frame_len, .. }) => {
             Err(Refusal::Framing(format!("gRPC frame ends after {received} of {frame_len} bytes")))

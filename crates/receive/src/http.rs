@@ -122,8 +122,7 @@ async fn export<I: Ingest>(
                 gather.push(data, &mut hold)?;
             }
         }
-        hold.is_read();
-        Ok(gather.finish())
+        Ok(gather.finish(&mut hold))
     };
     let wire = tokio::time::timeout(limits.body_read_timeout, reading)
         .await

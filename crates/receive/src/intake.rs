@@ -1,5 +1,6 @@
 //! What both servers hand a received body to.
 use crate::budget::Hold;
+use crate::gather::trim;
 use crate::headers::Compression;
 use crate::inflate::inflate;
 use crate::json::Converter;
@@ -73,8 +74,9 @@ impl<I: Ingest> Intake<I> {
         let Received { signal, compression, format, wire, mut hold } = received;
         let plain = match compression {
             Some(compression) if !wire.is_empty() => {
-                let inflated = inflate(compression, &wire, limit, &mut hold).await?;
+                let mut inflated = inflate(compression, &wire, limit, &mut hold).await?;
                 drop(wire);
+                trim(&mut inflated);
                 hold.shrink_to(inflated.capacity());
                 Bytes::from(inflated)
             }
@@ -84,14 +86,14 @@ impl<I: Ingest> Intake<I> {
             Format::Protobuf => plain,
             Format::Json => {
                 let protobuf = self.converter.convert(signal, plain).await?;
-                replaced(protobuf.into(), limit, &mut hold)?
+                replaced(protobuf, limit, &mut hold, ongoing)?
             }
         };
         let body = match self.ingest.rewrite(signal, &body) {
             Ok(None) => body,
             Ok(Some(rewritten)) => {
                 drop(body);
-                replaced(rewritten, limit, &mut hold)?
+                replaced(rewritten, limit, &mut hold, ongoing)?
             }
             Err(refusal) => {
                 ongoing.holds(body);
@@ -108,10 +110,12 @@ impl<I: Ingest> Intake<I> {
 }
 
 /// A body in the place of another, which is gone by now.
-fn replaced(body: Bytes, limit: usize, hold: &mut Hold) -> Result<Bytes, Refusal> {
-    if body.len() > limit {
-        return Err(Refusal::TooLarge { limit });
+fn replaced(mut body: Vec<u8>, limit: usize, hold: &mut Hold, ongoing: &mut Ongoing<'_>) -> Result<Bytes, Refusal> {
+    trim(&mut body);
+    let room = if body.len() > limit { Err(Refusal::TooLarge { limit }) } else { hold.resize(body.capacity()) };
+    let body = Bytes::from(body);
+    if room.is_err() {
+        ongoing.holds(body.clone());
     }
-    hold.resize(body.len())?;
-    Ok(body)
+    room.map(|()| body)
 }

@@ -38,8 +38,8 @@ impl Metrics {
         let spans = meter
             .u64_counter("spanmill.receiver.spans")
             .with_description(
-                "Spans of requests, by outcome of the request. Of one that is refused before all of its body is there, or whose body \
-                 cannot be read, nobody knows how many it held: spanmill.receiver.requests alone tells of it",
+                "Spans of requests, by outcome of the request. Of one that is refused before all of its body is there and inflated, or \
+                 whose body cannot be read, nobody knows how many it held: spanmill.receiver.requests alone tells of it",
             )
             .with_unit("{span}")
             .build();
@@ -114,7 +114,7 @@ impl Drop for Ongoing<'_> {
     fn drop(&mut self) {
         // Only traces have spans. Whoever sees it counted finds its bytes given back.
         let spans = std::mem::replace(&mut self.spans, Spans::Unknown);
-        let spans = if self.signal == Some(Signal::Traces) { spans.count() } else { None };
+        let spans = spans.count().filter(|_| self.signal == Some(Signal::Traces));
         let attributes = [
             KeyValue::new("transport", self.transport),
             KeyValue::new("outcome", self.outcome),

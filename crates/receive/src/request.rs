@@ -64,7 +64,7 @@ pub trait Ingest: Send + Sync + 'static {
     ///
     /// # Errors
     /// The body cannot be read.
-    fn rewrite(&self, _signal: Signal, _body: &Bytes) -> Result<Option<Bytes>, Refusal> {
+    fn rewrite(&self, _signal: Signal, _body: &Bytes) -> Result<Option<Vec<u8>>, Refusal> {
         Ok(None)
     }
 

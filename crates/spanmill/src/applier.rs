@@ -134,8 +134,27 @@ struct Reached {
     handed_on: Lsn,
     /// ... of these the newest.
     newest: Lsn,
+    /// Up to here all was archived when the archive had everything that it was given for the last time.
+    archived: Lsn,
     /// What this process has applied.
     volume: Volume,
+}
+
+impl Reached {
+    /// A request is given to an archive that has published everything up to `published`; before that, all up to `handed_on` had been.
+    fn give(&mut self, request: Lsn, handed_on: Lsn, published: Lsn) {
+        if published >= self.newest {
+            self.archived = self.archived.max(handed_on);
+        }
+        self.newest = self.newest.max(request);
+    }
+
+    /// All records up to here are archived, or hold nothing that is. An archive that has all it was given is as far as the first request
+    /// that waits for its outcomes: before that there are only ticks.
+    fn archived(&self, published: Lsn) -> Lsn {
+        let to = if published < self.newest { self.archived } else { self.handed_on };
+        published.max(to)
+    }
 }
 
 impl Applier {
@@ -169,6 +188,7 @@ impl Applier {
                 let (record, command) = entry.record.into_parts();
                 let logged = Logged { lsn, receive_time: entry.receive_time, record };
                 let applied = pipeline.apply(logged, command, |effect| effects.push(effect));
+                let before = at.handed_on;
                 (at.applied, at.handed_on) = (lsn, applied.handed_on(lsn));
                 let window = applied.duplicate_window();
                 drop(applied);
@@ -176,7 +196,7 @@ impl Applier {
                 let mut is_safe = true;
                 for effect in effects.drain(..) {
                     if let Effect::Applied(applied) = &effect {
-                        at.newest = at.newest.max(applied.lsn);
+                        at.give(applied.lsn, before, archive.as_ref().map_or(0, Position::get));
                     }
                     is_safe &= sinks.take(lsn, effect);
                 }
@@ -242,12 +262,10 @@ impl Progress {
         self.0.borrow().volume
     }
 
-    /// All records up to here are archived, or hold nothing that is. An archive that has all it was given is as far as the first request
-    /// that waits for its outcomes: before that there are only ticks.
+    /// All records up to here are archived, or hold nothing that is.
     pub(crate) fn archived(&self, archive: &Position) -> Lsn {
-        let Reached { handed_on, newest, .. } = *self.0.borrow();
-        let published = archive.get();
-        if published < newest { published } else { published.max(handed_on) }
+        let reached = *self.0.borrow();
+        reached.archived(archive.get())
     }
 
     /// Returns when the record at `lsn` is applied, or the applier has ended.
@@ -348,13 +366,17 @@ fn behind(
 mod tests {
     use super::*;
 
-    // An archive that has all it was given is not behind for the ticks that came since; one that has not is where it is.
+    // An archive that has everything is as far as the ticks since; what comes then takes it no further back than to where it was.
     #[test]
-    fn ticks_are_not_archived() {
-        let archive = Position::default();
-        for (newest, archived) in [(0, 8), (3, 0)] {
-            let reached = Reached { applied: 9, handed_on: 8, newest, ..Reached::default() };
-            assert_eq!(Progress(watch::channel(reached).1).archived(&archive), archived);
-        }
+    fn an_archive_does_not_go_back() {
+        let mut at = Reached { handed_on: 3, ..Reached::default() };
+        at.give(3, 2, 0);
+        assert_eq!((at.archived(0), at.archived(3)), (2, 3));
+        at.handed_on = 960;
+        assert_eq!((at.archived(0), at.archived(3)), (2, 960));
+        at.handed_on = 962;
+        at.give(961, 960, 3);
+        at.give(962, 960, 3);
+        assert_eq!((at.archived(3), at.archived(961), at.archived(962)), (960, 961, 962));
     }
 }

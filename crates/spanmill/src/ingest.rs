@@ -102,14 +102,14 @@ impl Ingestion {
 
 impl Ingest for Ingestion {
     /// Redaction comes before everything else, so that nobody can forget it.
-    fn rewrite(&self, signal: Signal, body: &Bytes) -> Result<Option<Bytes>, Refusal> {
+    fn rewrite(&self, signal: Signal, body: &Bytes) -> Result<Option<Vec<u8>>, Refusal> {
         let redacted = match signal {
             Signal::Traces => self.redactor.traces(body),
             Signal::Logs => self.redactor.logs(body),
             // metrics have no place for content
             Signal::Metrics => Ok(None),
         };
-        redacted.map(|body| body.map(Bytes::from)).map_err(malformed)
+        redacted.map_err(malformed)
     }
 
     async fn ingest(&self, request: Request) -> Result<u64, Refusal> {

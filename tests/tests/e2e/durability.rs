@@ -118,24 +118,26 @@ async fn nothing_is_lost_and_nothing_twice() {
         let setup = if kill % 2 == 0 { &setup } else { &with_compression };
         let environment = DEATHS[way].map(|(word, steps)| death_at(rng.u32(1..=steps), word)).unwrap_or_default();
         let is_mortal = !environment.is_empty();
-        directory = match Launched::new(directory, &Setup { environment, ..setup.clone() }).listening_or_ended() {
-            Err(left) => {
-                died[way] += 1;
-                left
-            }
+        let launched = Launched::new(directory, &Setup { environment, ..setup.clone() });
+        let (has_died, left) = match launched.listening_or_ended() {
+            Err(stopped) => (true, stopped.killed().directory),
             Ok(spanmill) => {
                 let mut clients = tokio::spawn(load.start_paced(spanmill.addresses, CLIENTS, PACE).join_all());
                 // Not a wait for anything: the moment of the kill, from before the first answer to after some files were published.
                 let moment = Duration::from_millis(if is_mortal { 10_000 } else { rng.u64(5..2_500) });
-                let is_dead = tokio::time::timeout(moment, &mut clients).await.is_ok();
-                let left = spanmill.kill();
-                if !is_dead {
+                if let Ok(clients) = tokio::time::timeout(moment, &mut clients).await {
+                    clients.unwrap();
+                    (true, spanmill.killed())
+                } else {
+                    let left = spanmill.kill();
                     clients.await.unwrap();
+                    (false, left)
                 }
-                died[way] += u64::from(is_dead || !is_mortal);
-                left
             }
         };
+        assert!(is_mortal || !has_died, "it has died by itself");
+        died[way] += u64::from(has_died || !is_mortal);
+        directory = left;
         complete.extend(complete_files(&directory.path().join("archive")));
     }
     println!("{died:?} times killed at {DEATHS:?}");
@@ -151,9 +153,10 @@ async fn nothing_is_lost_and_nothing_twice() {
     });
     let received = received.await;
     assert_eq!((received.requests, received.tokens), (counted.requests, counted.tokens));
-    let reached = async |cursor| spanmill.sample("spanmill_wal_lsn", &[("cursor", cursor)]).await;
-    let last = reached("safe").await;
-    eventually("every span handed on", async || (reached("forwarded").await >= last).then_some(())).await;
+    let reached = async |labels: &[_]| spanmill.sample("spanmill_wal_lsn", labels).await;
+    let last = reached(&[("cursor", "safe")]).await;
+    let forwarded = [("cursor", "forwarded"), ("destination", "otlp/backend1")];
+    eventually("every span handed on", async || (reached(&forwarded).await >= last).then_some(())).await;
 
     let stopped = spanmill.stop();
     // A delta whose answer was lost came again, byte for byte; a span whose answer was lost may have come again.

@@ -147,7 +147,7 @@ async fn send(to: Addresses, unsent: &mut Vec<Payload>) {
 async fn live(directory: TempDir, setup: &Setup, unsent: &mut Vec<Payload>) -> (TempDir, bool) {
     let spanmill = match Launched::new(directory, setup).listening_or_ended() {
         Ok(spanmill) => spanmill,
-        Err(directory) => return (directory, true),
+        Err(stopped) => return (stopped.killed().directory, true),
     };
     send(spanmill.addresses, unsent).await;
     let stopped = spanmill.stopped();
