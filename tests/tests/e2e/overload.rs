@@ -100,8 +100,8 @@ fn small() -> Setup {
 async fn ten_times_the_load_of_large_spans() {
     // As docs/deploy.md advises where memory is small.
     let environment = vec![("MIMALLOC_PURGE_DELAY", "20".to_owned())];
-    // Requests of 0.7 MB, as every client holds its own.
-    println!("{}", ten_times_the_load(128, HEAVY, Setup { environment, ..small() }, None).await);
+    // Requests of 1.3 MB, as every client holds its own.
+    println!("{}", ten_times_the_load(256, HEAVY, Setup { environment, ..small() }, None).await);
 }
 
 // Usual spans, on a disk so slow that the log is what is overloaded.
