@@ -47,10 +47,10 @@ const tokens = (calls) => totals(calls).tokens;
 function checkTiles({ tiles, sparks, charts, now }, calls, what) {
   const all = totals(calls);
   // The time of rates begins with a step of the charts, and ends with what the page was made of, which is older than what it tells by one
-  // evaluation if that came just then.
+  // evaluation if that came just then, and by some where the machine is busy.
   const seconds = all.requests / tiles["total-requests"][1];
   const most = (now - charts.requests.from + 1) / 1_000;
-  assert.ok(seconds >= MINUTES * 60 && seconds <= most && seconds > most - 11, `${seconds} s of ${most}`);
+  assert.ok(seconds >= MINUTES * 60 && seconds <= most && seconds > most - 31, `${seconds} s of ${most}`);
   const tile = (id, expected, accuracy = []) =>
     expected.forEach((value, place) => value !== undefined && same(tiles[id][place] ?? null, value, `${id} of ${what}`, accuracy[place]));
   tile("total-requests", [all.requests]);
