@@ -129,19 +129,19 @@ impl Hold {
         true
     }
 
-    /// Notes that promised bytes have arrived, up to so many; tells how many.
-    fn arrived(&mut self, bytes: usize) -> usize {
-        let arrived = self.promised.min(bytes);
-        if arrived > 0 {
-            self.promised -= arrived;
-            self.budget.0.promised.fetch_sub(arrived, Ordering::Relaxed);
+    /// So many promised bytes are promised no more, or all that are; tells how many.
+    fn redeem(&mut self, bytes: usize) -> usize {
+        let redeemed = self.promised.min(bytes);
+        if redeemed > 0 {
+            self.promised -= redeemed;
+            self.budget.0.promised.fetch_sub(redeemed, Ordering::Relaxed);
         }
-        arrived
+        redeemed
     }
 
     /// Notes that bytes have arrived for which there is room already; tells how many of those that were promised are to come.
     pub(crate) fn arrive(&mut self, bytes: usize) -> usize {
-        self.arrived(bytes);
+        self.redeem(bytes);
         self.promised
     }
 
@@ -153,7 +153,7 @@ impl Hold {
     /// Takes `more` bytes, those first that were promised. A request that cannot fit even alone is too large: "busy" would be repeated for
     /// ever.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), Refusal> {
-        let more = more - self.arrived(more);
+        let more = more - self.redeem(more);
         self.take(more)
     }
 
@@ -172,7 +172,7 @@ impl Hold {
 
     /// Gives back what was promised and does not come.
     pub(crate) fn is_read(&mut self) {
-        let bytes = self.arrived(usize::MAX);
+        let bytes = self.redeem(usize::MAX);
         self.shrink_to(self.bytes - bytes);
     }
 

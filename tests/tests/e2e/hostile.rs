@@ -62,7 +62,8 @@ async fn more_models_than_series() {
         peaks.push(target.spanmill.memory("VmHWM") / MIB);
     }
     // Most of this is the page of /metrics: 137 MiB with 10,000 series.
-    assert!(peaks.iter().all(|peak| *peak < 800), "{peaks:?} MiB");
+    // A page more or less may be made at once.
+    assert!(peaks[0] < 800 && peaks[1] < peaks[0] + 150, "{peaks:?} MiB");
 
     let stopped = target.spanmill.stop();
     let archived = Totals::from_rows(&rows(&stopped.archive()));

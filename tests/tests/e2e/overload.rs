@@ -46,9 +46,9 @@ fn bodies(batch: u64, note: usize) -> impl Fn(Range<u64>) -> Bytes + Send + Sync
 const LEAN: usize = 600;
 const HEAVY: usize = 5_000;
 
-/// Gives a server ten times the load that it can take, for as long as the environment says. It lives and answers all the while, and serves some of
-/// it in each quarter of the time; it refuses with nothing but "come again" and stays below 400 MB, beyond which the kernel kills it where that can be
-/// arranged; and everything that it acknowledged is counted and archived once. Gives the figures.
+/// Gives a server ten times the load that it can take, for as long as the environment says. It lives and answers all the while, refuses with
+/// nothing but "come again", and stays below 400 MB, beyond which the kernel kills it where that can be arranged; and everything that it acknowledged
+/// is counted and archived once. Gives the figures.
 async fn ten_times_the_load(batch: u64, note: usize, mut setup: Setup, slow: Option<Switch>) -> String {
     const MOST: u64 = 400_000_000;
     let cap = MemoryCap::of(MOST);

@@ -16,9 +16,9 @@ use crate::reader::Reader;
 use crate::writer::Step;
 use crate::{AppendError, Directory, OpenError, RawReader, ReadError, Record, Settings, Start};
 
-type Opened<R> = (Log<R>, Reader<R>, Threads<R>);
+pub(super) type Opened<R> = (Log<R>, Reader<R>, Threads<R>);
 
-fn open_at(fs: &SimFs, settings: &Settings, clock: &Arc<AtomicU64>) -> Result<Opened<Blob>, OpenError> {
+pub(super) fn open_at(fs: &SimFs, settings: &Settings, clock: &Arc<AtomicU64>) -> Result<Opened<Blob>, OpenError> {
     let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY)?;
     let clock = Arc::clone(clock);
     let clock = Box::new(move || clock.load(Ordering::Relaxed));
@@ -30,7 +30,7 @@ fn blob(size: usize) -> Blob {
 }
 
 /// Takes a record; the thread's step is still to come.
-fn queue<R: Record>(
+pub(super) fn queue<R: Record>(
     log: &Log<R>,
     record: R,
 ) -> Result<impl FnMut() -> Option<Result<u64, AppendError>> + use<R>, AppendError> {

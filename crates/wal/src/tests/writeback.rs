@@ -2,27 +2,22 @@
 
 use std::io;
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::harness::{Blob, DIRECTORY, Threads, opened, restore, settings};
+use super::harness::{Blob, Threads, settings};
+use super::refusal::{Opened, open_at, queue};
 use super::sim::{Crash, SimFs};
+use crate::Settings;
 use crate::frame::FRAME_HEADER;
 use crate::log::Log;
-use crate::open::open;
-use crate::reader::Reader;
 use crate::segment::SEGMENT_HEADER;
-use crate::{Directory, Settings, Start};
 
-fn open_at(fs: &SimFs) -> (Log<Blob>, Reader<Blob>, Threads<Blob>) {
-    let directory = Directory::open_on(Arc::new(fs.clone()), DIRECTORY).unwrap();
+fn open_again(fs: &SimFs) -> Opened<Blob> {
     // Room for all, as nobody passes any.
-    let settings = Settings { max_size: 256 << 10, ..settings() };
-    opened(open(&directory, &settings, Start::default(), Box::new(|| 0), Box::new(restore)).unwrap())
+    open_at(fs, &Settings { max_size: 256 << 10, ..settings() }, &Arc::default()).unwrap()
 }
 
 /// Appends records with these numbers, of which some fill a segment and others go on in the next; gives those that are acknowledged.
@@ -31,14 +26,14 @@ fn append(log: &Log<Blob>, threads: &mut Threads<Blob>, numbers: Range<u8>) -> V
     for number in numbers {
         let size = if number % 4 < 2 { SEGMENT_HEADER as usize - FRAME_HEADER } else { 3_000 };
         let record = Bytes::from(vec![number; size]);
-        let mut append = pin!(log.append(Blob(record.clone())));
-        let mut poll = || append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let mut answer = poll();
-        while answer.is_pending() {
+        let Ok(mut answer) = queue(log, Blob(record.clone())) else { continue };
+        let answer = loop {
+            if let Some(answer) = answer() {
+                break answer;
+            }
             threads.step();
-            answer = poll();
-        }
-        if let Poll::Ready(Ok(_)) = answer {
+        };
+        if answer.is_ok() {
             acknowledged.push(record);
         }
     }
@@ -51,7 +46,7 @@ fn append(log: &Log<Blob>, threads: &mut Threads<Blob>, numbers: Range<u8>) -> V
 fn what_a_failed_sync_left_is_written_again() {
     for failing in 0.. {
         let fs = SimFs::default();
-        let (log, _reader, mut threads) = open_at(&fs);
+        let (log, _reader, mut threads) = open_again(&fs);
         let syncs = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&syncs);
         fs.set_fault(move |what, _| {
@@ -62,11 +57,11 @@ fn what_a_failed_sync_left_is_written_again() {
         fs.clear_fault();
         fs.crash(Crash::Kill);
 
-        let (log, _reader, mut threads) = open_at(&fs);
+        let (log, _reader, mut threads) = open_again(&fs);
         acknowledged.extend(append(&log, &mut threads, 8..10));
         fs.crash(Crash::LoseAll);
 
-        let (log, mut reader, _threads) = open_at(&fs);
+        let (log, mut reader, _threads) = open_again(&fs);
         let found: Vec<Bytes> = (0..log.last()).map(|_| reader.next().unwrap().record.0).collect();
         assert!(acknowledged.iter().all(|record| found.contains(record)), "sync {failing} fails");
         if syncs.load(Ordering::Relaxed) <= failing {
