@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use aggregate::Applied;
+use aggregate::{Applied, SpanOutcome};
+use genai::SpanFacts;
 use prefetch_index::prefetch_index;
 
 /// So many spans before it is read, a span's facts are fetched, which tell where its bytes are ...
@@ -34,8 +35,9 @@ impl<'a, I: Iterator<Item = (&'a Applied, usize)>> Iterator for Ahead<'a, I> {
         while self.waiting.len() < FACTS
             && let Some((request, position)) = self.spans.next()
         {
-            prefetch_index(&request.facts, position);
-            prefetch_index(&request.outcomes, position);
+            if let (Some(facts), Some(outcome)) = (request.facts.get(position), request.outcomes.get(position)) {
+                fetch_lines(facts, outcome);
+            }
             self.waiting.push_back((request, position));
         }
         if let Some((request, position)) = self.waiting.get(BYTES)
@@ -46,4 +48,29 @@ impl<'a, I: Iterator<Item = (&'a Applied, usize)>> Iterator for Ahead<'a, I> {
         }
         self.waiting.pop_front()
     }
+}
+
+/// Fetches all lines that facts and an outcome take: fields of each kind and size, which the compiler puts beside those of their own.
+fn fetch_lines(facts: &SpanFacts, outcome: &SpanOutcome) {
+    fetch(&facts.supplied_cost);
+    fetch(&facts.operation);
+    fetch(&facts.finish_reason);
+    fetch(&facts.split);
+    fetch(&facts.error);
+    fetch(&facts.usage);
+    fetch(&facts.resource);
+    fetch(&facts.span);
+    fetch(&facts.start);
+    fetch(&facts.agent_name);
+    fetch(&facts.server_address);
+    fetch(&facts.trace_id);
+    fetch(&facts.role);
+    fetch(&outcome.cost);
+    fetch(&outcome.reason);
+    fetch(&outcome.counted_span_id);
+}
+
+#[inline]
+fn fetch<T>(field: &T) {
+    prefetch_index(std::slice::from_ref(field), 0);
 }

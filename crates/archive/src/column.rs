@@ -7,6 +7,7 @@
 mod chunk;
 mod delta;
 mod dictionary;
+mod fill;
 mod hybrid;
 mod leaf;
 mod levels;
@@ -17,6 +18,7 @@ mod values;
 mod tests;
 
 pub(crate) use chunk::{Finished, Press};
+pub(crate) use fill::Fill;
 pub(crate) use leaf::{Column, Completion, Leaf};
 pub(crate) use levels::Levels;
 pub(crate) use texts::{Mark, Style, Texts};

@@ -38,15 +38,15 @@ pub(crate) enum Promoted {
     Provider,
     Stream,
     /// Place in [`TEXTS`].
-    Text(usize),
+    Text(u8),
     /// Place in [`COUNTS`].
-    Count(usize),
+    Count(u8),
 }
 
 impl Promoted {
     /// The column of a key, if it has one.
     pub(crate) fn of(key: &[u8]) -> Option<Self> {
-        let place = |keys: &[&[u8]]| keys.iter().position(|name| *name == key);
+        let place = |keys: &[&[u8]]| (0..).zip(keys).find(|(_, name)| **name == key).map(|(place, _)| place);
         match key {
             OPERATION => Some(Self::Operation),
             PROVIDER => Some(Self::Provider),

@@ -8,12 +8,10 @@ use parquet::errors::Result;
 use parquet::schema::types::SchemaDescriptor;
 use rapidhash::RapidHashMap;
 
-use crate::ahead::Ahead;
 use crate::attributes::{Attributes, Repeatable};
 use crate::column::{Amounts, Column, Completion, Finished, Flags, Integers, Leaf, Press, Style, Texts};
-use crate::hex;
 use crate::promoted;
-use crate::schema::{self, BLOOM_FILTER, COLUMNS, Cells, micros};
+use crate::schema::{self, BLOOM_FILTER, COLUMNS, Cells};
 use crate::span::{self, Told};
 
 /// Rows that become columns at once: they stay in the processor's cache from one column to the next.
@@ -54,12 +52,12 @@ impl<'a> Row<'a> {
         self.outcome.response_model(self.facts, self.body)
     }
 
-    pub(crate) fn error_class(&self) -> &'a [u8] {
+    pub(crate) fn error_class(&self) -> &'static str {
         let class = match &self.outcome.merged {
             Some(merged) => merged.error,
             None => self.facts.error.map(|error| error.class),
         };
-        class.map_or(b"", |class| class.name().as_bytes())
+        class.map_or("", |class| class.name())
     }
 }
 
@@ -107,7 +105,7 @@ impl RowGroups {
     /// A page could not be compressed. Then there is no next row group.
     pub(crate) fn next<'a>(
         &mut self,
-        spans: impl Iterator<Item = (&'a Applied, usize)>,
+        mut spans: impl Iterator<Item = (&'a Applied, usize)>,
         rows: usize,
         schema: &SchemaDescriptor,
     ) -> Result<Vec<Finished>> {
@@ -118,7 +116,6 @@ impl RowGroups {
                 leaf.begin_bloom_filter(rows)?;
             }
         }
-        let mut spans = Ahead::of(spans);
         let mut has_exception = false;
         let mut batch = Vec::with_capacity(BATCH_ROWS.min(rows));
         loop {
@@ -174,7 +171,7 @@ impl Gathered {
         let texts = || Leaf::new(0, NULLABLE, has_ranges, Texts::new(column.storage.style()));
         let integers = |definition| Leaf::new(0, definition, has_ranges, Integers::default());
         match column.cells {
-            Cells::Text(_) | Cells::Id(_) => Self::Texts(texts()),
+            Cells::Text(_) => Self::Texts(texts()),
             Cells::Integer(_) | Cells::Time(_) => Self::Integers(integers(NULLABLE)),
             Cells::Constant(_) => Self::Integers(integers(0)),
             Cells::Flag(_) => Self::Flags(Leaf::new(0, NULLABLE, has_ranges, Flags::default())),
@@ -200,43 +197,12 @@ impl Gathered {
     /// Adds the cells of `rows`.
     fn push(&mut self, cells: Cells, rows: &[Row<'_>]) {
         match (self, cells) {
-            (Self::Texts(leaf), Cells::Text(text)) => rows.iter().for_each(|row| match text(row) {
-                [] => leaf.definition.push(0),
-                text => {
-                    leaf.definition.push(1);
-                    leaf.values.push(text);
-                }
-            }),
-            (Self::Texts(leaf), Cells::Id(id)) => rows.iter().for_each(|row| match hex::text(id(row)) {
-                None => leaf.definition.push(0),
-                Some(id) => {
-                    leaf.definition.push(1);
-                    leaf.values.push(id.bytes());
-                    leaf.bloom_filter.iter_mut().for_each(|filter| filter.insert(id.bytes()));
-                }
-            }),
-            (Self::Integers(leaf), Cells::Integer(integer)) => {
-                push(leaf, rows, integer, Integers::push);
-            }
-            (Self::Integers(leaf), Cells::Time(time)) => {
-                push(leaf, rows, |row| time(row).map(micros), Integers::push);
-            }
+            (Self::Texts(leaf), Cells::Text(add)) => add(leaf, rows),
+            (Self::Integers(leaf), Cells::Integer(add) | Cells::Time(add)) => add(leaf, rows),
             (Self::Integers(leaf), Cells::Constant(value)) => leaf.values.push_many(value.into(), rows.len()),
-            (Self::Flags(leaf), Cells::Flag(flag)) => push(leaf, rows, flag, Flags::push),
-            (Self::Amounts(leaf), Cells::Money(amount)) => push(leaf, rows, amount, Amounts::push),
+            (Self::Flags(leaf), Cells::Flag(add)) => add(leaf, rows),
+            (Self::Amounts(leaf), Cells::Money(add)) => add(leaf, rows),
             _ => {}
-        }
-    }
-}
-
-fn push<'a, V, T>(leaf: &mut Leaf<V>, rows: &[Row<'a>], cell: impl Fn(&Row<'a>) -> Option<T>, add: impl Fn(&mut V, T)) {
-    for row in rows {
-        match cell(row) {
-            None => leaf.definition.push(0),
-            Some(value) => {
-                leaf.definition.push(1);
-                add(&mut leaf.values, value);
-            }
         }
     }
 }

@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef, TimeU
 use parquet::arrow::{ArrowSchemaConverter, PARQUET_FIELD_ID_META_KEY};
 use parquet::schema::types::SchemaDescriptor;
 
-use crate::column::Style;
+use crate::column::{Amounts, Fill, Flags, Integers, Leaf, Style, Texts};
 use crate::rows::Row;
 
 /// Version of the schema, in every row and in the footer of every file. It grows when the meaning of a column changes.
@@ -33,21 +33,19 @@ pub(crate) struct Column {
     pub(crate) storage: Storage,
 }
 
-/// The type of a column and where its values come from.
+/// The type of a column and what adds the cells of rows to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cells {
-    /// Text; null if empty, as OTLP does not tell empty from absent.
-    Text(for<'a> fn(&Row<'a>) -> &'a [u8]),
-    /// An id as lower-hex text; null if it is zero, which is no id.
-    Id(for<'a> fn(&Row<'a>) -> &'a [u8]),
+    /// Text; null if empty, as OTLP does not tell empty from absent. An id is lower-hex; null if it is zero, which is no id.
+    Text(Add<Texts>),
     /// 64-bit integer.
-    Integer(fn(&Row<'_>) -> Option<i64>),
-    /// Timestamp in microseconds, UTC, of nanoseconds since the Unix epoch.
-    Time(fn(&Row<'_>) -> Option<i64>),
+    Integer(Add<Integers>),
+    /// Timestamp in microseconds, UTC.
+    Time(Add<Integers>),
     /// Boolean.
-    Flag(fn(&Row<'_>) -> Option<bool>),
+    Flag(Add<Flags>),
     /// Amount of money in US dollars: an integer number of pico-dollars, seen as decimal(38, 12).
-    Money(fn(&Row<'_>) -> Option<i128>),
+    Money(Add<Amounts>),
     /// 32-bit integer, the same in every row.
     Constant(i32),
     /// Attributes of the resource.
@@ -60,6 +58,16 @@ pub(crate) enum Cells {
     Events,
     /// Links of the span.
     Links,
+}
+
+/// Adds the cells of rows. A function a column, and none a cell: so what a cell is taken from is looked up in the loop over the rows.
+type Add<V> = for<'a> fn(&mut Leaf<V>, &[Row<'a>]);
+
+/// What adds a cell of each row.
+macro_rules! each {
+    ($row:ident => $cell:expr) => {
+        |leaf, rows| leaf.fill(rows.iter().map(|$row| $cell))
+    };
 }
 
 /// How a column is stored. What this decides is most of what writing costs.
@@ -91,7 +99,7 @@ impl Storage {
 }
 
 use Cells::{
-    Constant, Events, Flag, Id, Integer, Links, Money, ResourceAttributes, ScopeAttributes, SpanAttributes, Text, Time,
+    Constant, Events, Flag, Integer, Links, Money, ResourceAttributes, ScopeAttributes, SpanAttributes, Text, Time,
 };
 use Storage::{Everywhere, Number, Opaque, Repeating};
 
@@ -103,79 +111,79 @@ const fn column(id: i32, name: &'static str, cells: Cells, storage: Storage) -> 
 #[rustfmt::skip]
 pub(crate) const COLUMNS: &[Column] = &[
     // Where and when Spanmill got it.
-    column(1, "lsn", Integer(|row| i64::try_from(row.request.lsn).ok()), Number),
-    column(2, "receive_time", Time(|row| unix_nano(row.request.receive_time)), Number),
-    column(3, "receive_time_unix_nano", Integer(|row| unix_nano(row.request.receive_time)), Number),
+    column(1, "lsn", Integer(each!(row => i64::try_from(row.request.lsn).ok())), Number),
+    column(2, "receive_time", Time(each!(row => unix_nano(row.request.receive_time).map(micros))), Number),
+    column(3, "receive_time_unix_nano", Integer(each!(row => unix_nano(row.request.receive_time))), Number),
 
     // The span. Times are null if they were not told (0) or lie beyond the year 2262: a cut one would look true.
-    column(4, "trace_id", Id(|row| &row.facts.trace_id), Opaque),
-    column(5, "span_id", Id(|row| &row.facts.span_id), Opaque),
-    column(6, "parent_span_id", Id(|row| &row.facts.parent_span_id), Opaque),
-    column(7, "trace_state", Text(|row| row.header.trace_state.bytes(row.body)), Everywhere),
-    column(8, "flags", Integer(|row| Some(row.header.flags.into())), Number),
-    column(9, "span_name", Text(|row| row.facts.name.bytes(row.body)), Everywhere),
-    column(10, "kind", Text(|row| row.facts.kind.name().as_bytes()), Everywhere),
-    column(11, "start_time", Time(|row| unix_nano(row.facts.start)), Number),
-    column(12, "start_time_unix_nano", Integer(|row| unix_nano(row.facts.start)), Number),
-    column(13, "end_time", Time(|row| unix_nano(row.facts.end)), Number),
-    column(14, "end_time_unix_nano", Integer(|row| unix_nano(row.facts.end)), Number),
-    column(15, "duration_nano", Integer(|row| row.facts.duration().and_then(|nanos| i64::try_from(nanos).ok())), Number),
-    column(16, "status_code", Text(|row| row.facts.status.name().as_bytes()), Everywhere),
-    column(17, "status_message", Text(|row| row.header.status_message.bytes(row.body)), Opaque),
-    column(18, "service_name", Text(|row| row.facts.service.bytes(row.body)), Repeating),
-    column(19, "scope_name", Text(|row| row.facts.scope_name.bytes(row.body)), Everywhere),
-    column(20, "scope_version", Text(|row| row.facts.scope_version.bytes(row.body)), Everywhere),
+    column(4, "trace_id", Text(each!(row => &row.facts.trace_id)), Opaque),
+    column(5, "span_id", Text(each!(row => &row.facts.span_id)), Opaque),
+    column(6, "parent_span_id", Text(each!(row => &row.facts.parent_span_id)), Opaque),
+    column(7, "trace_state", Text(each!(row => row.header.trace_state.bytes(row.body))), Everywhere),
+    column(8, "flags", Integer(each!(row => Some(row.header.flags.into()))), Number),
+    column(9, "span_name", Text(each!(row => row.facts.name.bytes(row.body))), Everywhere),
+    column(10, "kind", Text(each!(row => row.facts.kind.name())), Everywhere),
+    column(11, "start_time", Time(each!(row => unix_nano(row.facts.start).map(micros))), Number),
+    column(12, "start_time_unix_nano", Integer(each!(row => unix_nano(row.facts.start))), Number),
+    column(13, "end_time", Time(each!(row => unix_nano(row.facts.end).map(micros))), Number),
+    column(14, "end_time_unix_nano", Integer(each!(row => unix_nano(row.facts.end))), Number),
+    column(15, "duration_nano", Integer(each!(row => row.facts.duration().and_then(|nanos| i64::try_from(nanos).ok()))), Number),
+    column(16, "status_code", Text(each!(row => row.facts.status.name())), Everywhere),
+    column(17, "status_message", Text(each!(row => row.header.status_message.bytes(row.body))), Opaque),
+    column(18, "service_name", Text(each!(row => row.facts.service.bytes(row.body))), Repeating),
+    column(19, "scope_name", Text(each!(row => row.facts.scope_name.bytes(row.body))), Everywhere),
+    column(20, "scope_version", Text(each!(row => row.facts.scope_version.bytes(row.body))), Everywhere),
     column(21, "resource_attributes", ResourceAttributes, Opaque),
     column(22, "scope_attributes", ScopeAttributes, Opaque),
     column(23, "span_attributes", SpanAttributes, Opaque),
     column(24, "events", Events, Opaque),
     column(25, "links", Links, Opaque),
-    column(26, "dropped_attributes_count", Integer(|row| Some(row.header.dropped_attributes.into())), Number),
-    column(27, "dropped_events_count", Integer(|row| Some(row.header.dropped_events.into())), Number),
-    column(28, "dropped_links_count", Integer(|row| Some(row.header.dropped_links.into())), Number),
+    column(26, "dropped_attributes_count", Integer(each!(row => Some(row.header.dropped_attributes.into()))), Number),
+    column(27, "dropped_events_count", Integer(each!(row => Some(row.header.dropped_events.into()))), Number),
+    column(28, "dropped_links_count", Integer(each!(row => Some(row.header.dropped_links.into()))), Number),
 
     // What it means. Tokens are canonical: input includes cached input, output includes reasoning; null is "not told".
-    column(29, "gen_ai_dialect", Text(dialect), Everywhere),
-    column(30, "gen_ai_role", Text(|row| row.facts.role.name().as_bytes()), Everywhere),
-    column(31, "gen_ai_operation_name", Text(|row| row.facts.operation.bytes(row.body)), Everywhere),
-    column(32, "gen_ai_provider_name", Text(|row| row.provider()), Everywhere),
-    column(33, "gen_ai_request_model", Text(|row| row.request_model()), Repeating),
-    column(34, "gen_ai_response_model", Text(|row| row.response_model()), Repeating),
-    column(35, "gen_ai_usage_input_tokens", Integer(|row| row.usage().input.map(i64::from)), Number),
-    column(36, "gen_ai_usage_output_tokens", Integer(|row| row.usage().output.map(i64::from)), Number),
-    column(37, "gen_ai_usage_cache_read_tokens", Integer(|row| row.usage().cache_read.map(i64::from)), Number),
-    column(38, "gen_ai_usage_cache_write_tokens", Integer(|row| row.usage().cache_write.map(i64::from)), Number),
-    column(39, "gen_ai_usage_reasoning_tokens", Integer(|row| row.usage().reasoning.map(i64::from)), Number),
-    column(40, "time_to_first_chunk_nano", Integer(|row| row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok())), Number),
-    column(41, "streaming", Flag(|row| row.facts.streaming), Everywhere),
-    column(42, "gen_ai_response_finish_reason", Text(|row| row.facts.finish_reason.bytes(row.body)), Everywhere),
-    column(43, "gen_ai_response_id", Text(|row| row.facts.response_id.bytes(row.body)), Opaque),
-    column(44, "gen_ai_agent_name", Text(|row| row.facts.agent_name.bytes(row.body)), Repeating),
-    column(45, "gen_ai_tool_name", Text(|row| row.facts.tool_name.bytes(row.body)), Repeating),
-    column(46, "gen_ai_workflow_name", Text(|row| row.facts.workflow_name.bytes(row.body)), Repeating),
-    column(47, "gen_ai_conversation_id", Text(|row| row.facts.conversation_id.bytes(row.body)), Opaque),
-    column(48, "user_id", Text(|row| row.facts.user_id.bytes(row.body)), Opaque),
-    column(49, "gen_ai_prompt_name", Text(|row| row.facts.prompt_name.bytes(row.body)), Repeating),
-    column(50, "gen_ai_prompt_version", Text(|row| row.facts.prompt_version.bytes(row.body)), Repeating),
-    column(51, "server_address", Text(|row| row.facts.server_address.bytes(row.body)), Everywhere),
-    column(52, "error_class", Text(|row| row.error_class()), Repeating),
-    column(53, "error_type", Text(|row| row.facts.error.map_or(b"", |error| error.kind.bytes(row.body))), Repeating),
-    column(54, "error_message", Text(|row| row.facts.error.map_or(b"", |error| error.message.bytes(row.body))), Opaque),
-    column(55, "cost_usd", Money(|row| row.outcome.cost.and_then(|cost| cost.amount).map(genai::Money::pico)), Number),
+    column(29, "gen_ai_dialect", Text(each!(row => dialect(row))), Everywhere),
+    column(30, "gen_ai_role", Text(each!(row => row.facts.role.name())), Everywhere),
+    column(31, "gen_ai_operation_name", Text(each!(row => row.facts.operation.bytes(row.body))), Everywhere),
+    column(32, "gen_ai_provider_name", Text(each!(row => row.provider())), Everywhere),
+    column(33, "gen_ai_request_model", Text(each!(row => row.request_model())), Repeating),
+    column(34, "gen_ai_response_model", Text(each!(row => row.response_model())), Repeating),
+    column(35, "gen_ai_usage_input_tokens", Integer(each!(row => row.usage().input.map(i64::from))), Number),
+    column(36, "gen_ai_usage_output_tokens", Integer(each!(row => row.usage().output.map(i64::from))), Number),
+    column(37, "gen_ai_usage_cache_read_tokens", Integer(each!(row => row.usage().cache_read.map(i64::from))), Number),
+    column(38, "gen_ai_usage_cache_write_tokens", Integer(each!(row => row.usage().cache_write.map(i64::from))), Number),
+    column(39, "gen_ai_usage_reasoning_tokens", Integer(each!(row => row.usage().reasoning.map(i64::from))), Number),
+    column(40, "time_to_first_chunk_nano", Integer(each!(row => row.facts.time_to_first_chunk.and_then(|nanos| i64::try_from(nanos).ok()))), Number),
+    column(41, "streaming", Flag(each!(row => row.facts.streaming)), Everywhere),
+    column(42, "gen_ai_response_finish_reason", Text(each!(row => row.facts.finish_reason.bytes(row.body))), Everywhere),
+    column(43, "gen_ai_response_id", Text(each!(row => row.facts.response_id.bytes(row.body))), Opaque),
+    column(44, "gen_ai_agent_name", Text(each!(row => row.facts.agent_name.bytes(row.body))), Repeating),
+    column(45, "gen_ai_tool_name", Text(each!(row => row.facts.tool_name.bytes(row.body))), Repeating),
+    column(46, "gen_ai_workflow_name", Text(each!(row => row.facts.workflow_name.bytes(row.body))), Repeating),
+    column(47, "gen_ai_conversation_id", Text(each!(row => row.facts.conversation_id.bytes(row.body))), Opaque),
+    column(48, "user_id", Text(each!(row => row.facts.user_id.bytes(row.body))), Opaque),
+    column(49, "gen_ai_prompt_name", Text(each!(row => row.facts.prompt_name.bytes(row.body))), Repeating),
+    column(50, "gen_ai_prompt_version", Text(each!(row => row.facts.prompt_version.bytes(row.body))), Repeating),
+    column(51, "server_address", Text(each!(row => row.facts.server_address.bytes(row.body))), Everywhere),
+    column(52, "error_class", Text(each!(row => row.error_class())), Repeating),
+    column(53, "error_type", Text(each!(row => row.facts.error.map(|error| error.kind.bytes(row.body)).unwrap_or_default())), Repeating),
+    column(54, "error_message", Text(each!(row => row.facts.error.map(|error| error.message.bytes(row.body)).unwrap_or_default())), Opaque),
+    column(55, "cost_usd", Money(each!(row => row.outcome.cost.and_then(|cost| cost.amount).map(genai::Money::pico))), Number),
 
     // What became of it. The rows with outcome `counted` are the calls: their sums are the metrics' totals. (Only a span that came
     // too late may add usage to a call that had none: `late`, `adds_usage`.)
-    column(56, "outcome", Text(|row| row.outcome.outcome.name().as_bytes()), Everywhere),
-    column(57, "outcome_reason", Text(|row| row.outcome.reason.as_bytes()), Everywhere),
-    column(58, "counted_span_id", Id(|row| &row.outcome.counted_span_id), Opaque),
+    column(56, "outcome", Text(each!(row => row.outcome.outcome.name())), Everywhere),
+    column(57, "outcome_reason", Text(each!(row => row.outcome.reason)), Everywhere),
+    column(58, "counted_span_id", Text(each!(row => &row.outcome.counted_span_id)), Opaque),
     column(59, "schema_version", Constant(SCHEMA_VERSION), Number),
 
     // What is known of the cost: `catalogue` or `supplied`, of how much of the usage, at which prices.
-    column(60, "cost_source", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.source.as_bytes())), Everywhere),
-    column(61, "price_coverage", Text(|row| row.outcome.cost.map_or(b"", |cost| cost.coverage.name().as_bytes())), Everywhere),
-    column(62, "price_version", Text(|row| row.request.price_version.as_bytes()), Everywhere),
-    column(63, "gen_ai_usage_cache_write_1h_tokens", Integer(|row| row.usage().cache_write_1h.map(i64::from)), Number),
-    column(64, "service_tier", Text(|row| row.facts.service_tier.bytes(row.body)), Everywhere),
+    column(60, "cost_source", Text(each!(row => row.outcome.cost.map_or("", |cost| cost.source))), Everywhere),
+    column(61, "price_coverage", Text(each!(row => row.outcome.cost.map_or("", |cost| cost.coverage.name()))), Everywhere),
+    column(62, "price_version", Text(each!(row => row.request.price_version.as_bytes())), Everywhere),
+    column(63, "gen_ai_usage_cache_write_1h_tokens", Integer(each!(row => row.usage().cache_write_1h.map(i64::from))), Number),
+    column(64, "service_tier", Text(each!(row => row.facts.service_tier.bytes(row.body))), Everywhere),
 ];
 
 /// Rows of a row group are sorted by these columns, nulls last.
@@ -188,10 +196,10 @@ pub(crate) const BLOOM_FILTER: &str = "trace_id";
 pub(crate) const UTC: &str = "UTC";
 
 /// The dialect, of spans that have one.
-fn dialect<'a>(row: &Row<'a>) -> &'a [u8] {
+fn dialect(row: &Row<'_>) -> &'static str {
     match row.facts.role {
-        genai::Role::None => b"",
-        _ => row.facts.dialect.dialect().name.as_bytes(),
+        genai::Role::None => "",
+        _ => row.facts.dialect.dialect().name,
     }
 }
 
@@ -221,7 +229,7 @@ fn field(column: &Column) -> Field {
     let mut ids = Ids(column.id * 100);
     let timestamp = || DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
     let (data_type, is_nullable) = match column.cells {
-        Text(_) | Id(_) => (DataType::Utf8, true),
+        Text(_) => (DataType::Utf8, true),
         Integer(_) => (DataType::Int64, true),
         Time(_) => (timestamp(), true),
         Flag(_) => (DataType::Boolean, true),

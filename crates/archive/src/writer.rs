@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aggregate::{Applied, Lsn, Outcome};
 use opentelemetry::metrics::Meter;
 
+use crate::ahead::Ahead;
 use crate::error::ArchiveError;
 use crate::file::{self, FileOptions, Footer, HiddenFile, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::metrics::Metrics;
@@ -439,7 +440,8 @@ impl Writer {
         let mut pending = std::mem::take(&mut open.pending);
         let mut left = pending.len();
         let hash = &mut open.hash;
-        let mut spans = pending.sorted().inspect(|(request, position)| hash.add(request, *position));
+        // Looked at where they were fetched ahead of it, and not before.
+        let mut spans = Ahead::of(pending.sorted()).inspect(|(request, position)| hash.add(request, *position));
         while left > 0 {
             let rows = left.min(ROW_GROUP_ROWS);
             file.write_row_group(spans.by_ref().take(rows), rows, &mut self.groups)?;

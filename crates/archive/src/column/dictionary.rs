@@ -9,7 +9,7 @@ use super::KEPT;
 /// The distinct texts of a column chunk, numbered in order of appearance.
 ///
 /// Texts come in patterns: nearly always the same one, or the same sequence of keys span after span. So what followed the last text is
-/// looked at first, then what was found lately under a hash that costs little; only another one is looked up.
+/// looked at first and what followed that, then what was found lately under a hash that costs little; only another one is looked up.
 #[derive(Debug, Default)]
 pub(crate) struct Dictionary {
     /// The dictionary page: each text behind its length of four bytes.
@@ -18,6 +18,8 @@ pub(crate) struct Dictionary {
     numbers: HashTable<u32>,
     hasher: RandomState,
     last: u32,
+    /// What followed the last one last time.
+    expected: u32,
     /// Numbers by [`Dictionary::slot`].
     lately: Vec<u32>,
 }
@@ -41,7 +43,7 @@ impl Dictionary {
 
     /// Forgets them all. Its memory is kept, unless it is an exception.
     pub(crate) fn clear(&mut self) {
-        let Self { page, entries, numbers, lately, last, hasher: _ } = self;
+        let Self { page, entries, numbers, lately, last, expected, hasher: _ } = self;
         if page.capacity() > KEPT {
             *self = Self::default();
             return;
@@ -50,7 +52,7 @@ impl Dictionary {
         entries.clear();
         numbers.clear();
         lately.clear();
-        *last = 0;
+        (*last, *expected) = (0, 0);
     }
 
     /// Number of texts.
@@ -67,17 +69,23 @@ impl Dictionary {
     /// The number of a text, which gets one if it is new.
     #[inline]
     pub(crate) fn number(&mut self, wanted: &[u8]) -> u32 {
-        if let Some(last) = self.entries.get(self.last as usize)
-            && let Some(next) = self.entries.get(last.next as usize)
-            && same(text(&self.page, *next), wanted)
-        {
-            self.last = last.next;
+        let Some(expected) = self.entries.get(self.expected as usize) else { return self.find(wanted) };
+        if same(text(&self.page, *expected), wanted) {
+            self.last = self.expected;
+            self.expected = expected.next;
             return self.last;
         }
-        self.find(wanted)
+        // Some keys are not always there: then the pattern stays as it is.
+        match self.entries.get(expected.next as usize) {
+            Some(following) if same(text(&self.page, *following), wanted) => {
+                self.last = expected.next;
+                self.expected = following.next;
+                self.last
+            }
+            _ => self.find(wanted),
+        }
     }
 
-    #[inline]
     fn find(&mut self, wanted: &[u8]) -> u32 {
         let slot = Self::slot(wanted);
         let lately = self.lately.get(slot).copied().unwrap_or_default();
@@ -94,10 +102,10 @@ impl Dictionary {
             last.next = number;
         }
         self.last = number;
+        self.expected = self.entries.get(number as usize).map_or(number, |entry| entry.next);
         number
     }
 
-    /// A place for a text, of its ends and its length.
     #[inline]
     fn slot(text: &[u8]) -> usize {
         let ends = match (text.first_chunk(), text.last_chunk()) {

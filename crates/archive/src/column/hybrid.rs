@@ -43,6 +43,27 @@ pub(crate) fn run(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
+/// The same for numbers of one bit, eight of them a byte, the first the lowest: `count` of them. Bits behind them are zero.
+pub(crate) fn encode_bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
+    let is_run = |byte: &u8| matches!(byte, 0 | 0xff);
+    let (groups, rest) = bits.split_at(count / GROUP);
+    let mut place = 0;
+    while let Some(group) = groups.get(place) {
+        let start = place;
+        if is_run(group) {
+            place += groups[start..].iter().take_while(|next| *next == group).count();
+            run((group & 1).into(), (place - start) * GROUP, 1, out);
+        } else {
+            place += groups[start..].iter().take(MAX_GROUPS).take_while(|next| !is_run(next)).count();
+            out.push(((place - start) as u8) << 1 | 1);
+            out.extend_from_slice(&groups[start..place]);
+        }
+    }
+    if let Some(last) = rest.first() {
+        out.extend_from_slice(&[1 << 1 | 1, *last]);
+    }
+}
+
 #[inline]
 fn is_run(group: &[u32; GROUP]) -> bool {
     group.iter().fold(0, |differs, value| differs | (value ^ group[0])) == 0

@@ -21,7 +21,7 @@ impl Levels {
     /// Adds a level `count` times.
     #[inline]
     pub(crate) fn push_many(&mut self, level: u32, count: usize) {
-        if self.last.0 != level {
+        if self.last.0 != level && count > 0 {
             self.end_run(level);
         }
         self.last.1 += count;
@@ -64,6 +64,8 @@ impl Levels {
         if self.runs.is_empty() {
             let (level, count) = self.last;
             hybrid::run(level, count, width, page);
+        } else if width == 1 {
+            hybrid::encode_bits(&self.bits(), self.len(), page);
         } else {
             let mut levels = Vec::with_capacity(self.len());
             self.all().for_each(|(level, count)| levels.extend(std::iter::repeat_n(level, count)));
@@ -72,4 +74,32 @@ impl Levels {
         let length = (page.len() - start - 4) as u32;
         page[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
+
+    /// A bit for each level that is 1, eight levels a byte, the first the lowest.
+    fn bits(&self) -> Vec<u8> {
+        let mut words = vec![0; self.len().div_ceil(u64::BITS as usize)];
+        let mut from = 0;
+        for (level, count) in self.all() {
+            let to = from + count;
+            if level == 1 && count > 0 {
+                set_bits(&mut words, from, to);
+            }
+            from = to;
+        }
+        words.into_iter().flat_map(u64::to_le_bytes).take(from.div_ceil(8)).collect()
+    }
+}
+
+/// Sets the bits from one on up to another, which is left out. There must be some.
+fn set_bits(words: &mut [u64], from: usize, to: usize) {
+    const BITS: usize = u64::BITS as usize;
+    let (first, last) = (from / BITS, (to - 1) / BITS);
+    let (above, below) = (u64::MAX << (from % BITS), u64::MAX >> (BITS - 1 - (to - 1) % BITS));
+    if first == last {
+        words[first] |= above & below;
+        return;
+    }
+    words[first] |= above;
+    words[first + 1..last].fill(u64::MAX);
+    words[last] |= below;
 }

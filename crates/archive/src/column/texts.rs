@@ -31,6 +31,8 @@ const MAX_BOUND: usize = 64;
 pub(crate) struct Texts {
     style: Style,
     dictionary: Dictionary,
+    /// The name that was added last, and its number in the dictionary: most rows have the same.
+    last_name: Option<(&'static str, u32)>,
     numbers: Vec<u32>,
     bytes: Vec<u8>,
     lengths: Vec<u32>,
@@ -53,7 +55,7 @@ impl Mark {
 impl Texts {
     pub(crate) fn new(style: Style) -> Self {
         let (numbers, bytes, lengths) = (Vec::new(), Vec::new(), Vec::new());
-        Self { style, dictionary: Dictionary::default(), numbers, bytes, lengths }
+        Self { style, dictionary: Dictionary::default(), last_name: None, numbers, bytes, lengths }
     }
 
     /// Adds a text.
@@ -66,6 +68,23 @@ impl Texts {
                 self.lengths.push(text.len() as u32);
             }
         }
+    }
+
+    /// Adds a name of this program: where the same one stands, nothing of it is read.
+    #[inline]
+    pub(crate) fn push_name(&mut self, name: &'static str) {
+        if self.style != Style::Dictionary {
+            return self.push(name.as_bytes());
+        }
+        let number = match self.last_name {
+            Some((last, number)) if std::ptr::eq(last, name) => number,
+            _ => {
+                let number = self.dictionary.number(name.as_bytes());
+                self.last_name = Some((name, number));
+                number
+            }
+        };
+        self.numbers.push(number);
     }
 
     /// Adds the text that `write` writes.
@@ -180,6 +199,7 @@ impl Values for Texts {
 
     fn end_chunk(&mut self) {
         self.dictionary.clear();
+        self.last_name = None;
         self.bytes.shrink_to(KEPT);
     }
 }
