@@ -16,6 +16,9 @@ use details::Resources;
 pub use texts::ErrorText;
 pub(crate) use texts::Texts;
 
+/// Records for which there is room before there are any, at most.
+const MOST_PREPARED: usize = 1 << 17;
+
 /// Memory of records and groups at most, in bytes: what they say is as long as their senders like.
 const MAX_BYTES: usize = 64 << 20;
 /// Traces that a group names.
@@ -168,7 +171,9 @@ impl ErrorIndex {
     pub fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
-            records: VecDeque::new(),
+            // As large as it can get, before the oldest goes: growing it takes three times the memory for a moment. What was never used is no
+            // memory yet.
+            records: VecDeque::with_capacity(limit.clamp(1, MOST_PREPARED) + 1),
             groups: HashMap::new(),
             bytes: 0,
             new: 0,
