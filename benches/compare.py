@@ -33,6 +33,9 @@ BASELINE, PLAIN, ARCHIVE, FORWARD = "baseline", "spanmill", "spanmill + archive"
 # longer than this before it reads the CPU time. A million rows a file are the default and stay out of reach here.
 ARCHIVE_AGE, SETTLE = "1s", {BASELINE: 0.2, PLAIN: 0.2, ARCHIVE: 2.5, FORWARD: 0.5}
 
+# What Spanmill's binary is built with (crates/spanmill/src/allocator.c), for all servers.
+ALLOCATOR = {"MIMALLOC_PURGE_DELAY": "10000"}
+
 CONFIG = """\
 receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: "{grpc}" }}, http: {{ endpoint: "{http}" }} }} }} }}
 storage: {{ directory: "{directory}/data", wal: {{ enabled: {wal} }} }}
@@ -58,7 +61,7 @@ class Server:
     def __init__(self, name, command, address, log):
         self.name, self.address, self.log = name, address, log
         with open(log, "wb") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=ALLOCATOR | os.environ)
         self.wait_until_it_listens()
 
     def wait_until_it_listens(self):

@@ -323,3 +323,18 @@ fn prices_are_explained() {
     }
     assert_fails(&spanmill(&["prices", "a", "--at", "tomorrow"]), 2, &["expected a date or a time"]);
 }
+
+// The allocator keeps what came free for as long as src/allocator.c says, or else the environment.
+#[cfg(all(unix, feature = "mimalloc"))]
+#[test]
+fn the_allocator_has_its_settings() {
+    let option = |environment: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spanmill"));
+        command.arg("--version").env_remove("MIMALLOC_PURGE_DELAY").env("MIMALLOC_VERBOSE", "1");
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let told = stderr(&output).lines().find_map(|line| line.split_once("option 'purge_delay': "));
+        told.map(|(_, value)| value.trim().to_owned())
+    };
+    assert_eq!(option(&[]).as_deref(), Some("10000"));
+    assert_eq!(option(&[("MIMALLOC_PURGE_DELAY", "20")]).as_deref(), Some("20"));
+}
