@@ -6,13 +6,13 @@ use aggregate::{Applied, SpanOutcome};
 use genai::SpanFacts;
 use prefetch_index::prefetch_index;
 
-/// So many spans before it is read, a span's facts are fetched, which tell where its bytes are ...
+/// So many spans before it is read, a span's facts and outcome are fetched; the facts tell where its bytes are ...
 const FACTS: usize = 12;
 /// ... and so many before it, these.
 const BYTES: usize = 4;
 /// A line of the processor's cache ...
 const LINE: usize = 64;
-/// ... of which no more are fetched for a span: they would push out what is needed before.
+/// ... of which no more are fetched of the bytes of a span: they would push out what is needed before.
 const MOST_LINES: usize = 64;
 
 /// The spans, each a request and a position in it.
@@ -50,7 +50,7 @@ impl<'a, I: Iterator<Item = (&'a Applied, usize)>> Iterator for Ahead<'a, I> {
     }
 }
 
-/// Fetches all lines that facts and an outcome take: fields of each kind and size, which the compiler puts beside those of their own.
+/// Fetches the lines that facts and an outcome take, by a field of each, as compilers put them now. One that is missed is waited for.
 fn fetch_lines(facts: &SpanFacts, outcome: &SpanOutcome) {
     fetch(&facts.supplied_cost);
     fetch(&facts.operation);

@@ -18,7 +18,7 @@ impl Hex {
     }
 }
 
-/// An id of any length as text; none if it is zero, empty, or longer than any id, for none of these tells a span.
+/// An id of up to 16 bytes as text; none if it is zero, empty, or longer, for none of these tells a span.
 #[inline]
 pub(crate) fn text(id: &[u8]) -> Option<Hex> {
     if id.len() > MAX_ID || id.iter().all(|&byte| byte == 0) {
@@ -41,7 +41,7 @@ pub(crate) fn digits<const N: usize>(id: &[u8; N]) -> Option<[[u8; 2]; N]> {
     (*id != [0; N]).then_some(digits)
 }
 
-/// The digits of a byte. Arithmetic, and no table: those of all bytes of an id are computed at once.
+/// The digits of a byte. Arithmetic, and no table, so that a compiler can have those of several bytes computed at once.
 #[inline]
 fn pair(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|value| value + if value < 10 { b'0' } else { b'a' - 10 })

@@ -18,7 +18,7 @@ pub(crate) struct Dictionary {
     numbers: HashTable<u32>,
     hasher: RandomState,
     last: u32,
-    /// What followed the last one last time.
+    /// The text that is expected next: what followed the last one last time.
     expected: u32,
     /// Numbers by [`Dictionary::slot`].
     lately: Vec<u32>,
@@ -106,6 +106,7 @@ impl Dictionary {
         number
     }
 
+    /// A place for a text, of its ends and its length.
     #[inline]
     fn slot(text: &[u8]) -> usize {
         let ends = match (text.first_chunk(), text.last_chunk()) {

@@ -56,16 +56,29 @@ impl Fill<&'static str> for Leaf<Texts> {
     }
 }
 
-/// Ids. Zero is null.
-impl<'a, const N: usize> Fill<&'a [u8; N]> for Leaf<Texts> {
+/// Trace ids, as text. Zero is null.
+impl<'a> Fill<&'a [u8; 16]> for Leaf<Texts> {
     #[inline]
-    fn fill(&mut self, cells: impl Iterator<Item = &'a [u8; N]>) {
-        let Self { values, definition, bloom_filter, .. } = self;
-        add(definition, cells.map(hex::digits), |digits| {
-            values.push(digits.as_flattened());
-            bloom_filter.iter_mut().for_each(|filter| filter.insert(digits.as_flattened()));
-        });
+    fn fill(&mut self, cells: impl Iterator<Item = &'a [u8; 16]>) {
+        fill_ids(self, cells);
     }
+}
+
+/// Span ids, as text. Zero is null.
+impl<'a> Fill<&'a [u8; 8]> for Leaf<Texts> {
+    #[inline]
+    fn fill(&mut self, cells: impl Iterator<Item = &'a [u8; 8]>) {
+        fill_ids(self, cells);
+    }
+}
+
+#[inline]
+fn fill_ids<'a, const N: usize>(leaf: &mut Leaf<Texts>, ids: impl Iterator<Item = &'a [u8; N]>) {
+    let Leaf { values, definition, bloom_filter, .. } = leaf;
+    add(definition, ids.map(hex::digits), |digits| {
+        values.push(digits.as_flattened());
+        bloom_filter.iter_mut().for_each(|filter| filter.insert(digits.as_flattened()));
+    });
 }
 
 /// Notes which cells are null, and has the others added. Most columns have values in all rows or in none.

@@ -43,7 +43,7 @@ pub(crate) fn run(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes()[..width.div_ceil(8) as usize]);
 }
 
-/// The same for numbers of one bit, eight of them a byte, the first the lowest: `count` of them. Bits behind them are zero.
+/// Appends what [`encode`] appends for `count` numbers of one bit: eight of them are a byte, the first the lowest, and bits behind them are zero.
 pub(crate) fn encode_bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
     let is_run = |byte: &u8| matches!(byte, 0 | 0xff);
     let (groups, rest) = bits.split_at(count / GROUP);

@@ -18,7 +18,7 @@ impl Levels {
         self.push_many(level, 1);
     }
 
-    /// Adds a level `count` times.
+    /// Adds a level `count` times. None of a level is no run: it would end the one that goes on.
     #[inline]
     pub(crate) fn push_many(&mut self, level: u32, count: usize) {
         if self.last.0 != level && count > 0 {

@@ -184,6 +184,44 @@ fn dictionaries_come_back() {
     }
 }
 
+// Names come back, chunk after chunk: the same text at another place is the same, and one of the chunk before is none of this one.
+#[test]
+fn names_come_back() {
+    let elsewhere: &'static str = String::from("counted").leak();
+    let chunks = [["counted", "counted", "late", elsewhere, "counted"], ["late", "late", elsewhere, "", "counted"]];
+    for style in [Style::Dictionary, Style::Lengths, Style::Plain] {
+        let mut leaf = Leaf::new(0, 0, false, Texts::new(style));
+        for names in chunks {
+            names.into_iter().for_each(|name| leaf.values.push_name(name));
+            leaf.end_page(names.len(), &mut press()).unwrap();
+            let file = file("message m { REQUIRED BYTE_ARRAY a (STRING); }", &mut leaf);
+            let (found, _, _) = read::<ByteArrayType>(file, names.len());
+            assert!(found.iter().map(AsBytes::as_bytes).eq(names.map(str::as_bytes)), "{style:?}");
+        }
+    }
+}
+
+// Numbers of one bit are encoded as those of any width.
+#[test]
+fn bits_are_encoded_as_numbers() {
+    let mut random = Random(3);
+    for longest in [1, 2, 9, 70, 600] {
+        let mut numbers: Vec<u32> = Vec::new();
+        while numbers.len() < 2_000 {
+            let (number, count) = (random.below(2) as u32, 1 + random.below(longest) as usize);
+            numbers.extend(std::iter::repeat_n(number, count));
+        }
+        for numbers in [&numbers[..], &numbers[..1_992], &numbers[..7], &[]] {
+            let bits: Vec<u8> =
+                numbers.chunks(8).map(|group| group.iter().rev().fold(0, |byte, bit| byte << 1 | *bit as u8)).collect();
+            let (mut found, mut wanted) = (Vec::new(), Vec::new());
+            hybrid::encode_bits(&bits, numbers.len(), &mut found);
+            hybrid::encode(numbers, 1, &mut wanted);
+            assert_eq!(found, wanted, "runs up to {longest}");
+        }
+    }
+}
+
 // A text that many rows share is stored once, however long it is: a request whose resource is large does not become larger than memory.
 #[test]
 fn long_texts_are_stored_once() {
