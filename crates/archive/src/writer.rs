@@ -440,7 +440,7 @@ impl Writer {
         let mut pending = std::mem::take(&mut open.pending);
         let mut left = pending.len();
         let hash = &mut open.hash;
-        // The hash looks at a span when it was fetched: before, it would wait for memory.
+        // The hash looks at a span after it was fetched: before, it would wait for memory.
         let mut spans = Ahead::of(pending.sorted()).inspect(|(request, position)| hash.add(request, *position));
         while left > 0 {
             let rows = left.min(ROW_GROUP_ROWS);

@@ -187,8 +187,9 @@ fn dictionaries_come_back() {
 // Names come back, chunk after chunk: the same text at another place is the same, and one of the chunk before is none of this one.
 #[test]
 fn names_come_back() {
-    let elsewhere: &'static str = String::from("counted").leak();
-    let chunks = [["counted", "counted", "late", elsewhere, "counted"], ["late", "late", elsewhere, "", "counted"]];
+    let (here, elsewhere): (&'static str, &'static str) = ("counted", String::from("counted").leak());
+    // A chunk begins with the name with which the one before ended, and which has another number there.
+    let chunks = [["late", here, here, elsewhere, here], [here, "", "late", elsewhere, here]];
     for style in [Style::Dictionary, Style::Lengths, Style::Plain] {
         let mut leaf = Leaf::new(0, 0, false, Texts::new(style));
         for names in chunks {
