@@ -23,6 +23,7 @@ mod enriched;
 mod errors;
 mod evaluated;
 mod family;
+mod fetch;
 mod fingerprint;
 mod histogram;
 mod index;

@@ -21,6 +21,7 @@ mod window;
 
 use genai::{Role, SpanFacts};
 
+use crate::fetch::AHEAD;
 pub(crate) use group::{Group, Member};
 pub(crate) use held::{Context, Held, Place, Rare, Seq, State, Taken};
 use lineage::Lineage;
@@ -41,9 +42,6 @@ pub struct SettleSettings {
     pub merge_unlinked: bool,
 }
 
-/// Spans whose places in memory are fetched together: as many as stay in the nearest caches until their turn comes.
-pub(crate) const APPROACHED: usize = 32;
-
 /// Holds call spans, and agents that may stand for one.
 #[derive(Debug)]
 pub(crate) struct Settle {
@@ -52,8 +50,6 @@ pub(crate) struct Settle {
     lineage: Lineage,
     /// The first span that waits, or one before it.
     next: Seq,
-    /// The place behind the spans that were looked at because they are counted soon.
-    approached: Seq,
     waiting: usize,
     /// Spans that wait for the outcome of another one, which they repeat.
     repetitions: usize,
@@ -73,7 +69,6 @@ impl Settle {
             window: Window::new(settings.memory - for_lineage, settings.merge_unlinked),
             lineage: Lineage::new(for_lineage),
             next: Seq(0),
-            approached: Seq(0),
             waiting: 0,
             repetitions: 0,
         }
@@ -109,7 +104,7 @@ impl Settle {
         None
     }
 
-    /// Says which call spans are to be offered next.
+    /// Fetches what a call span needs that is offered soon.
     pub(crate) fn approach(&self, trace_id: [u8; 16], response: u64) {
         self.window.approach(trace_id, response);
     }
@@ -188,9 +183,7 @@ impl Settle {
             seq = self.window.next(seq);
         }
         self.next = seq;
-        if !self.window.is_before(seq, self.approached) {
-            self.approached = self.window.approach_spans(seq);
-        }
+        self.window.fetch(Seq(seq.0.wrapping_add(AHEAD)));
         self.window.get(seq).filter(|held| held.receive_time <= until).map(|_| seq)
     }
 

@@ -9,6 +9,8 @@ use std::ops::{Deref, DerefMut};
 use memmap2::MmapMut;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::fetch::fetch;
+
 /// From this size on, in bytes, a table has pages of its own: the size of a large page.
 const LARGE: usize = 2 << 20;
 
@@ -33,9 +35,10 @@ impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Copy> Table<T> {
         Self::Small(vec![T::new_zeroed(); places])
     }
 
-    /// Begins to fetch a place, and waits for nothing.
+    /// See [`fetch()`].
+    #[inline]
     pub(crate) fn fetch(&self, place: usize) {
-        prefetch_index::prefetch_index(&**self, place);
+        self.get(place).into_iter().for_each(fetch);
     }
 }
 

@@ -6,12 +6,13 @@ use genai::{Label, Money, Role, SpanFacts, Usage};
 use super::Pipeline;
 use crate::call::Call;
 use crate::errors::ErrorRecord;
+use crate::fetch::{AHEAD, fetch_facts};
 use crate::histogram::Origin;
 use crate::key::Kind;
 use crate::outcome::{ADDS_USAGE, INVALID_DURATION, Merged as MergedSpan, Outcome, SpanOutcome, reason_of};
 use crate::pricing::{CallCost, Priceable, Pricing};
 use crate::series::SeriesTable;
-use crate::settle::{APPROACHED, Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
+use crate::settle::{Context, DecidedAgent, Held, Member, Merged, Offered, Place, Relation, Seq, State};
 use crate::tally::Counted;
 
 impl Pipeline {
@@ -19,36 +20,34 @@ impl Pipeline {
     pub(super) fn spans(&mut self, body: &Bytes, facts: &[SpanFacts], receive_time: u64, request: u64) {
         let is_repeated = self.duplicates.receive(self.contents.request, self.now);
         let mut has_others = false;
-        let mut position = 0;
-        for chunk in facts.chunks(APPROACHED) {
-            self.approach(chunk, position);
-            for span in chunk {
-                let place = Place { request, position };
-                position += 1;
-                let fingerprint = self.contents.span(place.position).fingerprint;
-                if is_repeated || (fingerprint != 0 && self.duplicates.receive(fingerprint, self.now)) {
-                    self.decide(place, SpanOutcome::REPEATED);
-                    continue;
-                }
-                if let Some(outcome) = self.span(body, span, receive_time, place) {
-                    self.decide(place, outcome);
-                }
-                has_others |= span.role == Role::None;
+        (0..AHEAD).for_each(|position| self.approach(facts, position));
+        for (position, span) in (0..).zip(facts) {
+            self.approach(facts, position + AHEAD);
+            let place = Place { request, position };
+            let fingerprint = self.contents.span(position).fingerprint;
+            if is_repeated || (fingerprint != 0 && self.duplicates.receive(fingerprint, self.now)) {
+                self.decide(place, SpanOutcome::REPEATED);
+                continue;
             }
+            if let Some(outcome) = self.span(body, span, receive_time, place) {
+                self.decide(place, outcome);
+            }
+            has_others |= span.role == Role::None;
         }
         if has_others {
             self.pass_others(facts);
         }
     }
 
-    /// Prepares for the spans of a request from a position on.
+    /// Fetches what the span at a position needs, if there is one.
+    #[inline]
     fn approach(&self, facts: &[SpanFacts], position: u32) {
-        for (position, span) in (position..).zip(facts) {
-            let content = self.contents.span(position);
-            self.duplicates.approach(content.fingerprint);
-            if span.role.is_call() {
-                self.settle.approach(span.trace_id, content.response);
-            }
+        facts.get((position + AHEAD) as usize).into_iter().for_each(fetch_facts);
+        let Some(span) = facts.get(position as usize) else { return };
+        let content = self.contents.span(position);
+        self.duplicates.approach(content.fingerprint);
+        if span.role.is_call() {
+            self.settle.approach(span.trace_id, content.response);
         }
     }
 

@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hash};
 use genai::SpanFacts;
 use rapidhash::fast::RandomState;
 
-use super::APPROACHED;
 use super::held::{Context, Held, Seq};
+use crate::fetch::fetch;
 use crate::recent::{Live, Recent};
 use crate::ring::Ring;
 
@@ -259,27 +259,21 @@ impl Window {
         (0..oldest).for_each(|_| self.pop_front());
     }
 
-    /// Looks at the places in the indexes where a span is going to be looked for: see [`Recent::approach`].
+    /// Fetches the places in the indexes where a span is going to be looked for.
     pub(crate) fn approach(&self, trace_id: [u8; 16], response: u64) {
         self.traces.approach(self.hasher.hash_one(u128::from_ne_bytes(trace_id)));
         self.responses.approach(self.hasher.hash_one(response));
     }
 
-    /// Looks at the next spans from one on, which are counted soon: see [`Recent::approach`]. Gives the place behind them.
-    pub(super) fn approach_spans(&self, seq: Seq) -> Seq {
-        let from = self.offset(seq);
-        let to = (from + APPROACHED).min(self.spans.len());
-        for held in self.spans.range(from..to) {
-            // Something of each line of the cache.
-            std::hint::black_box((held.trace_size, held.role, held.place.position, held.id_before));
-        }
-        Seq(self.first.0.wrapping_add(to as u32))
-    }
-
-    /// Whether a place of the window is before another one. None is before one that was left.
-    pub(super) fn is_before(&self, seq: Seq, other: Seq) -> bool {
-        let other = self.offset(other);
-        other <= self.spans.len() && self.offset(seq) < other
+    /// Fetches a span that is counted soon, if it is there.
+    #[inline]
+    pub(super) fn fetch(&self, seq: Seq) {
+        let Some(held) = self.get(seq) else { return };
+        // Each line that it takes.
+        fetch(&held.trace_id);
+        fetch(&held.span_id);
+        fetch(&held.place);
+        fetch(&held.id_before);
     }
 
     /// Forgets the oldest span. The indexes forget it by themselves.
