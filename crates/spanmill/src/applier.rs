@@ -123,6 +123,8 @@ pub(crate) struct Sinks {
 pub(crate) struct Applier {
     thread: JoinHandle<Applied>,
     reached: watch::Receiver<Reached>,
+    /// Nothing is ever sent: the thread has the other end, and drops it.
+    running: watch::Receiver<()>,
 }
 
 /// How far it has come.
@@ -169,7 +171,9 @@ impl Applier {
         let handed_on = pipeline.lock().handed_on(applied);
         let mut at = Reached { applied, handed_on, ..Reached::default() };
         let (reached, told) = watch::channel(at);
+        let (runs, running) = watch::channel(());
         let thread = std::thread::Builder::new().name("applier".to_owned()).spawn(move || {
+            let _runs = runs;
             let meter = sinks.telemetry.meter();
             let duplicate_window = meter
                 .f64_gauge("spanmill.duplicate_window")
@@ -212,12 +216,18 @@ impl Applier {
             let Sinks { archive, outcomes, .. } = sinks;
             Applied { archive, outcomes, keeper, progressed: newest_progress }
         })?;
-        Ok(Self { thread, reached: told })
+        Ok(Self { thread, reached: told, running })
     }
 
     /// A handle that waits for records to be applied.
     pub(crate) fn progress(&self) -> Progress {
         Progress(self.reached.clone())
+    }
+
+    /// Resolves when the thread has ended. Whoever waited for that by its [`Progress`] would be woken at every record.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let mut running = self.running.clone();
+        async move { while running.changed().await.is_ok() {} }
     }
 
     /// Waits for the end of the closed log; gives back what has an end of its own.
@@ -272,11 +282,6 @@ impl Progress {
     pub(crate) async fn until(&mut self, lsn: Lsn) {
         // An error means that the applier has ended: there is nothing more to wait for.
         let _ = self.0.wait_for(|reached| reached.applied >= lsn).await;
-    }
-
-    /// Returns when the applier has ended.
-    pub(crate) async fn ended(&mut self) {
-        while self.0.changed().await.is_ok() {}
     }
 }
 

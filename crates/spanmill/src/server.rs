@@ -225,10 +225,10 @@ impl Server {
 
     /// Resolves with the reason if the thread that applies the log ends: then nothing is counted any more.
     pub(crate) fn broken(&self) -> impl Future<Output = Failure> + use<> {
-        let mut progress = self.applier.progress();
+        let ended = self.applier.ended();
         let log = self.log.clone();
         async move {
-            progress.ended().await;
+            ended.await;
             let died = || Failure::Broken("the applier died: nothing is counted any more".to_owned());
             check_log(&log).err().unwrap_or_else(died)
         }
