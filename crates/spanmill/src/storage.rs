@@ -52,7 +52,7 @@ impl Home {
 
 /// Bytes of records that wait at most in a log in memory which nobody reads but who applies them: that is done as soon as it can be, and
 /// more that waits only takes memory. Destinations may be behind for longer.
-const MOST_TO_APPLY: usize = 32 << 20;
+const MOST_TO_APPLY: usize = 16 << 20;
 
 /// The log with what was made of it so far.
 #[derive(Debug)]
