@@ -50,10 +50,6 @@ impl Home {
     }
 }
 
-/// Bytes of records that wait at most in a log in memory which nobody reads but who applies them: that is done as soon as it can be, and
-/// more that waits only takes memory. Destinations may be behind for longer.
-const MOST_TO_APPLY: usize = 16 << 20;
-
 /// The log with what was made of it so far.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -84,9 +80,7 @@ impl Storage {
         let Some(directory) = home.directory else {
             // Where outcomes are written on spans, it is these requests that the log holds, and half of it is for others.
             let waiting = if config.enriches() { budget / 4 } else { 0 };
-            let has_destinations = !config.exporters.otlp.is_empty();
-            let most = if has_destinations { memory_limit } else { memory_limit.min(MOST_TO_APPLY) };
-            let (log, reader) = Log::in_memory(most + 2 * waiting, told);
+            let (log, reader) = Log::in_memory(memory_limit + 2 * waiting, told);
             let keeper = Keeper::Memory(log.cursor());
             let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
             return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
