@@ -5,12 +5,12 @@
 
 use genai::SpanFacts;
 
-/// How many spans before it is looked at, what a span needs is fetched.
+/// How many spans before a span is counted, its places in the indexes are fetched; its facts, which tell where these are, as many before that.
 pub(crate) const AHEAD: u32 = 4;
 
 /// Begins to fetch the line of the cache in which a value begins, and waits for nothing.
 #[inline]
-pub(crate) fn fetch<T>(value: &T) {
+pub fn fetch<T>(value: &T) {
     prefetch_index::prefetch_index(std::slice::from_ref(value), 0);
 }
 

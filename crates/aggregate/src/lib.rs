@@ -52,6 +52,7 @@ pub use duplicates::DuplicateSettings;
 pub use enriched::{Outcomes, enriched};
 pub use errors::{ErrorGroup, ErrorIndex, ErrorRecord, ErrorText};
 pub use evaluated::Evaluated;
+pub use fetch::fetch;
 pub use index::SeriesIndex;
 pub use key::Layout;
 pub use outcome::{Merged, Outcome, SpanOutcome};

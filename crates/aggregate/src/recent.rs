@@ -117,7 +117,7 @@ impl Recent {
         if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
-    /// Fetches the place where a hash is going to be looked for. Done for some of them before the first is needed, nothing waits for memory.
+    /// Fetches the place where a hash is going to be looked for.
     pub(crate) fn approach(&self, hash: u64) {
         self.buckets.fetch(self.start(hash));
     }

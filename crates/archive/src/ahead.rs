@@ -2,9 +2,8 @@
 
 use std::collections::VecDeque;
 
-use aggregate::{Applied, SpanOutcome};
+use aggregate::{Applied, SpanOutcome, fetch};
 use genai::SpanFacts;
-use prefetch_index::prefetch_index;
 
 /// So many spans before it is read, a span's facts and outcome are fetched; the facts tell where its bytes are ...
 const FACTS: usize = 12;
@@ -44,7 +43,7 @@ impl<'a, I: Iterator<Item = (&'a Applied, usize)>> Iterator for Ahead<'a, I> {
             && let Some(facts) = request.facts.get(*position)
         {
             let bytes = facts.span.bytes(&request.body);
-            (0..bytes.len()).step_by(LINE).take(MOST_LINES).for_each(|at| prefetch_index(bytes, at));
+            bytes.iter().step_by(LINE).take(MOST_LINES).for_each(fetch);
         }
         self.waiting.pop_front()
     }
@@ -68,9 +67,4 @@ fn fetch_lines(facts: &SpanFacts, outcome: &SpanOutcome) {
     fetch(&outcome.cost);
     fetch(&outcome.reason);
     fetch(&outcome.counted_span_id);
-}
-
-#[inline]
-fn fetch<T>(field: &T) {
-    prefetch_index(std::slice::from_ref(field), 0);
 }
