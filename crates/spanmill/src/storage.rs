@@ -50,6 +50,10 @@ impl Home {
     }
 }
 
+/// Bytes of records for whose application further requests wait, where nobody but the applier reads the log: more of them would take
+/// memory and be applied no sooner. Destinations may be behind for longer.
+const MOST_TO_APPLY: usize = 8 << 20;
+
 /// The log with what was made of it so far.
 #[derive(Debug)]
 pub(crate) struct Storage {
@@ -78,9 +82,7 @@ impl Storage {
             move || clock.now()
         };
         let Some(directory) = home.directory else {
-            // Where outcomes are written on spans, it is these requests that the log holds, and half of it is for others.
-            let waiting = if config.enriches() { budget / 4 } else { 0 };
-            let (log, reader) = Log::in_memory(memory_limit + 2 * waiting, told);
+            let (log, reader) = Log::in_memory(memory_of_log(config, memory_limit), told);
             let keeper = Keeper::Memory(log.cursor());
             let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
             return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
@@ -127,6 +129,16 @@ impl Storage {
         let keeper = Keeper::Disk(checkpointer);
         Ok(Self { pipeline, monitoring, log, reader, keeper, applied, handed_on })
     }
+}
+
+/// How much memory a log that is nowhere else takes.
+fn memory_of_log(config: &Config, limit: usize) -> wal::Memory {
+    if config.exporters.otlp.is_empty() {
+        return wal::Memory { room: MOST_TO_APPLY, limit };
+    }
+    // Where outcomes are written on spans, it is the requests that wait for them that the log holds, and half of it is for others.
+    let waiting = if config.enriches() { config.receivers.otlp.memory_budget.as_usize() / 4 } else { 0 };
+    wal::Memory::up_to(limit + 2 * waiting)
 }
 
 /// Requests that wait for outcomes, read again from the log.

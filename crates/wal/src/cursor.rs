@@ -29,7 +29,7 @@ impl<R> Cursor<R> {
 
     /// [`crate::Log::has_room`] of its log.
     pub fn has_room(&self) -> bool {
-        self.shared.fill().has_room()
+        self.shared.has_room()
     }
 
     /// Whether no other consumer is behind this one.

@@ -120,10 +120,20 @@ pub struct Fill {
     pub disk: Option<Level>,
 }
 
-impl Fill {
-    /// See [`Log::has_room`].
-    fn has_room(self) -> bool {
-        !self.memory.exceeds(50) && !self.disk.is_some_and(|disk| disk.exceeds(90))
+/// How much memory a log takes for records, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// With more than these taken behind the first record, which is in use, requests should wait ([`Log::has_room`]), and also with more than
+    /// half of the limit taken.
+    pub room: usize,
+    /// With these taken records are refused. The last one may exceed it.
+    pub limit: usize,
+}
+
+impl Memory {
+    /// Nothing beside the limit.
+    pub fn up_to(limit: usize) -> Self {
+        Self { room: limit, limit }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::reader::{RawReader, Reader};
 use crate::segment::Segment;
 use crate::space::Segments;
 use crate::times::Times;
-use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Record, Volume};
+use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Memory, Record, Volume};
 
 /// What the log itself needs for a record in memory.
 pub(crate) const OVERHEAD: usize = 256;
@@ -74,6 +74,8 @@ pub(crate) struct Shared<R> {
     has_sync_failed: Mutex<bool>,
     /// Bytes of memory for records.
     memory_limit: usize,
+    /// See [`Memory::room`].
+    room: usize,
     compression: Option<i32>,
 }
 
@@ -113,6 +115,12 @@ pub(crate) struct Disk<R> {
     pub(crate) segments: Segments,
 }
 
+impl<R> Disk<R> {
+    fn level(&self, clock: &dyn Fn() -> u64) -> Level {
+        Level { used: self.segments.used(clock), max: self.segments.capacity() }
+    }
+}
+
 /// A record that waits to be written.
 pub(crate) struct Pending<R> {
     pub(crate) record: R,
@@ -149,9 +157,19 @@ impl<R> Shared<R> {
         let memory = Level { used: state.memory as u64, max: self.memory_limit as u64 };
         let disk = match &state.space {
             Space::Memory(_) => None,
-            Space::Disk(disk) => Some(Level { used: disk.segments.used(&self.clock), max: disk.segments.capacity() }),
+            Space::Disk(disk) => Some(disk.level(&self.clock)),
         };
         Fill { memory, disk }
+    }
+
+    /// See [`Log::has_room`].
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.lock();
+        let is_room_in_memory = |waiting| state.memory <= self.memory_limit / 2 && waiting <= self.room;
+        match &state.space {
+            Space::Memory(kept) => is_room_in_memory(state.memory - kept.first_size()),
+            Space::Disk(disk) => is_room_in_memory(state.memory) && !disk.level(&self.clock).exceeds(90),
+        }
     }
 
     pub(crate) fn new(
@@ -159,7 +177,7 @@ impl<R> Shared<R> {
         start: Lsn,
         (last, receive_time, times): (Lsn, u64, Times),
         clock: Box<dyn Fn() -> u64 + Send + Sync>,
-        memory_limit: usize,
+        Memory { room, limit }: Memory,
         compression: Option<i32>,
     ) -> Arc<Self> {
         let state = State {
@@ -185,7 +203,8 @@ impl<R> Shared<R> {
             clock,
             sync_observer: OnceLock::new(),
             has_sync_failed: Mutex::new(false),
-            memory_limit,
+            memory_limit: limit,
+            room,
             compression,
         })
     }
@@ -292,11 +311,10 @@ impl<R: Record> Log<R> {
         Ok(())
     }
 
-    /// A log in memory that holds up to `max_size` bytes of records which not every cursor has passed. `clock` tells
-    /// nanoseconds since the Unix epoch.
-    pub fn in_memory(max_size: usize, clock: impl Fn() -> u64 + Send + Sync + 'static) -> (Self, Reader<R>) {
+    /// A log in memory, of records which not every cursor has passed. `clock` tells nanoseconds since the Unix epoch.
+    pub fn in_memory(memory: Memory, clock: impl Fn() -> u64 + Send + Sync + 'static) -> (Self, Reader<R>) {
         let shared =
-            Shared::new(Space::Memory(Kept::default()), 0, (0, 0, Times::default()), Box::new(clock), max_size, None);
+            Shared::new(Space::Memory(Kept::default()), 0, (0, 0, Times::default()), Box::new(clock), memory, None);
         (Self::new(Arc::clone(&shared)), Reader::new(shared, None))
     }
 
@@ -339,8 +357,8 @@ impl<R: Record> Log<R> {
 
         let mut state = shared.lock();
         state.check_open()?;
-        // An empty log takes a record of any size: its size was limited where it came in.
-        if state.memory > 0 && state.memory + size > shared.memory_limit && !(urgent && stored) {
+        // The last record that is taken may be of any size: it was limited where it came in.
+        if state.memory >= shared.memory_limit && !(urgent && stored) {
             return Err(AppendError::Full);
         }
         let State { space, memory, last, receive_time, .. } = &mut *state;
@@ -437,10 +455,10 @@ impl<R: Record> Log<R> {
         self.shared.lock().volume
     }
 
-    /// Whether there is room for more requests: half of the memory and a tenth of the disk are kept for those that are on their way, so
-    /// that no work is done in vain for a record that is then refused.
+    /// Whether there is room for more requests: memory ([`Memory::room`]) and a tenth of the disk are kept for those that are on their way,
+    /// so that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {
-        self.shared.fill().has_room()
+        self.shared.has_room()
     }
 
     /// How full the log is.

@@ -25,6 +25,11 @@ impl Kept {
         self.records.push_back((size, record));
     }
 
+    /// What the first of them takes.
+    pub(crate) fn first_size(&self) -> usize {
+        self.records.front().map_or(0, |(size, _)| *size)
+    }
+
     /// `None` if all cursors have passed it, or it is still to come.
     pub(crate) fn get(&self, lsn: Lsn) -> Option<RawRecord> {
         let place = usize::try_from(lsn.checked_sub(self.first)?).ok()?;

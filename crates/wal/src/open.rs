@@ -15,7 +15,7 @@ use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, file_name};
 use crate::space::Segments;
 use crate::syncer::Syncer;
 use crate::writer::{Place, Writer, begin_segment, create_slot};
-use crate::{Lsn, Record};
+use crate::{Lsn, Memory, Record};
 
 /// How a log on disk is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Settings {
     pub max_size: u64,
     /// Bytes of one file; `None` for a sixteenth of `max_size`, but at most 64 MiB, as long as that makes no more than 256 files.
     pub segment_size: Option<u64>,
-    /// Bytes of records that may wait in memory for the disk and for the reader.
+    /// Bytes of records that may wait in memory for the disk and for the reader; the last of them may exceed it.
     pub memory_limit: usize,
     /// The zstd level that payloads are compressed with; `None` stores them as they are.
     pub compression: Option<i32>,
@@ -135,7 +135,7 @@ pub(crate) fn open<R: Record>(
         start.applied,
         (found.last_lsn, found.receive_time, found.times),
         clock,
-        settings.memory_limit,
+        Memory::up_to(settings.memory_limit),
         settings.compression,
     );
     let records = RawReader::new(Arc::clone(&shared), start.applied);

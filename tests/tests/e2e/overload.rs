@@ -114,6 +114,25 @@ async fn ten_times_the_load_of_a_slow_disk() {
     );
 }
 
+// Without a log on disk, and with nobody to forward to, little waits in memory to be applied; a request that finds no room waits for it,
+// however large it is: none is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_wait_for_room() {
+    let spanmill = Spanmill::start(&Setup { settle_wait: "0s", ..Setup::default() });
+    // As many as some SDKs put into a request when they are told to; with what is known of them 11 MB.
+    let load = Load::of_bodies(8_192, bodies(8_192, LEAN));
+    let clients = load.start(spanmill.addresses, 6);
+    let deadline = Instant::now() + PATIENCE;
+    while load.served() < 16 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    load.end();
+    clients.join_all().await;
+    assert!(load.served() >= 16);
+    assert_eq!(load.refused(), 0);
+    assert_eq!(spanmill.counted(load.acknowledged()).await.requests, load.acknowledged());
+}
+
 // At half of the load that it can take, with a destination that fails every second time, a server takes no more memory after a long time
 // than after a short one, refuses nothing, and its totals are exact everywhere: `SPANMILL_SOAK_SECONDS` says how long.
 #[tokio::test(flavor = "multi_thread")]

@@ -33,7 +33,7 @@ fn exporter(max_request_size: usize, outbox: Option<&Path>) -> Exporter {
 
 /// A log in memory, and what keeps its records there.
 fn log() -> (Log<LogRecord>, wal::Reader<LogRecord>) {
-    Log::in_memory(64 << 20, || 1)
+    Log::in_memory(wal::Memory::up_to(64 << 20), || 1)
 }
 
 fn append(log: &Log<LogRecord>, requests: usize) {

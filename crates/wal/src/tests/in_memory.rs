@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::log::OVERHEAD;
-use crate::{AppendError, Log, Lsn, ReadError, Record};
+use crate::{AppendError, Log, Lsn, Memory, ReadError, Record};
 
 struct Blob(usize);
 
@@ -26,7 +26,7 @@ impl Record for Blob {
 // A reader sees every record once, in order, and then the end; nothing is appended after the close.
 #[test]
 fn reads_in_order_until_closed() {
-    let (log, mut reader) = Log::in_memory(1 << 20, || 7);
+    let (log, mut reader) = Log::in_memory(Memory::up_to(1 << 20), || 7);
     let writers: Vec<_> = (0..4)
         .map(|_| {
             let log = log.clone();
@@ -47,7 +47,7 @@ fn reads_in_order_until_closed() {
 fn receive_time_never_goes_back() {
     let clock = Arc::new(AtomicU64::new(10));
     let told = Arc::clone(&clock);
-    let (log, mut reader) = Log::in_memory(1 << 20, move || told.load(Ordering::Relaxed));
+    let (log, mut reader) = Log::in_memory(Memory::up_to(1 << 20), move || told.load(Ordering::Relaxed));
     for time in [10, 12, 3, 13] {
         clock.store(time, Ordering::Relaxed);
         log.append_blocking(Blob(0)).unwrap();
@@ -59,7 +59,7 @@ fn receive_time_never_goes_back() {
 // A full log refuses; it has room again when the slowest cursor has passed, and not before.
 #[test]
 fn full_until_the_slowest_cursor_has_passed() {
-    let (log, _reader) = Log::in_memory(2 * (100 + OVERHEAD), || 0);
+    let (log, _reader) = Log::in_memory(Memory::up_to(2 * (100 + OVERHEAD)), || 0);
     let (fast, slow) = (log.cursor(), log.cursor());
     log.append_blocking(Blob(100)).unwrap();
     log.append_blocking(Blob(100)).unwrap();
@@ -70,11 +70,31 @@ fn full_until_the_slowest_cursor_has_passed() {
     assert_eq!(log.append_blocking(Blob(100)), Ok(3));
 }
 
+// Requests can be told to wait long before one that is on its way is refused, and in any case at half of the limit; the record that is in use,
+// however large, leaves room for the next.
+#[test]
+fn no_room_is_not_full() {
+    let size = 100 + OVERHEAD;
+    let appended = |room: usize, limit: usize| {
+        let (log, _reader) = Log::in_memory(Memory { room: room * size, limit: limit * size }, || 0);
+        let cursor = log.cursor();
+        let append = || log.append_blocking(Blob(100)).map(|_| log.has_room());
+        let said: Vec<_> = std::iter::repeat_with(append).take(limit + 1).collect();
+        cursor.advance(limit as u64);
+        assert!(log.has_room());
+        said
+    };
+    let full = Err(AppendError::Full);
+    assert_eq!(appended(1, 4), [Ok(true), Ok(true), Ok(false), Ok(false), full.clone()]);
+    assert_eq!(appended(4, 4), [Ok(true), Ok(true), Ok(false), Ok(false), full.clone()]);
+    assert_eq!(appended(0, 3), [Ok(true), Ok(false), Ok(false), full]);
+}
+
 proptest! {
     // What counts against the size is exactly what some cursor has not passed.
     #[test]
     fn size_is_what_is_not_passed(sizes in proptest::collection::vec(0_usize..1000, 1..50), passed in 0_u64..60) {
-        let (log, _reader) = Log::in_memory(usize::MAX, || 0);
+        let (log, _reader) = Log::in_memory(Memory::up_to(usize::MAX), || 0);
         let cursor = log.cursor();
         for &size in &sizes {
             log.append_blocking(Blob(size)).unwrap();
@@ -88,7 +108,7 @@ proptest! {
 // A second consumer reads what no cursor has passed, and is told if what it wants was passed.
 #[test]
 fn second_consumer_reads_what_is_kept() {
-    let (log, _reader) = Log::in_memory(1 << 20, || 7);
+    let (log, _reader) = Log::in_memory(Memory::up_to(1 << 20), || 7);
     let (cursor, mut second) = (log.cursor(), log.read_from(0));
     assert_eq!((log.first(), second.try_next().unwrap()), (1, None));
     for number in 1..=3 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::harness::content;
-use crate::{Directory, Log, Lsn, Reader, Record, Settings, Start, Volume};
+use crate::{Directory, Log, Lsn, Memory, Reader, Record, Settings, Start, Volume};
 
 /// A record that holds as many things as its first byte says, or does not say how many.
 #[derive(Debug)]
@@ -68,7 +68,9 @@ fn lag_and_volume() {
     let safe = Volume { items: 3 + 5 + 2, bytes: 900 + 700 + 1 };
     let lags = |log: &Log<Things>| [0, 1, 2, 3, 4, 9].map(|passed| lag(log, passed));
     let expected = [25, 15, 5, 0, 0, 0].map(Some);
-    for (log, mut reader) in [Log::in_memory(1 << 20, clock.told()), open(&directory, &clock, Start::default())] {
+    for (log, mut reader) in
+        [Log::in_memory(Memory::up_to(1 << 20), clock.told()), open(&directory, &clock, Start::default())]
+    {
         assert_eq!((lag(&log, 0), log.volume()), (Some(0), Volume::default()), "an empty log");
         let records = [(1_000, things(3, 900)), (1_010, things(5, 700)), (1_020, things(0, 0)), (1_025, things(2, 1))];
         for (seconds, record) in records {

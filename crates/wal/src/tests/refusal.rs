@@ -201,10 +201,11 @@ fn too_large_is_not_full() {
     assert!(matches!(queue(&log, blob(40_000)).err(), Some(AppendError::TooLarge { .. })));
 }
 
-// Records in memory count until the reader takes them; a reader that does not keep up makes the log full.
+// Records in memory count until the reader takes them; a reader that does not keep up makes the log full. The last of them may exceed the limit:
+// what was made of a request is not thrown away because it is large.
 #[test]
 fn memory_is_limited() {
-    let settings = Settings { memory_limit: 3_000, ..settings() };
+    let settings = Settings { memory_limit: 1_500, ..settings() };
     let (log, mut reader, mut threads) = open_at(&SimFs::default(), &settings, &Arc::default()).unwrap();
     drop(queue(&log, blob(1_000)).unwrap());
     drop(queue(&log, blob(1_000)).unwrap());
