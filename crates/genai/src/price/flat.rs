@@ -13,7 +13,13 @@ pub(super) struct Flat {
     cache_read: u64,
     cache_write: u64,
     cache_write_1h: u64,
-    output: u64,
+    /// `None` if nobody says what generated tokens cost, as of embedding models.
+    generated: Option<Generated>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Generated {
+    visible: u64,
     reasoning: u64,
 }
 
@@ -26,23 +32,29 @@ impl Flat {
 
     /// The prices of a call with so many input tokens; `None` if it takes a bill to tell.
     pub fn of(tariffs: &Tariffs<'_>, input_tokens: u64) -> Option<Self> {
-        let part_without_whole =
-            tariffs[Unit::CacheWrite1h as usize].is_some() && tariffs[Unit::CacheWrite as usize].is_none();
-        if part_without_whole || tariffs[Unit::Request as usize].is_some() {
+        let is_priced = |unit: Unit| tariffs[unit as usize].is_some();
+        let part_without_whole = is_priced(Unit::CacheWrite1h) && !is_priced(Unit::CacheWrite)
+            || is_priced(Unit::Reasoning) && !is_priced(Unit::Output);
+        if part_without_whole || is_priced(Unit::Request) {
             return None;
         }
         let own = |unit: Unit| tariffs[unit as usize].map(|tariff| tariff.pico(input_tokens));
         // Where a part has no price of its own, it is billed as its whole.
         let input = own(Unit::Input)??;
-        let output = own(Unit::Output)??;
+        let generated = match own(Unit::Output) {
+            None => None,
+            Some(visible) => {
+                let visible = visible?;
+                Some(Generated { visible, reasoning: own(Unit::Reasoning).unwrap_or(Some(visible))? })
+            }
+        };
         let cache_write = own(Unit::CacheWrite).unwrap_or(Some(input))?;
         Some(Self {
             input,
             cache_read: own(Unit::CacheRead).unwrap_or(Some(input))?,
             cache_write,
             cache_write_1h: own(Unit::CacheWrite1h).unwrap_or(Some(cache_write))?,
-            output,
-            reasoning: own(Unit::Reasoning).unwrap_or(Some(output))?,
+            generated,
         })
     }
 
@@ -51,18 +63,24 @@ impl Flat {
         let read = usage.cache_read.unwrap_or(0);
         let written = usage.cache_write.unwrap_or(0);
         let written_1h = usage.cache_write_1h.unwrap_or(0);
-        let reasoned = usage.reasoning.unwrap_or(0);
         let uncached = usage.input?.checked_sub(read)?.checked_sub(written)?;
         let written_5m = written.checked_sub(written_1h)?;
-        let visible = usage.output?.checked_sub(reasoned)?;
 
         let amount = |tokens: u32, price: u64| Money::from_pico(i128::from(tokens) * i128::from(price));
+        let (output_visible, reasoning) = match (usage.output, usage.reasoning) {
+            (None | Some(0), None) => (Money::ZERO, Money::ZERO),
+            (output, reasoned) => {
+                let (reasoned, price) = (reasoned.unwrap_or(0), self.generated?);
+                let visible = output?.checked_sub(reasoned)?;
+                (amount(visible, price.visible), amount(reasoned, price.reasoning))
+            }
+        };
         Some(Cost {
             input_uncached: amount(uncached, self.input),
             cache_read: amount(read, self.cache_read),
             cache_write: amount(written_5m, self.cache_write) + amount(written_1h, self.cache_write_1h),
-            output_visible: amount(visible, self.output),
-            reasoning: amount(reasoned, self.reasoning),
+            output_visible,
+            reasoning,
             request: Money::ZERO,
             unpriced_tokens: 0,
         })
@@ -91,7 +109,7 @@ mod tests {
     }
 
     fn count() -> impl Strategy<Value = Option<u32>> {
-        proptest::option::weighted(0.8, 0..200_000_u32)
+        proptest::option::weighted(0.8, prop_oneof![1 => Just(0), 4 => 0..200_000_u32])
     }
 
     proptest! {
@@ -114,6 +132,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    // Nor do those of embeddings, which generate nothing.
+    #[test]
+    fn embeddings_are_flat() {
+        let rates = Rates::parse(r#"{"input_mtok": 0.02}"#).unwrap();
+        let flat = Flat::of_all(&rates.tariffs()).unwrap();
+        let cost = |output| flat.cost(&Usage { input: Some(1_000), output, ..Usage::default() });
+        for nothing in [None, Some(0)] {
+            assert_eq!(cost(nothing).map(|cost| cost.total().to_string()).as_deref(), Some("0.00002"));
+        }
+        assert_eq!(cost(Some(1)), None, "what it generates has no price");
     }
 
     // The usual prices take no bill.
