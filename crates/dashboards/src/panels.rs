@@ -423,8 +423,8 @@ pub(crate) const SECTIONS: &[Section] = &[
             Panel {
                 key: "log-fill",
                 title: "How full the log is",
-                description: "Bytes of the write-ahead log as a share of its limit, in memory and on disk; when it is full, \
-                              clients are told to come again.",
+                description: "Bytes of the write-ahead log as a share of its limit, in memory and on disk; before it is \
+                              full, requests wait and clients are told to come again.",
                 unit: Unit::Share,
                 query: Query::Fill(WAL_SIZE, WAL_LIMIT),
                 by: &["in"],

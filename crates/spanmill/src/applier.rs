@@ -369,7 +369,35 @@ fn behind(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::Config;
+    use crate::recorder::Recorder;
+    use crate::server;
+    use crate::storage::{Home, Storage};
+
+    // Whoever waits for the end is told of it when the log has ended and all of it is applied, and not before.
+    #[tokio::test]
+    async fn its_end_is_told() {
+        let mut config = Config::default();
+        config.storage.wal.enabled = false;
+        let settings = server::settings(&config, &[], String::new()).unwrap();
+        let storage = Storage::open(Home::take(&config).unwrap(), &config, settings, &Recorder::default()).unwrap();
+        let Storage { pipeline, monitoring, log, reader, keeper, .. } = storage;
+        let sinks =
+            Sinks { archive: None, outcomes: None, exporters: Arc::default(), telemetry: Telemetry::new("", false) };
+        let applier = Applier::start(SharedPipeline::new(pipeline, monitoring), 0, reader, keeper, sinks).unwrap();
+        let (mut ended, mut progress) = (std::pin::pin!(applier.ended()), applier.progress());
+        log.append(LogRecord::Counted(Record::Tick)).await.unwrap();
+        progress.until(1).await;
+        assert!(tokio::time::timeout(Duration::ZERO, &mut ended).await.is_err(), "it waits for more");
+        log.append(LogRecord::Counted(Record::Tick)).await.unwrap();
+        log.close();
+        tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+        assert_eq!(progress.applied(), 2);
+        applier.join();
+    }
 
     // An archive that has everything is as far as the ticks since; what comes then takes it no further back than to where it was.
     #[test]

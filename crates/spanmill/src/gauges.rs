@@ -48,7 +48,7 @@ impl Observed {
         level("spanmill.wal.size", "How much of the write-ahead log is taken", |level| level.used);
         level(
             "spanmill.wal.limit",
-            "How much of it may be taken: when it is full, clients are told to come again",
+            "How much of it may be taken: before it is full, requests wait and clients are told to come again",
             |level| level.max,
         );
 

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use export::Backlog;
 use genai::Redactor;
 use receive::{Ingest, Refusal, Request, Signal};
-use wal::{AppendError, Log};
+use tokio::sync::Mutex;
+use wal::{Admission, AppendError, Log};
 
 use crate::recorder::{LogRecord, Recorder};
 
@@ -29,6 +30,8 @@ pub(crate) struct Ingestion {
     pub(crate) log: Log<LogRecord>,
     /// What waits for destinations that let nothing be dropped.
     pub(crate) backlogs: Vec<Backlog>,
+    /// Whoever looks for room. The others come after it, in their order.
+    pub(crate) first_in_line: Mutex<()>,
     /// What is handed on, so that the log needs it for that alone.
     pub(crate) handed_on: HandedOn,
 }
@@ -41,41 +44,41 @@ pub(crate) struct HandedOn {
 }
 
 impl Ingestion {
-    fn has_room(&self) -> bool {
-        self.log.has_room() && !self.backlogs.iter().any(Backlog::is_full)
-    }
-
     /// Waits for room in the log and for what it brings about, before any work is done for a request that there may be no room for.
-    async fn room(&self) -> Result<(), Refusal> {
+    async fn room(&self, body: &Bytes) -> Result<Admission<'_, LogRecord>, Refusal> {
+        // What is known of usual spans takes about as much as they do.
+        let bytes = 2 * body.len();
         let found = async {
-            while !self.has_room() {
+            let _turn = self.first_in_line.lock().await;
+            loop {
+                if !self.backlogs.iter().any(Backlog::is_full)
+                    && let Some(admission) = self.log.admit(bytes)
+                {
+                    return admission;
+                }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        if self.has_room() {
-            return Ok(());
-        }
         tokio::time::timeout(ROOM_WITHIN, found).await.map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })
     }
 
     /// Gives the number of spans.
     async fn traces(&self, body: Bytes) -> Result<u64, Refusal> {
-        self.room().await?;
+        let admission = self.room(&body).await?;
         let Some(record) = self.recorder.traces(body, Some(&self.index)).map_err(malformed)? else { return Ok(0) };
         let record = LogRecord::Counted(record);
         let spans = wal::Record::items(&record).unwrap_or_default();
-        self.append(record).await.map(|()| spans)
+        append(admission, record).await.map(|()| spans)
     }
 
     /// Logs are accepted and counted where they came in. Behind here only evaluations are wanted, unless logs are handed on.
     async fn logs(&self, body: Bytes) -> Result<(), Refusal> {
         let record = match self.recorder.logs(body.clone()).map_err(malformed)? {
             Some(record) => LogRecord::Counted(record),
-            None if self.handed_on.logs => LogRecord::Logs(body),
+            None if self.handed_on.logs => LogRecord::Logs(body.clone()),
             None => return Ok(()),
         };
-        self.room().await?;
-        self.append(record).await
+        append(self.room(&body).await?, record).await
     }
 
     /// Metrics are accepted and counted where they came in. Behind here nobody wants them, unless they are handed on.
@@ -84,19 +87,18 @@ impl Ingestion {
         if !self.handed_on.metrics {
             return Ok(());
         }
-        self.room().await?;
-        self.append(LogRecord::Metrics(body)).await
+        append(self.room(&body).await?, LogRecord::Metrics(body)).await
     }
+}
 
-    async fn append(&self, record: LogRecord) -> Result<(), Refusal> {
-        match self.log.append(record).await {
-            Ok(_lsn) => Ok(()),
-            Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
-            Err(AppendError::TooLarge { max_size, .. }) => {
-                Err(Refusal::TooLarge { limit: usize::try_from(max_size).unwrap_or(usize::MAX) })
-            }
-            Err(error @ (AppendError::Closed | AppendError::Failed(_))) => Err(Refusal::Unavailable(error.to_string())),
+async fn append(admission: Admission<'_, LogRecord>, record: LogRecord) -> Result<(), Refusal> {
+    match admission.append(record).await {
+        Ok(_lsn) => Ok(()),
+        Err(AppendError::Full) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
+        Err(AppendError::TooLarge { max_size, .. }) => {
+            Err(Refusal::TooLarge { limit: usize::try_from(max_size).unwrap_or(usize::MAX) })
         }
+        Err(error @ (AppendError::Closed | AppendError::Failed(_))) => Err(Refusal::Unavailable(error.to_string())),
     }
 }
 

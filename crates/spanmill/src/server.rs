@@ -164,7 +164,8 @@ impl Server {
         let handed_on = forward::handed_on(&exporters);
         let redactor = config.derive.redactor();
         let backlogs = exporters.iter().map(Exporter::backlog).collect();
-        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), backlogs, handed_on };
+        let first_in_line = tokio::sync::Mutex::default();
+        let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), backlogs, first_in_line, handed_on };
         let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
         if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
             answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
@@ -378,7 +379,7 @@ pub(crate) async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
+pub(crate) fn settings(config: &Config, exporters: &[Exporter], instance_id: String) -> Result<Settings, Failure> {
     let wants = |temporality| Forms::default().map(|form, ()| applier::wants(exporters, temporality, form));
     Ok(Settings {
         layout: Layout {

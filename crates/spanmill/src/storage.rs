@@ -50,8 +50,8 @@ impl Home {
     }
 }
 
-/// Bytes of records for whose application further requests wait, where nobody but the applier reads the log: more of them would take
-/// memory and be applied no sooner. Destinations may be behind for longer.
+/// Bytes of records for whose application further requests wait, where the applier waits for nobody: more of them would take memory and be
+/// applied no sooner.
 const MOST_TO_APPLY: usize = 8 << 20;
 
 /// The log with what was made of it so far.
@@ -82,7 +82,7 @@ impl Storage {
             move || clock.now()
         };
         let Some(directory) = home.directory else {
-            let (log, reader) = Log::in_memory(memory_of_log(config, memory_limit), told);
+            let (log, reader) = Log::in_memory(memory_of_log(config, budget), told);
             let keeper = Keeper::Memory(log.cursor());
             let (pipeline, monitoring) = (Pipeline::new(settings), Monitoring::new(&watched)?);
             return Ok(Self { pipeline, monitoring, log, reader, keeper, applied: 0, handed_on: 0 });
@@ -132,12 +132,14 @@ impl Storage {
 }
 
 /// How much memory a log that is nowhere else takes.
-fn memory_of_log(config: &Config, limit: usize) -> wal::Memory {
-    if config.exporters.otlp.is_empty() {
+fn memory_of_log(config: &Config, budget: usize) -> wal::Memory {
+    let limit = budget / 8;
+    // Disk and destinations may stand still for a while.
+    if config.archive.is_none() && config.exporters.otlp.is_empty() {
         return wal::Memory { room: MOST_TO_APPLY, limit };
     }
     // Where outcomes are written on spans, it is the requests that wait for them that the log holds, and half of it is for others.
-    let waiting = if config.enriches() { config.receivers.otlp.memory_budget.as_usize() / 4 } else { 0 };
+    let waiting = if config.enriches() { budget / 4 } else { 0 };
     wal::Memory::up_to(limit + 2 * waiting)
 }
 

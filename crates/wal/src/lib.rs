@@ -14,7 +14,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `log`, `cursor`, `memory`, `space` | appending; how far consumers have come; what there is room for, in memory and on disk |
+//! | `log`, `admission`, `cursor`, `memory`, `space` | appending; how far consumers have come; what there is room for, in memory and on disk |
 //! | `writer` | the thread that writes: groups, segments begun and made |
 //! | `syncer` | the thread that syncs: fdatasync, and who is told |
 //! | `reader`, `chain` | reading: live, recovered, and for a second consumer |
@@ -23,6 +23,7 @@
 //! | `open`, `recovery`, `repair` | a start: what is there, what is torn, what is damaged |
 //! | `checkpoint`, `directory`, `fs`, `error` | files that are there as a whole or not at all; the lock; the file system; what to tell |
 
+mod admission;
 mod chain;
 mod checkpoint;
 mod cursor;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use admission::Admission;
 pub use chain::RawRecord;
 pub use checkpoint::{Checkpoint, Checkpoints, Newest};
 pub use cursor::Cursor;
@@ -123,15 +125,15 @@ pub struct Fill {
 /// How much memory a log takes for records, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// With more than these taken behind the first record, which is in use, requests should wait ([`Log::has_room`]), and also with more than
-    /// half of the limit taken.
+    /// With more than these taken requests should wait ([`Log::has_room`]), and also with more than half of the limit. Here the first record
+    /// does not count, which a consumer has at hand: else large ones would be made and consumed in turns.
     pub room: usize,
-    /// With these taken records are refused. The last one may exceed it.
+    /// With these taken records are refused that were not [admitted](Log::admit). The last one may exceed it.
     pub limit: usize,
 }
 
 impl Memory {
-    /// Nothing beside the limit.
+    /// Requests wait at half of the limit.
     pub fn up_to(limit: usize) -> Self {
         Self { room: limit, limit }
     }

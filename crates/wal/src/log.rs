@@ -20,7 +20,7 @@ use crate::reader::{RawReader, Reader};
 use crate::segment::Segment;
 use crate::space::Segments;
 use crate::times::Times;
-use crate::{AppendError, Cursor, Entry, Fill, Level, Lsn, Memory, Record, Volume};
+use crate::{Admission, AppendError, Cursor, Entry, Fill, Level, Lsn, Memory, Record, Volume};
 
 /// What the log itself needs for a record in memory.
 pub(crate) const OVERHEAD: usize = 256;
@@ -72,10 +72,7 @@ pub(crate) struct Shared<R> {
     pub(crate) sync_observer: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
     /// Held for each sync; whether one has failed. The system tells of an error once, so to the next who asks all would seem well.
     has_sync_failed: Mutex<bool>,
-    /// Bytes of memory for records.
-    memory_limit: usize,
-    /// See [`Memory::room`].
-    room: usize,
+    memory: Memory,
     compression: Option<i32>,
 }
 
@@ -84,6 +81,8 @@ pub(crate) struct State<R> {
     pub(crate) unread: VecDeque<Entry<R>>,
     /// Bytes that count against the limit.
     pub(crate) memory: usize,
+    /// Bytes of records that are still being made.
+    pub(crate) on_their_way: usize,
     /// The last safe record.
     pub(crate) last: Lsn,
     pub(crate) receive_time: u64,
@@ -146,15 +145,25 @@ pub(crate) struct Written<R> {
 }
 
 /// How a record was taken.
-enum Taken {
+pub(crate) enum Taken {
     Safe(Lsn),
     Waiting(oneshot::Receiver<Result<Lsn, AppendError>>),
+}
+
+impl Taken {
+    /// Waits until it is safe.
+    pub(crate) async fn safe(self) -> Result<Lsn, AppendError> {
+        match self {
+            Self::Safe(lsn) => Ok(lsn),
+            Self::Waiting(told) => told.await.unwrap_or(Err(AppendError::Closed)),
+        }
+    }
 }
 
 impl<R> Shared<R> {
     pub(crate) fn fill(&self) -> Fill {
         let state = self.lock();
-        let memory = Level { used: state.memory as u64, max: self.memory_limit as u64 };
+        let memory = Level { used: state.memory as u64, max: self.memory.limit as u64 };
         let disk = match &state.space {
             Space::Memory(_) => None,
             Space::Disk(disk) => Some(disk.level(&self.clock)),
@@ -164,12 +173,16 @@ impl<R> Shared<R> {
 
     /// See [`Log::has_room`].
     pub(crate) fn has_room(&self) -> bool {
-        let state = self.lock();
-        let is_room_in_memory = |waiting| state.memory <= self.memory_limit / 2 && waiting <= self.room;
-        match &state.space {
-            Space::Memory(kept) => is_room_in_memory(state.memory - kept.first_size()),
-            Space::Disk(disk) => is_room_in_memory(state.memory) && !disk.level(&self.clock).exceeds(90),
-        }
+        self.is_roomy(&self.lock())
+    }
+
+    fn is_roomy(&self, state: &State<R>) -> bool {
+        let (in_use, is_disk_roomy) = match &state.space {
+            Space::Memory(kept) => (kept.first_size(), true),
+            Space::Disk(disk) => (0, !disk.level(&self.clock).exceeds(90)),
+        };
+        let taken = state.memory + state.on_their_way;
+        is_disk_roomy && taken <= self.memory.limit / 2 && taken - in_use <= self.memory.room
     }
 
     pub(crate) fn new(
@@ -177,12 +190,13 @@ impl<R> Shared<R> {
         start: Lsn,
         (last, receive_time, times): (Lsn, u64, Times),
         clock: Box<dyn Fn() -> u64 + Send + Sync>,
-        Memory { room, limit }: Memory,
+        memory: Memory,
         compression: Option<i32>,
     ) -> Arc<Self> {
         let state = State {
             unread: VecDeque::new(),
             memory: 0,
+            on_their_way: 0,
             last,
             receive_time,
             times,
@@ -203,8 +217,7 @@ impl<R> Shared<R> {
             clock,
             sync_observer: OnceLock::new(),
             has_sync_failed: Mutex::new(false),
-            memory_limit: limit,
-            room,
+            memory,
             compression,
         })
     }
@@ -327,10 +340,7 @@ impl<R: Record> Log<R> {
     /// the record was not appended then. [`AppendError::Failed`] when the disk let the log down: the record may or may not be
     /// found at the next start.
     pub async fn append(&self, record: R) -> Result<Lsn, AppendError> {
-        match self.take(record)? {
-            Taken::Safe(lsn) => Ok(lsn),
-            Taken::Waiting(told) => told.await.unwrap_or(Err(AppendError::Closed)),
-        }
+        self.take(record, false)?.safe().await
     }
 
     /// As [`Log::append`], for callers outside of any async runtime.
@@ -338,13 +348,13 @@ impl<R: Record> Log<R> {
     /// # Errors
     /// As [`Log::append`].
     pub fn append_blocking(&self, record: R) -> Result<Lsn, AppendError> {
-        match self.take(record)? {
+        match self.take(record, false)? {
             Taken::Safe(lsn) => Ok(lsn),
             Taken::Waiting(told) => wait_for(told).unwrap_or(Err(AppendError::Closed)),
         }
     }
 
-    fn take(&self, record: R) -> Result<Taken, AppendError> {
+    pub(crate) fn take(&self, record: R, is_admitted: bool) -> Result<Taken, AppendError> {
         let size = record.size() + OVERHEAD;
         let urgent = record.is_urgent();
         let shared = &*self.shared;
@@ -357,8 +367,7 @@ impl<R: Record> Log<R> {
 
         let mut state = shared.lock();
         state.check_open()?;
-        // The last record that is taken may be of any size: it was limited where it came in.
-        if state.memory >= shared.memory_limit && !(urgent && stored) {
+        if state.memory >= shared.memory.limit && !is_admitted && !(urgent && stored) {
             return Err(AppendError::Full);
         }
         let State { space, memory, last, receive_time, .. } = &mut *state;
@@ -455,10 +464,23 @@ impl<R: Record> Log<R> {
         self.shared.lock().volume
     }
 
-    /// Whether there is room for more requests: memory ([`Memory::room`]) and a tenth of the disk are kept for those that are on their way,
-    /// so that no work is done in vain for a record that is then refused.
+    /// Whether there is room for more requests: beside what is taken and what was [admitted](Log::admit) memory ([`Memory::room`]) and a
+    /// tenth of the disk are kept, so that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {
         self.shared.has_room()
+    }
+
+    /// Room for a record that is still to be made of a request, and that will take about so many bytes of memory; `None` if there is none
+    /// ([`Log::has_room`]). If there is any, it is given, however large the record; and none that was admitted is refused for want of memory,
+    /// however many come at once. So records take half of the limit at most, one of them, and what others take beyond what was said.
+    pub fn admit(&self, bytes: usize) -> Option<Admission<'_, R>> {
+        let mut state = self.shared.lock();
+        if !self.shared.is_roomy(&state) {
+            return None;
+        }
+        state.on_their_way += bytes;
+        drop(state);
+        Some(Admission { log: self, bytes })
     }
 
     /// How full the log is.

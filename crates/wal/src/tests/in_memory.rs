@@ -1,13 +1,15 @@
 //! A log in memory.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::log::OVERHEAD;
-use crate::{AppendError, Log, Lsn, Memory, ReadError, Record};
+use crate::{Admission, AppendError, Log, Lsn, Memory, ReadError, Record};
 
 struct Blob(usize);
 
@@ -70,27 +72,76 @@ fn full_until_the_slowest_cursor_has_passed() {
     assert_eq!(log.append_blocking(Blob(100)), Ok(3));
 }
 
-// Requests can be told to wait long before one that is on its way is refused, and in any case at half of the limit; the record that is in use,
-// however large, leaves room for the next.
+// Requests wait long before one is refused: behind the record that is in use for as much as was said, and in any case at half of the limit.
 #[test]
 fn no_room_is_not_full() {
     let size = 100 + OVERHEAD;
-    let appended = |room: usize, limit: usize| {
-        let (log, _reader) = Log::in_memory(Memory { room: room * size, limit: limit * size }, || 0);
+    let appended = |room: usize| {
+        let (log, _reader) = Log::in_memory(Memory { room: room * size, limit: 6 * size }, || 0);
         let cursor = log.cursor();
         let append = || log.append_blocking(Blob(100)).map(|_| log.has_room());
-        let said: Vec<_> = std::iter::repeat_with(append).take(limit + 1).collect();
-        cursor.advance(limit as u64);
+        let said: Vec<_> = std::iter::repeat_with(append).take(7).collect();
+        cursor.advance(6);
         assert!(log.has_room());
         said
     };
-    let full = Err(AppendError::Full);
-    assert_eq!(appended(1, 4), [Ok(true), Ok(true), Ok(false), Ok(false), full.clone()]);
-    assert_eq!(appended(4, 4), [Ok(true), Ok(true), Ok(false), Ok(false), full.clone()]);
-    assert_eq!(appended(0, 3), [Ok(true), Ok(false), Ok(false), full]);
+    let with_room = |count: usize| {
+        let said = (0..6).map(|place| Ok(place < count));
+        said.chain([Err(AppendError::Full)]).collect::<Vec<_>>()
+    };
+    assert_eq!(appended(0), with_room(1));
+    assert_eq!(appended(1), with_room(2));
+    assert_eq!(appended(6), with_room(3));
+}
+
+/// What a future gives without having to wait for it.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(given) => Some(given),
+        Poll::Pending => None,
+    }
+}
+
+// What was admitted counts as taken until it is appended or given up.
+#[test]
+fn what_is_admitted_takes_room() {
+    let (log, _reader) = Log::in_memory(Memory::up_to(1_000), || 0);
+    let first = log.admit(400).unwrap();
+    let second = log.admit(400).unwrap();
+    assert!(log.admit(1).is_none() && !log.has_room());
+    drop(first);
+    assert!(log.has_room());
+    assert_eq!(at_once(second.append(Blob(400))), Some(Ok(1)));
+    assert!(log.admit(1).is_none(), "the log needs some for itself");
+    assert_eq!(log.fill().memory.used, 400 + OVERHEAD as u64);
 }
 
 proptest! {
+    // However many are made at once, and however large they are: none that was admitted is refused, and they take half of the limit and
+    // one of them at most.
+    #[test]
+    fn what_is_admitted_is_not_refused(
+        steps in proptest::collection::vec((0_usize..6, 0_usize..3_000), 1..200),
+        room in 0_usize..2_000,
+        limit in 1_usize..4_000,
+    ) {
+        let (log, _reader) = Log::in_memory(Memory { room, limit }, || 0);
+        let cursor = log.cursor();
+        let mut made = Vec::new();
+        for (step, size) in steps {
+            match step {
+                0 => cursor.advance(log.first()),
+                1 | 2 if !made.is_empty() => {
+                    let (admission, size): (Admission<'_, Blob>, usize) = made.swap_remove(size % made.len());
+                    prop_assert!(matches!(at_once(admission.append(Blob(size))), Some(Ok(_))));
+                }
+                3 => drop(made.pop()),
+                _ => made.extend(log.admit(size + OVERHEAD).map(|admission| (admission, size))),
+            }
+            prop_assert!(log.fill().memory.used as usize <= limit / 2 + 3_000 + OVERHEAD);
+        }
+    }
+
     // What counts against the size is exactly what some cursor has not passed.
     #[test]
     fn size_is_what_is_not_passed(sizes in proptest::collection::vec(0_usize..1000, 1..50), passed in 0_u64..60) {
