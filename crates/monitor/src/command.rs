@@ -85,10 +85,10 @@ pub enum CommandError {
     #[error("there is no {0} {1:?}")]
     Unknown(Subject, String),
     /// The name is taken.
-    #[error("there is a {0} {1:?} already")]
+    #[error("{0} {1:?} is there already")]
     Exists(Subject, String),
     /// A name says something.
-    #[error("the name of a {0} has 1 to 100 characters")]
+    #[error("{0}: a name has 1 to 100 characters")]
     BadName(Subject),
     /// There are as many as there may be.
     #[error("there are {1} of the kind {0}, as many as there may be")]

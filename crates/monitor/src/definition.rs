@@ -136,6 +136,9 @@ impl Config {
             {
                 wrong("when.threshold", false, "the threshold is no number")
             }
+            Condition::Field { field, threshold: AlertThreshold::Fixed(number), .. } => {
+                wrong("when.threshold", field.can_be(*number), NO_SHARE)
+            }
             Condition::Field { threshold: AlertThreshold::Baseline { factor, length }, .. } => {
                 wrong("when.factor", factor.is_finite() && *factor > 0.0, "the factor is not above 0")?;
                 wrong(
@@ -144,7 +147,7 @@ impl Config {
                     "the baseline is not between 1m and 29d",
                 )
             }
-            Condition::Field { .. } | Condition::BurnRate { .. } => Ok(()),
+            Condition::BurnRate { .. } => Ok(()),
             Condition::Drift { .. } => wrong(
                 "when.tokens",
                 self.drifts.iter().any(|drift| drift.monitor == rule.monitor),
@@ -178,10 +181,15 @@ fn check(
     if is_right { Ok(()) } else { Err(ConfigError { section, name: name.to_owned(), field, problem }) }
 }
 
+/// What is wrong with percent in place of a share: it would never be reached.
+const NO_SHARE: &str = "a share is between 0 and 1: 5 % are 0.05";
+
 /// Whether a monitor can be what it shall be.
 pub(crate) fn check_monitor(monitor: &MonitorDefinition) -> Result<(), ConfigError> {
-    let is_right = monitor.health.thresholds.iter().all(Threshold::is_one);
-    check("monitors", &monitor.name, "thresholds", is_right, "a warning begins above what is critical, or is no number")
+    let wrong = |is_right, problem| check("monitors", &monitor.name, "thresholds", is_right, problem);
+    let mut thresholds = monitor.health.thresholds.iter();
+    wrong(thresholds.clone().all(Threshold::is_one), "a warning begins above what is critical, or is no number")?;
+    wrong(thresholds.all(|threshold| threshold.field.can_be(threshold.critical)), NO_SHARE)
 }
 
 /// Names say something, and are told apart.

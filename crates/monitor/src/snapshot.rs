@@ -115,6 +115,11 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
+    /// Whether it can be such a number: a share is 1 at most.
+    pub(crate) fn can_be(self, number: f64) -> bool {
+        number <= 1.0 || !matches!(self, Self::ErrorRate | Self::CacheShare | Self::ColdStartRate)
+    }
+
     /// Whether it grows with the length of the window.
     pub(crate) const fn is_sum(self) -> bool {
         matches!(self, Self::TotalRequests | Self::Tokens | Self::InputTokens | Self::OutputTokens | Self::Cost)

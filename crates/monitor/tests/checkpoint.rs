@@ -256,7 +256,7 @@ fn what_the_api_made_outlives_new_monitors() {
     assert_eq!(own.map(|alert| &*alert.rule().name).collect::<Vec<_>>(), ["on made"]);
     assert!(after.slos().iter().any(|slo| slo.definition().name == "own"));
     let told: Vec<String> = after.left_out().iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["alerts: \"on all\": there is no such monitor", "there is a alert \"taken\" already"]);
+    assert_eq!(told, ["alerts: \"on all\": there is no such monitor", "alert \"taken\" is there already"]);
     after.apply(after.now(), Command::CreateAlert(of("one more", "made"))).unwrap();
 }
 

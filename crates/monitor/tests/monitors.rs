@@ -514,7 +514,7 @@ fn a_monitor_knows_what_it_counted() {
 fn snapshots_are_judged_by_what_is_defined() {
     let mut monitoring = Monitoring::new(&config()).unwrap();
     let made = |window, critical| {
-        let threshold = Threshold { field: Field::ErrorRate, warning: critical, critical };
+        let threshold = Threshold { field: Field::TotalRequests, warning: critical, critical };
         let health = HealthRules { minimum_requests: 1, thresholds: vec![threshold] };
         Box::new(MonitorDefinition { window, health, ..MonitorDefinition::new("own", of_service("checkout")) })
     };
@@ -522,14 +522,14 @@ fn snapshots_are_judged_by_what_is_defined() {
         let monitor = monitoring.monitor("own").unwrap();
         (monitor.snapshot().map(|snapshot| (snapshot.at, snapshot.length, snapshot.requests)), monitor.health())
     };
-    monitoring.apply(START, Command::Create(made(Window::FiveMinutes, 2.0))).unwrap();
+    monitoring.apply(START, Command::Create(made(Window::FiveMinutes, 1e6))).unwrap();
     tell(&mut monitoring, START, START + 10 * MINUTE, Some(ErrorClass::Timeout));
     let now = START + 10 * MINUTE + 7 * SECOND;
     let of_five = Some((START + 10 * MINUTE, 5 * MINUTE, 300));
     for (command, expected) in [
         (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
-        (Command::Replace(made(Window::Hour, 2.0)), (Some((START + 10 * MINUTE, HOUR, 600)), Health::Healthy)),
-        (Command::Replace(made(Window::FiveMinutes, 2.0)), (of_five, Health::Healthy)),
+        (Command::Replace(made(Window::Hour, 1e6)), (Some((START + 10 * MINUTE, HOUR, 600)), Health::Healthy)),
+        (Command::Replace(made(Window::FiveMinutes, 1e6)), (of_five, Health::Healthy)),
         (Command::Pause("own".into()), (of_five, Health::Healthy)),
         (Command::Replace(made(Window::FiveMinutes, 0.5)), (of_five, Health::Critical)),
         (Command::Replace(made(Window::Hour, 0.5)), (None, Health::NoData)),

@@ -80,7 +80,7 @@ impl AdminClient {
         if status.is_success() {
             return Ok(body);
         }
-        let detail = serde_json::from_slice(&body).map(|Problem { detail }| format!(": {detail}")).unwrap_or_default();
+        let detail = explained(&body).map(|detail| format!(": {detail}")).unwrap_or_default();
         match status {
             StatusCode::UNAUTHORIZED if self.authorization.is_none() => Err(HOW_TO_SHOW_CREDENTIALS.to_owned()),
             _ => Err(format!("it answered {status}{detail}")),
@@ -115,6 +115,17 @@ impl AdminClient {
 /// A name as it may stand in a path or a query.
 pub(crate) fn encoded(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+/// What an answer says of what is wrong: in a line of text, or as the API does.
+fn explained(body: &[u8]) -> Option<String> {
+    if let Ok(Problem { detail }) = serde_json::from_slice(body) {
+        return Some(detail);
+    }
+    let line = std::str::from_utf8(body).ok()?.trim();
+    let is_line =
+        !line.is_empty() && line.len() < 500 && !line.starts_with(['<', '{']) && !line.contains(char::is_control);
+    is_line.then(|| line.to_owned())
 }
 
 /// What the API says of what is wrong.

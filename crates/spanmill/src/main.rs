@@ -27,6 +27,7 @@ mod table;
 mod telemetry;
 mod watching;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -117,8 +118,8 @@ fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::print_stderr)]
 fn report(failure: &Failure) -> ExitCode {
-    eprintln!("spanmill: {failure}");
+    // If it is closed, the exit code says what there is to say.
+    let _ = writeln!(std::io::stderr(), "spanmill: {failure}");
     ExitCode::from(failure.exit_code())
 }

@@ -144,6 +144,58 @@ fn a_taken_port_is_told() {
     assert!(!archive.exists());
 }
 
+// A file that is not there is told with the key that names it, and what may be a secret in the wrong place is not shown.
+#[test]
+fn files_that_are_not_there_are_named_by_key() {
+    let directory = TempDir::new().unwrap();
+    let wrong = |config: &str, words: &[&str]| {
+        let file = file(&directory, "c.yaml", config);
+        for arguments in [vec!["check-config", &file], vec!["--config", &file]] {
+            let output = spanmill(&arguments);
+            assert_fails(&output, 64, words);
+            assert!(!stderr(&output).contains("hush"), "{}", stderr(&output));
+        }
+    };
+    wrong(
+        "exporters:\n  otlp/a: { endpoint: \"https://localhost:1\", tls: { ca_file: nowhere.pem } }",
+        &["c.yaml:2:", "exporters.otlp/a.tls.ca_file", "No such file", "nowhere.pem"],
+    );
+    // A token where the name of a file belongs is not shown.
+    wrong(
+        "admin:\n  auth: { bearer_tokens_file: hush }",
+        &["c.yaml:2:", "admin.auth.bearer_tokens_file", "No such file"],
+    );
+    // Nor are user and password of a URL.
+    wrong(
+        "exporters: { otlp/a: { endpoint: \"http://me:hush@backend:4317\" } }",
+        &["exporters.otlp/a.endpoint", "***@backend"],
+    );
+}
+
+// Whoever does not want to read what is printed is told so, without a panic.
+#[test]
+fn nobody_reads_what_is_printed() {
+    let directory = TempDir::new().unwrap();
+    let config = file(&directory, "c.yaml", "");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanmill"));
+    let output = command.args(["check-config", &config]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_fails(&output, 74, &["printing the result", "No space left"]);
+}
+
+// What is no data directory is not repaired, nor made into one.
+#[test]
+fn repair_of_a_wrong_directory() {
+    let directory = TempDir::new().unwrap();
+    let nowhere = directory.path().join("nowhere");
+    assert_fails(&spanmill(&["repair", nowhere.to_str().unwrap()]), 74, &["listing", "nowhere", "No such file"]);
+    assert!(!nowhere.exists());
+    file(&directory, "notes.txt", "");
+    let output = spanmill(&["repair", directory.path().to_str().unwrap()]);
+    assert_fails(&output, 74, &["no data directory of Spanmill"]);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
 // What the command line does not know it refuses, and says so.
 #[test]
 fn unknown_flags_are_refused() {
@@ -193,7 +245,7 @@ fn replay_json_has_exactly_its_keys() {
     assert_eq!(report, expected("anthropic-sdk-native"));
 }
 
-// Nothing in, nothing counted: still a result.
+// Nothing in, nothing counted: still a result, and a word on it, for the path may be wrong.
 #[test]
 fn replay_of_an_empty_directory() {
     let directory = tempfile::tempdir().unwrap();
@@ -201,6 +253,10 @@ fn replay_of_an_empty_directory() {
     let report: Value = serde_json::from_str(stdout(&output)).unwrap();
     assert_eq!(report["requests"], 0);
     assert_eq!(report["by_model"], serde_json::json!({}));
+    assert!(stderr(&output).contains("no spans in"), "{}", stderr(&output));
+    file(&directory, "notes.json", "{}");
+    let output = spanmill(&["replay", directory.path().to_str().unwrap()]);
+    assert!(stderr(&output).contains("passed over") && stderr(&output).contains("notes.json"), "{}", stderr(&output));
 }
 
 // The table for people names every service and model, and ends with the sum of all.

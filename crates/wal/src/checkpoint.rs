@@ -164,7 +164,8 @@ fn file_name(lsn: Lsn) -> String {
     format!("checkpoint-{lsn:016x}")
 }
 
-fn lsn_of(name: &str) -> Option<Lsn> {
+/// The last record that a checkpoint covers, by the name of its file.
+pub(crate) fn lsn_of(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix("checkpoint-")?;
     (digits.len() == 16).then(|| Lsn::from_str_radix(digits, 16).ok())?
 }

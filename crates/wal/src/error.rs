@@ -21,6 +21,9 @@ pub enum OpenError {
     /// Another process has the directory.
     #[error("the data directory {path} is in use by another process; each needs one of its own", path = .0.display())]
     Locked(PathBuf),
+    /// Nothing that was ever logged is in the directory.
+    #[error("{path} is no data directory of Spanmill: it holds neither a log nor a checkpoint", path = .0.display())]
+    NoData(PathBuf),
     /// Acknowledged records are damaged or missing.
     #[error(
         "{path} is damaged at byte {offset}: {why}. Record {lsn} should stand there and was acknowledged, so it is not \

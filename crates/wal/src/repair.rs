@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::Lsn;
-use crate::checkpoint::Checkpoints;
-use crate::directory::Directory;
+use crate::checkpoint::{Checkpoints, lsn_of};
+use crate::directory::{Directory, INSTANCE_ID};
 use crate::error::{OpenError, io_error};
 use crate::frame::{FRAME_HEADER, Header, MIN_FRAME};
 use crate::fs::{FileSystem, RealFileSystem};
@@ -78,7 +78,7 @@ impl fmt::Display for Report {
 /// Repairs a data directory that [`crate::Log::open`] or [`Checkpoints::newest`] refuses. One that is sound is not changed.
 ///
 /// # Errors
-/// The directory is in use, cannot be read or written, or has no room for copies of the damaged files.
+/// The directory is none of Spanmill, is in use, cannot be read or written, or has no room for copies of the damaged files.
 pub fn repair(directory: impl Into<PathBuf>) -> Result<Report, OpenError> {
     repair_on(Arc::new(RealFileSystem), directory)
 }
@@ -88,6 +88,12 @@ pub fn repair(directory: impl Into<PathBuf>) -> Result<Report, OpenError> {
 /// # Errors
 /// As [`repair`].
 pub fn repair_on(fs: Arc<dyn FileSystem>, directory: impl Into<PathBuf>) -> Result<Report, OpenError> {
+    let directory = directory.into();
+    let names = fs.list(&directory).map_err(io_error("listing", &directory))?;
+    let is_data = |name: &String| name == INSTANCE_ID || number_of(name).is_some() || lsn_of(name).is_some();
+    if !names.iter().any(is_data) {
+        return Err(OpenError::NoData(directory));
+    }
     let directory = Directory::open_on(fs, directory)?;
     let mut repair = Repair { directory, report: Report::default() };
     repair.settle()?;

@@ -124,7 +124,7 @@ fn list(admin: &AdminClient, monitor: Option<&str>, format: Format) -> Result<()
     let mut text = table(&alerts);
     if !incidents.is_empty() {
         text.push_str(&rows(
-            ["incident", "monitor", "severity", "fired", "over", "told"],
+            ["incident", "monitor", "severity", "fired", "over", "notifications"],
             incidents.iter().map(|incident| {
                 let over = incident.resolved.map(time_of_millis).zip(incident.resolution.as_ref());
                 [

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
+use super::printing;
 use crate::config::access::Tls;
 use crate::config::{self, Config};
 use crate::failure::Failure;
 
 /// Says what is wrong, or prints the effective configuration.
-#[allow(clippy::print_stdout, clippy::print_stderr)]
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let loaded = Config::load(Some(file), &config::process_environment)?;
+    Config::check_named_files(file, &config::process_environment)?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        printing::note(&format!("warning: {warning}"));
     }
     // Wrong prices are a wrong configuration.
     loaded.config.derive.prices.load()?;
@@ -21,6 +22,5 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         tls.as_ref().map(Tls::load).transpose()?;
         auth.credentials()?;
     }
-    print!("{}", config::effective_yaml(&loaded.config)?);
-    Ok(())
+    printing::print(&config::effective_yaml(&loaded.config)?)
 }

@@ -13,6 +13,7 @@ use genai::{DeriveError, Evaluation, Redactor};
 use indicatif::{ProgressBar, ProgressStyle};
 use receive::{Replay, Request, Signal};
 
+use super::printing;
 use crate::clock::unix_nanos;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -95,6 +96,9 @@ impl Counting {
         }
         progress.finish_and_clear();
         self.apply(Record::Drain, &mut tell);
+        if self.pipeline.received() == 0 {
+            note_nothing(paths, replay.skipped());
+        }
         Ok(self.pipeline.report())
     }
 
@@ -128,6 +132,19 @@ impl Counting {
                 tell(Told::Spans(request));
             }
         });
+    }
+}
+
+/// Nothing is what may be there, and may be a wrong path.
+fn note_nothing(paths: &[PathBuf], skipped: &[PathBuf]) {
+    let list = |paths: &[PathBuf]| {
+        let names: Vec<String> = paths.iter().take(5).map(|path| path.display().to_string()).collect();
+        let more = if paths.len() > 5 { format!(" and {} more", paths.len() - 5) } else { String::new() };
+        names.join(", ") + &more
+    };
+    printing::note(&format!("no spans in {}: they are looked for in *.binpb, *.json and *.jsonl", list(paths)));
+    if !skipped.is_empty() {
+        printing::note(&format!("passed over, for it does not begin as OTLP does: {}", list(skipped)));
     }
 }
 

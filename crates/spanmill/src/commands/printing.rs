@@ -12,6 +12,11 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     std::io::stdout().write_all(text.as_bytes()).map_err(Failure::io("printing the result"))
 }
 
+/// Says something beside the result, to standard error. If that is closed, nobody wants to know.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// One line of JSON.
 pub(super) fn json(answer: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(answer).map_err(|error| Failure::Broken(error.to_string()))?;

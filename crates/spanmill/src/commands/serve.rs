@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::pin::pin;
 
-use super::{block_on, told_to_stop};
+use super::{block_on, printing, told_to_stop};
 use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::listeners::{IfTaken, Listeners};
@@ -11,9 +11,11 @@ use crate::server::Server;
 use crate::telemetry;
 
 /// Serves as `config` says, or with the defaults.
-#[allow(clippy::print_stdout)]
 pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
     let loaded = Config::load(config, &config::process_environment)?;
+    if let Some(file) = config {
+        Config::check_named_files(file, &config::process_environment)?;
+    }
     telemetry::init_logging();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -34,7 +36,9 @@ pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
                 return Ok(());
             }
         };
-        println!("listening {}", server.addresses());
+        if let Err(failure) = printing::print(&format!("listening {}\n", server.addresses())) {
+            tracing::warn!(%failure, "standard output does not take where the server listens");
+        }
         tokio::select! {
             () = told_to_stop => {}
             failure = server.broken() => {

@@ -3,10 +3,12 @@
 //! The tree stands between YAML and the typed configuration so that substitution cannot change the structure, values
 //! are typed by the key that takes them (`semconv: 1.41` is a text), and all problems can be reported, not only the first.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned, UserMessageFormatter};
+use transport::Secret;
 
 use super::error::Problem;
 
@@ -186,10 +188,20 @@ impl Node {
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
-            Value::Scalar(text) => format!("{text:?}"),
+            Value::Scalar(text) => format!("{:?}", without_credentials(text)),
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
         }
+    }
+}
+
+/// A text without user and password, if it is a URL that has them.
+fn without_credentials(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}://{}{}", Secret::MASK, &rest[at..]).into(),
+        None => text.into(),
     }
 }
 

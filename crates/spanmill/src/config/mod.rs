@@ -14,6 +14,7 @@ mod document;
 mod environment;
 pub mod error;
 pub mod exporters;
+mod named_files;
 pub mod notifiers;
 pub mod prices;
 pub mod receivers;
@@ -99,6 +100,19 @@ impl Default for Config {
     }
 }
 
+/// What a file comes to; its problems are told with its name.
+fn of_file<T>(
+    path: &Path,
+    environment: Environment<'_>,
+    read: impl FnOnce(&str, &substitute::Sources<'_>) -> Result<T, Vec<Problem>>,
+) -> Result<T, ConfigError> {
+    let source = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    read(&source, &substitute::Sources { environment, folder })
+        .map_err(|problems| problems.into_iter().map(|problem| problem.of_file(path)).collect())
+        .map_err(ConfigError::Invalid)
+}
+
 /// A configuration that can be used, and what its user should know about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
@@ -121,12 +135,7 @@ impl Config {
     }
 
     fn load_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, ConfigError> {
-        let source =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let config = Self::parse(&source, &substitute::Sources { environment, folder })
-            .map_err(|problems| problems.into_iter().map(|problem| problem.of_file(path)).collect())
-            .map_err(ConfigError::Invalid)?;
+        let config = of_file(path, environment, Self::parse)?;
 
         let mut warnings = config.risks();
         if config.exporters.otlp.is_empty() && environment::names_destination(environment) {
@@ -141,6 +150,22 @@ impl Config {
         let mut warnings = Vec::new();
         let problems = environment::add_exporters(&mut config, environment, &mut warnings);
         if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// Whether the files are there that a configuration file names, for whoever is about to use them.
+    ///
+    /// # Errors
+    /// Those that cannot be read.
+    pub fn check_named_files(path: &Path, environment: Environment<'_>) -> Result<(), ConfigError> {
+        of_file(path, environment, |source, sources| {
+            let original = document::Node::parse(source).map_err(|problem| vec![problem])?;
+            let mut document = original.clone();
+            let mut report = report::Report::new(&original);
+            substitute::substitute(&mut document, sources, &mut report);
+            named_files::check(&document, &mut report);
+            let problems = report.into_problems();
+            if problems.is_empty() { Ok(()) } else { Err(problems) }
+        })
     }
 
     fn parse(source: &str, sources: &substitute::Sources<'_>) -> Result<Self, Vec<Problem>> {

@@ -30,6 +30,7 @@ pub struct Notifiers {
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// Where JSON is POSTed.
+    #[serde(serialize_with = "without_path")]
     pub url: HttpUrl,
     /// The key of the signature.
     #[serde(default)]
@@ -46,6 +47,18 @@ pub struct Webhook {
     /// When it is tried again.
     #[serde(default)]
     pub retry_on_failure: Retry,
+}
+
+/// What is behind the host tells many services who calls: it is a secret.
+fn without_path<S: Serializer>(url: &HttpUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = url.to_string();
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    match rest.split_once('/') {
+        Some((authority, path)) if !path.is_empty() => {
+            serializer.serialize_str(&format!("{scheme}://{authority}/{}", Secret::MASK))
+        }
+        _ => serializer.serialize_str(&text),
+    }
 }
 
 /// `notifiers.alertmanager/NAME`.

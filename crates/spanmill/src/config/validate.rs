@@ -125,8 +125,18 @@ fn watched(config: &Config, report: &mut Report<'_>) {
         report.refuse(&path, format!("\"{path}\": {wanted}"));
     }
     if let Err(error) = config.watched().check() {
-        let path = KeyPath::of(&[error.section]);
-        let path = if report.is_in_file(&path) { path } else { KeyPath::of(&["monitors"]) };
+        let section = KeyPath::of(&[error.section]);
+        // What stands in a monitor, or is made of an objective, has no section of its own.
+        let section = if report.is_in_file(&section) { section } else { KeyPath::of(&["monitors"]) };
+        let is_meant = |name: &String| *name == error.name;
+        // Of two with the same name it is the later one.
+        let index = match error.section {
+            "monitors" => config.monitors.iter().rposition(|it| is_meant(&it.name)),
+            "alerts" => config.alerts.iter().rposition(|it| is_meant(&it.name)),
+            "slos" => config.slos.iter().rposition(|it| is_meant(&it.name)),
+            _ => None,
+        };
+        let path = index.map_or_else(|| section.clone(), |index| section.join(&format!("[{index}]")));
         report.refuse(&path, error.to_string());
     }
 }
@@ -307,7 +317,7 @@ fn otlp_exporter(config: &Config, name: &str, exporter: &OtlpExporter, report: &
     let mut signals = exporter.signals.clone();
     signals.dedup();
     if signals.is_empty() || signals.len() < exporter.signals.len() {
-        report.refuse_value(&path.join("signals"), "expected metrics, logs or both");
+        report.refuse_value(&path.join("signals"), "expected metrics, logs or traces, one at least and each once");
     }
     if exporter.max_request_size.bytes() == 0 {
         report.refuse_value(&path.join("max_request_size"), "expected at least 1");

@@ -198,7 +198,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, signals: [] }\n",
-            r#"spanmill.yaml:2:43: "exporters.otlp/x.signals": expected metrics, logs or both, found a list"#,
+            r#"spanmill.yaml:2:43: "exporters.otlp/x.signals": expected metrics, logs or traces, one at least and each once, found a list"#,
         ),
         (
             "exporters:\n  otlp/x: { endpoint: http://192.0.2.1:1, headers: { a b: x } }\n",

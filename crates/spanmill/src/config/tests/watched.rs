@@ -95,10 +95,10 @@ fn contradictions_are_named() {
             "monitors: [{ name: a, select: { service_version: \"2\" } }]",
             r#"1:12: "monitors[0]": service.version must stand in derive.dimensions or metrics.resource_attributes for that"#,
         ),
-        ("monitors: [{ name: a }, { name: a }]", r#"1:1: monitors: "a": the name stands twice"#),
+        ("monitors: [{ name: a }, { name: a }]", r#"1:25: monitors: "a": the name stands twice"#),
         (
             "monitors: [{ name: a }]\nalerts: [{ name: b, monitor: c, when: { no_data: true } }]",
-            r#"2:1: alerts: "b": there is no such monitor"#,
+            r#"2:10: alerts: "b": there is no such monitor"#,
         ),
         (
             "monitors: [{ name: a }]\nalerts: [{ name: b, monitor: a, when: { field: cost, above: 1, below: 2 } }]",
@@ -106,7 +106,15 @@ fn contradictions_are_named() {
         ),
         (
             "monitors: [{ name: a, thresholds: { cost: { warning: 2, critical: 1 } } }]",
-            r#"1:1: monitors: "a": a warning begins above what is critical, or is no number"#,
+            r#"1:12: monitors: "a": a warning begins above what is critical, or is no number"#,
+        ),
+        (
+            "monitors:\n- name: a\n- { name: b, thresholds: { error_rate: { warning: 5, critical: 10 } } }",
+            r#"3:3: monitors: "b": a share is between 0 and 1: 5 % are 0.05"#,
+        ),
+        (
+            "monitors: [{ name: a }]\nalerts:\n- { name: b, monitor: a, when: { field: cache_share, below: 20 } }",
+            r#"3:3: alerts: "b": a share is between 0 and 1: 5 % are 0.05"#,
         ),
         (
             "monitors: [{ name: a }]\nslos: [{ name: b, monitor: a, objective: latency, target: 0.9 }]",

@@ -1,0 +1,34 @@
+//! Files that a configuration names: whether they are there. Else a server would find out, and could not say which key was meant.
+
+use std::fs::File;
+
+use super::document::{KeyPath, Node, Value};
+use super::report::Report;
+
+/// Refuses every `*_file` that cannot be opened. What the file says is shown, never what was substituted, which may be a secret in the
+/// wrong place.
+pub(super) fn check(document: &Node, report: &mut Report<'_>) {
+    visit(document, &KeyPath::default(), report);
+}
+
+fn visit(node: &Node, path: &KeyPath, report: &mut Report<'_>) {
+    match &node.value {
+        Value::Null => {}
+        Value::Scalar(name) => {
+            let is_file = path.0.last().is_some_and(|key| key.ends_with("_file"));
+            if is_file && let Err(error) = File::open(name) {
+                report.refuse_value(path, &format!("{error} (names start at the working directory)"));
+            }
+        }
+        Value::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                visit(item, &path.join(&format!("[{index}]")), report);
+            }
+        }
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                visit(value, &path.join(&key.name), report);
+            }
+        }
+    }
+}
