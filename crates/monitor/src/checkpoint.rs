@@ -209,8 +209,10 @@ impl Restoring<'_> {
                 if let Some(made) = told.made.take() {
                     self.slo(definitions::slo(made)?);
                 }
-                if self.goes_on(told.subject.as_ref()) {
-                    subjects::restore_slo(&mut self.monitoring.slos, &told, now)?;
+                let goes_on = self.goes_on(told.subject.as_ref())
+                    && subjects::restore_slo(&mut self.monitoring.slos, &told, now)?;
+                if !goes_on {
+                    self.monitoring.forgotten_budgets.extend(told.subject.map(|subject| subject.name));
                 }
             }
             tag::CHART => {

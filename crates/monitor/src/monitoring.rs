@@ -54,6 +54,8 @@ pub struct Monitoring {
     pub(crate) seen: Seen,
     /// Why alerts and objectives of the API were not restored.
     pub(crate) left_out: Vec<CommandError>,
+    /// Objectives whose budget was not restored.
+    pub(crate) forgotten_budgets: Vec<String>,
     /// Of the steps that monitors and canaries keep.
     pub(crate) own_forgotten: Forgotten,
     /// The newest time told.
@@ -90,6 +92,7 @@ impl Monitoring {
             dropped: 0,
             seen: Seen::default(),
             left_out: Vec::new(),
+            forgotten_budgets: Vec::new(),
             own_forgotten: Forgotten::default(),
             now: 0,
             unseen: Range { from: 0, to: 0 },
@@ -356,6 +359,11 @@ impl Monitoring {
     /// Alerts and objectives that the API had made and that were not restored: why each.
     pub fn left_out(&self) -> &[CommandError] {
         &self.left_out
+    }
+
+    /// Objectives of the checkpoint whose budget begins anew, or is no more: they, or their monitors, are not defined as they were.
+    pub fn forgotten_budgets(&self) -> &[String] {
+        &self.forgotten_budgets
     }
 
     /// How many notifications were dropped because more than 1,000 waited.

@@ -226,6 +226,7 @@ fn a_changed_configuration_goes_on() {
     let of_it = |alert: &&Alert| alert.rule().monitor == "checkout";
     assert!(after.alerts().iter().filter(of_it).all(|alert| *alert.phase() == Phase::Inactive));
     assert_eq!(after.slos()[0].status(after.now()).budget.total, 0);
+    assert_eq!(after.forgotten_budgets(), [after.slos()[0].definition().name.clone()]);
     assert_eq!(after.history().totals(Range { from: 0, to: u64::MAX }, &Filter::default()).requests, 300);
 }
 
@@ -255,6 +256,7 @@ fn what_the_api_made_outlives_new_monitors() {
     let own = after.alerts().iter().filter(|alert| !alert.is_configured() && alert.objective().is_none());
     assert_eq!(own.map(|alert| &*alert.rule().name).collect::<Vec<_>>(), ["on made"]);
     assert!(after.slos().iter().any(|slo| slo.definition().name == "own"));
+    assert!(after.forgotten_budgets().is_empty());
     let told: Vec<String> = after.left_out().iter().map(ToString::to_string).collect();
     assert_eq!(told, ["alerts: \"on all\": there is no such monitor", "alert \"taken\" is there already"]);
     after.apply(after.now(), Command::CreateAlert(of("one more", "made"))).unwrap();

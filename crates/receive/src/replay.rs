@@ -314,7 +314,13 @@ fn parse_line(place: Place, line: &[u8]) -> Result<Entry, ReplayError> {
             let reason = "none of resourceSpans, resourceMetrics, resourceLogs".to_owned();
             Err(ReplayError::Malformed { place, reason })
         }
-        (Err(error), _) => Err(ReplayError::Malformed { place, reason: error.to_string() }),
+        (Err(error), _) => {
+            // JSON that somebody has printed pretty begins so.
+            let is_cut = !line.trim_ascii_end().ends_with(b"}");
+            let hint =
+                if is_cut { ": the line does not end the request that it begins, and each takes one line" } else { "" };
+            Err(ReplayError::Malformed { place, reason: format!("{error}{hint}") })
+        }
     }
 }
 

@@ -33,7 +33,10 @@ pub(crate) fn restore(config: &Config, checkpoint: &[u8]) -> Result<Monitoring, 
     match Monitoring::restore(config, checkpoint) {
         Ok(monitoring) => {
             for reason in monitoring.left_out() {
-                tracing::warn!(%reason, "an alert or objective that the API had made is no more");
+                tracing::warn!(%reason, "an alert or objective that the API had made is no more, also if the configuration is changed back");
+            }
+            for objective in monitoring.forgotten_budgets() {
+                tracing::warn!(objective, "its budget is forgotten: it, or its monitor, is not defined as it was");
             }
             Ok(monitoring)
         }

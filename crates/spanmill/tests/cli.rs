@@ -217,10 +217,12 @@ fn replay_of_malformed_files() {
     let payload = std::fs::read(corpus("otel-openai-v2").join("01.traces.binpb")).unwrap();
     let cut = file(&directory, "cut.traces.binpb", &payload[..payload.len() / 2]);
     let lines = file(&directory, "lines.jsonl", "{\"resourceSpans\":[]}\n{\"resourceSpans\":[{\"scopeSpans\":7}]}\n");
+    let pretty = file(&directory, "pretty.json", "{\n  \"resourceSpans\": []\n}\n");
     let foreign = file(&directory, "notes.txt", "hello");
     for (path, words) in [
         (&cut, vec![cut.as_str(), "resource_spans"]),
         (&lines, vec!["lines.jsonl:2", "scopeSpans"]),
+        (&pretty, vec!["pretty.json:1", "takes one line"]),
         (&foreign, vec!["notes.txt"]),
     ] {
         let output = spanmill(&["replay", "--format", "json", path]);

@@ -30,13 +30,13 @@ pub(super) fn slo_message(slo: &Slo) -> messages::Slo {
     messages::Slo { subject: Some(slo_subject(slo.definition())), rings: Some(rings::message(&slo.rings)), made }
 }
 
-pub(super) fn restore_slo(slos: &mut [Slo], told: &messages::Slo, now: u64) -> Result<(), RestoreError> {
+/// Tells whether there is still such an objective.
+pub(super) fn restore_slo(slos: &mut [Slo], told: &messages::Slo, now: u64) -> Result<bool, RestoreError> {
     let restored = rings::restored(told.rings.as_ref(), now)?;
     let is_it = |slo: &&mut Slo| told.subject.as_ref() == Some(&slo_subject(slo.definition()));
-    if let Some(slo) = slos.iter_mut().find(is_it) {
-        slo.rings = restored;
-    }
-    Ok(())
+    let Some(slo) = slos.iter_mut().find(is_it) else { return Ok(false) };
+    slo.rings = restored;
+    Ok(true)
 }
 
 pub(super) fn canary_message(canary: &Canary) -> messages::Canary {

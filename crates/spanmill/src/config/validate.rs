@@ -156,11 +156,11 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
                 continue;
             }
             // One of the two may be a default: what the file says is what is refused.
-            let (refused, stays) = match report.is_in_file(&path) {
-                true => (&path, &other_path),
-                false => (&other_path, &path),
+            let (refused, stays, taken) = match report.is_in_file(&path) {
+                true => (&path, &other_path, other),
+                false => (&other_path, &path, address),
             };
-            report.refuse_value(refused, &format!("\"{stays}\" already listens on {address}"));
+            report.refuse_value(refused, &format!("\"{stays}\" already listens on {taken}"));
         }
     }
 }
@@ -221,7 +221,11 @@ fn limits(config: &Config, report: &mut Report<'_>) {
     // A request larger than the whole budget would be pushed back for ever.
     let largest = grpc.max_recv_msg_size.max(http.max_request_body_size);
     let budget = ["receivers", "otlp", "memory_budget"];
-    at_least(receiver.memory_budget >= largest, &budget, &format!("the largest request, {largest}"));
+    at_least(
+        receiver.memory_budget >= largest,
+        &budget,
+        &format!("what max_recv_msg_size and max_request_body_size allow, {largest}"),
+    );
 
     let wal_size = ["storage", "wal", "max_size"];
     at_least(config.storage.wal.max_size >= ByteSize::mebibytes(64), &wal_size, "64MiB");

@@ -102,7 +102,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "receivers: { otlp: { memory_budget: 32MiB } }\n",
-            r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected at least the largest request, 64MiB, found "32MiB""#,
+            r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected at least what max_recv_msg_size and max_request_body_size allow, 64MiB, found "32MiB""#,
         ),
         (
             "derive: { content: hash }\n",
