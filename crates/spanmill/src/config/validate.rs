@@ -28,6 +28,7 @@ pub(super) fn validate(config: &Config, report: &mut Report<'_>) {
     if let Some(prometheus) = &config.exporters.prometheus {
         access(prometheus.tls.as_ref(), &prometheus.auth, &["exporters", "prometheus"], report);
     }
+    trace_link(config, report);
     limits(config, report);
     names(config, report);
     watched(config, report);
@@ -162,6 +163,16 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
             };
             report.refuse_value(refused, &format!("\"{stays}\" already listens on {taken}"));
         }
+    }
+}
+
+/// Whether the page can link to a trace.
+fn trace_link(config: &Config, report: &mut Report<'_>) {
+    let Some(link) = &config.admin.trace_link else { return };
+    let is_web = ["https://", "http://", "/"].iter().any(|start| link.starts_with(start));
+    if !is_web || !link.contains("{trace_id}") {
+        let wanted = "expected an address with {trace_id}, such as https://signoz.example/trace/{trace_id}";
+        report.refuse_value(&KeyPath::of(&["admin", "trace_link"]), wanted);
     }
 }
 

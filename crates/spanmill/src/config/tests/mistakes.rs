@@ -101,6 +101,10 @@ fn mistakes_are_named_with_their_place() {
             r#"spanmill.yaml:1:12: "metrics.aggregation_cardinality_limit": expected at least 1, found "0""#,
         ),
         (
+            "admin: { trace_link: \"javascript:alert(1)\" }\n",
+            r#"spanmill.yaml:1:10: "admin.trace_link": expected an address with {trace_id}, such as https://signoz.example/trace/{trace_id}, found "javascript:alert(1)""#,
+        ),
+        (
             "receivers: { otlp: { memory_budget: 32MiB } }\n",
             r#"spanmill.yaml:1:22: "receivers.otlp.memory_budget": expected at least what max_recv_msg_size and max_request_body_size allow, 64MiB, found "32MiB""#,
         ),
