@@ -60,6 +60,24 @@ proptest! {
     }
 }
 
+/// What only profiles use of a value is stepped over, whatever it holds, as its definition asks of receivers of other signals; a wrong wire
+/// type of any other field is refused.
+#[test]
+fn indexes_of_profiles_are_stepped_over() {
+    let with_value = |value: &[u8]| {
+        let nested = |tag: u8, body: &[u8]| [&[tag, body.len() as u8], body].concat();
+        let key_value = [nested(0x0a, b"k"), nested(0x12, value)].concat();
+        nested(0x0a, &nested(0x0a, &nested(0x0a, &key_value)))
+    };
+    for (field, is_read) in [(8, true), (9, true), (2, false), (3, false)] {
+        let fixed64 = [&[field << 3 | 1][..], &[0; 8]].concat();
+        let body = with_value(&fixed64);
+        assert_eq!(observed::read(&body).is_ok(), is_read, "field {field}");
+        compare(&body, &format!("field {field}"));
+    }
+    assert!(observed::read(&with_value(&[8 << 3, 1])).is_ok());
+}
+
 /// Every real payload of every client is read as prost reads it.
 #[test]
 fn reads_the_corpus() {
