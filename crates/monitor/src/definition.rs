@@ -189,7 +189,7 @@ pub(crate) fn check_monitor(monitor: &MonitorDefinition) -> Result<(), ConfigErr
     let wrong = |is_right, problem| check("monitors", &monitor.name, "thresholds", is_right, problem);
     let mut thresholds = monitor.health.thresholds.iter();
     wrong(thresholds.clone().all(Threshold::is_one), "a warning begins above what is critical, or is no number")?;
-    wrong(thresholds.all(|threshold| threshold.field.can_be(threshold.critical)), NO_SHARE)
+    wrong(thresholds.all(|threshold| threshold.field.can_be(threshold.warning)), NO_SHARE)
 }
 
 /// Names say something, and are told apart.

@@ -165,11 +165,16 @@ fn files_that_are_not_there_are_named_by_key() {
         "admin:\n  auth: { bearer_tokens_file: hush }",
         &["c.yaml:2:", "admin.auth.bearer_tokens_file", "No such file"],
     );
-    // Nor are user and password of a URL.
-    wrong(
-        "exporters: { otlp/a: { endpoint: \"http://me:hush@backend:4317\" } }",
-        &["exporters.otlp/a.endpoint", "***@backend"],
-    );
+    // Nor is a key in place of its file, nor are user and password of a URL, nor what tells a webhook who calls.
+    wrong("admin:\n  tls: { cert_file: nowhere, key_file: \"hush\\nhush\" }", &["admin.tls.key_file", "several lines"]);
+    for address in ["http://me:hush@backend:4317", "me:hush@backend", "http://me:hu/hush@backend"] {
+        let config = format!("exporters: {{ otlp/a: {{ endpoint: \"{address}\" }} }}");
+        wrong(&config, &["exporters.otlp/a.endpoint", "***@backend"]);
+    }
+    wrong("notifiers: { webhook/a: { url: \"https://hooks.example.com/a?sig=hush\" } }", &["notifiers.webhook/a.url"]);
+    // Keys of the user's own name no files.
+    let own = "notifiers: { alertmanager/a: { url: \"http://localhost:1\", labels: { rules_file: llm.yaml } } }";
+    stdout(&spanmill(&["check-config", &file(&directory, "c.yaml", own)]));
 }
 
 // Whoever does not want to read what is printed is told so, without a panic.

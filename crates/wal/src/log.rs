@@ -173,15 +173,16 @@ impl<R> Shared<R> {
 
     /// See [`Log::has_room`].
     pub(crate) fn has_room(&self) -> bool {
-        self.is_roomy(&self.lock())
+        self.is_roomy(&self.lock(), 0)
     }
 
-    fn is_roomy(&self, state: &State<R>) -> bool {
+    /// Whether there is room beside what is on its way.
+    fn is_roomy(&self, state: &State<R>, on_their_way: usize) -> bool {
         let (in_use, is_disk_roomy) = match &state.space {
             Space::Memory(kept) => (kept.first_size(), true),
             Space::Disk(disk) => (0, !disk.level(&self.clock).exceeds(90)),
         };
-        let taken = state.memory + state.on_their_way;
+        let taken = state.memory + on_their_way;
         is_disk_roomy && taken <= self.memory.limit / 2 && taken - in_use <= self.memory.room
     }
 
@@ -464,18 +465,18 @@ impl<R: Record> Log<R> {
         self.shared.lock().volume
     }
 
-    /// Whether there is room for more requests: beside what is taken and what was [admitted](Log::admit) memory ([`Memory::room`]) and a
-    /// tenth of the disk are kept, so that no work is done in vain for a record that is then refused.
+    /// Whether there is room for more requests, as far as what was appended tells: memory ([`Memory::room`]) and a tenth of the disk are kept
+    /// for those that are on their way, so that no work is done in vain for a record that is then refused.
     pub fn has_room(&self) -> bool {
         self.shared.has_room()
     }
 
     /// Room for a record that is still to be made of a request, and that will take about so many bytes of memory; `None` if there is none
-    /// ([`Log::has_room`]). If there is any, it is given, however large the record; and none that was admitted is refused for want of memory,
+    /// ([`Log::has_room`]) beside what was admitted. If there is any, it is given, however large the record; and none that was admitted is refused for want of memory,
     /// however many come at once. So records take half of the limit at most, one of them, and what others take beyond what was said.
     pub fn admit(&self, bytes: usize) -> Option<Admission<'_, R>> {
         let mut state = self.shared.lock();
-        if !self.shared.is_roomy(&state) {
+        if !self.shared.is_roomy(&state, state.on_their_way) {
             return None;
         }
         state.on_their_way += bytes;

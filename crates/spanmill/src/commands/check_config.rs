@@ -10,7 +10,7 @@ use crate::failure::Failure;
 /// Says what is wrong, or prints the effective configuration.
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let loaded = Config::load(Some(file), &config::process_environment)?;
-    Config::check_named_files(file, &config::process_environment)?;
+    loaded.check_named_files()?;
     for warning in &loaded.warnings {
         printing::note(&format!("warning: {warning}"));
     }

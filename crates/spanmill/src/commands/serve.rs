@@ -13,9 +13,7 @@ use crate::telemetry;
 /// Serves as `config` says, or with the defaults.
 pub(crate) fn run(config: Option<&Path>) -> Result<(), Failure> {
     let loaded = Config::load(config, &config::process_environment)?;
-    if let Some(file) = config {
-        Config::check_named_files(file, &config::process_environment)?;
-    }
+    loaded.check_named_files()?;
     telemetry::init_logging();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

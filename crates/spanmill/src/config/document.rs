@@ -188,6 +188,8 @@ impl Node {
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "null".to_owned(),
+            // A key, say, where its file belongs.
+            Value::Scalar(text) if text.contains('\n') => "a text of several lines".to_owned(),
             Value::Scalar(text) => format!("{:?}", without_credentials(text)),
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
@@ -195,13 +197,14 @@ impl Node {
     }
 }
 
-/// A text without user and password, if it is a URL that has them.
+/// A text without user and password, if it may be a URL that has them. They may hold anything, if they are not encoded.
 fn without_credentials(text: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.into() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.rfind('@') {
-        Some(at) => format!("{scheme}://{}{}", Secret::MASK, &rest[at..]).into(),
-        None => text.into(),
+    match text.rsplit_once('@') {
+        Some((before, behind)) if before.contains(':') => {
+            let scheme = before.find("://").map_or("", |at| &before[..at + 3]);
+            format!("{scheme}{}@{behind}", Secret::MASK).into()
+        }
+        _ => text.into(),
     }
 }
 

@@ -120,6 +120,18 @@ pub struct Loaded {
     pub config: Config,
     /// What was ignored or is risky, a sentence each.
     pub warnings: Vec<String>,
+    /// The files that it names and that cannot be read.
+    absent: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Whether the files are there that it names, for whoever is about to use them.
+    ///
+    /// # Errors
+    /// Those that cannot be read.
+    pub fn check_named_files(&self) -> Result<(), ConfigError> {
+        if self.absent.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(self.absent.clone())) }
+    }
 }
 
 impl Config {
@@ -135,40 +147,30 @@ impl Config {
     }
 
     fn load_file(path: &Path, environment: Environment<'_>) -> Result<Loaded, ConfigError> {
-        let config = of_file(path, environment, Self::parse)?;
+        let (config, absent) = of_file(path, environment, Self::parse)?;
+        let absent = absent.into_iter().map(|problem| problem.of_file(path)).collect();
 
         let mut warnings = config.risks();
         if config.exporters.otlp.is_empty() && environment::names_destination(environment) {
             let file = path.display();
             warnings.push(format!("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: {file} says where to export to"));
         }
-        Ok(Loaded { config, warnings })
+        Ok(Loaded { config, warnings, absent })
     }
 
     fn load_environment(environment: Environment<'_>) -> Result<Loaded, ConfigError> {
         let mut config = Self::default();
         let mut warnings = Vec::new();
         let problems = environment::add_exporters(&mut config, environment, &mut warnings);
-        if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(ConfigError::Invalid(problems)) }
+        if problems.is_empty() {
+            Ok(Loaded { config, warnings, absent: Vec::new() })
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
     }
 
-    /// Whether the files are there that a configuration file names, for whoever is about to use them.
-    ///
-    /// # Errors
-    /// Those that cannot be read.
-    pub fn check_named_files(path: &Path, environment: Environment<'_>) -> Result<(), ConfigError> {
-        of_file(path, environment, |source, sources| {
-            let original = document::Node::parse(source).map_err(|problem| vec![problem])?;
-            let mut document = original.clone();
-            let mut report = report::Report::new(&original);
-            substitute::substitute(&mut document, sources, &mut report);
-            named_files::check(&document, &mut report);
-            let problems = report.into_problems();
-            if problems.is_empty() { Ok(()) } else { Err(problems) }
-        })
-    }
-
-    fn parse(source: &str, sources: &substitute::Sources<'_>) -> Result<Self, Vec<Problem>> {
+    /// Beside the configuration, the files that it names and that cannot be read.
+    fn parse(source: &str, sources: &substitute::Sources<'_>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut original = document::Node::parse(source).map_err(|problem| vec![problem])?;
         if matches!(original.value, document::Value::Null) {
             original.value = document::Value::Mapping(Vec::new());
@@ -177,10 +179,12 @@ impl Config {
         let mut report = report::Report::new(&original);
         substitute::substitute(&mut document, sources, &mut report);
         unsupported::refuse_unsupported(&mut document, &mut report);
+        let mut files = report::Report::new(&original);
+        named_files::check(&document, &mut files);
         let config: Self = decode::decode(document, &mut report);
         validate::validate(&config, &mut report);
         let problems = report.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        if problems.is_empty() { Ok((config, files.into_problems())) } else { Err(problems) }
     }
 
     /// What is watched.

@@ -1,6 +1,7 @@
 //! Files that a configuration names: whether they are there. Else a server would find out, and could not say which key was meant.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 
 use super::document::{KeyPath, Node, Value};
 use super::report::Report;
@@ -16,7 +17,7 @@ fn visit(node: &Node, path: &KeyPath, report: &mut Report<'_>) {
         Value::Null => {}
         Value::Scalar(name) => {
             let is_file = path.0.last().is_some_and(|key| key.ends_with("_file"));
-            if is_file && let Err(error) = File::open(name) {
+            if is_file && let Err(error) = open(name) {
                 report.refuse_value(path, &format!("{error} (names start at the working directory)"));
             }
         }
@@ -26,9 +27,15 @@ fn visit(node: &Node, path: &KeyPath, report: &mut Report<'_>) {
             }
         }
         Value::Mapping(entries) => {
-            for (key, value) in entries {
+            // Keys of these maps are the user's own.
+            for (key, value) in entries.iter().filter(|(key, _)| !matches!(&*key.name, "headers" | "labels")) {
                 visit(value, &path.join(&key.name), report);
             }
         }
     }
+}
+
+/// What is no plain file, a pipe for example, is not opened: whoever uses it does, once.
+fn open(name: &str) -> io::Result<()> {
+    if fs::metadata(name)?.is_file() { File::open(name).map(drop) } else { Ok(()) }
 }

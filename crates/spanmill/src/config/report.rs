@@ -69,7 +69,11 @@ impl<'a> Report<'a> {
 
 /// Whether what stands there is not for everybody to read, even if it is written in the wrong place.
 fn may_be_secret(path: &KeyPath) -> bool {
-    path.0.iter().any(|key| matches!(key.as_str(), "auth" | "headers" | "content_hash_key" | "secret" | "password"))
+    let is_secret = |key: &String| matches!(&**key, "auth" | "headers" | "content_hash_key" | "secret" | "password");
+    // Behind the host, the URL of a webhook often tells who calls.
+    let is_webhook =
+        path.0.iter().any(|key| key.starts_with("webhook/")) && path.0.last().is_some_and(|key| key == "url");
+    path.0.iter().any(is_secret) || is_webhook
 }
 
 /// The known key that a misspelt one most likely means.

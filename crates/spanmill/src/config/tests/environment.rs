@@ -40,13 +40,13 @@ fn environment_of_encrypted_connections() {
     };
     let encrypted =
         load(&[("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "c.pem"), ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "c.key")]);
-    let Loaded { config, warnings } = encrypted.unwrap();
+    let Loaded { config, warnings, .. } = encrypted.unwrap();
     let exporter = &config.exporters.otlp["env"];
     assert_eq!((exporter.endpoint.to_string().as_str(), exporter.protocol), ("https://192.0.2.1:9999", Protocol::Grpc));
     let [ca_file, cert_file, key_file] = ["ca.pem", "c.pem", "c.key"].map(|file| Some(file.into()));
     assert_eq!((&exporter.tls, warnings.len()), (&Some(ClientTls { ca_file, cert_file, key_file }), 0));
 
-    let Loaded { config, warnings } = load(&[("OTEL_EXPORTER_OTLP_INSECURE", "True")]).unwrap();
+    let Loaded { config, warnings, .. } = load(&[("OTEL_EXPORTER_OTLP_INSECURE", "True")]).unwrap();
     let exporter = &config.exporters.otlp["env"];
     assert_eq!((exporter.endpoint.to_string().as_str(), &exporter.tls), ("http://192.0.2.1:9999", &None));
     assert_eq!(warnings, ["OTEL_EXPORTER_OTLP_CERTIFICATE is ignored: the endpoint is not https://"]);
@@ -72,7 +72,7 @@ fn environment_prefers_a_temporality() {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", preference),
         ];
-        let Loaded { config, warnings } = Config::load(None, &environment(&variables)).unwrap();
+        let Loaded { config, warnings, .. } = Config::load(None, &environment(&variables)).unwrap();
         assert_eq!(config.exporters.otlp["env"].temporality(), temporality, "{preference}");
         assert_eq!(warnings.iter().map(String::as_str).next(), warning);
     }
@@ -89,7 +89,7 @@ fn environment_chooses_histograms() {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1"),
             ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", name),
         ];
-        let Loaded { config, warnings } = Config::load(None, &environment(&variables)).unwrap();
+        let Loaded { config, warnings, .. } = Config::load(None, &environment(&variables)).unwrap();
         assert_eq!((config.exporters.otlp["env"].histograms, &*warnings), (histograms, &[][..]));
     }
 }
@@ -142,7 +142,7 @@ fn environment_of_exact_endpoints() {
 fn environment_of_traces() {
     const GENERAL: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://192.0.2.1:1");
     let load = |more: &[(&str, &str)]| {
-        let Loaded { config, warnings } = Config::load(None, &environment(more)).unwrap();
+        let Loaded { config, warnings, .. } = Config::load(None, &environment(more)).unwrap();
         assert_eq!(warnings, [] as [&str; 0]);
         config.exporters.otlp
     };

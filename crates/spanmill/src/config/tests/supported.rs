@@ -7,7 +7,7 @@ use crate::config::sections::Semconv;
 #[test]
 fn the_annotated_file_is_the_default() {
     let loaded = load(include_str!("../../../../../config/spanmill.yaml")).unwrap();
-    assert_eq!(loaded, Loaded { config: Config::default(), warnings: Vec::new() });
+    assert_eq!((loaded.config, loaded.warnings.len()), (Config::default(), 0));
 }
 
 // Guarantees that the example in the annotated file's comments works, with the defaults it claims.
