@@ -25,5 +25,6 @@ mod view;
 
 pub use api::openapi;
 pub use console::{Console, Settings};
+pub use page::is_of_the_web;
 pub use problem::Problem;
 pub use source::{ArchiveState, CommandFailure, Cursor, NotifierState, Saved, ServiceHealth, Source};

@@ -15,6 +15,8 @@ mod prices;
 mod text;
 mod traces;
 
+pub use traces::is_of_the_web;
+
 use ::monitor::{EVALUATION_STEP, Monitoring};
 use axum::Router;
 use axum::extract::{Path, Query, State};

@@ -20,11 +20,15 @@ pub(super) fn trace(settings: &Settings, trace_id: &[u8], span_id: Option<&[u8]>
     }
 }
 
-/// Only addresses of the web are linked.
+/// Whether the page links to it: only to addresses of the web.
+pub fn is_of_the_web(link: &str) -> bool {
+    ["https://", "http://", "/"].iter().any(|start| link.starts_with(start))
+}
+
 fn href(settings: &Settings, trace_id: &str, span_id: &str) -> Option<String> {
     let template = settings.trace_link.as_deref()?;
-    let is_web = ["https://", "http://", "/"].iter().any(|start| template.starts_with(start));
-    is_web.then(|| template.replace("{trace_id}", &encoded(trace_id)).replace("{span_id}", &encoded(span_id)))
+    is_of_the_web(template)
+        .then(|| template.replace("{trace_id}", &encoded(trace_id)).replace("{span_id}", &encoded(span_id)))
 }
 
 #[cfg(test)]

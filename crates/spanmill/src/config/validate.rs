@@ -169,8 +169,7 @@ fn listeners(config: &Config, report: &mut Report<'_>) {
 /// Whether the page can link to a trace.
 fn trace_link(config: &Config, report: &mut Report<'_>) {
     let Some(link) = config.admin.trace_link.as_deref().filter(|link| !link.is_empty()) else { return };
-    let is_web = ["https://", "http://", "/"].iter().any(|start| link.starts_with(start));
-    if !is_web || !link.contains("{trace_id}") {
+    if !console::is_of_the_web(link) || !link.contains("{trace_id}") {
         let wanted = "expected an address with {trace_id}, such as https://signoz.example/trace/{trace_id}";
         report.refuse_value(&KeyPath::of(&["admin", "trace_link"]), wanted);
     }
