@@ -1,12 +1,17 @@
-//! Hashes of what a request says, computed where its bytes are still at hand: request handlers do it beside each other, and the one
-//! thread that applies need not fetch the bytes again.
+//! Hashes of what a request says, and what it says of failures, taken where its bytes are still at hand: request handlers do it beside
+//! each other, and the one thread that applies need not fetch the bytes again.
 
 use genai::{Role, SpanFacts};
 use otlp::Text;
 use rapidhash::v3::rapidhash_v3;
 use twox_hash::XxHash3_128;
 
-/// Hashes of a request. A pure function of it.
+use crate::errors::Failure;
+
+/// The share of a request's size that what it says of failures may take: what is more is read when it is applied.
+const SHARE_OF_FAILURES: usize = 8;
+
+/// Hashes of a request, and what it says of failures. A pure function of it.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
     /// Of all that it says.
@@ -15,6 +20,8 @@ pub struct Contents {
     pub(crate) spans: Vec<SpanContent>,
     /// Of what few spans name.
     named: Vec<Named>,
+    /// What failed calls say of it, until it is taken.
+    failures: Vec<Option<Failure>>,
 }
 
 /// Something that a span names, by a hash that is the same everywhere and always.
@@ -38,6 +45,8 @@ pub(crate) struct SpanContent {
     pub(crate) service: u32,
     pub(crate) scope: u32,
     pub(crate) name: u32,
+    /// The number of its failure among those of the request that were read, counted from 1; zero if there is none.
+    pub(crate) failure: u32,
 }
 
 impl Contents {
@@ -51,13 +60,22 @@ impl Contents {
         self.spans.get(position as usize).copied().unwrap_or_default()
     }
 
+    /// What the span at a position says of its failure, if that was read and not taken before.
+    pub(crate) fn take_failure(&mut self, position: u32) -> Option<Failure> {
+        let place = (self.span(position).failure as usize).checked_sub(1)?;
+        self.failures.get_mut(place)?.take()
+    }
+
     /// Bytes of memory behind it.
     pub fn heap(&self) -> usize {
-        self.spans.capacity() * size_of::<SpanContent>() + self.named.capacity() * size_of::<Named>()
+        self.spans.capacity() * size_of::<SpanContent>()
+            + self.named.capacity() * size_of::<Named>()
+            + self.failures.capacity() * size_of::<Failure>()
+            + self.failures.iter().flatten().map(Failure::heap).sum::<usize>()
     }
 }
 
-/// Takes the hashes of a request span by span, so that each is read while it is at hand.
+/// Takes the contents of a request span by span, so that each is read while it is at hand.
 #[derive(Debug)]
 pub(crate) struct ContentsBuilder<'a> {
     body: &'a [u8],
@@ -65,6 +83,9 @@ pub(crate) struct ContentsBuilder<'a> {
     shared: Shared,
     spans: Vec<SpanContent>,
     named: Vec<Named>,
+    failures: Vec<Option<Failure>>,
+    /// Bytes that more failures may take.
+    room_for_failures: usize,
 }
 
 impl<'a> ContentsBuilder<'a> {
@@ -72,7 +93,16 @@ impl<'a> ContentsBuilder<'a> {
     pub(crate) fn new(body: &'a [u8], of_all: bool) -> Self {
         // As many as facts of them: see `genai`.
         let spans = Vec::with_capacity((body.len() / 640 + 1).min(genai::MAX_SPANS));
-        Self { body, of_all, shared: Shared::default(), spans, named: Vec::new() }
+        let room_for_failures = body.len() / SHARE_OF_FAILURES;
+        Self {
+            body,
+            of_all,
+            shared: Shared::default(),
+            spans,
+            named: Vec::new(),
+            failures: Vec::new(),
+            room_for_failures,
+        }
     }
 
     /// Takes the next span of the request.
@@ -98,14 +128,27 @@ impl<'a> ContentsBuilder<'a> {
             service: shared.service,
             scope: shared.scope,
             name: short_hash(facts.name, body),
+            failure: self.failure(facts),
         }
+    }
+
+    /// Reads the failure of what may be counted as a call, if there is room; tells its number.
+    fn failure(&mut self, facts: &SpanFacts) -> u32 {
+        let may_count = facts.role.is_call() || facts.usage.is_reported();
+        if !may_count || self.room_for_failures == 0 {
+            return 0;
+        }
+        let Some(failure) = Failure::of(self.body, facts) else { return 0 };
+        self.room_for_failures = self.room_for_failures.saturating_sub(size_of::<Failure>() + failure.heap());
+        self.failures.push(Some(failure));
+        self.failures.len() as u32
     }
 
     /// The hashes of the last `count` spans: those before were told another time.
     pub(crate) fn finish(self, count: usize) -> Contents {
-        let Self { body, mut spans, named, .. } = self;
+        let Self { body, mut spans, named, failures, .. } = self;
         spans.drain(..spans.len().saturating_sub(count));
-        Contents { request: request(body, &spans).max(1), spans, named }
+        Contents { request: request(body, &spans).max(1), spans, named, failures }
     }
 }
 

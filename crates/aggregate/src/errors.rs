@@ -73,29 +73,19 @@ impl ErrorRecord {
         self.texts.get(which)
     }
 
-    /// The record of a failed call. `has_details` says whether anybody wants what is exported beside it.
-    pub(crate) fn new(body: &[u8], facts: &SpanFacts, error: ErrorFacts, receive_time: u64, has_details: bool) -> Self {
-        let texts = Texts::of(|which| match which {
-            ErrorText::Service => facts.service.str(body),
-            ErrorText::Environment => environment(body, facts.resource).str(body),
-            ErrorText::SpanName => facts.name.str(body),
-            ErrorText::Operation => facts.operation.str(body),
-            ErrorText::Provider => facts.provider.str(body),
-            ErrorText::RequestModel => facts.request_model.str(body),
-            ErrorText::ResponseModel => facts.response_model.str(body),
-            ErrorText::Kind => error.kind.str(body),
-            ErrorText::Message => error.message.str(body),
-        });
+    /// The record of a failed call, which says so much. What is exported beside it comes with it if anybody wants that.
+    pub(crate) fn new(facts: &SpanFacts, failure: Failure, receive_time: u64, details: Option<Box<Details>>) -> Self {
+        let Failure { class, fingerprint, texts } = failure;
         Self {
             time: facts.time(receive_time),
             receive_time,
             trace_id: facts.trace_id,
             span_id: facts.span_id,
-            class: error.class,
+            class,
             duration: facts.duration(),
-            fingerprint: fingerprint(error.class, texts.get(ErrorText::Kind), texts.get(ErrorText::Message)),
+            fingerprint,
             texts,
-            details: has_details.then(|| Box::new(Details::of(body, facts))),
+            details,
         }
     }
 
@@ -107,6 +97,39 @@ impl ErrorRecord {
     /// Memory that it takes without its details, in bytes.
     pub(crate) fn charge(&self) -> usize {
         size_of::<Self>() + self.texts.bytes()
+    }
+}
+
+/// What a failed span says of its failure.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    class: ErrorClass,
+    fingerprint: u64,
+    texts: Texts,
+}
+
+impl Failure {
+    /// `None` of a span that did not fail.
+    pub(crate) fn of(body: &[u8], facts: &SpanFacts) -> Option<Self> {
+        let ErrorFacts { class, kind, message } = facts.error?;
+        let texts = Texts::of(|which| match which {
+            ErrorText::Service => facts.service.str(body),
+            ErrorText::Environment => environment(body, facts.resource).str(body),
+            ErrorText::SpanName => facts.name.str(body),
+            ErrorText::Operation => facts.operation.str(body),
+            ErrorText::Provider => facts.provider.str(body),
+            ErrorText::RequestModel => facts.request_model.str(body),
+            ErrorText::ResponseModel => facts.response_model.str(body),
+            ErrorText::Kind => kind.str(body),
+            ErrorText::Message => message.str(body),
+        });
+        let fingerprint = fingerprint(class, texts.get(ErrorText::Kind), texts.get(ErrorText::Message));
+        Some(Self { class, fingerprint, texts })
+    }
+
+    /// Memory behind it, in bytes.
+    pub(crate) fn heap(&self) -> usize {
+        self.texts.bytes()
     }
 }
 

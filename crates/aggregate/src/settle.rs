@@ -120,7 +120,7 @@ impl Settle {
     }
 
     /// Takes a call span, unless it repeats one that is known; there must be room.
-    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Offered {
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: Context) -> Offered {
         let offered = self.window.offer(body, facts, context);
         self.waiting += usize::from(!matches!(offered, Offered::Repeats(_)));
         offered

@@ -65,13 +65,15 @@ pub(crate) fn rank_test(first: &Histogram, second: &Histogram) -> Option<RankTes
 }
 
 /// The counts of two histograms in the buckets that either has, ascending.
-fn side_by_side<'a>(first: &'a Histogram, second: &'a Histogram) -> impl Iterator<Item = [u64; 2]> + 'a {
-    let (mut a, mut b) = (first.buckets().peekable(), second.buckets().peekable());
-    std::iter::from_fn(move || {
+fn side_by_side(first: &Histogram, second: &Histogram) -> Vec<[u64; 2]> {
+    let (first, second) = (first.settled(), second.settled());
+    let (mut a, mut b) = (first.added().peekable(), second.added().peekable());
+    let counts = std::iter::from_fn(|| {
         let next = [a.peek(), b.peek()].into_iter().flatten().map(|(bucket, _)| *bucket).min()?;
         let count = |counted: Option<(u16, u64)>| counted.map_or(0, |(_, count)| count);
         Some([count(a.next_if(|(bucket, _)| *bucket == next)), count(b.next_if(|(bucket, _)| *bucket == next))])
-    })
+    });
+    counts.collect()
 }
 
 /// The share that an empty bin counts as.

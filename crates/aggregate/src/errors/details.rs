@@ -39,7 +39,7 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    pub(super) fn of(body: &[u8], facts: &SpanFacts) -> Self {
+    pub(crate) fn of(body: &[u8], facts: &SpanFacts) -> Self {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
         let count = |count: Option<u32>| count.map(u64::from);
         let usage = facts.usage;

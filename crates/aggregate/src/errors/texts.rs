@@ -60,11 +60,14 @@ pub(crate) struct Texts {
 impl Texts {
     /// The texts that `text` tells, those that are too long cut.
     pub(crate) fn of<'a>(text: impl Fn(ErrorText) -> Cow<'a, str>) -> Self {
-        let mut joined = String::new();
-        let ends = ErrorText::ALL.map(|which| {
-            joined.push_str(cut(&text(which), which.max()));
-            joined.len() as u16
-        });
+        let whole = ErrorText::ALL.map(text);
+        let texts = ErrorText::ALL.iter().zip(&whole).map(|(which, text)| cut(text, which.max()));
+        let mut joined = String::with_capacity(texts.clone().map(str::len).sum());
+        let mut ends = [0; ErrorText::ALL.len()];
+        for (end, text) in ends.iter_mut().zip(texts) {
+            joined.push_str(text);
+            *end = joined.len() as u16;
+        }
         Self { joined: joined.into(), ends }
     }
 

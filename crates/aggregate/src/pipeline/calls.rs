@@ -5,7 +5,7 @@ use genai::{Label, Money, Role, SpanFacts, Usage};
 
 use super::Pipeline;
 use crate::call::Call;
-use crate::errors::ErrorRecord;
+use crate::errors::{Details, ErrorRecord, Failure};
 use crate::fetch::{AHEAD, fetch_facts};
 use crate::histogram::Origin;
 use crate::key::Kind;
@@ -85,7 +85,7 @@ impl Pipeline {
         }
         let series = self.series.number(body, facts).unwrap_or_default();
         let context = self.context(body, facts, receive_time, place, series);
-        let offered = self.settle.offer(body, facts, &context);
+        let offered = self.settle.offer(body, facts, context);
         let Offered::Repeats(repeated) = offered else {
             if offered == Offered::SameIds {
                 self.open_tally.add(Counted::IdConflict, 1);
@@ -112,7 +112,7 @@ impl Pipeline {
         let series = self.series.number_of_kind(Kind::Call, body, facts)?;
         let context = self.context(body, facts, receive_time, place, series);
         let mut stand_in = Box::new(Held::BLANK);
-        stand_in.fill(body, facts, &context);
+        stand_in.fill(body, facts, context);
         Some(stand_in)
     }
 
@@ -124,8 +124,21 @@ impl Pipeline {
         };
         let families = self.series.families(series, body, facts);
         let content = self.contents.span(place.position);
-        let has_error_details = self.settings.error_logs;
-        Context { receive_time, place, series, price, families, content, has_error_details }
+        let error = facts.error.and_then(|_| self.error_record(body, facts, receive_time, place));
+        Context { receive_time, place, series, price, families, content, error }
+    }
+
+    /// The record of a failure. Its details are for destinations: without any, nobody wants them.
+    fn error_record(
+        &mut self,
+        body: &Bytes,
+        facts: &SpanFacts,
+        receive_time: u64,
+        place: Place,
+    ) -> Option<Box<ErrorRecord>> {
+        let failure = self.contents.take_failure(place.position).or_else(|| Failure::of(body, facts))?;
+        let details = self.settings.error_logs.then(|| Box::new(Details::of(body, facts)));
+        Some(Box::new(ErrorRecord::new(facts, failure, receive_time, details)))
     }
 
     /// Spans without GenAI meaning can stand between an agent and its calls. Which traces have such is known when the rest of the

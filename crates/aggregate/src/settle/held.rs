@@ -129,18 +129,15 @@ pub(crate) struct Rare {
 
 impl Rare {
     /// `None` of most spans.
-    fn of(body: &[u8], facts: &SpanFacts, context: &Context) -> Option<Self> {
+    fn of(body: &[u8], facts: &SpanFacts, context: Context) -> Option<Self> {
         let service_tier = unusual(facts.service_tier.bytes(body));
-        let has_any = facts.error.is_some()
+        let has_any = context.error.is_some()
             || facts.split.is_some()
             || facts.supplied_cost.is_some()
             || context.price.is_some()
             || !service_tier.is_empty();
         has_any.then(|| Self {
-            error: facts.error.map(|error| {
-                let has_details = context.has_error_details;
-                Box::new(ErrorRecord::new(body, facts, error, context.receive_time, has_details))
-            }),
+            error: context.error,
             split: facts.split,
             supplied_cost: facts.supplied_cost,
             service_tier: String::from_utf8_lossy(service_tier).into(),
@@ -158,7 +155,7 @@ impl Rare {
 }
 
 /// What stands beside a span in its request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) receive_time: u64,
     pub(crate) place: Place,
@@ -170,8 +167,8 @@ pub(crate) struct Context {
     pub(crate) families: Families,
     /// Hashes of what it says.
     pub(crate) content: SpanContent,
-    /// Whether anybody wants the details of failures. Those that came before somebody did leave without.
-    pub(crate) has_error_details: bool,
+    /// The record of its failure, if it failed.
+    pub(crate) error: Option<Box<ErrorRecord>>,
 }
 
 impl Held {
@@ -214,7 +211,7 @@ impl Held {
     };
 
     /// Writes what a span tells into a blank one.
-    pub(crate) fn fill(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) {
+    pub(crate) fn fill(&mut self, body: &[u8], facts: &SpanFacts, context: Context) {
         self.trace_id = facts.trace_id;
         self.span_id = facts.span_id;
         self.parent_span_id = facts.parent_span_id;

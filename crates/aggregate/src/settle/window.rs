@@ -151,7 +151,7 @@ impl Window {
     }
 
     /// Adds a span, unless it repeats one that is known. There must be room.
-    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: &Context) -> Offered {
+    pub(crate) fn offer(&mut self, body: &[u8], facts: &SpanFacts, context: Context) -> Offered {
         let seq = self.end();
         let trace_before = self.newest_of_trace(facts.trace_id);
         // Written where it stays: a copy of what was just written in parts costs more than all of this.
@@ -463,9 +463,9 @@ mod tests {
             price: None,
             families,
             content: SpanContent { response: u64::from(response), ..SpanContent::default() },
-            has_error_details: true,
+            error: None,
         };
-        window.offer(b"", &facts, &context);
+        window.offer(b"", &facts, context);
     }
 
     proptest! {

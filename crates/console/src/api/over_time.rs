@@ -190,7 +190,11 @@ pub(super) async fn distribution(
             of: quantity.name(),
             unit,
             count: histogram.count(),
-            values: histogram.values().map(|(value, count)| About { value: value * scale, count }).collect(),
+            values: histogram
+                .values()
+                .into_iter()
+                .map(|(value, count)| About { value: value * scale, count })
+                .collect(),
         }
     })
     .await

@@ -170,7 +170,7 @@ fn unknown(monitoring: &Monitoring, monitor: &Monitor, place: &Place, known_from
 
 fn latency(monitor: &Monitor) -> Markup {
     let stats = monitor.window_stats().unwrap_or_default();
-    let values: Vec<(f64, u64)> = stats.duration.values().collect();
+    let values = stats.duration.values();
     let marks = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
     let marks: Vec<(&str, f64)> =
         marks.into_iter().filter_map(|(name, share)| Some((name, stats.duration.quantile(share)?))).collect();

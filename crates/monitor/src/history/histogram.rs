@@ -3,6 +3,8 @@
 //! Numbers below 32 are exact. Any other is told as a number whose relative distance from it is at most
 //! [`RELATIVE_ERROR`]. Buckets are the same for all histograms, so merging is adding, and loses nothing.
 
+use std::borrow::Cow;
+
 /// log2 of the number of buckets between powers of two.
 const BITS: u32 = 4;
 /// Buckets between powers of two.
@@ -43,20 +45,68 @@ pub(crate) fn value(bucket: u16) -> f64 {
     2.0 * lower * upper / (lower + upper)
 }
 
+/// Values that wait at most: as many as make a histogram one line of the processor's cache.
+const MOST_WAITING: usize = 18;
+
 /// A distribution of whole numbers: nanoseconds, or tokens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Counts of many histograms do not stay in the processor's cache. So values wait where they are at hand, and are added together: then the
+/// memory of their counts is fetched at once, and not value by value.
+#[derive(Debug, Clone, Default)]
+#[repr(align(64))]
 pub struct Histogram {
-    /// Which octave the first of `octaves` is.
-    first: u16,
     /// The counts of buckets, from the first octave that has any to the last: a look takes no search.
     octaves: Vec<[u64; LINEAR as usize]>,
+    /// Which octave the first of `octaves` is.
+    first: u16,
+    /// How many values are not yet in `octaves`, and their buckets.
+    waiting: u16,
+    buckets: [u16; MOST_WAITING],
 }
+
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        let [mine, theirs] = [self, other].map(Self::settled);
+        (mine.first, &mine.octaves) == (theirs.first, &theirs.octaves)
+    }
+}
+
+impl Eq for Histogram {}
 
 impl Histogram {
     /// Adds a value.
     #[inline]
     pub(crate) fn record(&mut self, value: u64) {
-        self.add(bucket(value), 1);
+        if usize::from(self.waiting) == MOST_WAITING {
+            self.settle();
+        }
+        if let Some(place) = self.buckets.get_mut(usize::from(self.waiting)) {
+            *place = bucket(value);
+            self.waiting += 1;
+        }
+    }
+
+    /// The buckets of the values that wait.
+    fn waiting(&self) -> &[u16] {
+        self.buckets.get(..usize::from(self.waiting)).unwrap_or_default()
+    }
+
+    /// Adds the values that wait.
+    #[inline(never)]
+    fn settle(&mut self) {
+        let buckets = self.buckets;
+        buckets.into_iter().take(usize::from(self.waiting)).for_each(|bucket| self.add(bucket, 1));
+        self.waiting = 0;
+    }
+
+    /// The same in which none waits.
+    pub(crate) fn settled(&self) -> Cow<'_, Self> {
+        if self.waiting == 0 {
+            return Cow::Borrowed(self);
+        }
+        let mut settled = self.clone();
+        settled.settle();
+        Cow::Owned(settled)
     }
 
     /// Adds a value, if it was told.
@@ -97,19 +147,20 @@ impl Histogram {
 
     /// Adds all of another one.
     pub fn merge(&mut self, other: &Self) {
-        for (bucket, count) in other.buckets() {
+        for (bucket, count) in other.added() {
             self.add(bucket, count);
         }
+        other.waiting().iter().for_each(|bucket| self.add(*bucket, 1));
     }
 
     /// How many values there are.
     pub fn count(&self) -> u64 {
-        self.octaves.as_flattened().iter().sum()
+        self.octaves.as_flattened().iter().sum::<u64>() + u64::from(self.waiting)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.octaves.is_empty()
+        self.octaves.is_empty() && self.waiting == 0
     }
 
     /// The value that the share `quantile` (0 to 1) of all is not above, by nearest rank, within [`RELATIVE_ERROR`];
@@ -118,19 +169,19 @@ impl Histogram {
         let count = self.count();
         let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count.max(1));
         let mut below = 0;
-        self.buckets().find_map(|(bucket, count)| {
+        self.settled().added().find_map(|(bucket, count)| {
             below += count;
             (below >= rank).then(|| value(bucket))
         })
     }
 
     /// The values that stand for the buckets, ascending, and how many there are of each: what a chart of the distribution draws.
-    pub fn values(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        self.buckets().map(|(bucket, count)| (value(bucket), count))
+    pub fn values(&self) -> Vec<(f64, u64)> {
+        self.settled().added().map(|(bucket, count)| (value(bucket), count)).collect()
     }
 
-    /// Buckets that have something, ascending.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u16, u64)> + Clone + '_ {
+    /// Buckets that have something, ascending; of values that wait, nothing: see [`Histogram::settled`].
+    pub(crate) fn added(&self) -> impl Iterator<Item = (u16, u64)> + Clone + '_ {
         let from = self.first * LINEAR as u16;
         let counts = (from..).zip(self.octaves.as_flattened());
         counts.filter(|(_, count)| **count > 0).map(|(bucket, count)| (bucket, *count))
