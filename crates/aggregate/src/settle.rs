@@ -233,12 +233,11 @@ impl Settle {
     }
 
     /// Notes that a span waits no longer, and gives where it was repeated.
-    pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32, counted_span_id: [u8; 8]) -> Vec<Place> {
+    pub(crate) fn settled(&mut self, seq: Seq, state: State, series: u32) -> Vec<Place> {
         let Some(held) = self.window.get_mut(seq) else { return Vec::new() };
         self.waiting -= usize::from(held.is_waiting());
         held.state = state;
         held.series = series;
-        held.counted_span_id = counted_span_id;
         let (repetitions, released) = held.forget_rare();
         self.window.released(released);
         self.repetitions -= repetitions.len();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use genai::price::PriceRef;
 use genai::{ErrorClass, Role, SplitReport};
+use nonmax::NonMaxU64;
 
 use super::codes::{REPORT_PARTS, code, named, required};
 use super::plain::{amount, money, trace_halves, usage, usage_message, valid_ids};
@@ -69,20 +70,20 @@ impl<'a> References<'a> {
             response: held.response,
             request_family,
             response_family,
-            usage: Some(usage_message(held.usage)),
-            time_to_first_chunk: held.time_to_first_chunk,
+            usage: Some(usage_message(held.usage())),
+            time_to_first_chunk: held.time_to_first_chunk(),
             error_class: held.error.map_or(0, |class| code(&ErrorClass::ALL, class)),
             flags: flags(held),
-            counted_span: u64::from_be_bytes(held.counted_span_id),
+            counted_span: u64::from_be_bytes(held.counted_span_id()),
             trace_size: u32::from(held.trace_size),
-            place: self.place(held.place).filter(|_| held.is_waiting()),
-            rare: held.rare.as_deref().map(|rare| Box::new(self.rare(rare, held.heap))),
+            place: held.place().and_then(|place| self.place(place)),
+            rare: held.rare.as_deref().map(|rare| Box::new(self.rare(rare))),
         }
     }
 
-    fn rare(&self, rare: &Rare, heap: u32) -> messages::Rare {
+    fn rare(&self, rare: &Rare) -> messages::Rare {
         messages::Rare {
-            heap,
+            heap: rare.heap,
             error: rare.error.as_deref().map(errors::message),
             split: rare.split.map(|split| messages::Split {
                 part: code(REPORT_PARTS, split.part),
@@ -99,8 +100,8 @@ impl<'a> References<'a> {
 
 fn flags(held: &Held) -> u32 {
     let (counted, alone, with_usage, with_cost) = match held.state {
-        State::Waiting => (false, false, false, false),
-        State::Counted { alone, with_usage, with_cost } => (true, alone, with_usage, with_cost),
+        State::Waiting(_) => (false, false, false, false),
+        State::Counted { alone, with_usage, with_cost, .. } => (true, alone, with_usage, with_cost),
     };
     let all = [
         (held.role == Role::Embeddings, flag::EMBEDDINGS),
@@ -125,11 +126,9 @@ fn role(is: impl Fn(u32) -> bool, usual: Role) -> Role {
     flagged.into_iter().find(|(flag, _)| is(*flag)).map_or(usual, |(_, role)| role)
 }
 
-fn state(is: impl Fn(u32) -> bool) -> State {
-    if !is(flag::COUNTED) {
-        return State::Waiting;
-    }
+fn counted(is: impl Fn(u32) -> bool, counted_span: u64) -> State {
     State::Counted {
+        counted_span_id: counted_span.to_be_bytes(),
         alone: is(flag::COUNTED_ALONE),
         with_usage: is(flag::COUNTED_WITH_USAGE),
         with_cost: is(flag::COUNTED_WITH_COST),
@@ -144,7 +143,6 @@ impl Restoring<'_> {
         let trace_size = u8::try_from(told.trace_size).unwrap_or(0);
         check(trace_size > 0, "trace_size", "not from 1 to 255")?;
         let is = |flag| told.flags & flag != 0;
-        let heap = told.rare.as_ref().map_or(0, |rare| rare.heap);
         Ok(Held {
             trace_id,
             span_id,
@@ -159,16 +157,17 @@ impl Restoring<'_> {
             response: told.response,
             families: Families::of_hashes([told.request_family, told.response_family]),
             taken: Taken { child: is(flag::CHILD_TAKEN), parent: is(flag::PARENT_TAKEN), half: is(flag::HALF_TAKEN) },
-            heap,
-            usage: told.usage.map(usage).unwrap_or_default(),
-            time_to_first_chunk: told.time_to_first_chunk,
+            usage: told.usage.map(usage).unwrap_or_default().into(),
+            time_to_first_chunk: told.time_to_first_chunk.and_then(NonMaxU64::new),
             error: named(&ErrorClass::ALL, told.error_class, "error_class")?,
             role: role(is, usual),
             response_model_is_weak: is(flag::WEAK_RESPONSE_MODEL),
-            state: state(is),
-            counted_span_id: told.counted_span.to_be_bytes(),
+            state: if is(flag::COUNTED) {
+                counted(is, told.counted_span)
+            } else {
+                State::Waiting(self.place(told.place)?)
+            },
             trace_size,
-            place: self.place(told.place)?,
             rare: told.rare.map(|rare| self.rare(*rare)).transpose()?.map(Box::new),
             ..Held::BLANK
         })
@@ -179,6 +178,7 @@ impl Restoring<'_> {
         let price =
             told.price.map(|place| price(place).ok_or_else(|| RestoreError::invalid("rare.price", "of no names")));
         Ok(Rare {
+            heap: told.heap,
             price: price.transpose()?.flatten(),
             error: told.error.map(errors::record).transpose()?.map(Box::new),
             split: told.split.map(split).transpose()?,

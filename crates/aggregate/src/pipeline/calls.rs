@@ -101,7 +101,7 @@ impl Pipeline {
             self.settle.repeated(repeated, place);
             return None;
         }
-        Some(SpanOutcome { counted_span_id: original.counted_span_id, ..SpanOutcome::REPEATED })
+        Some(SpanOutcome { counted_span_id: original.counted_span_id(), ..SpanOutcome::REPEATED })
     }
 
     /// What is counted for a span that is no call, if it turns out to stand for one.
@@ -216,7 +216,7 @@ impl Pipeline {
     fn count(&mut self, members: &[Member]) {
         let Some(merged) = self.settle.merge(members) else { return };
         if let Some(agent) = members.iter().find_map(|(seq, _)| self.settle.counted_agent_above(*seq)) {
-            let state = State::Counted { alone: false, with_usage: true, with_cost: true };
+            let state = State::Counted { counted_span_id: agent, alone: false, with_usage: true, with_cost: true };
             return self.close(members, state, None, |_| SpanOutcome::new(Outcome::Late, Role::Agent.name(), agent));
         }
         let Some(counted) = self.settle.get(merged.counted) else { return };
@@ -242,6 +242,7 @@ impl Pipeline {
         }
         let told_by_several = (members.len() > 1).then(|| self.merged_span(series, &call));
         let state = State::Counted {
+            counted_span_id,
             alone: members.len() == 1,
             with_usage: call.usage.is_some(),
             with_cost: call.cost.is_known(),
@@ -297,8 +298,8 @@ impl Pipeline {
     fn late(&mut self, members: &[Member], counted: Seq) {
         let merged = self.settle.merge(members);
         let Some(before) = self.settle.get_mut(counted) else { return };
-        let (series, counted_span_id, origin) = (before.series, before.counted_span_id, before.origin());
-        let State::Counted { with_usage, with_cost, .. } = before.state else { return };
+        let (series, origin) = (before.series, before.origin());
+        let State::Counted { counted_span_id, with_usage, with_cost, .. } = before.state else { return };
         let missing = merged.filter(|merged| merged.usage.is_some() && !with_usage);
         let cost = missing.map(|merged| self.cost(members, series, &merged)).filter(|_| !with_cost);
         let added = missing.map(|merged| Call {
@@ -319,6 +320,7 @@ impl Pipeline {
             self.note_counted(series, &added, true);
         }
         let state = State::Counted {
+            counted_span_id,
             alone: false,
             with_usage: with_usage || added.is_some(),
             with_cost: with_cost || cost.is_some_and(|cost| cost.is_known()),
@@ -351,10 +353,10 @@ impl Pipeline {
             if outcome.is_not_counted_again() {
                 self.note_saved(seq);
             }
-            let Some(held) = self.settle.get_mut(seq) else { continue };
-            let place = held.place;
+            let Some(held) = self.settle.get(seq) else { continue };
+            let Some(place) = held.place() else { continue };
             let series = series.unwrap_or(held.series);
-            let repetitions = self.settle.settled(seq, state, series, outcome.counted_span_id);
+            let repetitions = self.settle.settled(seq, state, series);
             let counted_span_id = outcome.counted_span_id;
             self.decide(place, outcome);
             for place in repetitions {
@@ -366,7 +368,7 @@ impl Pipeline {
     /// Notes what a span would have added that is not counted for itself.
     fn note_saved(&mut self, seq: Seq) {
         let Some(held) = self.settle.get(seq) else { return };
-        let usage = held.has_usage().then_some(held.usage);
+        let usage = held.has_usage().then(|| held.usage());
         let told = Told { usage, supplied: held.supplied_cost(), service_tier: held.service_tier() };
         let cost = cost(&mut self.series, &self.settings.pricing, held.series, held, &told);
         self.saved.spans += 1;
@@ -376,16 +378,17 @@ impl Pipeline {
     /// Counts a span that stands for a call, or not.
     fn decided(&mut self, agent: DecidedAgent) {
         let DecidedAgent { mut held, is_call } = agent;
+        let place = held.place().unwrap_or(Place::NOWHERE);
         if !is_call {
-            return self.decide(held.place, SpanOutcome::not_counted(held.role));
+            return self.decide(place, SpanOutcome::not_counted(held.role));
         }
-        let usage = Some(held.usage);
+        let usage = Some(held.usage());
         let told = Told { usage, supplied: held.supplied_cost(), service_tier: held.service_tier() };
         let cost = cost(&mut self.series, &self.settings.pricing, held.series, &held, &told);
         let call = Call {
             origin: held.origin(),
             duration: held.duration(),
-            time_to_first_chunk: held.time_to_first_chunk,
+            time_to_first_chunk: held.time_to_first_chunk(),
             usage,
             cost,
             error: held.error,
@@ -398,7 +401,7 @@ impl Pipeline {
             self.errors.add(*record);
         }
         let outcome = SpanOutcome::new(Outcome::Counted, reason_of(held.role), held.span_id);
-        self.decide(held.place, SpanOutcome { cost: Some(cost.of_span()), ..outcome });
+        self.decide(place, SpanOutcome { cost: Some(cost.of_span()), ..outcome });
     }
 
     fn decide(&mut self, place: Place, outcome: SpanOutcome) {

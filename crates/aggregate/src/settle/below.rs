@@ -49,11 +49,11 @@ pub(super) struct Told {
 
 pub(super) fn told_by(held: &Held) -> Told {
     let tokens = |told: Option<u32>| u64::from(told.unwrap_or(0));
-    Told { input: tokens(held.usage.input), output: tokens(held.usage.output) }
+    Told { input: tokens(held.usage().input), output: tokens(held.usage().output) }
 }
 
 pub(super) fn tells_output(held: &Held) -> bool {
-    held.usage.output.is_some_and(|output| output > 0)
+    held.usage().output.is_some_and(|output| output > 0)
 }
 
 /// What stands above a span.

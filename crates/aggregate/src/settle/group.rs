@@ -263,7 +263,7 @@ fn is_parent_of(window: &Window, parent: Seq, child: Seq) -> bool {
 /// of a third.
 fn may_still_join(that: &Held, relation: Relation) -> bool {
     match that.state {
-        State::Waiting => true,
+        State::Waiting(_) => true,
         State::Counted { alone, .. } => alone || relation < Relation::SameTrace,
     }
 }

@@ -2,6 +2,7 @@
 
 use genai::price::PriceRef;
 use genai::{ErrorClass, Money, Role, SpanFacts, SplitReport, Usage};
+use nonmax::{NonMaxU32, NonMaxU64};
 
 use crate::contents::SpanContent;
 use crate::errors::{Details, ErrorRecord};
@@ -19,6 +20,7 @@ impl Seq {
 
 /// Where the outcome of a span is to be written: a request that waits, and the position of the span in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed(4))]
 pub(crate) struct Place {
     pub(crate) request: u64,
     pub(crate) position: u32,
@@ -32,10 +34,12 @@ impl Place {
 /// What became of a held span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It waits.
-    Waiting,
+    /// It waits, and its outcome is to be written there.
+    Waiting(Place),
     /// Its call was counted.
     Counted {
+        /// The span under which it was.
+        counted_span_id: [u8; 8],
         /// From this span alone: then one of another library may be the second of its call.
         alone: bool,
         /// With usage: then a late one adds none.
@@ -70,12 +74,15 @@ pub(crate) struct Held {
     pub(crate) trace_after: Seq,
     pub(crate) response_before: Seq,
     pub(crate) response_after: Seq,
-    pub(crate) state: State,
     pub(crate) taken: Taken,
     /// How many spans its trace had when it came, itself included.
     pub(crate) trace_size: u8,
     /// Whether its trace is so large that it is found by its ids: see `id_before`.
     pub(crate) is_indexed: bool,
+    pub(crate) error: Option<ErrorClass>,
+    pub(crate) role: Role,
+    /// See [`SpanFacts::response_model_is_weak`].
+    pub(crate) response_model_is_weak: bool,
 
     pub(crate) span_id: [u8; 8],
     pub(crate) parent_span_id: [u8; 8],
@@ -91,32 +98,51 @@ pub(crate) struct Held {
     pub(crate) name: u32,
     /// Number of its series; once it is counted, that of the call.
     pub(crate) series: u32,
-    /// Memory behind `rare`, in bytes.
-    pub(crate) heap: u32,
-    pub(crate) error: Option<ErrorClass>,
-    pub(crate) role: Role,
-    /// See [`SpanFacts::response_model_is_weak`].
-    pub(crate) response_model_is_weak: bool,
-
-    pub(crate) place: Place,
-    /// The span under which its call was counted, once it is.
-    pub(crate) counted_span_id: [u8; 8],
-    pub(crate) usage: Usage,
-    /// Nanoseconds.
-    pub(crate) time_to_first_chunk: Option<u64>,
-    /// More neighbours: of the same split report, of what may be the same without a link.
+    /// More neighbours: of the same split report, and in a large trace the child of its parent that came before it.
     pub(crate) split_before: Seq,
+    pub(crate) sibling_before: Seq,
+
+    pub(crate) state: State,
+    pub(crate) usage: CompactUsage,
+    /// Nanoseconds.
+    pub(crate) time_to_first_chunk: Option<NonMaxU64>,
+    /// More neighbours: of what may be the same without a link, and in a large trace the one with its ids and the newest of its children
+    /// that came after it.
     pub(crate) unlinked_before: Seq,
-    /// Neighbours in a large trace: the one with its ids, the newest of its children that came after it, and the one of its parent's
-    /// that came before it.
     pub(crate) id_before: Seq,
     pub(crate) newest_child: Seq,
-    pub(crate) sibling_before: Seq,
+}
+
+/// Three lines of the processor's cache, and no more.
+const _: () = assert!(size_of::<Held>() == 3 * 64);
+
+/// A [`Usage`] in half of its memory. More than four billion tokens are as good as not told; no dialect takes so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CompactUsage([Option<NonMaxU32>; 6]);
+
+impl CompactUsage {
+    const NONE: Self = Self([None; 6]);
+
+    fn get(self) -> Usage {
+        let [input, cache_read, cache_write, cache_write_1h, output, reasoning] =
+            self.0.map(|count| count.map(|count| count.get()));
+        Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning }
+    }
+}
+
+impl From<Usage> for CompactUsage {
+    fn from(usage: Usage) -> Self {
+        let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
+        let counts = [input, cache_read, cache_write, cache_write_1h, output, reasoning];
+        Self(counts.map(|count| count.and_then(NonMaxU32::new)))
+    }
 }
 
 /// What few held spans have.
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
+    /// Memory of it, in bytes, as it was when the span came.
+    pub(crate) heap: u32,
     pub(crate) error: Option<Box<ErrorRecord>>,
     pub(crate) split: Option<SplitReport>,
     pub(crate) supplied_cost: Option<Money>,
@@ -136,13 +162,17 @@ impl Rare {
             || facts.supplied_cost.is_some()
             || context.price.is_some()
             || !service_tier.is_empty();
-        has_any.then(|| Self {
-            error: context.error,
-            split: facts.split,
-            supplied_cost: facts.supplied_cost,
-            service_tier: String::from_utf8_lossy(service_tier).into(),
-            price: context.price,
-            repetitions: Vec::new(),
+        has_any.then(|| {
+            let rare = Self {
+                heap: 0,
+                error: context.error,
+                split: facts.split,
+                supplied_cost: facts.supplied_cost,
+                service_tier: String::from_utf8_lossy(service_tier).into(),
+                price: context.price,
+                repetitions: Vec::new(),
+            };
+            Self { heap: rare.bytes(facts), ..rare }
         })
     }
 
@@ -180,7 +210,6 @@ impl Held {
         start: 0,
         end: 0,
         receive_time: 0,
-        place: Place { request: 0, position: 0 },
         series: 0,
         service: 0,
         scope: 0,
@@ -188,14 +217,12 @@ impl Held {
         response: 0,
         families: Families::NONE,
         taken: Taken { child: false, parent: false, half: false },
-        heap: 0,
-        usage: Usage::NONE,
+        usage: CompactUsage::NONE,
         time_to_first_chunk: None,
         error: None,
         role: Role::Llm,
         response_model_is_weak: false,
-        state: State::Waiting,
-        counted_span_id: [0; 8],
+        state: State::Waiting(Place::NOWHERE),
         rare: None,
         trace_before: Seq::NONE,
         trace_after: Seq::NONE,
@@ -218,20 +245,19 @@ impl Held {
         self.start = facts.start;
         self.end = facts.end;
         self.receive_time = context.receive_time;
-        self.place = context.place;
+        self.state = State::Waiting(context.place);
         self.series = context.series;
         self.service = context.content.service;
         self.scope = context.content.scope;
         self.name = context.content.name;
         self.response = context.content.response;
         self.families = context.families;
-        self.usage = facts.usage;
-        self.time_to_first_chunk = facts.time_to_first_chunk;
+        self.usage = facts.usage.into();
+        self.time_to_first_chunk = facts.time_to_first_chunk.and_then(NonMaxU64::new);
         self.error = facts.error.map(|error| error.class);
         self.role = facts.role;
         self.response_model_is_weak = facts.response_model_is_weak;
         self.rare = Rare::of(body, facts, context).map(Box::new);
-        self.heap = self.rare.as_ref().map_or(0, |rare| rare.bytes(facts));
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -268,8 +294,38 @@ impl Held {
         self.role == Role::Embeddings
     }
 
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage.get()
+    }
+
     pub(crate) fn has_usage(&self) -> bool {
-        self.usage.is_reported()
+        self.usage().is_reported()
+    }
+
+    /// Nanoseconds.
+    pub(crate) fn time_to_first_chunk(&self) -> Option<u64> {
+        self.time_to_first_chunk.map(|nanos| nanos.get())
+    }
+
+    /// Memory behind it, in bytes.
+    pub(crate) fn heap(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.heap)
+    }
+
+    /// Where its outcome is to be written, as long as it waits.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self.state {
+            State::Waiting(place) => Some(place),
+            State::Counted { .. } => None,
+        }
+    }
+
+    /// The span under which its call was counted; zero as long as it waits.
+    pub(crate) fn counted_span_id(&self) -> [u8; 8] {
+        match self.state {
+            State::Waiting(_) => [0; 8],
+            State::Counted { counted_span_id, .. } => counted_span_id,
+        }
     }
 
     pub(crate) fn split(&self) -> Option<&SplitReport> {
@@ -284,7 +340,7 @@ impl Held {
             self.rare = Some(rare);
             return (repetitions, 0);
         }
-        (repetitions, std::mem::take(&mut self.heap))
+        (repetitions, rare.heap)
     }
 
     /// When its call was under way: of the end of a stream, from its begin on.
@@ -294,7 +350,7 @@ impl Held {
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
-        self.state == State::Waiting
+        matches!(self.state, State::Waiting(_))
     }
 
     /// Whether it says the same as another span: then one of the two is a retry of the client. (Ids alone do not tell: they are

@@ -40,21 +40,21 @@ impl Merged {
             error: failure(members()),
             duration: duration(chosen, members().map(|(_, held)| held)),
             time_to_first_chunk: chosen
-                .time_to_first_chunk
-                .or_else(|| members().find_map(|(_, held)| held.time_to_first_chunk)),
+                .time_to_first_chunk()
+                .or_else(|| members().find_map(|(_, held)| held.time_to_first_chunk())),
             supplied_cost: told.filter(|_| !is_invented),
         })
     }
 
     /// What comes of a single span.
     fn of_one(seq: Seq, held: &Held) -> Self {
-        let usage = held.has_usage().then_some(held.usage);
+        let usage = held.has_usage().then(|| held.usage());
         Self {
             counted: seq,
             usage,
             error: held.error.map(|class| (class, seq)),
             duration: held.duration(),
-            time_to_first_chunk: held.time_to_first_chunk,
+            time_to_first_chunk: held.time_to_first_chunk(),
             supplied_cost: held.supplied_cost().filter(|_| usage.is_some() || held.error.is_none()),
         }
     }
@@ -68,9 +68,9 @@ fn usage_base<'a>(members: impl Iterator<Item = (Seq, &'a Held)>) -> Option<(Seq
 
 /// The usage of `base`, with the kinds that it does not tell from spans that count the same input.
 fn filled<'a>(base: &Held, members: impl Iterator<Item = &'a Held>) -> Usage {
-    let mut usage = base.usage;
-    for other in members.filter(|other| other.has_usage() && other.usage.input == base.usage.input) {
-        let more = other.usage;
+    let mut usage = base.usage();
+    for other in members.filter(|other| other.has_usage() && other.usage().input == usage.input) {
+        let more = other.usage();
         usage.cache_read = usage.cache_read.or(more.cache_read);
         usage.cache_write = usage.cache_write.or(more.cache_write);
         usage.cache_write_1h = usage.cache_write_1h.or(more.cache_write_1h);

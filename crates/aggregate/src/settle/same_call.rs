@@ -164,7 +164,7 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
         return None;
     }
     let fits = match (x.has_usage(), y.has_usage()) {
-        (true, true) => x.usage.output == y.usage.output && inputs_agree(x, y),
+        (true, true) => x.usage().output == y.usage().output && inputs_agree(x, y),
         (false, false) => x.error.is_some() && y.error.is_some() && x.scope != y.scope,
         _ => false,
     };
@@ -173,7 +173,7 @@ fn unlinked(x: &Held, y: &Held) -> Option<Misfit> {
 
 /// Whether both tell their usage and not the same; one of them may not know of the cached part.
 fn usages_differ(a: &Held, b: &Held) -> bool {
-    a.has_usage() && b.has_usage() && (a.usage.output != b.usage.output || !inputs_agree(a, b))
+    a.has_usage() && b.has_usage() && (a.usage().output != b.usage().output || !inputs_agree(a, b))
 }
 
 /// Whether a call failed as the wrapper around it did, before any model answered: then one may name a deployment and the other its model.
@@ -186,14 +186,15 @@ fn failed_alike(p: &Held, c: &Held) -> bool {
 
 /// Whether both tell input and output, and neither agrees.
 fn all_usage_differs(a: &Held, b: &Held) -> bool {
-    a.usage.output.zip(b.usage.output).is_some_and(|(a, b)| a != b) && !inputs_agree(a, b)
+    a.usage().output.zip(b.usage().output).is_some_and(|(a, b)| a != b) && !inputs_agree(a, b)
 }
 
 /// Whether inputs are equal, or differ by exactly what one of them counts as cached. No call is without input: zero is what
 /// OpenLLMetry's LangChain instrumentation writes of a stream that it does not understand, and tells nothing.
 fn inputs_agree(a: &Held, b: &Held) -> bool {
-    let cached = |held: &Held| held.usage.cache_read.unwrap_or(0).saturating_add(held.usage.cache_write.unwrap_or(0));
-    let (x, y) = (a.usage.input.unwrap_or(0), b.usage.input.unwrap_or(0));
+    let cached =
+        |held: &Held| held.usage().cache_read.unwrap_or(0).saturating_add(held.usage().cache_write.unwrap_or(0));
+    let (x, y) = (a.usage().input.unwrap_or(0), b.usage().input.unwrap_or(0));
     x == 0 || y == 0 || x == y || x.abs_diff(y) == cached(a) || x.abs_diff(y) == cached(b)
 }
 

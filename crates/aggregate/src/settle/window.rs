@@ -196,7 +196,7 @@ impl Window {
         let links_unlinked = self.links_unlinked;
         let unlinked_before =
             if links_unlinked { newest(unlinked, live, at, hasher, span, seq, unlinked_key) } else { Seq::NONE };
-        self.heap += span.heap as usize;
+        self.heap += span.heap() as usize;
         if let Some(span) = self.spans.back_mut() {
             span.trace_size = trace_size;
             span.trace_before = trace_before;
@@ -272,17 +272,14 @@ impl Window {
         // Each line that it takes.
         fetch(&held.trace_id);
         fetch(&held.span_id);
-        fetch(&held.place);
-        fetch(&held.id_before);
+        fetch(&held.state);
     }
 
     /// Forgets the oldest span. The indexes forget it by themselves.
     pub(crate) fn pop_front(&mut self) {
         let next = self.next(self.first);
         let Some(span) = self.spans.front() else { return };
-        if span.rare.is_some() {
-            self.heap -= span.heap as usize;
-        }
+        self.heap -= span.heap() as usize;
         self.forgotten = self.forgotten.max(span.end);
         self.spans.leave_front();
         self.first = next;
@@ -430,7 +427,7 @@ fn split_key(span: &Held) -> Option<(u32, u64)> {
 /// What two spans of a call must share if nothing links them: service, and output tokens or failure.
 fn unlinked_key(span: &Held) -> Option<(u32, Option<u32>)> {
     if span.has_usage() {
-        return Some((span.service, span.usage.output));
+        return Some((span.service, span.usage().output));
     }
     span.error.map(|_| (span.service, None))
 }
