@@ -79,7 +79,7 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: Bytes,
     http2: bool,
-) -> Result<Answer, hyper_util::client::legacy::Error> {
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let client = Client::builder(TokioExecutor::new()).http2_only(http2).build_http::<Full<Bytes>>();
     let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
     for (name, value) in headers {
@@ -87,7 +87,7 @@ pub(crate) async fn request(
     }
     let answer = async {
         let response = client.request(request.body(Full::new(body)).expect("a request")).await?;
-        Ok(read_answer(response).await.expect("the whole answer"))
+        Ok(read_answer(response).await?)
     };
     tokio::time::timeout(PATIENCE, answer).await.expect("an answer in time")
 }

@@ -10,9 +10,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::raw::request;
 use crate::{Backend, PATIENCE, Totals, binary, get, prometheus};
 
 /// What is configured beside what every test wants: all ports free ones, everything in one directory.
@@ -335,6 +338,16 @@ impl Spanmill {
             .await;
         }
         totals
+    }
+
+    /// Waits until as many requests are counted, or it has ended.
+    pub async fn counted_or_ended(&self, requests: u64) {
+        let page = || request(self.addresses.prometheus, Method::GET, "/metrics", &[], Bytes::new(), false);
+        crate::eventually("its requests counted, or its end", async || match page().await {
+            Ok(page) => (prometheus(&page.text()).requests >= requests).then_some(()),
+            Err(_) => Some(()),
+        })
+        .await;
     }
 
     /// The value of a sample of `/metrics`, given by the beginning of its name and some of its labels; 0 if absent.

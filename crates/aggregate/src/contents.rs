@@ -6,7 +6,7 @@ use otlp::Text;
 use rapidhash::v3::rapidhash_v3;
 use twox_hash::XxHash3_128;
 
-use crate::errors::Failure;
+use crate::errors::{Failure, FailureReader};
 
 /// The share of a request's size that what it says of failures may take: what is more is read when it is applied.
 const SHARE_OF_FAILURES: usize = 8;
@@ -20,8 +20,12 @@ pub struct Contents {
     pub(crate) spans: Vec<SpanContent>,
     /// Of what few spans name.
     named: Vec<Named>,
-    /// What failed calls say of it, until it is taken.
+    /// What failed spans say of their failures, until it is taken.
     failures: Vec<Option<Failure>>,
+    /// Memory behind these, in bytes.
+    failures_heap: usize,
+    /// Reads those for which there was no room.
+    failure_reader: FailureReader,
 }
 
 /// Something that a span names, by a hash that is the same everywhere and always.
@@ -60,8 +64,13 @@ impl Contents {
         self.spans.get(position as usize).copied().unwrap_or_default()
     }
 
-    /// What the span at a position says of its failure, if that was read and not taken before.
-    pub(crate) fn take_failure(&mut self, position: u32) -> Option<Failure> {
+    /// What the span at a position says of its failure; `None` if it did not fail.
+    pub(crate) fn failure(&mut self, body: &[u8], facts: &SpanFacts, position: u32) -> Option<Failure> {
+        self.take_failure(position).or_else(|| self.failure_reader.read(body, facts))
+    }
+
+    /// The same, if it was read before and not taken.
+    fn take_failure(&mut self, position: u32) -> Option<Failure> {
         let place = (self.span(position).failure as usize).checked_sub(1)?;
         self.failures.get_mut(place)?.take()
     }
@@ -71,7 +80,7 @@ impl Contents {
         self.spans.capacity() * size_of::<SpanContent>()
             + self.named.capacity() * size_of::<Named>()
             + self.failures.capacity() * size_of::<Failure>()
-            + self.failures.iter().flatten().map(Failure::heap).sum::<usize>()
+            + self.failures_heap
     }
 }
 
@@ -84,8 +93,10 @@ pub(crate) struct ContentsBuilder<'a> {
     spans: Vec<SpanContent>,
     named: Vec<Named>,
     failures: Vec<Option<Failure>>,
-    /// Bytes that more failures may take.
+    failure_reader: FailureReader,
+    /// Memory of failures, in bytes: what they may take yet, and what is behind those that were read.
     room_for_failures: usize,
+    failures_heap: usize,
 }
 
 impl<'a> ContentsBuilder<'a> {
@@ -93,7 +104,6 @@ impl<'a> ContentsBuilder<'a> {
     pub(crate) fn new(body: &'a [u8], of_all: bool) -> Self {
         // As many as facts of them: see `genai`.
         let spans = Vec::with_capacity((body.len() / 640 + 1).min(genai::MAX_SPANS));
-        let room_for_failures = body.len() / SHARE_OF_FAILURES;
         Self {
             body,
             of_all,
@@ -101,7 +111,9 @@ impl<'a> ContentsBuilder<'a> {
             spans,
             named: Vec::new(),
             failures: Vec::new(),
-            room_for_failures,
+            failure_reader: FailureReader::default(),
+            room_for_failures: body.len() / SHARE_OF_FAILURES,
+            failures_heap: 0,
         }
     }
 
@@ -138,17 +150,19 @@ impl<'a> ContentsBuilder<'a> {
         if !may_count || self.room_for_failures == 0 {
             return 0;
         }
-        let Some(failure) = Failure::of(self.body, facts) else { return 0 };
+        let Some(failure) = self.failure_reader.read(self.body, facts) else { return 0 };
+        self.failures_heap += failure.heap();
         self.room_for_failures = self.room_for_failures.saturating_sub(size_of::<Failure>() + failure.heap());
         self.failures.push(Some(failure));
         self.failures.len() as u32
     }
 
-    /// The hashes of the last `count` spans: those before were told another time.
+    /// The contents of the last `count` spans: those before were told another time. What these say of failures stays, and has taken its room.
     pub(crate) fn finish(self, count: usize) -> Contents {
-        let Self { body, mut spans, named, failures, .. } = self;
+        let Self { body, mut spans, named, failures, failures_heap, .. } = self;
         spans.drain(..spans.len().saturating_sub(count));
-        Contents { request: request(body, &spans).max(1), spans, named, failures }
+        let request = request(body, &spans).max(1);
+        Contents { request, spans, named, failures, failures_heap, failure_reader: FailureReader::default() }
     }
 }
 
@@ -199,5 +213,55 @@ impl Shared {
         let hash = hash(facts.resource, body).rotate_left(64) ^ hash(facts.scope, body);
         let (service, scope) = (short_hash(facts.service, body), short_hash(facts.scope_name, body));
         *self = Self { of, hash, service, scope };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use genai::{ErrorClass, ErrorFacts};
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+
+    proptest! {
+        // What each span says of its failure is told as if it was read then, whether there was room for it or not; what is kept until then takes
+        // no more than its share of the request, and one failure.
+        #[test]
+        fn failures_are_those_of_their_spans(spans in proptest::collection::vec((any::<bool>(), any::<bool>(), 0..6u32, 0..400u32), 0..60)) {
+            let mut body: Vec<u8> = b"rate limit 429 ".repeat(134);
+            let resources = ["production", "", "test"].map(|environment| {
+                let attributes = vec![otlp::metrics::text("deployment.environment.name", environment.to_owned())];
+                let start = body.len() as u32;
+                Resource { attributes, ..Resource::default() }.encode(&mut body).unwrap();
+                Text::new(start, body.len() as u32 - start)
+            });
+            let facts: Vec<SpanFacts> = spans
+                .into_iter()
+                .map(|(has_failed, is_call, from, length)| SpanFacts {
+                    role: if is_call { Role::Llm } else { Role::Agent },
+                    service: Text::new(from, 12),
+                    resource: resources[from as usize / 2],
+                    error: has_failed.then(|| ErrorFacts {
+                        class: ErrorClass::RateLimited,
+                        message: Text::new(from, length),
+                        kind: Text::default(),
+                    }),
+                    ..SpanFacts::default()
+                })
+                .collect();
+            let mut builder = ContentsBuilder::new(&body, false);
+            facts.iter().for_each(|facts| builder.add(facts));
+            let mut contents = builder.finish(facts.len());
+            let kept = contents.failures.iter().flatten().map(|failure| size_of::<Failure>() + failure.heap());
+            prop_assert!(kept.clone().sum::<usize>() <= body.len() / SHARE_OF_FAILURES + kept.max().unwrap_or_default());
+            prop_assert_eq!(contents.failures.iter().flatten().map(Failure::heap).sum::<usize>(), contents.failures_heap);
+            for (position, facts) in (0..).zip(&facts) {
+                let expected = FailureReader::default().read(&body, facts);
+                prop_assert_eq!(contents.failure(&body, facts, position), expected);
+                prop_assert_eq!(contents.take_failure(position), None);
+            }
+        }
     }
 }

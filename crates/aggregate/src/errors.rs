@@ -101,7 +101,7 @@ impl ErrorRecord {
 }
 
 /// What a failed span says of its failure.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failure {
     class: ErrorClass,
     fingerprint: u64,
@@ -110,18 +110,21 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// `None` of a span that did not fail.
-    pub(crate) fn of(body: &[u8], facts: &SpanFacts) -> Option<Self> {
+    fn of(body: &[u8], facts: &SpanFacts, environment: Text) -> Option<Self> {
         let ErrorFacts { class, kind, message } = facts.error?;
-        let texts = Texts::of(|which| match which {
-            ErrorText::Service => facts.service.str(body),
-            ErrorText::Environment => environment(body, facts.resource).str(body),
-            ErrorText::SpanName => facts.name.str(body),
-            ErrorText::Operation => facts.operation.str(body),
-            ErrorText::Provider => facts.provider.str(body),
-            ErrorText::RequestModel => facts.request_model.str(body),
-            ErrorText::ResponseModel => facts.response_model.str(body),
-            ErrorText::Kind => kind.str(body),
-            ErrorText::Message => message.str(body),
+        let texts = Texts::of(|which| {
+            let told = match which {
+                ErrorText::Service => facts.service.bytes(body),
+                ErrorText::Environment => environment.bytes(body),
+                ErrorText::SpanName => facts.name.bytes(body),
+                ErrorText::Operation => facts.operation.bytes(body),
+                ErrorText::Provider => facts.provider.bytes(body),
+                ErrorText::RequestModel => facts.request_model.bytes(body),
+                ErrorText::ResponseModel => facts.response_model.bytes(body),
+                ErrorText::Kind => kind.bytes(body),
+                ErrorText::Message => message.bytes(body),
+            };
+            texts::short(told, which.max())
         });
         let fingerprint = fingerprint(class, texts.get(ErrorText::Kind), texts.get(ErrorText::Message));
         Some(Self { class, fingerprint, texts })
@@ -130,6 +133,26 @@ impl Failure {
     /// Memory behind it, in bytes.
     pub(crate) fn heap(&self) -> usize {
         self.texts.bytes()
+    }
+}
+
+/// Reads failures of one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FailureReader {
+    /// The last resource, and where it is deployed: the next span mostly has the same, and looking for that is to read all that it says.
+    last: Option<(Text, Text)>,
+}
+
+impl FailureReader {
+    /// What a span says of its failure; `None` if it did not fail.
+    pub(crate) fn read(&mut self, body: &[u8], facts: &SpanFacts) -> Option<Failure> {
+        facts.error?;
+        let resource = facts.resource;
+        let (_, environment) = match self.last {
+            Some(last) if last.0 == resource => last,
+            _ => *self.last.insert((resource, environment(body, resource))),
+        };
+        Failure::of(body, facts, environment)
     }
 }
 

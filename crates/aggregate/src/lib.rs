@@ -1,7 +1,7 @@
 //! One call, one count: what durable records add up to.
 //!
 //! - [`Pipeline::apply`] applies the records of the log in their order; serve, replay, demo, recovery and tests all drive it.
-//! - [`Contents`] are hashes of a request, by which what a client sends again is known, and what links its spans.
+//! - [`Contents`] are hashes of a request, by which what a client sends again is known, and what links its spans, and what it says of failures.
 //! - [`SeriesIndex`] and [`Layout`] let request handlers look up a span's series beside the one applier.
 //! - [`Pipeline::counted`]: the calls that the last record made count, for monitors.
 //! - [`Outcome`]: every span gets exactly one, and they add up to what was received.

@@ -153,6 +153,7 @@ impl Pipeline {
                 self.evaluations(&body, &evaluations, receive_time);
                 let request = self.pending.begin(lsn, receive_time, &body, facts.len());
                 self.spans(&body, &facts, receive_time, request);
+                self.contents = Contents::default();
                 self.pending.complete(facts);
                 self.emit_decided(&mut emit);
                 while self.pending.is_over_limit() && self.settle_oldest() {

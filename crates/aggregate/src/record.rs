@@ -23,7 +23,7 @@ pub enum Record {
         facts: Vec<SpanFacts>,
         /// What is said of spans on these spans.
         evaluations: Vec<Evaluation>,
-        /// Hashes of what they say.
+        /// Hashes of what they say, and what they say of failures.
         contents: Contents,
     },
     /// Evaluations in log records: the protobuf body of an `ExportLogsServiceRequest`, and what it tells. Appended only if it
@@ -101,16 +101,24 @@ pub struct Applied {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, status::StatusCode};
     use prost::Message;
 
     use super::*;
+    use crate::contents::SpanContent;
 
     // Two messages behind each other are one: so a scope can come behind its spans, and is theirs all the same, in facts and hashes.
     #[test]
     fn a_scope_may_come_behind_its_spans() {
-        let spans = vec![Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }; 3];
+        let status = Some(Status { code: StatusCode::Error as i32, message: "overloaded".to_owned() });
+        let kind = KeyValue {
+            key: "openinference.span.kind".to_owned(),
+            value: Some(AnyValue { value: Some(any_value::Value::StringValue("LLM".to_owned())) }),
+            ..Default::default()
+        };
+        let attributes = vec![kind];
+        let spans = vec![Span { trace_id: vec![1; 16], span_id: vec![2; 8], status, attributes, ..Span::default() }; 3];
         let spans = ScopeSpans { spans, ..ScopeSpans::default() }.encode_to_vec();
         let scope =
             InstrumentationScope { name: "openinference.instrumentation.openai".to_owned(), ..Default::default() };
@@ -123,11 +131,15 @@ mod tests {
             assert!(ResourceSpans::decode(&*resource_spans).is_ok());
             prost::encoding::bytes::encode(1, &resource_spans, &mut body);
             match Record::of_traces(&Deriver::default(), body.into(), None, true) {
-                Ok(Some(Record::Traces { body, facts, contents, .. })) => {
+                Ok(Some(Record::Traces { body, facts, mut contents, .. })) => {
                     let told: Vec<_> =
                         facts.iter().map(|facts| (facts.dialect, facts.scope_name.str(&body).into_owned())).collect();
-                    let hashes: Vec<_> = (0..4).map(|position| format!("{:?}", contents.span(position))).collect();
-                    (told, hashes)
+                    let hashes: Vec<_> = (0..4)
+                        .map(|position| format!("{:?}", SpanContent { failure: 0, ..contents.span(position) }))
+                        .collect();
+                    let failures: Vec<_> = (0..3).map(|at| contents.failure(&body, &facts[at], at as u32)).collect();
+                    assert!(failures.iter().all(Option::is_some));
+                    (told, hashes, format!("{failures:?}"))
                 }
                 other => panic!("{other:?}"),
             }

@@ -117,6 +117,9 @@ impl Usage {
     pub const NONE: Self =
         Self { input: None, cache_read: None, cache_write: None, cache_write_1h: None, output: None, reasoning: None };
 
+    /// The greatest count of tokens. What parts add up to is cut to it, so that one number is left for a count that is not told.
+    pub const MOST: u32 = u32::MAX - 1;
+
     /// Whether anything was used: a report of neither input nor output is no report (LiteLLM writes 0/0 for a stream
     /// without usage).
     pub fn is_reported(&self) -> bool {
@@ -140,10 +143,14 @@ impl Usage {
         }
     }
 
-    /// A subset larger than its whole is cut to the whole, and one of an unknown whole is not told: so what a row of the
+    /// Counts are cut to [`Self::MOST`], a subset larger than its whole to the whole, and one of an unknown whole is not told: so what a row of the
     /// archive says adds up to what is counted. Where the whole is known, that is an inconsistency.
     #[inline]
     pub(crate) fn keep_within_whole(&mut self, inconsistency: &mut Option<Inconsistency>) {
+        let Self { input, cache_read, cache_write, cache_write_1h, output, reasoning } = self;
+        for count in [input, cache_read, cache_write, cache_write_1h, output, reasoning].into_iter().flatten() {
+            *count = (*count).min(Self::MOST);
+        }
         let cached = u64::from(self.cache_read.unwrap_or(0)) + u64::from(self.cache_write.unwrap_or(0));
         if cached > u64::from(self.input.unwrap_or(0)) || self.reasoning.unwrap_or(0) > self.output.unwrap_or(0) {
             *inconsistency = inconsistency.or(self.excess(cached));

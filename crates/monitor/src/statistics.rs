@@ -66,7 +66,7 @@ pub(crate) fn rank_test(first: &Histogram, second: &Histogram) -> Option<RankTes
 
 /// The counts of two histograms in the buckets that either has, ascending.
 fn side_by_side(first: &Histogram, second: &Histogram) -> Vec<[u64; 2]> {
-    let (first, second) = (first.settled(), second.settled());
+    let (first, second) = (first.whole(), second.whole());
     let (mut a, mut b) = (first.added().peekable(), second.added().peekable());
     let counts = std::iter::from_fn(|| {
         let next = [a.peek(), b.peek()].into_iter().flatten().map(|(bucket, _)| *bucket).min()?;

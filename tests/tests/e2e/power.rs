@@ -143,13 +143,15 @@ async fn send(to: Addresses, unsent: &mut Vec<Payload>) {
     }
 }
 
-/// Starts a server that is to die at some step, sends to it, and stops it. Tells what it has left, and whether it has died.
-async fn live(directory: TempDir, setup: &Setup, unsent: &mut Vec<Payload>) -> (TempDir, bool) {
+/// Starts a server that is to die at some step, sends to it, and stops it when it has counted so many calls: what is still held is not archived
+/// at a stop. Tells what it has left, and whether it has died.
+async fn live(directory: TempDir, setup: &Setup, unsent: &mut Vec<Payload>, calls: u64) -> (TempDir, bool) {
     let spanmill = match Launched::new(directory, setup).listening_or_ended() {
         Ok(spanmill) => spanmill,
         Err(stopped) => return (stopped.killed().directory, true),
     };
     send(spanmill.addresses, unsent).await;
+    spanmill.counted_or_ended(calls).await;
     let stopped = spanmill.stopped();
     let has_died = stopped.status.code().is_none();
     assert!(has_died || stopped.status.success(), "{}:\n{}", stopped.status, stopped.log);
@@ -178,14 +180,14 @@ async fn killed_at_every_step() {
             let Some(power) = Power::of(directory.path()) else { return };
             let mut unsent = requests(1..CALLS + 1, 10);
             let mortal = Setup { environment: power.environment_until(step), ..setup.clone() };
-            let (mut left, has_died) = live(directory, &mortal, &mut unsent).await;
+            let (mut left, has_died) = live(directory, &mortal, &mut unsent, CALLS).await;
             let complete = completed(&left);
             without_name += complete.len() - names(&left);
             unsent.extend(requests(CALLS + 1..CALLS + MORE + 1, 10));
             let patient = Setup { archive_age: "1h", ..setup };
             if another_lives {
                 let immortal = Setup { environment: power.environment(), ..patient.clone() };
-                left = live(left, &immortal, &mut unsent).await.0;
+                left = live(left, &immortal, &mut unsent, CALLS + MORE).await.0;
             }
             let spanmill = Spanmill::start_in(power.cut(left), &patient);
             send(spanmill.addresses, &mut unsent).await;

@@ -9,7 +9,7 @@ use otlp::Text;
 use otlp::metrics::{boolean, double, int, text, texts};
 use prost::Message;
 
-use super::texts::{MAX_NAME, cut};
+use super::texts::{MAX_NAME, short};
 use crate::checkpoint::messages::ErrorFacts;
 
 /// Largest `Resource` message that is kept, in bytes: of larger ones `service.name` must do.
@@ -44,8 +44,8 @@ impl Details {
         let count = |count: Option<u32>| count.map(u64::from);
         let usage = facts.usage;
         let facts = ErrorFacts {
-            texts: TEXTS.iter().map(|(_, fact)| cut(&fact(facts).str(body), MAX_NAME).to_owned()).collect(),
-            finish_reason: cut(&facts.finish_reason.str(body), MAX_NAME).to_owned(),
+            texts: TEXTS.iter().map(|(_, fact)| short(fact(facts).bytes(body), MAX_NAME).into_owned()).collect(),
+            finish_reason: short(facts.finish_reason.bytes(body), MAX_NAME).into_owned(),
             input_tokens: count(usage.input),
             output_tokens: count(usage.output),
             cache_read_tokens: count(usage.cache_read),

@@ -44,7 +44,8 @@ impl ErrorText {
         Self::Message,
     ];
 
-    fn max(self) -> usize {
+    /// Most bytes of it.
+    pub(super) fn max(self) -> usize {
         if self == Self::Message { MAX_MESSAGE } else { MAX_NAME }
     }
 }
@@ -84,6 +85,16 @@ impl Texts {
     }
 }
 
+/// What stands in a body as a text, and of a long one so many bytes at most: no more of it is looked at, however long it is.
+pub(super) fn short(bytes: &[u8], max: usize) -> Cow<'_, str> {
+    // With those of a character that begins before the end.
+    let bytes = bytes.get(..max + char::MAX_LEN_UTF8 - 1).unwrap_or(bytes);
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text, max)),
+        Cow::Owned(text) => Cow::Owned(cut(&text, max).to_owned()),
+    }
+}
+
 /// A text, and of a long one so many bytes at most.
 pub(super) fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
@@ -92,6 +103,19 @@ pub(super) fn cut(text: &str, max: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Of a long text, what is kept is the same as if all of it had been read, also where it is no UTF-8 or is cut within a character.
+    #[test]
+    fn a_long_text_is_cut_as_if_it_was_read() {
+        let texts: [&[u8]; 6] =
+            ["a".as_bytes(), "\u{e9}".as_bytes(), "\u{20ac}".as_bytes(), "\u{1f600}".as_bytes(), b"\xff", b"\xf0\x9f"];
+        for (pattern, shift) in texts.into_iter().flat_map(|text| (0..4).map(move |shift| (text, shift))) {
+            let bytes = [&b"xxxx"[..shift], &pattern.repeat(100)].concat();
+            for max in [0, 1, 2, 3, 4, 5, 64, 255, 256, 1_000] {
+                assert_eq!(short(&bytes, max), cut(&String::from_utf8_lossy(&bytes), max), "{pattern:?} {shift} {max}");
+            }
+        }
+    }
 
     // Each text is found as it was given, whatever the others are, and of a long one its start.
     #[test]

@@ -5,7 +5,7 @@ use genai::{Label, Money, Role, SpanFacts, Usage};
 
 use super::Pipeline;
 use crate::call::Call;
-use crate::errors::{Details, ErrorRecord, Failure};
+use crate::errors::{Details, ErrorRecord};
 use crate::fetch::{AHEAD, fetch_facts};
 use crate::histogram::Origin;
 use crate::key::Kind;
@@ -136,7 +136,7 @@ impl Pipeline {
         receive_time: u64,
         place: Place,
     ) -> Option<Box<ErrorRecord>> {
-        let failure = self.contents.take_failure(place.position).or_else(|| Failure::of(body, facts))?;
+        let failure = self.contents.failure(body, facts, place.position)?;
         let details = self.settings.error_logs.then(|| Box::new(Details::of(body, facts)));
         Some(Box::new(ErrorRecord::new(facts, failure, receive_time, details)))
     }

@@ -116,7 +116,7 @@ pub(crate) struct Held {
 /// Three lines of the processor's cache, and no more.
 const _: () = assert!(size_of::<Held>() == 3 * 64);
 
-/// A [`Usage`] in half of its memory. More than four billion tokens are as good as not told; no dialect takes so many.
+/// A [`Usage`] in half of its memory: no count is above [`Usage::MOST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CompactUsage([Option<NonMaxU32>; 6]);
 
@@ -134,7 +134,7 @@ impl From<Usage> for CompactUsage {
     fn from(usage: Usage) -> Self {
         let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
         let counts = [input, cache_read, cache_write, cache_write_1h, output, reasoning];
-        Self(counts.map(|count| count.and_then(NonMaxU32::new)))
+        Self(counts.map(|count| count.and_then(|count| NonMaxU32::new(count.min(Usage::MOST)))))
     }
 }
 
@@ -369,5 +369,24 @@ fn unusual(service_tier: &[u8]) -> &[u8] {
         b"" | b"default" | b"auto" | b"standard" => b"",
         longer if longer.len() > 32 => b"",
         named => named,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // A usage comes out as it went in; only what no usage holds is cut.
+        #[test]
+        fn usage_stays(counts in proptest::array::uniform6(proptest::option::of(any::<u32>()))) {
+            let usage = |[input, cache_read, cache_write, cache_write_1h, output, reasoning]: [Option<u32>; 6]| {
+                Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning }
+            };
+            let cut = counts.map(|count| count.map(|count| count.min(Usage::MOST)));
+            prop_assert_eq!(CompactUsage::from(usage(counts)).get(), usage(cut));
+        }
     }
 }

@@ -64,9 +64,11 @@ pub struct Histogram {
     buckets: [u16; MOST_WAITING],
 }
 
+const _: () = assert!(size_of::<Histogram>() == 64);
+
 impl PartialEq for Histogram {
     fn eq(&self, other: &Self) -> bool {
-        let [mine, theirs] = [self, other].map(Self::settled);
+        let [mine, theirs] = [self, other].map(Self::whole);
         (mine.first, &mine.octaves) == (theirs.first, &theirs.octaves)
     }
 }
@@ -78,7 +80,7 @@ impl Histogram {
     #[inline]
     pub(crate) fn record(&mut self, value: u64) {
         if usize::from(self.waiting) == MOST_WAITING {
-            self.settle();
+            self.add_waiting();
         }
         if let Some(place) = self.buckets.get_mut(usize::from(self.waiting)) {
             *place = bucket(value);
@@ -87,26 +89,26 @@ impl Histogram {
     }
 
     /// The buckets of the values that wait.
-    fn waiting(&self) -> &[u16] {
+    fn waiting_buckets(&self) -> &[u16] {
         self.buckets.get(..usize::from(self.waiting)).unwrap_or_default()
     }
 
     /// Adds the values that wait.
     #[inline(never)]
-    fn settle(&mut self) {
+    fn add_waiting(&mut self) {
         let buckets = self.buckets;
         buckets.into_iter().take(usize::from(self.waiting)).for_each(|bucket| self.add(bucket, 1));
         self.waiting = 0;
     }
 
     /// The same in which none waits.
-    pub(crate) fn settled(&self) -> Cow<'_, Self> {
+    pub(crate) fn whole(&self) -> Cow<'_, Self> {
         if self.waiting == 0 {
             return Cow::Borrowed(self);
         }
-        let mut settled = self.clone();
-        settled.settle();
-        Cow::Owned(settled)
+        let mut whole = self.clone();
+        whole.add_waiting();
+        Cow::Owned(whole)
     }
 
     /// Adds a value, if it was told.
@@ -150,7 +152,7 @@ impl Histogram {
         for (bucket, count) in other.added() {
             self.add(bucket, count);
         }
-        other.waiting().iter().for_each(|bucket| self.add(*bucket, 1));
+        other.waiting_buckets().iter().for_each(|bucket| self.add(*bucket, 1));
     }
 
     /// How many values there are.
@@ -169,7 +171,7 @@ impl Histogram {
         let count = self.count();
         let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count.max(1));
         let mut below = 0;
-        self.settled().added().find_map(|(bucket, count)| {
+        self.whole().added().find_map(|(bucket, count)| {
             below += count;
             (below >= rank).then(|| value(bucket))
         })
@@ -177,10 +179,10 @@ impl Histogram {
 
     /// The values that stand for the buckets, ascending, and how many there are of each: what a chart of the distribution draws.
     pub fn values(&self) -> Vec<(f64, u64)> {
-        self.settled().added().map(|(bucket, count)| (value(bucket), count)).collect()
+        self.whole().added().map(|(bucket, count)| (value(bucket), count)).collect()
     }
 
-    /// Buckets that have something, ascending; of values that wait, nothing: see [`Histogram::settled`].
+    /// Buckets that have something, ascending; of values that wait, nothing: see [`Histogram::whole`].
     pub(crate) fn added(&self) -> impl Iterator<Item = (u16, u64)> + Clone + '_ {
         let from = self.first * LINEAR as u16;
         let counts = (from..).zip(self.octaves.as_flattened());
@@ -224,6 +226,17 @@ mod tests {
             let rank = ((quantile * values.len() as f64).ceil() as usize).clamp(1, values.len());
             let exact = values[rank - 1] as f64;
             prop_assert!((told - exact).abs() <= exact * RELATIVE_ERROR * (1.0 + 1e-12), "{told} for {exact}");
+        }
+
+        // Values that wait are counted as those that do not, wherever that is asked.
+        #[test]
+        fn values_that_wait_are_told(values in proptest::collection::vec(0..40u64, 0..3 * MOST_WAITING)) {
+            let (recorded, mut added) = (of(&values), Histogram::default());
+            values.iter().for_each(|value| added.add(bucket(*value), 1));
+            prop_assert_eq!((recorded.count(), recorded.is_empty()), (values.len() as u64, values.is_empty()));
+            prop_assert_eq!(recorded.values(), added.values());
+            prop_assert_eq!(recorded.quantile(0.5), added.quantile(0.5));
+            prop_assert_eq!(recorded, added);
         }
 
         // Merging gives the histogram of all values.

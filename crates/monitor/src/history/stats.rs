@@ -200,7 +200,7 @@ impl Cell for Stats {
         packer.signed(self.cost.pico());
         packer.sparse(self.errors.iter().enumerate().filter(|(_, count)| **count > 0).map(|(i, n)| (i as u16, *n)));
         for histogram in self.histograms() {
-            packer.sparse(histogram.settled().added());
+            packer.sparse(histogram.whole().added());
         }
     }
 
