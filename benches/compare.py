@@ -185,9 +185,9 @@ def show(table, markdown):
             print("|" + "---|" * len(HEAD))
 
 
-def parse_options():
+def parser(description):
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", default=str(target / "spanmill"), help="Spanmill's binary; empty: baseline alone")
     parser.add_argument("--baseline", default=str(target / "baseline"))
     parser.add_argument("--loadgen", default=str(target / "loadgen"))
@@ -204,11 +204,11 @@ def parse_options():
     parser.add_argument("--derive", default="", help="more of the configuration's `derive`: settle_wait: 0s")
     parser.add_argument("--directory", help="where the temporary directories with the archives go")
     parser.add_argument("--markdown", action="store_true")
-    return parser.parse_args()
+    return parser
 
 
 def main():
-    options = parse_options()
+    options = parser(__doc__).parse_args()
     table = [HEAD]
     for case in options.only or CASES:
         print(f"{case} ...", file=sys.stderr, flush=True)
