@@ -21,6 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 CASES = {  # name: (payload, spans in a request)
     "lean/20": ("lean", 20),
     "lean/512": ("lean", 512),
@@ -186,11 +187,9 @@ def show(table, markdown):
 
 
 def parser(description):
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    """Options of all that measures servers with the load generator."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--server", default=str(target / "spanmill"), help="Spanmill's binary; empty: baseline alone")
-    parser.add_argument("--baseline", default=str(target / "baseline"))
-    parser.add_argument("--loadgen", default=str(target / "loadgen"))
+    parser.add_argument("--loadgen", default=str(TARGET / "loadgen"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a window")
     parser.add_argument("--warm-up", type=float, default=1.0)
@@ -199,16 +198,23 @@ def parser(description):
     parser.add_argument("--protocol", choices=["grpc", "http"], default="grpc", help="to Spanmill; the baseline is gRPC only")
     parser.add_argument("--compression", choices=["none", "gzip"], default="none")
     parser.add_argument("--only", choices=list(CASES), action="append", help="one case; may be repeated")
-    parser.add_argument("--forward", action="store_true", help="measure handing on in place of the archive")
     parser.add_argument("--wal", action="store_true", help="with the log on disk")
     parser.add_argument("--derive", default="", help="more of the configuration's `derive`: settle_wait: 0s")
     parser.add_argument("--directory", help="where the temporary directories with the archives go")
-    parser.add_argument("--markdown", action="store_true")
     return parser
 
 
+def parse_options():
+    options = parser(__doc__)
+    options.add_argument("--server", default=str(TARGET / "spanmill"), help="Spanmill's binary; empty: baseline alone")
+    options.add_argument("--baseline", default=str(TARGET / "baseline"))
+    options.add_argument("--forward", action="store_true", help="measure handing on in place of the archive")
+    options.add_argument("--markdown", action="store_true")
+    return options.parse_args()
+
+
 def main():
-    options = parser(__doc__).parse_args()
+    options = parse_options()
     table = [HEAD]
     for case in options.only or CASES:
         print(f"{case} ...", file=sys.stderr, flush=True)

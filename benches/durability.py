@@ -152,11 +152,10 @@ def recovery(options, directory):
 
 
 def main():
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", compare.ROOT / "target")) / "release"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["throughput", "recovery"])
-    parser.add_argument("--server", default=str(target / "spanmill"), help="Spanmill's binary")
-    parser.add_argument("--loadgen", default=str(target / "loadgen"))
+    parser.add_argument("--server", default=str(compare.TARGET / "spanmill"), help="Spanmill's binary")
+    parser.add_argument("--loadgen", default=str(compare.TARGET / "loadgen"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a window")
     parser.add_argument("--first", type=float, default=12.0, help="seconds of load before the first window")

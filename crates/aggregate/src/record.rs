@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::contents::SpanContent;
 
-    // Two messages behind each other are one: so a scope can come behind its spans, and is theirs all the same, in facts and hashes.
+    // Two messages behind each other are one: so a scope can come behind its spans, and is theirs all the same, in facts, hashes and failures.
     #[test]
     fn a_scope_may_come_behind_its_spans() {
         let status = Some(Status { code: StatusCode::Error as i32, message: "overloaded".to_owned() });

@@ -301,6 +301,15 @@ mod tests {
 
     use super::*;
 
+    // What parts add up to beyond the greatest count is told as that one, and the number above it is left for what is not told.
+    #[test]
+    fn sums_leave_a_number() {
+        let mut usage = Usage { input: Some(u32::MAX), cache_read: Some(7), output: Some(u32::MAX), ..Usage::NONE };
+        usage.keep_within_whole(&mut None);
+        let cut = Some(Usage::MOST);
+        assert_eq!(usage, Usage { input: cut, cache_read: Some(7), output: cut, ..Usage::NONE });
+    }
+
     fn counts() -> impl Strategy<Value = Option<u32>> {
         proptest::option::of(0..=1_000_000_000_u32)
     }

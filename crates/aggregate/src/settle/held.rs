@@ -185,7 +185,7 @@ impl Rare {
 }
 
 /// What stands beside a span in its request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) receive_time: u64,
     pub(crate) place: Place,
