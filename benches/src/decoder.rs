@@ -137,7 +137,7 @@ mod tests {
             assert!(!facts.operation.is_none() && !facts.provider.is_none());
             assert!(!facts.service.is_empty() && !facts.request_model.is_empty() && !facts.conversation_id.is_empty());
             let answered = facts.error.is_none();
-            assert_eq!(facts.usage.input.is_some(), answered);
+            assert_eq!(facts.usage().input.is_some(), answered);
             assert_eq!(facts.response_id.is_empty(), !answered);
         }
     }

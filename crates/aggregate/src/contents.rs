@@ -146,7 +146,7 @@ impl<'a> ContentsBuilder<'a> {
 
     /// Reads the failure of what may be counted as a call, if there is room; tells its number.
     fn failure(&mut self, facts: &SpanFacts) -> u32 {
-        let may_count = facts.role.is_call() || facts.usage.is_reported();
+        let may_count = facts.role.is_call() || facts.usage().is_reported();
         if !may_count || self.room_for_failures == 0 {
             return 0;
         }

@@ -18,11 +18,10 @@ pub fn fetch<T>(value: &T) {
 /// is waited for.
 #[inline]
 pub(crate) fn fetch_facts(facts: &SpanFacts) {
-    fetch(&facts.supplied_cost);
     fetch(&facts.split);
-    fetch(&facts.error);
-    fetch(&facts.usage);
-    fetch(&facts.start);
+    fetch(&facts.service_tier);
     fetch(&facts.trace_id);
+    fetch(&facts.compact_usage);
+    fetch(&facts.nanos_to_first_chunk);
     fetch(&facts.role);
 }

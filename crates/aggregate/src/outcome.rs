@@ -164,7 +164,7 @@ impl SpanOutcome {
     pub fn usage(&self, facts: &SpanFacts) -> Usage {
         match &self.merged {
             Some(merged) => merged.usage.unwrap_or_default(),
-            None => facts.usage,
+            None => facts.usage(),
         }
     }
 

@@ -184,9 +184,9 @@ fn without_outcomes_they_mean_the_same() {
                 ] {
                     assert!(value(span, key).is_some() || fact.is_empty(), "{}: no {key}", client.name);
                 }
-                for (key, count) in [("input", facts.usage.input), ("output", facts.usage.output)] {
+                for (key, count) in [("input", facts.usage().input), ("output", facts.usage().output)] {
                     let is_told = value(span, &format!("gen_ai.usage.{key}_tokens")).is_some();
-                    assert!(is_told || count.is_none() || !facts.usage.is_reported(), "{}: {key}", client.name);
+                    assert!(is_told || count.is_none() || !facts.usage().is_reported(), "{}: {key}", client.name);
                 }
             }
         }

@@ -51,18 +51,15 @@ impl<'a, I: Iterator<Item = (&'a Applied, usize)>> Iterator for Ahead<'a, I> {
 
 /// Fetches the lines that facts and an outcome take, by a field of each, as compilers put them now. One that is missed is waited for.
 fn fetch_lines(facts: &SpanFacts, outcome: &SpanOutcome) {
-    fetch(&facts.supplied_cost);
-    fetch(&facts.operation);
-    fetch(&facts.finish_reason);
     fetch(&facts.split);
-    fetch(&facts.error);
-    fetch(&facts.usage);
-    fetch(&facts.resource);
-    fetch(&facts.span);
-    fetch(&facts.start);
-    fetch(&facts.agent_name);
-    fetch(&facts.server_address);
+    fetch(&facts.service_tier);
+    fetch(&facts.scope_name);
     fetch(&facts.trace_id);
+    fetch(&facts.start);
+    fetch(&facts.compact_usage);
+    fetch(&facts.nanos_to_first_chunk);
+    fetch(&facts.user_id);
+    fetch(&facts.error);
     fetch(&facts.role);
     fetch(&outcome.cost);
     fetch(&outcome.reason);

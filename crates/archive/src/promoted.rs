@@ -89,11 +89,11 @@ impl Promoted {
             }
             (Self::Count(place), Value::Int(number)) if !is_merged => {
                 let column = match place {
-                    0 => facts.usage.input,
-                    1 => facts.usage.output,
-                    2 => facts.usage.cache_read,
-                    3 => facts.usage.cache_write,
-                    _ => facts.usage.reasoning,
+                    0 => facts.usage().input,
+                    1 => facts.usage().output,
+                    2 => facts.usage().cache_read,
+                    3 => facts.usage().cache_write,
+                    _ => facts.usage().reasoning,
                 };
                 column.map(i64::from) == Some(number)
             }

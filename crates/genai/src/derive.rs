@@ -392,7 +392,9 @@ impl<'a> Derivation<'a> {
         if self.found.has(Plain::Answer) || !self.found.chunks.is_empty() {
             self.complete_from_answer(facts);
         }
-        facts.usage.keep_within_whole(&mut facts.inconsistency);
+        let mut usage = facts.usage();
+        usage.keep_within_whole(&mut facts.inconsistency);
+        facts.compact_usage = usage.into();
         facts.error = self.failure(span, facts);
         if facts.error.is_some() {
             self.nothing_answered(facts);

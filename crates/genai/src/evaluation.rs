@@ -94,5 +94,5 @@ fn label(text: Text, body: &[u8]) -> Label {
         return Label::None;
     }
     let is_text = text.len() > MAX_LABEL || text.bytes(body).contains(&b'\n');
-    if is_text { Label::Known("_OTHER") } else { Label::Raw(text) }
+    if is_text { Label::Known(&"_OTHER") } else { Label::Raw(text) }
 }

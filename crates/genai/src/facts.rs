@@ -1,14 +1,16 @@
 //! What one span says, in canonical form.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
+use nonmax::NonMaxU64;
 use otlp::Text;
 
 use crate::dialects::DialectId;
 use crate::error::ErrorFacts;
 use crate::money::Money;
 use crate::role::Role;
-use crate::usage::{Inconsistency, Usage};
+use crate::usage::{CompactUsage, Inconsistency, Usage};
 
 /// A name that is either one of the tables' canonical values or a text of the body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub enum Label {
     /// Not told.
     #[default]
     None,
-    /// A canonical value.
-    Known(&'static str),
+    /// A canonical value, by where it stands in the tables: half as wide as the text itself, and there are four in the facts of every span.
+    Known(&'static &'static str),
     /// As the client wrote it.
     Raw(Text),
 }
@@ -147,6 +149,9 @@ pub enum ReportPart {
 }
 
 /// What one span says. Texts are ranges of the request body, so facts have no lifetime and travel beside it.
+///
+/// Handlers write them and the applier reads them, so each line of the processor's cache that they take is one that travels: what is seldom
+/// told is kept as small as it can be, and read through a method.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SpanFacts {
     /// The `Resource` message of the span.
@@ -192,20 +197,20 @@ pub struct SpanFacts {
     pub response_model: Text,
     /// Whether `response_model` stands where the model that was asked for may stand as well: one that is told apart goes before it.
     pub response_model_is_weak: bool,
-    /// Tokens.
-    pub usage: Usage,
+    /// Tokens: see [`SpanFacts::usage`].
+    pub compact_usage: CompactUsage,
     /// What is wrong with the usage as it was reported.
     pub inconsistency: Option<Inconsistency>,
     /// Whether usage on a span that is no call goes on from earlier ones, so that it can't stand for the calls below it.
     pub usage_is_running_total: bool,
-    /// What the instrumentation says the call cost.
-    pub supplied_cost: Option<Money>,
+    /// What the instrumentation says the call cost: see [`SpanFacts::supplied_cost`].
+    pub supplied_pico_dollars: Option<NonZeroU64>,
     /// The service tier of the call, e.g. `batch`, on which its price depends; canonical where known.
     pub service_tier: Label,
     /// Whether the span reports its call together with another one.
     pub split: Option<SplitReport>,
-    /// Time to the first chunk or token in nanoseconds, of streams only.
-    pub time_to_first_chunk: Option<u64>,
+    /// Time to the first chunk or token in nanoseconds, of streams only: see [`SpanFacts::time_to_first_chunk`].
+    pub nanos_to_first_chunk: Option<NonMaxU64>,
     /// Whether the answer was streamed, where told.
     pub streaming: Option<bool>,
     /// Why generation ended (first choice), normalised where known.
@@ -267,6 +272,22 @@ impl SpanFacts {
         time_of(self.end, receive_time)
     }
 
+    /// Tokens.
+    #[inline]
+    pub fn usage(&self) -> Usage {
+        self.compact_usage.get()
+    }
+
+    /// What the instrumentation says the call cost.
+    pub fn supplied_cost(&self) -> Option<Money> {
+        self.supplied_pico_dollars.map(|pico| Money::from_pico(pico.get().into()))
+    }
+
+    /// Time to the first chunk or token in nanoseconds, of streams only.
+    pub fn time_to_first_chunk(&self) -> Option<u64> {
+        self.nanos_to_first_chunk.map(|nanos| nanos.get())
+    }
+
     /// Whether the ids are such as a span must have: neither all zero.
     pub fn has_valid_ids(&self) -> bool {
         self.trace_id != [0; 16] && self.span_id != [0; 8]
@@ -278,3 +299,6 @@ impl SpanFacts {
         if told.is_empty() { b"unknown" } else { told.bytes(body) }
     }
 }
+
+/// Fewer than six lines of the processor's cache.
+const _: () = assert!(size_of::<SpanFacts>() <= 368);

@@ -46,4 +46,4 @@ pub use facts::{Label, ReportPart, SpanFacts, SpanKind, SplitReport, Status, cal
 pub use money::Money;
 pub use redact::Redactor;
 pub use role::Role;
-pub use usage::{Inconsistency, TokenClasses, Usage};
+pub use usage::{CompactUsage, Inconsistency, TokenClasses, Usage};

@@ -127,10 +127,10 @@ static SPELLINGS: LazyLock<Lookup<(&str, Role)>> = LazyLock::new(|| {
 /// The operation of a role, for spans that tell their role otherwise.
 pub(crate) const fn of_role(role: Role) -> Label {
     match role {
-        Role::Llm => Label::Known("chat"),
-        Role::Embeddings => Label::Known("embeddings"),
-        Role::Agent => Label::Known("invoke_agent"),
-        Role::Tool => Label::Known("execute_tool"),
+        Role::Llm => Label::Known(&"chat"),
+        Role::Embeddings => Label::Known(&"embeddings"),
+        Role::Agent => Label::Known(&"invoke_agent"),
+        Role::Tool => Label::Known(&"execute_tool"),
         _ => Label::None,
     }
 }

@@ -180,7 +180,7 @@ pub(crate) fn of_model(model: Text, body: &[u8]) -> Label {
         let before = bytes.get(..slash).unwrap_or_default();
         match ALIASES.find_ignoring_case(before) {
             // Who resells models stands outermost, and bills them.
-            Some(&name) if !name.is_empty() => return Label::Known(name),
+            Some(name) if !name.is_empty() => return Label::Known(name),
             _ => bytes = bytes.get(slash + 1..).unwrap_or_default(),
         }
     }

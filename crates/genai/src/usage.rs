@@ -3,10 +3,12 @@
 //! Canonical: `input` includes what was read from and written to a cache, `output` includes reasoning; cache and reasoning
 //! are subsets, never addends (corpus/README.md, reference/dialects.md 4.3-4.5).
 
+mod compact;
 mod fields;
 mod number;
 mod object;
 
+pub use compact::CompactUsage;
 pub(crate) use object::{UsageObject, by_provider, details, object, seed};
 
 /// Canonical token counts of one call. `None` is "not told", which is not zero.

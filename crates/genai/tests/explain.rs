@@ -104,7 +104,7 @@ fn parts_are_named() {
     // More cached tokens than input: they were left out of it, as Anthropic does and OpenAI does not.
     let claude = [&parts[..], &[("gen_ai.provider.name", "anthropic"), ("gen_ai.operation.name", "chat")]].concat();
     let claude = Built::new("app", "span", &claude, &[]);
-    assert_eq!(claude.facts.usage.input, Some(74));
+    assert_eq!(claude.facts.usage().input, Some(74));
     assert_eq!(told(&claude, &["input"]), " input<-gen_ai.usage.input_tokens + gen_ai.usage.cache_read_input_tokens");
 }
 

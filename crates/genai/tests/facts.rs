@@ -94,13 +94,13 @@ fn raw_responses_of_litellm() {
     for provider in ["anthropic", "some_provider"] {
         let built = raw("litellm", provider);
         assert_eq!(built.facts.role, Role::RawResponse);
-        assert_eq!((built.facts.usage.input, built.facts.usage.cache_read), (Some(294), Some(64)));
+        assert_eq!((built.facts.usage().input, built.facts.usage().cache_read), (Some(294), Some(64)));
         assert_eq!(
             (built.model(), built.facts.response_id.str(&built.body).as_ref()),
             ("claude-sonnet-4-5", "msg_0001")
         );
     }
-    assert_eq!(raw("litellm", "a.b").facts.usage, Usage::default());
+    assert_eq!(raw("litellm", "a.b").facts.usage(), Usage::default());
     assert_eq!(raw("app", "anthropic").facts.role, Role::None);
     // Without anything on it, too.
     assert_eq!(Built::new("litellm", "raw_gen_ai_request", &[], &[]).facts.role, Role::RawResponse);
@@ -127,7 +127,7 @@ fn ids_of_runs() {
 // Every dialect's key of a cost gives the exact amount; parts give a total only where they are all there is.
 #[test]
 fn supplied_costs() {
-    let cost = |key, written| call(&[(key, written)]).facts.supplied_cost.map(Money::pico);
+    let cost = |key, written| call(&[(key, written)]).facts.supplied_cost().map(Money::pico);
     for key in [
         "gen_ai.usage.cost",
         "gen_ai.usage.total_cost",
@@ -153,12 +153,12 @@ fn supplied_costs() {
         [("llm.cost.prompt", "llm.cost.completion"), ("gen_ai.usage.input_cost", "gen_ai.usage.output_cost")]
     {
         assert_eq!(
-            call(&[(input, "0.1"), (output, "0.2")]).facts.supplied_cost.map(Money::pico),
+            call(&[(input, "0.1"), (output, "0.2")]).facts.supplied_cost().map(Money::pico),
             Some(300_000_000_000)
         );
         assert_eq!(cost(input, "0.1"), None);
     }
-    assert_eq!(call(&[("gen_ai.usage.cost", "5")]).facts.usage, Usage::default(), "costs are no tokens");
+    assert_eq!(call(&[("gen_ai.usage.cost", "5")]).facts.usage(), Usage::default(), "costs are no tokens");
 }
 
 // The service tier is known by one name, whoever wrote it; the answer's goes before the one that was asked for.
@@ -182,7 +182,7 @@ fn inconsistent_usage() {
     let flaw = |more: &[(&'static str, &'static str)]| {
         let usual = [("gen_ai.usage.input_tokens", "100"), ("gen_ai.usage.output_tokens", "20")];
         let facts = call(&[&usual[..], more].concat()).facts;
-        (facts.inconsistency, facts.usage.cache_read, facts.usage.reasoning)
+        (facts.inconsistency, facts.usage().cache_read, facts.usage().reasoning)
     };
     assert_eq!(flaw(&[]), (None, None, None));
     for bad in ["-1", "NaN", "1e30", "2000000000"] {
@@ -205,7 +205,7 @@ fn inconsistent_usage() {
         ("gen_ai.usage.cache_read.input_tokens", "64"),
     ];
     let facts = span("app", &[&CALL[..1], &claude].concat()).facts;
-    assert_eq!((facts.usage.input, facts.inconsistency), (Some(74), None));
+    assert_eq!((facts.usage().input, facts.inconsistency), (Some(74), None));
 }
 
 // Usage comes as an object of structured values, too.
@@ -214,7 +214,7 @@ fn structured_usage() {
     let usage = r#"kv:{"input_tokens": 114, "output_tokens": 26.0, "total_tokens": 140, "cache_read_input_tokens": 64,
         "output_tokens_details": {"reasoning_tokens": 11}}"#;
     let facts = span("mlflow.x", &[("mlflow.spanType", "LLM"), ("mlflow.chat.tokenUsage", usage)]).facts;
-    let Usage { input, cache_read, output, reasoning, .. } = facts.usage;
+    let Usage { input, cache_read, output, reasoning, .. } = facts.usage();
     assert_eq!([input, cache_read, output, reasoning], [Some(114), Some(64), Some(26), Some(11)]);
 }
 
@@ -226,9 +226,9 @@ fn cache_writes_by_age() {
         ("anthropic.usage.cache_creation.ephemeral_5m_input_tokens", "20"),
         ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens", "12"),
     ];
-    let usage = call(&by_age).facts.usage;
+    let usage = call(&by_age).facts.usage();
     assert_eq!((usage.cache_write, usage.cache_write_1h), (Some(32), Some(12)));
-    let usage = call(&[&by_age[..], &[("gen_ai.usage.cache_write.input_tokens", "33")]].concat()).facts.usage;
+    let usage = call(&[&by_age[..], &[("gen_ai.usage.cache_write.input_tokens", "33")]].concat()).facts.usage();
     assert_eq!((usage.cache_write, usage.cache_write_1h), (Some(33), Some(12)));
 }
 
@@ -245,7 +245,7 @@ fn events() {
         &[("gen_ai.response.finish_reasons", r#"["length"]"#), ("gen_ai.usage.input_tokens", "9")],
     );
     assert_eq!(finish(with(&[], &[choice])), "tool_calls");
-    assert_eq!(with(&[], &[details]).facts.usage.input, Some(9));
+    assert_eq!(with(&[], &[details]).facts.usage().input, Some(9));
     assert_eq!(finish(with(&[], &[details])), "length");
     assert_eq!(finish(with(&[("gen_ai.response.finish_reasons", r#"["stop"]"#)], &[details, choice])), "stop");
     for (name, message, fails) in [
@@ -344,7 +344,7 @@ fn streaming() {
     assert_eq!(streaming(&[("ai.operationId", "ai.generateText.doGenerate")]), None);
     assert_eq!(streaming(&[("llm.is_streaming", "False")]), Some(false));
     let first = call(&[("braintrust.metrics", r#"{"prompt_tokens": 5, "time_to_first_token": 0.25}"#)]);
-    assert_eq!(first.facts.time_to_first_chunk, Some(250_000_000));
+    assert_eq!(first.facts.time_to_first_chunk(), Some(250_000_000));
 }
 
 // Tools and agents that only OpenLLMetry's decorators name.

@@ -25,11 +25,10 @@ fn check(facts: &SpanFacts, body: &[u8]) {
     ] {
         assert!(text.end() as usize <= body.len());
     }
-    let (usage, classes) = (facts.usage, facts.usage.classes());
+    let (usage, classes) = (facts.usage(), facts.usage().classes());
     let input = classes.input_uncached + classes.cache_read + classes.cache_write;
     assert_eq!(input, u64::from(usage.input.unwrap_or(0)));
     assert!(usage.cache_write_1h.unwrap_or(0) <= usage.cache_write.unwrap_or(0));
-    assert!(facts.supplied_cost.is_none_or(|cost| cost.pico() > 0));
     assert!(facts.split.is_none() || facts.role.is_call());
 }
 

@@ -66,7 +66,7 @@ fn spans_that_stand_alone() {
             if !facts.role.is_call() {
                 differs.push("role".to_owned());
             }
-            if kinds(&facts.usage) != reported(row) {
+            if kinds(&facts.usage()) != reported(row) {
                 differs.push(format!("usage, expected {:?}", reported(row)));
             }
             if facts.error.is_some() != row["counted_error"].as_bool().unwrap() {
@@ -104,9 +104,9 @@ fn spans_that_share_a_call() {
                 differs.push("role".to_owned());
             }
             if let Some(reported) = reported(row) {
-                let has_all = spans.iter().any(|span| kinds(&span.facts.usage) == Some(reported));
+                let has_all = spans.iter().any(|span| kinds(&span.facts.usage()) == Some(reported));
                 let mut together = [0; 5];
-                for kinds in spans.iter().filter_map(|span| kinds(&span.facts.usage)) {
+                for kinds in spans.iter().filter_map(|span| kinds(&span.facts.usage())) {
                     for (most, kind) in together.iter_mut().zip(kinds) {
                         *most = kind.max(*most);
                     }
@@ -114,7 +114,7 @@ fn spans_that_share_a_call() {
                 if !has_all && together != reported {
                     differs.push(format!("usage, expected {reported:?}"));
                 }
-            } else if spans.iter().all(|span| span.facts.usage.is_reported()) {
+            } else if spans.iter().all(|span| span.facts.usage().is_reported()) {
                 differs.push("usage, expected none".to_owned());
             }
             let fails = spans.iter().any(|span| span.facts.error.is_some());

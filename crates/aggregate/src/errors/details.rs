@@ -42,7 +42,7 @@ impl Details {
     pub(crate) fn of(body: &[u8], facts: &SpanFacts) -> Self {
         let resource = Some(facts.resource.bytes(body)).filter(|resource| resource.len() <= MAX_RESOURCE);
         let count = |count: Option<u32>| count.map(u64::from);
-        let usage = facts.usage;
+        let usage = facts.usage();
         let facts = ErrorFacts {
             texts: TEXTS.iter().map(|(_, fact)| short(fact(facts).bytes(body), MAX_NAME).into_owned()).collect(),
             finish_reason: short(facts.finish_reason.bytes(body), MAX_NAME).into_owned(),
@@ -52,7 +52,7 @@ impl Details {
             cache_write_tokens: count(usage.cache_write),
             reasoning_tokens: count(usage.reasoning),
             streaming: facts.streaming,
-            time_to_first_chunk: facts.time_to_first_chunk,
+            time_to_first_chunk: facts.time_to_first_chunk(),
         };
         Self { resource: resource.unwrap_or_default().into(), facts: facts.encode_to_vec().into() }
     }

@@ -106,7 +106,7 @@ impl Pipeline {
 
     /// What is counted for a span that is no call, if it turns out to stand for one.
     fn stand_in(&mut self, body: &Bytes, facts: &SpanFacts, receive_time: u64, place: Place) -> Option<Box<Held>> {
-        if facts.usage_is_running_total || !facts.usage.is_reported() || !may_stand_for_a_call(facts) {
+        if facts.usage_is_running_total || !facts.usage().is_reported() || !may_stand_for_a_call(facts) {
             return None;
         }
         let series = self.series.number_of_kind(Kind::Call, body, facts)?;
@@ -416,7 +416,7 @@ fn may_stand_for_a_call(facts: &SpanFacts) -> bool {
     let names_model = !(facts.request_model.is_empty() && facts.response_model.is_empty());
     match (facts.role, facts.operation) {
         (Role::Agent, _) => true,
-        (Role::Chain, Label::None | Label::Known("chain" | "invoke_workflow" | "execute_task")) => names_model,
+        (Role::Chain, Label::None | Label::Known(&("chain" | "invoke_workflow" | "execute_task"))) => names_model,
         (Role::Unrecognised, _) => names_model && facts.tool_name.is_empty(),
         _ => false,
     }

@@ -1,8 +1,8 @@
 //! A call span while it waits for the others of its call, and afterwards, while late ones may still come.
 
 use genai::price::PriceRef;
-use genai::{ErrorClass, Money, Role, SpanFacts, SplitReport, Usage};
-use nonmax::{NonMaxU32, NonMaxU64};
+use genai::{CompactUsage, ErrorClass, Money, Role, SpanFacts, SplitReport, Usage};
+use nonmax::NonMaxU64;
 
 use crate::contents::SpanContent;
 use crate::errors::{Details, ErrorRecord};
@@ -116,28 +116,6 @@ pub(crate) struct Held {
 /// Three lines of the processor's cache, and no more.
 const _: () = assert!(size_of::<Held>() == 3 * 64);
 
-/// A [`Usage`] in half of its memory: no count is above [`Usage::MOST`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct CompactUsage([Option<NonMaxU32>; 6]);
-
-impl CompactUsage {
-    const NONE: Self = Self([None; 6]);
-
-    fn get(self) -> Usage {
-        let [input, cache_read, cache_write, cache_write_1h, output, reasoning] =
-            self.0.map(|count| count.map(|count| count.get()));
-        Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning }
-    }
-}
-
-impl From<Usage> for CompactUsage {
-    fn from(usage: Usage) -> Self {
-        let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning } = usage;
-        let counts = [input, cache_read, cache_write, cache_write_1h, output, reasoning];
-        Self(counts.map(|count| count.and_then(|count| NonMaxU32::new(count.min(Usage::MOST)))))
-    }
-}
-
 /// What few held spans have.
 #[derive(Debug, Default)]
 pub(crate) struct Rare {
@@ -159,7 +137,7 @@ impl Rare {
         let service_tier = unusual(facts.service_tier.bytes(body));
         let has_any = context.error.is_some()
             || facts.split.is_some()
-            || facts.supplied_cost.is_some()
+            || facts.supplied_pico_dollars.is_some()
             || context.price.is_some()
             || !service_tier.is_empty();
         has_any.then(|| {
@@ -167,7 +145,7 @@ impl Rare {
                 heap: 0,
                 error: context.error,
                 split: facts.split,
-                supplied_cost: facts.supplied_cost,
+                supplied_cost: facts.supplied_cost(),
                 service_tier: String::from_utf8_lossy(service_tier).into(),
                 price: context.price,
                 repetitions: Vec::new(),
@@ -252,8 +230,8 @@ impl Held {
         self.name = context.content.name;
         self.response = context.content.response;
         self.families = context.families;
-        self.usage = facts.usage.into();
-        self.time_to_first_chunk = facts.time_to_first_chunk.and_then(NonMaxU64::new);
+        self.usage = facts.compact_usage;
+        self.time_to_first_chunk = facts.nanos_to_first_chunk;
         self.error = facts.error.map(|error| error.class);
         self.role = facts.role;
         self.response_model_is_weak = facts.response_model_is_weak;
@@ -369,24 +347,5 @@ fn unusual(service_tier: &[u8]) -> &[u8] {
         b"" | b"default" | b"auto" | b"standard" => b"",
         longer if longer.len() > 32 => b"",
         named => named,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        // A usage comes out as it went in; only what no usage holds is cut.
-        #[test]
-        fn usage_stays(counts in proptest::array::uniform6(proptest::option::of(any::<u32>()))) {
-            let usage = |[input, cache_read, cache_write, cache_write_1h, output, reasoning]: [Option<u32>; 6]| {
-                Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning }
-            };
-            let cut = counts.map(|count| count.map(|count| count.min(Usage::MOST)));
-            prop_assert_eq!(CompactUsage::from(usage(counts)).get(), usage(cut));
-        }
     }
 }

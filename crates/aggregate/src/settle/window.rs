@@ -447,7 +447,7 @@ mod tests {
         let facts = SpanFacts {
             trace_id: [trace; 16],
             span_id: [span; 8],
-            usage: genai::Usage { output: Some(u32::from(span)), ..genai::Usage::default() },
+            compact_usage: genai::Usage { output: Some(u32::from(span)), ..genai::Usage::default() }.into(),
             split: is_split.then_some(split),
             ..SpanFacts::default()
         };

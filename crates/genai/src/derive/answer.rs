@@ -17,7 +17,7 @@ impl Derivation<'_> {
         if !(facts.role.is_call() || facts.role == Role::RawResponse) || !is_open(facts) {
             return;
         }
-        let mut answer = Answer::new(self.body, facts.usage.is_reported());
+        let mut answer = Answer::new(self.body, facts.usage().is_reported());
         if let Value::String(text) = self.found.get(Plain::Answer) {
             answer.read(text);
         }
@@ -35,12 +35,14 @@ impl Derivation<'_> {
     }
 
     fn take(&self, facts: &mut SpanFacts, answer: &Answer<'_>) {
-        let output = facts.usage.output;
-        let is_same = !facts.usage.is_reported()
+        let mut usage = facts.usage();
+        let output = usage.output;
+        let is_same = !usage.is_reported()
             || output.unwrap_or(0) == answer.usage.output.unwrap_or(0)
             || (output.is_some() && output == answer.usage.output_without_reasoning());
         if is_same {
-            facts.usage.complete(&answer.usage);
+            usage.complete(&answer.usage);
+            facts.compact_usage = usage.into();
             facts.inconsistency = facts.inconsistency.or(answer.flaw);
         }
         let model = answer.name(Name::Model);
@@ -69,7 +71,7 @@ impl Derivation<'_> {
 
 /// Whether something is missing that an answer tells.
 fn is_open(facts: &SpanFacts) -> bool {
-    let Usage { input, cache_read, cache_write, output, reasoning, .. } = facts.usage;
+    let Usage { input, cache_read, cache_write, output, reasoning, .. } = facts.usage();
     facts.response_model.is_empty()
         || facts.response_model_is_weak
         || facts.response_id.is_empty()

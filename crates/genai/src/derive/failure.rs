@@ -27,7 +27,7 @@ impl Derivation<'_> {
         let exception = self.found.exception.unwrap_or_default();
         if !is_flagged {
             let is_told = self.found.exception.is_some() || http_status.is_some_and(|status| status >= 400);
-            let is_harmless = facts.usage.is_reported()
+            let is_harmless = facts.usage().is_reported()
                 || error::is_stream_closed(exception.kind.bytes(body), exception.message.bytes(body));
             if !is_told || is_harmless {
                 return None;
@@ -74,6 +74,6 @@ impl Derivation<'_> {
 fn ended_in_error(facts: &SpanFacts) -> bool {
     facts.dialect.dialect().fails_by_finish_reason
         && facts.role.is_call()
-        && facts.finish_reason == Label::Known("error")
-        && !facts.usage.is_reported()
+        && facts.finish_reason == Label::Known(&"error")
+        && !facts.usage().is_reported()
 }

@@ -38,10 +38,10 @@ impl Derivation<'_> {
             && !(dialect.calls_have_any_role && self.says_call())
         {
             let value = found.value.bytes(self.body);
-            let says = found.values.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, says)| *says);
+            let says = found.values.iter().find(|(name, _)| name.as_bytes() == value).map(|(_, says)| says);
             let role = match says {
-                Some(Says::Operation(name, role) | Says::Shared(name, role)) => return (role, Label::Known(name)),
-                Some(Says::Is(role)) => role,
+                Some(Says::Operation(name, role) | Says::Shared(name, role)) => return (*role, Label::Known(name)),
+                Some(Says::Is(role)) => *role,
                 Some(Says::CallIfModel) if has_model => Role::Llm,
                 Some(Says::CallIfModel) => Role::Chain,
                 None => found.otherwise,
@@ -86,8 +86,8 @@ impl Derivation<'_> {
             return None;
         }
         let (label, role) = operation::canonical(self.text(Plain::RequestType), self.body);
-        let is_chat = facts.dialect.dialect().completion_is_chat && label == Label::Known("text_completion");
-        role.is_call().then_some((role, if is_chat { Label::Known("chat") } else { label }))
+        let is_chat = facts.dialect.dialect().completion_is_chat && label == Label::Known(&"text_completion");
+        role.is_call().then_some((role, if is_chat { Label::Known(&"chat") } else { label }))
     }
 
     /// Whether the operation is one of a call.
@@ -171,7 +171,7 @@ impl Derivation<'_> {
     /// A model of which is not told whether it was asked for or answered was asked for, if nothing answered.
     #[cold]
     pub(super) fn nothing_answered(&self, facts: &mut SpanFacts) {
-        if !facts.response_model_is_weak || facts.usage.is_reported() {
+        if !facts.response_model_is_weak || facts.usage().is_reported() {
             return;
         }
         let (asked, answered) = (facts.request_model.bytes(self.body), facts.response_model.bytes(self.body));

@@ -1,5 +1,7 @@
 //! Whether an answer was streamed, and when it began.
 
+use nonmax::NonMaxU64;
+
 use super::Derivation;
 use super::found::STREAM;
 use crate::dialects::{Plain, Unit};
@@ -33,12 +35,12 @@ impl Derivation<'_> {
             None => None,
         };
         // Nothing begins to answer after it has ended: a wrong unit or a clock that is off.
-        facts.time_to_first_chunk =
-            first_chunk.filter(|nanos| facts.duration().is_some_and(|duration| *nanos <= duration));
+        let told = first_chunk.filter(|nanos| facts.duration().is_some_and(|duration| *nanos <= duration));
+        facts.nanos_to_first_chunk = told.and_then(NonMaxU64::new);
         facts.streaming = coerce::flag(self.found.get(Plain::Streaming), body).or_else(|| self.asked_for_stream());
         match facts.streaming {
             // OpenLIT writes the time of the whole answer.
-            Some(false) => facts.time_to_first_chunk = None,
+            Some(false) => facts.nanos_to_first_chunk = None,
             None if first_chunk.is_some() => facts.streaming = Some(true),
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! Canonical tokens and supplied cost of a span: what stands in the place that the dialect means first, completed by the others.
 
+use std::num::NonZeroU64;
+
 use super::Derivation;
 use super::found::{COST, USAGE_ELSEWHERE};
 use crate::coerce::{self, Count};
@@ -31,12 +33,13 @@ impl Derivation<'_> {
         } else {
             self.make_canonical(&mut counts, facts, None);
         }
-        facts.usage = counts;
+        facts.compact_usage = counts.into();
         facts.inconsistency = flaw;
         facts.usage_is_running_total =
             self.meaning(facts).has_running_totals && !facts.role.is_call() && counts.is_reported();
         if self.found.has_any(COST) {
-            facts.supplied_cost = self.cost();
+            facts.supplied_pico_dollars =
+                self.cost().and_then(|cost| NonZeroU64::new(u64::try_from(cost.pico()).ok()?));
         }
     }
 
@@ -121,9 +124,9 @@ impl Derivation<'_> {
                 .any(|model| memchr::memmem::find(model.bytes(self.body), b"claude").is_some())
         };
         match facts.provider {
-            Label::Known("anthropic" | "aws.bedrock") => Native::Excluded,
+            Label::Known(&("anthropic" | "aws.bedrock")) => Native::Excluded,
             // It serves Claude behind Anthropic's interface.
-            Label::Known("gcp.vertex_ai") if is_claude() => Native::Excluded,
+            Label::Known(&"gcp.vertex_ai") if is_claude() => Native::Excluded,
             Label::Known(_) => Native::Included,
             Label::None | Label::Raw(_) if is_claude() => Native::Excluded,
             Label::None | Label::Raw(_) => Native::Unknown,

@@ -14,7 +14,7 @@ use spanmill_genai::SpanFacts;
 pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
     let mut line = String::new();
     let count = |told: Option<u32>| told.map_or_else(|| "-".to_owned(), |count| count.to_string());
-    let usage = facts.usage;
+    let usage = facts.usage();
     let id: String = facts.span_id.iter().map(|byte| format!("{byte:02x}")).collect();
     write!(
         line,
@@ -33,7 +33,7 @@ pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
         facts.finish_reason.str(body),
     )
     .unwrap();
-    if facts.time_to_first_chunk.is_some() {
+    if facts.nanos_to_first_chunk.is_some() {
         line.push_str(" streamed");
     }
     if facts.response_model_is_weak {
@@ -42,7 +42,7 @@ pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
     if let Some(tokens) = usage.cache_write_1h.filter(|tokens| *tokens > 0) {
         write!(line, " write-1h={tokens}").unwrap();
     }
-    if let Some(cost) = facts.supplied_cost {
+    if let Some(cost) = facts.supplied_cost() {
         write!(line, " cost={cost}").unwrap();
     }
     if !facts.service_tier.is_none() {
@@ -67,7 +67,7 @@ pub(crate) fn line(body: &[u8], facts: &SpanFacts) -> String {
 pub(crate) fn told(scope: &str, name: &str, attributes: &[(&str, &str)]) -> String {
     let Built { body, facts } = Built::new(scope, name, attributes, &[]);
     let mut all = line(&body, &facts).split_once(' ').unwrap().1.to_owned();
-    if let Some(nanos) = facts.time_to_first_chunk {
+    if let Some(nanos) = facts.time_to_first_chunk() {
         all = format!("{all}={}ms", nanos / 1_000_000);
     }
     for (what, text) in [("tool", facts.tool_name), ("agent", facts.agent_name), ("in", facts.conversation_id)] {

@@ -32,7 +32,7 @@ impl Deriver {
         let name = told.iter().find(|told| told.part != EvaluationPart::Label && text_in(told, evaluation.name));
         let label = told.iter().find(|told| {
             let is_of_one = name.is_none_or(|name| name.list == told.list);
-            let is_too_long = evaluation.label == Label::Known("_OTHER") && is_of_one;
+            let is_too_long = evaluation.label == Label::Known(&"_OTHER") && is_of_one;
             told.part == EvaluationPart::Label && (text_in(told, label) || is_too_long)
         });
         let score = told.iter().find(|told| {

@@ -173,11 +173,11 @@ pub(super) const ROWS: &[Row] = &[
             P(Answer),
             Chunks,
         ],
-        |facts| Told::count(facts.usage.input),
+        |facts| Told::count(facts.usage().input),
     ),
-    row("cache_read", CACHE_READ, |facts| Told::count(facts.usage.cache_read)),
-    row("cache_write", CACHE_WRITE, |facts| Told::count(facts.usage.cache_write)),
-    row("cache_write_1h", CACHE_WRITE, |facts| Told::count(facts.usage.cache_write_1h)),
+    row("cache_read", CACHE_READ, |facts| Told::count(facts.usage().cache_read)),
+    row("cache_write", CACHE_WRITE, |facts| Told::count(facts.usage().cache_write)),
+    row("cache_write_1h", CACHE_WRITE, |facts| Told::count(facts.usage().cache_write_1h)),
     row(
         "output",
         &[
@@ -193,7 +193,7 @@ pub(super) const ROWS: &[Row] = &[
             P(Answer),
             Chunks,
         ],
-        |facts| Told::count(facts.usage.output),
+        |facts| Told::count(facts.usage().output),
     ),
     row(
         "reasoning",
@@ -208,7 +208,7 @@ pub(super) const ROWS: &[Row] = &[
             P(Answer),
             Chunks,
         ],
-        |facts| Told::count(facts.usage.reasoning),
+        |facts| Told::count(facts.usage().reasoning),
     ),
     row(
         "inconsistency",
@@ -231,7 +231,7 @@ pub(super) const ROWS: &[Row] = &[
         |facts| facts.inconsistency.map(Told::Flaw),
     ),
     row("supplied_cost", &[P(Cost), P(CostObject), P(InputCost), P(OutputCost)], |facts| {
-        facts.supplied_cost.map(Told::Money)
+        facts.supplied_cost().map(Told::Money)
     }),
     row("service_tier", &[P(ServiceTier), P(Answer), Chunks], |facts| Told::label(facts.service_tier)),
     row(
@@ -262,7 +262,7 @@ pub(super) const ROWS: &[Row] = &[
             P(FirstChunkAt),
             FirstChunk,
         ],
-        |facts| facts.time_to_first_chunk.map(Told::Number),
+        |facts| facts.time_to_first_chunk().map(Told::Number),
     ),
     row(
         "streaming",
