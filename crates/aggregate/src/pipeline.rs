@@ -104,6 +104,8 @@ pub struct Pipeline {
     pub(crate) now: u64,
     /// Spans that were received, of those that `tally` and `settle` tell of.
     pub(crate) received: u64,
+    /// See [`Pipeline::repeated_bytes`].
+    repeated_bytes: u64,
 }
 
 impl Pipeline {
@@ -125,6 +127,7 @@ impl Pipeline {
             start: 0,
             now: 0,
             received: 0,
+            repeated_bytes: 0,
             settings,
         }
     }
@@ -215,6 +218,11 @@ impl Pipeline {
     /// Spans that have an outcome or wait for one.
     pub(crate) fn accounted(&self) -> u64 {
         self.tally.spans() + self.open_tally.spans() + self.settle.waiting() as u64
+    }
+
+    /// Bytes of the spans that their clients sent again, as they stand in the requests; of those that this pipeline applied.
+    pub fn repeated_bytes(&self) -> u64 {
+        self.repeated_bytes
     }
 
     /// Nanoseconds within which every retry of a client is recognised.

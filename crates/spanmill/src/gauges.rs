@@ -114,6 +114,16 @@ impl Observed {
             })
             .build();
 
+        let repeating = pipeline.clone();
+        meter
+            .u64_observable_counter("spanmill.duplicate.bytes")
+            .with_description(
+                "Spans that clients sent again, as they stand in their requests, since the process began; how many they are, spanmill.spans tells",
+            )
+            .with_unit("By")
+            .with_callback(move |observer| observer.observe(repeating.lock().repeated_bytes(), &[]))
+            .build();
+
         meter
             .i64_observable_gauge("spanmill.conservation.difference")
             .with_description(

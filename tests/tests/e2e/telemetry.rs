@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use spanmill_tests::{
     Backend, Client, Compression, Destination, Payload, Setup, Signal, Spanmill, eventually, get, post, sample,
 };
@@ -102,7 +103,8 @@ async fn every_stage_tells_the_same() {
     let send = async |headers: &[(&str, &str)], body: Bytes| post(http, TRACES, headers, body).await.status.as_u16();
 
     // Over gRPC twice the same, which is a duplicate the second time.
-    let three = payload(vec![call(1, "gpt-4o"), call(2, "gpt-4o"), other(3)]);
+    let three_spans = vec![call(1, "gpt-4o"), call(2, "gpt-4o"), other(3)];
+    let three = payload(three_spans.clone());
     let client = Client::grpc(spanmill.addresses);
     client.send(&three).await.unwrap();
     client.send(&three).await.unwrap();
@@ -138,6 +140,8 @@ async fn every_stage_tells_the_same() {
     for cursor in ["safe", "applied"] {
         assert_eq!(page.sum("spanmill_wal_bytes", &[("cursor", cursor)]), bodies, "{cursor}");
     }
+    let repeated: usize = three_spans.iter().map(|span| span.encoded_len()).sum();
+    assert_eq!(page.sum("spanmill_duplicate_bytes_total", &[]), repeated as u64);
     assert!(page.lag("forwarded").unwrap() > 0.0);
     let page = eventually("all is archived", async || {
         let page = Page::of(&spanmill).await;

@@ -26,6 +26,7 @@ impl Pipeline {
             let place = Place { request, position };
             let fingerprint = self.contents.span(position).fingerprint;
             if is_repeated || (fingerprint != 0 && self.duplicates.receive(fingerprint, self.now)) {
+                self.repeated_bytes += u64::from(span.span.len());
                 self.decide(place, SpanOutcome::REPEATED);
                 continue;
             }
@@ -95,6 +96,7 @@ impl Pipeline {
             }
             return None;
         };
+        self.repeated_bytes += u64::from(facts.span.len());
         let keeps_requests = self.settings.pending.is_some();
         let original = self.settle.get(repeated)?;
         if original.is_waiting() && keeps_requests {
