@@ -87,12 +87,6 @@ impl KeyBuilder {
         self.resource = None;
     }
 
-    /// The key of a span's series; `None` if spans of its role have none.
-    #[inline]
-    pub(crate) fn key(&mut self, layout: &Layout, body: &[u8], facts: &SpanFacts) -> Option<&[u8]> {
-        Some(self.key_of_kind(Kind::of_role(facts.role)?, layout, body, facts))
-    }
-
     /// The key of a span in series of a kind.
     #[inline]
     pub(crate) fn key_of_kind(&mut self, kind: Kind, layout: &Layout, body: &[u8], facts: &SpanFacts) -> &[u8] {
