@@ -387,12 +387,11 @@ impl<'a> Derivation<'a> {
             facts.request_model = self.request_model_elsewhere(facts);
         }
         facts.provider = self.provider(facts);
-        self.usage(facts);
+        let mut usage = self.usage(facts);
         self.names(facts);
         if self.found.has(Plain::Answer) || !self.found.chunks.is_empty() {
-            self.complete_from_answer(facts);
+            self.complete_from_answer(facts, &mut usage);
         }
-        let mut usage = facts.usage();
         usage.keep_within_whole(&mut facts.inconsistency);
         facts.compact_usage = usage.into();
         facts.error = self.failure(span, facts);

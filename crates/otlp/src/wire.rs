@@ -285,7 +285,7 @@ impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) fn range(&self) -> Text {
         let len = self.rest.len() as u32;
-        Text { start: self.end - len, len }
+        Text::new(self.end - len, len)
     }
 
     /// The byte that comes next.
@@ -380,49 +380,59 @@ impl<'a> Cursor<'a> {
 }
 
 /// A range of the request body: text, or a message. It has no lifetime, so it can outlive the borrow of the body.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Text {
-    start: u32,
-    len: u32,
+///
+/// One number, so that it stays in a register: where it begins in the upper half, its length in the lower.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Text(u64);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Text").field("start", &self.start()).field("len", &self.len()).finish()
+    }
 }
 
 impl Text {
     /// The range `start .. start + len`.
+    #[inline(always)]
     pub const fn new(start: u32, len: u32) -> Self {
-        Self { start, len }
+        Self((start as u64) << 32 | len as u64)
     }
 
     /// Where it begins in the body.
+    #[inline(always)]
     pub const fn start(self) -> u32 {
-        self.start
+        (self.0 >> 32) as u32
     }
 
     /// The first byte after it.
     pub const fn end(self) -> u32 {
-        self.start.saturating_add(self.len)
+        self.start().saturating_add(self.len())
     }
 
     /// Its length in bytes.
+    #[inline(always)]
     pub const fn len(self) -> u32 {
-        self.len
+        self.0 as u32
     }
 
     /// Whether there is nothing in it: absent and empty are one for a text.
+    #[inline(always)]
     pub const fn is_empty(self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The part of this range from `from` to `to`, both relative to its start.
     pub const fn part(self, from: u32, to: u32) -> Self {
-        let to = if to > self.len { self.len } else { to };
+        let to = if to > self.len() { self.len() } else { to };
         let from = if from > to { to } else { from };
-        Self { start: self.start + from, len: to - from }
+        Self::new(self.start() + from, to - from)
     }
 
     /// The bytes of this range of `body`; empty if the body is another one and shorter.
     #[inline(always)]
     pub fn bytes(self, body: &[u8]) -> &[u8] {
-        body.get(self.start as usize..self.start as usize + self.len as usize).unwrap_or_default()
+        let start = self.start() as usize;
+        body.get(start..start + self.len() as usize).unwrap_or_default()
     }
 
     /// The text of this range, with replacement characters where it is not UTF-8.

@@ -13,11 +13,11 @@ use crate::{finish, tier};
 
 impl Derivation<'_> {
     #[cold]
-    pub(super) fn complete_from_answer(&self, facts: &mut SpanFacts) {
-        if !(facts.role.is_call() || facts.role == Role::RawResponse) || !is_open(facts) {
+    pub(super) fn complete_from_answer(&self, facts: &mut SpanFacts, usage: &mut Usage) {
+        if !(facts.role.is_call() || facts.role == Role::RawResponse) || !is_open(facts, usage) {
             return;
         }
-        let mut answer = Answer::new(self.body, facts.usage().is_reported());
+        let mut answer = Answer::new(self.body, usage.is_reported());
         if let Value::String(text) = self.found.get(Plain::Answer) {
             answer.read(text);
         }
@@ -31,18 +31,16 @@ impl Derivation<'_> {
                 answer.read(text);
             }
         }
-        self.take(facts, &answer);
+        self.take(facts, usage, &answer);
     }
 
-    fn take(&self, facts: &mut SpanFacts, answer: &Answer<'_>) {
-        let mut usage = facts.usage();
+    fn take(&self, facts: &mut SpanFacts, usage: &mut Usage, answer: &Answer<'_>) {
         let output = usage.output;
         let is_same = !usage.is_reported()
             || output.unwrap_or(0) == answer.usage.output.unwrap_or(0)
             || (output.is_some() && output == answer.usage.output_without_reasoning());
         if is_same {
             usage.complete(&answer.usage);
-            facts.compact_usage = usage.into();
             facts.inconsistency = facts.inconsistency.or(answer.flaw);
         }
         let model = answer.name(Name::Model);
@@ -70,8 +68,8 @@ impl Derivation<'_> {
 }
 
 /// Whether something is missing that an answer tells.
-fn is_open(facts: &SpanFacts) -> bool {
-    let Usage { input, cache_read, cache_write, output, reasoning, .. } = facts.usage();
+fn is_open(facts: &SpanFacts, usage: &Usage) -> bool {
+    let Usage { input, cache_read, cache_write, output, reasoning, .. } = *usage;
     facts.response_model.is_empty()
         || facts.response_model_is_weak
         || facts.response_id.is_empty()

@@ -12,7 +12,9 @@ use crate::money::Money;
 use crate::usage::{self, CacheSemantics, Inconsistency, Native, ReasoningSemantics, Usage, UsageObject};
 
 impl Derivation<'_> {
-    pub(super) fn usage(&self, facts: &mut SpanFacts) {
+    /// The tokens that the span tells; what else it says of them is written to `facts`.
+    #[inline]
+    pub(super) fn usage(&self, facts: &mut SpanFacts) -> Usage {
         let mut flaw = None;
         let mut counts = Usage {
             input: self.count(Plain::InputTokens, &mut flaw),
@@ -33,7 +35,6 @@ impl Derivation<'_> {
         } else {
             self.make_canonical(&mut counts, facts, None);
         }
-        facts.compact_usage = counts.into();
         facts.inconsistency = flaw;
         facts.usage_is_running_total =
             self.meaning(facts).has_running_totals && !facts.role.is_call() && counts.is_reported();
@@ -41,6 +42,7 @@ impl Derivation<'_> {
             facts.supplied_pico_dollars =
                 self.cost().and_then(|cost| NonZeroU64::new(u64::try_from(cost.pico()).ok()?));
         }
+        counts
     }
 
     /// Adds to `counts` what else the span tells of usage.
