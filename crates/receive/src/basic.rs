@@ -15,7 +15,7 @@ pub(crate) struct Users {
     users: Vec<User>,
     /// Users with their passwords, as they were shown and found right: bcrypt is slow on purpose, and clients come often.
     known: Mutex<HashSet<Digest>>,
-    /// Passwords that are checked at once: guessing must not take all threads.
+    /// Passwords that are checked at once: guessing must not take what counting needs.
     checks: Semaphore,
 }
 
@@ -61,7 +61,7 @@ impl Users {
             return Err("there is no user in it".to_owned());
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Users { users, known: Mutex::default(), checks: Semaphore::new(cores) })
+        Ok(Users { users, known: Mutex::default(), checks: Semaphore::new((cores / 4).max(1)) })
     }
 
     /// Whether there is this user with this password.

@@ -8,7 +8,10 @@ const FIRST_RESERVE: usize = 64 << 10;
 /// The buffer grows to this multiple of what has arrived: few copies, and never more than the sender has earned.
 const GROWTH: usize = 2;
 
-/// A body in the making. One frame is kept as it is; several are copied into one buffer. It is as large as the body from the beginning if that is
+/// A frame is a part of the buffer that the connection was read into, and holds all of it: one below this size is copied.
+const SMALL: usize = 16 << 10;
+
+/// A body in the making. One frame is kept as it is, unless it is small; several are copied into one buffer. It is as large as the body from the beginning if that is
 /// promised; else it grows with what has arrived: a declared length alone reserves nothing. All that is reserved is taken from the budget, as
 /// memory may have been touched before.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl Gather {
     pub(crate) fn finish(mut self, hold: &mut Hold) -> Bytes {
         hold.is_read();
         if self.joined.is_empty() {
-            return self.first;
+            return if self.first.len() < SMALL { Bytes::copy_from_slice(&self.first) } else { self.first };
         }
         trim(&mut self.joined);
         hold.shrink_to(self.joined.capacity());
@@ -87,16 +90,19 @@ mod tests {
     use super::*;
     use crate::Budget;
 
-    // A body of one frame is not copied.
+    // A body of one frame is not copied, unless it is small: then it does not hold what it was read into.
     #[test]
     fn one_frame_is_kept() {
-        let mut hold = Budget::new(1_000).hold();
-        let frame = Bytes::from(vec![1; 100]);
-        let address = frame.as_ptr();
-        let mut gather = Gather::new(1_000, 0);
-        gather.push(frame, &mut hold).unwrap();
-        gather.push(Bytes::new(), &mut hold).unwrap();
-        assert_eq!(gather.finish(&mut hold).as_ptr(), address);
+        for size in [1, SMALL - 1, SMALL, 2 * SMALL] {
+            let mut hold = Budget::new(1 << 20).hold();
+            let read = Bytes::from(vec![1; 64 << 10]);
+            let mut gather = Gather::new(1 << 20, 0);
+            gather.push(read.slice(..size), &mut hold).unwrap();
+            gather.push(Bytes::new(), &mut hold).unwrap();
+            let body = gather.finish(&mut hold);
+            assert_eq!(body, read.slice(..size));
+            assert_eq!(read.is_unique(), size < SMALL, "{size}");
+        }
     }
 
     // Frames are joined in order; the buffer is never larger than what was announced, nor than what was taken from the budget.

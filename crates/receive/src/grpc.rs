@@ -3,6 +3,7 @@
 //! It stands on tonic's transport but reads frames itself, because tonic's codec reserves memory from the declared length
 //! and answers an oversized message with OUT_OF_RANGE, which OTLP clients retry for ever.
 use crate::grpc_frame::{self, EMPTY_MESSAGE};
+use crate::grpc_health::GrpcHealth;
 use crate::headers::{self, Compression};
 use crate::intake::{Format, Intake, Received};
 use crate::metrics::Ongoing;
@@ -17,12 +18,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::HealthService;
 use tower::Service;
 
 const TRANSPORT: &str = "grpc";
-const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 const GRPC_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -34,7 +32,7 @@ type Response = http::Response<Body>;
 pub(crate) struct GrpcService<I> {
     intake: Arc<Intake<I>>,
     limits: Limits,
-    health: HealthServer<HealthService>,
+    health: GrpcHealth,
 }
 
 // not derived: I need not be Clone
@@ -45,7 +43,7 @@ impl<I> Clone for GrpcService<I> {
 }
 
 impl<I: Ingest> GrpcService<I> {
-    pub(crate) fn new(intake: Intake<I>, limits: Limits, health: HealthServer<HealthService>) -> Self {
+    pub(crate) fn new(intake: Intake<I>, limits: Limits, health: GrpcHealth) -> Self {
         GrpcService { intake: Arc::new(intake), limits, health }
     }
 }
@@ -60,8 +58,9 @@ impl<I: Ingest> Service<Request> for GrpcService<I> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if request.uri().path().starts_with(HEALTH_PREFIX) {
-            return Box::pin(self.health.call(request));
+        if GrpcHealth::serves(request.uri().path()) {
+            let answer = self.health.answer(request);
+            return Box::pin(async { Ok(answer.await) });
         }
         let intake = Arc::clone(&self.intake);
         let limits = self.limits;

@@ -21,6 +21,7 @@ mod credentials;
 mod gather;
 mod grpc;
 mod grpc_frame;
+mod grpc_health;
 mod headers;
 mod http;
 mod idle;

@@ -1,6 +1,7 @@
 //! The two servers: settings, connections, shutdown.
 use crate::accept::{Acceptor, Connection};
 use crate::grpc::GrpcService;
+use crate::grpc_health::GrpcHealth;
 use crate::idle::{Answer, Requests};
 use crate::windows::{Window, Windows};
 use crate::{Ingest, Intake, Signal, Tls, http, names};
@@ -19,8 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic_health::ServingStatus;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::server::HealthReporter;
 
 /// HTTP/2 settings of both servers. Windows (the largest there are) and frames are for speed (16 KiB frames cost twice as much); the
 /// others are limits.
@@ -137,9 +137,9 @@ impl<I: Ingest> GrpcServer<I> {
     /// [`ServeError::Deadline`] if that takes longer than `grace`; what is left ends with the runtime.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send, grace: Duration) -> Result<(), ServeError> {
         let GrpcServer { listener, intake, limits, tls, health } = self;
-        let health_server = HealthServer::new(HealthService::from_health_reporter(health.0.clone()));
+        let grpc_health = GrpcHealth::new(health.0.clone(), limits.body_read_timeout);
         let windows = intake.budget.windows();
-        let service = GrpcService::new(intake, limits, health_server);
+        let service = GrpcService::new(intake, limits, grpc_health);
         let service = service_fn(move |request: Request<Incoming>| {
             tower::Service::call(&mut service.clone(), request.map(tonic::body::Body::new))
         });

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use common::{
     BAD_REQUEST, GRACE, Kind, MAX_REQUEST, ONE_SECOND, RETRY_INFO, RpcStatus, Running, gzip, limits, start, until, zstd,
 };
+use futures_util::StreamExt;
 use http::HeaderMap;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -23,7 +24,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 use spanmill_receive::{Limits, Refusal, ServeError, Signal};
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::codec::CompressionEncoding;
@@ -281,22 +282,22 @@ async fn spent_budget_pushes_back() {
     client.export(request).await.unwrap();
 }
 
+/// A body that never ends.
+fn endless(beginning: &[u8]) -> UnsyncBoxBody<Bytes, Infallible> {
+    let beginning = Ok(http_body::Frame::data(Bytes::copy_from_slice(beginning)));
+    let frames = futures_util::stream::once(async { beginning }).chain(futures_util::stream::pending());
+    StreamBody::new(frames).boxed_unsync()
+}
+
 // A body that does not arrive in time is refused as retryable and gives its bytes back.
 #[tokio::test]
 async fn slow_body() {
     let patience = Duration::from_millis(50);
     let server = start(Kind::Grpc, Limits { body_read_timeout: patience, ..limits() }, GRACE).await;
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
-    sender.send(Bytes::from(frame(0, b"abc")[..6].to_vec())).await.unwrap();
-    let endless = futures_util::stream::unfold(receiver, |mut receiver| async {
-        let data = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(http_body::Frame::data(data)), receiver))
-    });
-    let response = raw_call(&server, "POST", TRACES, &[], StreamBody::new(endless).boxed_unsync()).await;
+    let response = raw_call(&server, "POST", TRACES, &[], endless(&frame(0, b"abc")[..6])).await;
     assert_eq!(response.status().code(), Code::Unavailable);
     assert_eq!(server.budget.used(), 0);
     assert_eq!(server.counted("too_slow"), 1);
-    drop(sender);
 }
 
 // Health is told for the server and each service, follows its handle, and is ended by the shutdown.
@@ -317,6 +318,35 @@ async fn health() {
     assert_eq!(watch.message().await.unwrap().unwrap().status, not_serving);
     assert_eq!(client.check(whole).await.unwrap().into_inner().status, not_serving);
     server.stop().await.unwrap().unwrap();
+}
+
+// Anybody may ask for health: a question that is long or does not come is refused, and so is one watch more than there may be.
+#[tokio::test]
+async fn health_is_bounded() {
+    const CHECK: &str = "/grpc.health.v1.Health/Check";
+    let patience = Duration::from_millis(50);
+    let server = start(Kind::Grpc, Limits { body_read_timeout: patience, ..limits() }, GRACE).await;
+    let slow = raw_call(&server, "POST", CHECK, &[], endless(&frame(0, b"abc")[..6])).await;
+    assert_eq!(slow.status().code(), Code::DeadlineExceeded);
+    let long = HealthCheckRequest { service: "x".repeat(5_000) }.encode_to_vec();
+    let long = raw_call(&server, "POST", CHECK, &[], data(frame(0, &long))).await;
+    assert_eq!(long.status().code(), Code::OutOfRange);
+
+    // A connection has room for so many requests, and no more.
+    let mut watching = HealthClient::new(channel(&server).await);
+    let mut client = HealthClient::new(channel(&server).await);
+    let whole = HealthCheckRequest::default();
+    let mut watches = Vec::new();
+    for _ in 0..128 {
+        watches.push(watching.watch(whole.clone()).await.unwrap());
+    }
+    assert_eq!(client.watch(whole.clone()).await.unwrap_err().code(), Code::ResourceExhausted);
+    client.check(whole.clone()).await.unwrap();
+    watches.pop();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while client.watch(whole.clone()).await.is_err() {
+        assert!(Instant::now() < deadline, "a watch that ended makes no room");
+    }
 }
 
 // Shutdown: no new connections, the request in flight is finished, then the server ends.
