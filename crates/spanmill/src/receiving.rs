@@ -1,14 +1,16 @@
 //! The servers that take requests. They end first.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::Meter;
-use receive::{Budget, GrpcServer, HttpServer, Intake, Limits};
+use receive::{Budget, GrpcServer, Health, HttpServer, Intake, Limits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admin::Readiness;
 use crate::config::access::Tls;
 use crate::config::receivers::OtlpReceiver;
 use crate::failure::Failure;
@@ -16,6 +18,8 @@ use crate::files;
 use crate::ingest::Ingestion;
 use crate::server::told;
 
+/// How often `grpc.health.v1` is told whether the server is ready.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// How long requests in flight may take to finish when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -33,6 +37,7 @@ impl Receiving {
         grpc: TcpListener,
         http: TcpListener,
         ingestion: Ingestion,
+        readiness: Readiness,
         meter: &Meter,
     ) -> Result<Self, Failure> {
         let budget = Budget::new(config.memory_budget.as_usize());
@@ -46,7 +51,15 @@ impl Receiving {
         let mut servers = JoinSet::new();
         let grpc = GrpcServer::new(grpc, intake.clone(), grpc_limits).await.with_tls(tls.clone());
         let http = HttpServer::new(http, intake, http_limits).with_tls(tls);
+        let health = grpc.health();
         servers.spawn(grpc.serve(told(stopped.clone()), GRACE));
+        let stops = told(stopped.clone());
+        servers.spawn(async move {
+            tokio::select! {
+                () = stops => Ok(()),
+                never = tell_health(health, readiness) => match never {},
+            }
+        });
         servers.spawn(http.serve(told(stopped), GRACE));
         Ok(Self { stop, servers })
     }
@@ -66,5 +79,18 @@ impl Receiving {
             }
         }
         result
+    }
+}
+
+/// Has `grpc.health.v1` say what `/readyz` says: who balances load asks the one or the other.
+async fn tell_health(health: Health, readiness: Readiness) -> Infallible {
+    let mut told = true;
+    loop {
+        tokio::time::sleep(TOLD_EVERY).await;
+        let is_ready = readiness.reason().is_none();
+        if is_ready != told {
+            health.set_serving(is_ready).await;
+            told = is_ready;
+        }
     }
 }

@@ -166,7 +166,8 @@ impl Server {
         let backlogs = exporters.iter().map(Exporter::backlog).collect();
         let first_in_line = tokio::sync::Mutex::default();
         let ingestion = Ingestion { redactor, recorder, index, log: log.clone(), backlogs, first_in_line, handed_on };
-        let receiving = Receiving::start(&config.receivers.otlp, grpc, http, ingestion, &meter).await?;
+        let receiving =
+            Receiving::start(&config.receivers.otlp, grpc, http, ingestion, readiness.clone(), &meter).await?;
         if let (Some(listener), Some(prometheus)) = (prometheus, &config.exporters.prometheus) {
             answering.prometheus(listener, prometheus, target, &pipeline, &telemetry)?;
         }

@@ -9,6 +9,11 @@ use spanmill_tests::{
     get, otlp, rows, run,
 };
 
+use tonic::transport::Channel;
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
 use crate::load::Load;
 use crate::spans::{call, payload};
 
@@ -92,6 +97,13 @@ async fn a_read_only_directory() {
     assert!(said.contains(disk.path().to_str().unwrap()), "{said}");
 }
 
+/// What `grpc.health.v1` says of the whole server.
+async fn is_serving(spanmill: &Spanmill) -> bool {
+    let channel = Channel::from_shared(format!("http://{}", spanmill.addresses.grpc)).unwrap().connect().await.unwrap();
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap().into_inner();
+    answer.status == ServingStatus::Serving as i32
+}
+
 // On a full disk clients are told to come again, readiness says why, and nothing that was acknowledged is lost, not even by a kill;
 // when there is room again, the server goes on by itself.
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +121,7 @@ async fn a_full_disk() {
             get(spanmill.addresses.admin, "/readyz").await.text().contains("of the log is taken").then_some(())
         })
         .await;
+        eventually("grpc.health.v1 says so", async || (!is_serving(&spanmill).await).then_some(())).await;
         assert_eq!(get(spanmill.addresses.admin, "/livez").await.status, 200);
         if is_killed {
             spanmill = Spanmill::start_in(spanmill.kill(), &setup);
@@ -158,6 +171,7 @@ async fn a_full_disk_of_the_archive() {
         eventually("clients are served", async || (load.acknowledged() > acknowledged + 1_000).then_some(())).await;
         load.end();
         clients.join_all().await;
+        eventually("grpc.health.v1 says so", async || (!is_serving(&spanmill).await).then_some(())).await;
         let left = match then {
             Then::Nothing => Err(spanmill),
             Then::Kill => Ok(spanmill.kill()),
@@ -176,6 +190,7 @@ async fn a_full_disk_of_the_archive() {
             (get(spanmill.addresses.admin, "/readyz").await.status == 200).then_some(())
         })
         .await;
+        eventually("grpc.health.v1 says so", async || is_serving(&spanmill).await.then_some(())).await;
         load.is_exact(spanmill).await;
     }
 }
