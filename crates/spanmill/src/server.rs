@@ -41,6 +41,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// How long all of the shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(60);
+/// How often the log is asked whether it has failed, and how long after that what it gives may take to be applied.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LAST_APPLIED: Duration = Duration::from_secs(5);
 
 /// A server that runs until it is shut down.
 #[derive(Debug)]
@@ -225,12 +228,16 @@ impl Server {
         }
     }
 
-    /// Resolves with the reason if the thread that applies the log ends: then nothing is counted any more.
+    /// Resolves with the reason if the log fails, or the thread that applies it ends: then nothing is counted any more.
     pub(crate) fn broken(&self) -> impl Future<Output = Failure> + use<> {
         let ended = self.applier.ended();
         let log = self.log.clone();
         async move {
-            ended.await;
+            tokio::select! {
+                () = ended => {}
+                // What is safe is applied still, unless that waits for another disk, which may have failed as well.
+                () = failed(&log) => {}
+            }
             let died = || Failure::Broken("the applier died: nothing is counted any more".to_owned());
             check_log(&log).err().unwrap_or_else(died)
         }
@@ -305,6 +312,14 @@ async fn open(home: Home, config: &Config, settings: Settings, recorder: &Record
     let (config, recorder) = (config.clone(), recorder.clone());
     let opened = tokio::task::spawn_blocking(move || Storage::open(home, &config, settings, &recorder)).await;
     opened.map_err(|error| Failure::Broken(error.to_string()))?
+}
+
+/// Resolves when the log has failed, and what it still gives had time to be applied.
+async fn failed(log: &Log<LogRecord>) {
+    while log.failure().is_none() {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    tokio::time::sleep(LAST_APPLIED).await;
 }
 
 /// # Errors

@@ -224,6 +224,43 @@ async fn a_failing_disk() {
     }
 }
 
+// A log that fails ends the server also while the applier waits for room on another disk, and for ever if need be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_disk_beside_a_full_one() {
+    let (Some(switch), Some(full)) = (Switch::of(Fault::Sync), Disk::of(1)) else { return };
+    let backend = Backend::grpc().await;
+    let destination = Destination { signals: "traces", ..Destination::grpc(&backend) };
+    let wal = durable().wal;
+    let setup = Setup {
+        wal,
+        environment: switch.environment(),
+        forward: "enrich: true",
+        settle_wait: "10ms",
+        ..Setup::with(destination)
+    };
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("data")).unwrap();
+    std::os::unix::fs::symlink(full.path(), directory.path().join("data/outcomes")).unwrap();
+    let spanmill = Spanmill::start_in(directory, &setup);
+    let load = Load::new(10, gpt);
+    let clients = load.start(spanmill.addresses, 4);
+    eventually("something is acknowledged", async || (load.acknowledged() > 100).then_some(())).await;
+    full.fill();
+    eventually("the applier waits", async || {
+        let spans = async |cursor| spanmill.sample("spanmill_wal_spans", &[("cursor", cursor)]).await;
+        let applied = spans("applied").await;
+        let (before, safe) = (load.acknowledged(), spans("safe").await);
+        eventually("more comes", async || (load.acknowledged() > before + 200).then_some(())).await;
+        (spans("applied").await == applied && safe > applied).then_some(())
+    })
+    .await;
+    switch.on();
+    let failed = spanmill.failed();
+    assert_eq!(failed.status.code(), Some(70), "{}", failed.log);
+    assert!(failed.log.lines().last().unwrap().starts_with("spanmill: the log has failed"), "{}", failed.log);
+    clients.join_all().await;
+}
+
 // A disk that fails while the server stops is told of as at any other time: what was being done last is not on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_at_the_end() {
