@@ -195,7 +195,7 @@ fn health_alerts(semconv: Semconv) -> Vec<Rule> {
             None,
             format!("{} > 0", selector(ARCHIVE_ERRORS, "_total", &[], over(""))),
             "the archive has stopped",
-            "What comes now is counted but not archived. The log says why.",
+            "What comes now is counted. With a log on disk, the next start archives it: restart while there is room. The log says why.",
         ),
         health(
             "SpanmillRefusesRequests",

@@ -93,7 +93,13 @@ impl Running {
     /// A log that is nearly full is about to push back.
     fn reason(&self) -> Option<String> {
         if self.archive.as_ref().is_some_and(archive::Health::has_failed) {
-            return Some("the archive has failed: what comes now is counted but not archived".to_owned());
+            let then = match self.log.fill().disk {
+                Some(_) => {
+                    "what comes now is counted, and archived by the next start: the log keeps it as long as there is room"
+                }
+                None => "what comes now is counted but not archived",
+            };
+            return Some(format!("the archive has failed: {then}"));
         }
         if self.archive.as_ref().is_some_and(archive::Health::is_disk_full) {
             return Some(
