@@ -43,10 +43,9 @@ fn check(span: &SpanFacts, body: &[u8]) {
     inside(span.prompt_version);
     assert!(!span.model(body).is_empty());
 
-    assert!(span.supplied_cost.is_none_or(|cost| cost.pico() > 0));
-    assert!(span.usage.cache_write_1h <= span.usage.cache_write.or(Some(0)));
-
-    let (usage, classes) = (span.usage, span.usage.classes());
+    let usage = span.usage();
+    assert!(usage.cache_write_1h <= usage.cache_write.or(Some(0)));
+    let classes = usage.classes();
     let input = classes.input_uncached + classes.cache_read + classes.cache_write;
     let output = classes.output_visible + classes.reasoning;
     assert_eq!(input, u64::from(usage.input.unwrap_or_default()));
