@@ -88,12 +88,13 @@ impl Promoted {
                 column == text
             }
             (Self::Count(place), Value::Int(number)) if !is_merged => {
+                let usage = facts.usage();
                 let column = match place {
-                    0 => facts.usage().input,
-                    1 => facts.usage().output,
-                    2 => facts.usage().cache_read,
-                    3 => facts.usage().cache_write,
-                    _ => facts.usage().reasoning,
+                    0 => usage.input,
+                    1 => usage.output,
+                    2 => usage.cache_read,
+                    3 => usage.cache_write,
+                    _ => usage.reasoning,
                 };
                 column.map(i64::from) == Some(number)
             }

@@ -55,7 +55,7 @@ impl GrpcHealth {
         async move {
             let turn = match turn.transpose() {
                 Ok(turn) => turn,
-                Err(_) => return Status::resource_exhausted("too many watch already").into_http(),
+                Err(_) => return Status::resource_exhausted("too many watches are open").into_http(),
             };
             match tokio::time::timeout(read_timeout, answer).await {
                 Ok(Ok(response)) => response.map(|body| Body::new(Watched { body, _turn: turn })),

@@ -8,7 +8,6 @@ use spanmill_tests::{
     Backend, Client, Destination, Disk, Fault, Launched, ProcessSignal, Received, Setup, Spanmill, Switch, eventually,
     get, otlp, rows, run,
 };
-
 use tonic::transport::Channel;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
@@ -193,6 +192,33 @@ async fn a_full_disk_of_the_archive() {
         eventually("grpc.health.v1 says so", async || is_serving(&spanmill).await.then_some(())).await;
         load.is_exact(spanmill).await;
     }
+}
+
+// An archive that fails says so; what comes is acknowledged all the same, and the next start archives it, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_archive() {
+    let setup = Setup { archive_age: "1s", settle_wait: "100ms", ..durable() };
+    let directory = tempfile::tempdir().unwrap();
+    let in_the_way = directory.path().join("archive/spans");
+    let spanmill = Spanmill::start_in(directory, &setup);
+    std::fs::remove_dir_all(&in_the_way).unwrap();
+    std::fs::write(&in_the_way, "").unwrap();
+    let load = Load::new(100, gpt);
+    let clients = load.start(spanmill.addresses, 2);
+    eventually("readiness says so", async || {
+        let answer = get(spanmill.addresses.admin, "/readyz").await;
+        (answer.status == 503 && answer.text().contains("archived by the next start")).then_some(())
+    })
+    .await;
+    let acknowledged = load.acknowledged();
+    eventually("clients are served", async || (load.acknowledged() > acknowledged + 1_000).then_some(())).await;
+    load.end();
+    clients.join_all().await;
+    let directory = spanmill.kill();
+    std::fs::remove_file(in_the_way).unwrap();
+    let spanmill = Spanmill::start_in(directory, &setup);
+    load.finish(spanmill.addresses).await;
+    load.is_exact(spanmill).await;
 }
 
 // A disk that fails ends the server: nothing more is acknowledged, and it says what happened. All that was acknowledged is there at the

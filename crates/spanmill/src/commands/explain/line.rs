@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
             provider: facts.provider.str(body),
             request_model: facts.request_model.str(body),
             response_model: facts.response_model.str(body),
-            usage: facts.usage().is_reported().then_some(facts.usage()),
+            usage: Some(facts.usage()).filter(Usage::is_reported),
             inconsistent: facts.inconsistency.map(Inconsistency::name),
             error: facts.error.map(|error| error.class.name()),
             cost: None,
