@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use crate::Lsn;
+use crate::blocks::{BLOCK, Blocks};
 use crate::directory::{Directory, UNFINISHED};
 use crate::error::OpenError;
 use crate::frame::{u32_at, u64_at};
@@ -17,6 +18,8 @@ const HEADER: usize = 32;
 const KEPT: usize = 2;
 /// So much is written before it is synced: the log, which syncs all the time, waits for no more than that.
 const PIECE: usize = 4 << 20;
+/// Bytes that are gathered for one call.
+const ROOM: usize = 1 << 20;
 
 /// The checkpoints of a data directory.
 #[derive(Debug)]
@@ -79,16 +82,16 @@ impl Checkpoints {
     /// The disk refused: the checkpoints before are as they were.
     pub fn write(&mut self, lsn: Lsn, bytes: &[u8]) -> Result<Lsn, OpenError> {
         self.directory.create_whole(&file_name(lsn), |file| {
-            file.write_at(&header(lsn, bytes), 0)?;
-            let mut at = HEADER as u64;
+            let room = (HEADER + bytes.len()).next_multiple_of(BLOCK).min(ROOM);
+            let mut blocks = Blocks::new(file, room);
+            blocks.put(&header(lsn, bytes))?;
             for piece in bytes.chunks(PIECE) {
-                file.write_at(piece, at)?;
-                at += piece.len() as u64;
+                blocks.put(piece)?;
                 if bytes.len() > PIECE {
                     file.sync()?;
                 }
             }
-            Ok(())
+            blocks.flush()
         })?;
         self.kept.retain(|kept| *kept < lsn);
         self.kept.push(lsn);

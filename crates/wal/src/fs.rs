@@ -3,7 +3,9 @@
 use std::fmt;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,6 +80,11 @@ pub trait File: fmt::Debug + Send + Sync {
     /// # Errors
     /// As the operating system says. What was written before must not be trusted then, even if a later sync succeeds.
     fn sync(&self) -> io::Result<()>;
+    /// The same file, to write past the page cache what nobody reads soon: whole blocks of 4096 bytes, from memory at a multiple of that. A sync of
+    /// either makes durable what was written through both. `None` where that cannot be.
+    fn past_cache(&self) -> Option<Arc<dyn File>> {
+        None
+    }
 }
 
 /// The operating system's file system.
@@ -144,5 +151,52 @@ impl File for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn past_cache(&self) -> Option<Arc<dyn File>> {
+        PastCache::open(&self.0).map(|file| Arc::new(file) as Arc<dyn File>)
+    }
+}
+
+/// A file that is open a second time, with `O_DIRECT`.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct PastCache {
+    direct: fs::File,
+    usual: RealFile,
+}
+
+#[cfg(target_os = "linux")]
+impl PastCache {
+    fn open(file: &fs::File) -> Option<Self> {
+        // By its number, as its name may have changed.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let flags = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+        let direct = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
+        Some(Self { direct, usual: RealFile(file.try_clone().ok()?) })
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl File for PastCache {
+    fn size(&self) -> io::Result<u64> {
+        self.usual.size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.usual.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self.direct.write_all_at(bytes, offset) {
+            // A file system that wants larger blocks.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.usual.write_at(bytes, offset),
+            written => written,
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.usual.sync()
     }
 }

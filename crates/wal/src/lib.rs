@@ -21,9 +21,10 @@
 //! | `times` | when records were received, for who wants to know how far behind a consumer is |
 //! | `frame`, `segment` | the format |
 //! | `open`, `recovery`, `repair` | a start: what is there, what is torn, what is damaged |
-//! | `checkpoint`, `directory`, `fs`, `error` | files that are there as a whole or not at all; the lock; the file system; what to tell |
+//! | `checkpoint`, `directory`, `blocks`, `fs`, `error` | files that are there as a whole or not at all; the lock; past the page cache; the file system; what to tell |
 
 mod admission;
+mod blocks;
 mod chain;
 mod checkpoint;
 mod cursor;

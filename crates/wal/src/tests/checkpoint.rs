@@ -34,6 +34,27 @@ fn two_are_kept() {
     assert!(!fs.names().contains(&path_of(10)));
 }
 
+// Whatever its size, and wherever blocks and pieces of a file end, a checkpoint comes back as it was written: simulated, where nothing but whole
+// blocks may be written past the page cache, and on a real disk.
+#[test]
+fn every_size_comes_back() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directories = [
+        Directory::open_on(Arc::new(SimFs::default()), DIRECTORY).unwrap(),
+        Directory::open(temporary.path()).unwrap(),
+    ];
+    let ends = [0, 4 << 10, 8 << 10, 1 << 20, 4 << 20, 5 << 20];
+    let sizes = ends.into_iter().flat_map(|end| [0, 1, 31, 32, 33, 64].map(|less| end + 32 - less.min(end + 32)));
+    for directory in directories {
+        let mut checkpoints = Checkpoints::open(&directory).unwrap();
+        for (lsn, size) in (1..).zip(sizes.clone()) {
+            let bytes: Vec<u8> = (0..size).map(|at| (at * 7 + at / 4096 + size) as u8).collect();
+            checkpoints.write(lsn, &bytes).unwrap();
+            assert!(checkpoints.newest().unwrap().checkpoint.unwrap().bytes == bytes, "{size} bytes");
+        }
+    }
+}
+
 // With any byte of the newest changed, or with it cut short, the one before is found and the damage is told; the damaged one does
 // not count as kept any more. With both damaged it is an error that names them.
 #[test]

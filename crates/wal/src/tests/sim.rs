@@ -263,7 +263,7 @@ fn apply(names: &mut BTreeMap<PathBuf, usize>, change: Vec<(PathBuf, Option<usiz
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SimFile {
     fs: SimFs,
     path: PathBuf,
@@ -427,5 +427,33 @@ impl File for SimFile {
             written.iter().for_each(|(at, bytes)| inode.write_back(*at, bytes));
         }
         result
+    }
+
+    fn past_cache(&self) -> Option<Arc<dyn File>> {
+        Some(Arc::new(PastCache(self.clone())))
+    }
+}
+
+/// A file to which nothing is written but whole blocks, from memory where blocks may begin.
+#[derive(Debug)]
+struct PastCache(SimFile);
+
+impl File for PastCache {
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let numbers = [bytes.as_ptr() as usize, bytes.len(), offset as usize];
+        assert!(numbers.iter().all(|number| number.is_multiple_of(4096)), "{numbers:?}");
+        self.0.write_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
     }
 }
