@@ -62,7 +62,12 @@ impl Format {
 
 /// Renders cumulative sums, explicit histograms and gauges. The same request in another order gives the same text.
 pub fn render(request: &ExportMetricsServiceRequest, format: Format) -> String {
-    let mut page = Page { text: String::new(), format };
+    render_behind(String::new(), request, format)
+}
+
+/// The same, behind a text that is there: a page may be large, and is not copied.
+pub(crate) fn render_behind(text: String, request: &ExportMetricsServiceRequest, format: Format) -> String {
+    let mut page = Page { text, format };
     for (name, family) in families::collect(request) {
         page.family(&name, &family);
     }

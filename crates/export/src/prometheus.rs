@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -13,7 +14,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, Head
 use http::status::StatusCode;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::openmetrics::{self, Format};
 
@@ -25,8 +26,25 @@ type Collect = dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ExportMetricsServiceR
 struct Scraped {
     target: Vec<KeyValue>,
     collect: Box<Collect>,
-    /// One page is rendered at a time, as it may be large.
+    /// One page is rendered at a time, as it may be large, ...
     renderer: Semaphore,
+    /// ... and so many there are until they are sent.
+    pages: Arc<Semaphore>,
+}
+
+/// Pages at once: one that is sent, and one that is rendered meanwhile.
+const PAGES: usize = 2;
+
+/// A page, whose permit is given back when it is sent or its client is gone.
+struct Page {
+    bytes: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Answers scrapes. Each asks `source` for the current metrics, cumulative and with explicit histograms. The attributes of `target` are
@@ -36,14 +54,17 @@ where
     Source: Fn() -> Metrics + Send + Sync + 'static,
     Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
 {
-    let scraped = Scraped { target, collect: Box::new(move || Box::pin(source())), renderer: Semaphore::new(1) };
+    let collect = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(source()) });
+    let pages = Arc::new(Semaphore::new(PAGES));
+    let scraped = Scraped { target, collect, renderer: Semaphore::new(1), pages };
     Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped))
 }
 
 async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
     let format = Format::negotiate(&all_values(&headers, ACCEPT));
     let gzip = accepts_gzip(&all_values(&headers, ACCEPT_ENCODING));
-    let Ok(_turn) = scraped.renderer.acquire().await else {
+    let (Ok(permit), Ok(_turn)) = (Arc::clone(&scraped.pages).acquire_owned().await, scraped.renderer.acquire().await)
+    else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let request = (scraped.collect)().await;
@@ -51,7 +72,7 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
     let target_info = openmetrics::target_info(&scraped.target, format);
     let rendered = tokio::task::spawn_blocking(move || page(target_info, &request, format, gzip)).await;
     let body = match rendered {
-        Ok(Ok(body)) => body,
+        Ok(Ok(bytes)) => Body::from(Bytes::from_owner(Page { bytes, _permit: permit })),
         Ok(Err(error)) => {
             return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
         }
@@ -67,7 +88,7 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
 }
 
 fn page(target_info: String, request: &ExportMetricsServiceRequest, format: Format, gzip: bool) -> io::Result<Vec<u8>> {
-    let text = target_info + &openmetrics::render(request, format);
+    let text = openmetrics::render_behind(target_info, request, format);
     if !gzip {
         return Ok(text.into_bytes());
     }

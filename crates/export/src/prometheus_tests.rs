@@ -1,6 +1,7 @@
 //! The endpoint as a scraper sees it, over a real connection.
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -10,7 +11,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -71,4 +73,46 @@ fn gzip_is_negotiated() {
     {
         assert_eq!(accepts_gzip(header), accepted, "{header}");
     }
+}
+
+// Pages that nobody reads are few: who asks for another waits until one of them is sent or its client is gone.
+#[tokio::test]
+async fn unread_pages_are_few() {
+    let metric = |number: u32| {
+        let point = NumberDataPoint { value: Some(number_data_point::Value::AsInt(7)), ..Default::default() };
+        let data = Some(metric::Data::Gauge(Gauge { data_points: vec![point] }));
+        Metric { name: format!("gauge.{number}"), description: "x".repeat(4_000), data, ..Default::default() }
+    };
+    // More than sockets take: some 8 MB.
+    let scope_metrics = vec![ScopeMetrics { metrics: (0..2_000).map(metric).collect(), ..Default::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..Default::default() }];
+    let large = Arc::new(ExportMetricsServiceRequest { resource_metrics });
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let router = router(Vec::new(), move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let large = Arc::clone(&large);
+        async move { large }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    let mut clients = Vec::new();
+    for _ in 0..PAGES {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut begin = [0; 12];
+        client.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        clients.push(client);
+    }
+    let request = http::Request::get(format!("http://{address}/metrics")).body(Empty::new()).unwrap();
+    let mut another = std::pin::pin!(ask(request));
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut another).await;
+    assert!(waits.is_err());
+    assert_eq!(asked.load(Ordering::Relaxed), PAGES, "another page was made");
+    drop(clients.pop());
+    assert_eq!(another.await.0.status, 200);
+    server.abort();
 }

@@ -1,4 +1,4 @@
-//! Accepting connections: how many, whether encrypted, and for how long a silent one is kept.
+//! Accepting connections: how many, whether encrypted, and for how long one is kept that is silent or does not read.
 use crate::server::Limits;
 use crate::tls::Tls;
 use std::io;
@@ -25,12 +25,14 @@ pub(crate) struct Acceptor {
     tls: Option<Tls>,
     slots: Arc<Semaphore>,
     greeting_timeout: Duration,
+    write_timeout: Duration,
 }
 
 impl Acceptor {
     pub(crate) fn new(listener: TcpListener, tls: Option<Tls>, limits: Limits) -> Self {
         let slots = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Acceptor { listener, tls, slots, greeting_timeout: limits.header_read_timeout }
+        let Limits { header_read_timeout: greeting_timeout, write_timeout, .. } = limits;
+        Acceptor { listener, tls, slots, greeting_timeout, write_timeout }
     }
 
     /// The next connection. May be dropped and called again without losing one.
@@ -46,12 +48,27 @@ impl Acceptor {
                 Ok(stream)
             });
             match accepted {
-                Ok(stream) => return Connection::new(stream, self.tls.as_ref(), slot, self.greeting_timeout),
+                Ok(stream) => return self.connection(stream, slot),
                 Err(error) => {
                     tracing::warn!(%error, "connection could not be accepted");
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             }
+        }
+    }
+
+    fn connection(&self, stream: TcpStream, slot: OwnedSemaphorePermit) -> Connection {
+        let stream = match &self.tls {
+            Some(tls) => Stream::Handshake(Box::new(tls.accept(stream))),
+            None => Stream::Open(Box::new(stream)),
+        };
+        Connection {
+            stream,
+            _slot: slot,
+            greeting: Some(Box::pin(tokio::time::sleep(self.greeting_timeout))),
+            received: 0,
+            write_timeout: self.write_timeout,
+            unread: None,
         }
     }
 }
@@ -70,24 +87,18 @@ enum Stream {
 }
 
 /// A connection that occupies one slot, and that fails if its client does not begin to speak in time: before the first
-/// bytes neither hyper's header timeout nor HTTP/2's keepalive runs.
+/// bytes neither hyper's header timeout nor HTTP/2's keepalive runs. It fails as well if its client does not read: no timer of hyper's runs then.
 pub(crate) struct Connection {
     stream: Stream,
     _slot: OwnedSemaphorePermit,
     greeting: Option<Pin<Box<Sleep>>>,
     received: usize,
+    write_timeout: Duration,
+    /// Runs while the client reads nothing of what it is to be sent.
+    unread: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, tls: Option<&Tls>, slot: OwnedSemaphorePermit, greeting_timeout: Duration) -> Self {
-        let stream = match tls {
-            Some(tls) => Stream::Handshake(Box::new(tls.accept(stream))),
-            None => Stream::Open(Box::new(stream)),
-        };
-        let greeting = Some(Box::pin(tokio::time::sleep(greeting_timeout)));
-        Connection { stream, _slot: slot, greeting, received: 0 }
-    }
-
     /// The stream, once TLS is agreed upon.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Io>>> {
         if let Some(greeting) = &mut self.greeting
@@ -110,6 +121,18 @@ impl Connection {
             Stream::Handshake(_) | Stream::Failed => Err(io::ErrorKind::NotConnected.into()),
         })
     }
+
+    /// What came of an attempt to write: an error if nothing could be written for too long.
+    fn poll_written<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread = None;
+            return written;
+        }
+        let patience = self.write_timeout;
+        let unread = self.unread.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(unread.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Connection {
@@ -128,7 +151,8 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_open(cx))?.poll_write(cx, bytes)
+        let written = ready!(self.poll_open(cx))?.poll_write(cx, bytes);
+        self.poll_written(written, cx)
     }
 
     fn poll_write_vectored(
@@ -136,7 +160,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_open(cx))?.poll_write_vectored(cx, slices)
+        let written = ready!(self.poll_open(cx))?.poll_write_vectored(cx, slices);
+        self.poll_written(written, cx)
     }
 
     /// Of TLS it would gather small pieces into one record as well.
@@ -145,7 +170,8 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_open(cx))?.poll_flush(cx)
+        let written = ready!(self.poll_open(cx))?.poll_flush(cx);
+        self.poll_written(written, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -162,6 +188,35 @@ mod tests {
     use super::*;
     use crate::TlsFiles;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    // A client that reads nothing of what it is sent is disconnected; one that reads a little now and then is not.
+    #[tokio::test]
+    async fn who_does_not_read_is_disconnected() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(200);
+        let acceptor = Acceptor::new(listener, None, Limits { write_timeout: patience, ..Limits::default() });
+        let page = vec![7; 64 << 20];
+
+        let mut reader = TcpStream::connect(address).await.unwrap();
+        let mut writer = acceptor.accept().await;
+        let slow = async {
+            let mut room = vec![0; 8 << 20];
+            for _ in 0..8 {
+                tokio::time::sleep(patience / 4).await;
+                reader.read_exact(&mut room).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(writer.write_all(&page), slow).unwrap();
+
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let mut writer = acceptor.accept().await;
+        let begin = tokio::time::Instant::now();
+        let written = tokio::time::timeout(Duration::from_secs(10), writer.write_all(&page)).await.expect("an end");
+        assert_eq!(written.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        assert!(begin.elapsed() >= patience);
+    }
 
     // A client that connects to an encrypted port and stays silent is disconnected, whether the server would read or write first.
     #[tokio::test]

@@ -3,6 +3,7 @@ use crate::Refusal;
 use crate::server::http2;
 use crate::windows::Windows;
 use bytes::Bytes;
+use http::HeaderMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,14 @@ const PROMISED_SHARE: usize = 2;
 /// The part of the budget that there is beside it for the windows of connections.
 const WINDOWS_SHARE: usize = 8;
 
+/// What a request takes that is in flight, beside its head and its body.
+const PLACE: usize = 4 << 10;
+
+/// What a zstd decoder keeps of what it has written, at most.
+pub(crate) const ZSTD_WINDOW: usize = 8 << 20;
+/// The part of the budget that there is beside it for these, but at least one of them.
+const ZSTD_SHARE: usize = 8;
+
 /// A bound on the request bytes held at once: as received, as inflated, and until the last reference to an accepted body
 /// is dropped. Who finds it spent waits a moment before the body is read or inflated, then is refused as busy. (Half read
 /// bodies do not wait: they would wait for each other.) A body that declares its length is promised all of it where there is room, before
@@ -42,6 +51,8 @@ struct Counter {
     released: Notify,
     waiting: Semaphore,
     windows: Windows,
+    /// A permit for each zstd decoder that may be at work.
+    zstd_windows: Arc<Semaphore>,
 }
 
 impl Budget {
@@ -51,7 +62,8 @@ impl Budget {
         let (released, waiting) = (Notify::new(), Semaphore::new(waiting));
         let windows = Windows::new(limit / WINDOWS_SHARE);
         let (used, promised) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Budget(Arc::new(Counter { limit, used, promised, released, waiting, windows }))
+        let zstd_windows = Arc::new(Semaphore::new((limit / ZSTD_SHARE / ZSTD_WINDOW).max(1)));
+        Budget(Arc::new(Counter { limit, used, promised, released, waiting, windows, zstd_windows }))
     }
 
     /// The bytes held now.
@@ -70,7 +82,14 @@ impl Budget {
         self.0.windows.clone()
     }
 
-    /// The share of one request, still empty.
+    /// The share of a request with such a head, until it is answered, whatever comes of it: there may be many that wait.
+    pub(crate) fn place(&self, head: &HeaderMap) -> Result<Hold, Refusal> {
+        let head: usize = head.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let mut hold = self.hold();
+        hold.take(PLACE + head).map(|()| hold)
+    }
+
+    /// The share of one request's body, still empty.
     pub(crate) fn hold(&self) -> Hold {
         Hold { budget: self.clone(), bytes: 0, promised: 0 }
     }
@@ -109,6 +128,11 @@ impl Hold {
         };
         // what there is then is found by whoever takes it
         let _ = tokio::time::timeout(ROOM_WITHIN, room).await;
+    }
+
+    /// Who inflates zstd waits here for a permit: then windows, which are beside the budget, are few. Those who have one wait for nobody.
+    pub(crate) fn zstd_window(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.budget.0.zstd_windows)
     }
 
     /// Takes room for bytes that are to come, if it may be promised; tells whether.
@@ -287,6 +311,20 @@ mod tests {
         third.admit(20).await;
         drop((first, third));
         assert_eq!((budget.used(), budget.0.promised.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    // Requests in flight take room for themselves and their heads, whatever their bodies are; beyond the budget they are told to come back.
+    #[test]
+    fn places_are_taken() {
+        let head = HeaderMap::from_iter([(http::header::USER_AGENT, http::HeaderValue::from_static("otel"))]);
+        let one = PLACE + "user-agentotel".len();
+        let budget = Budget::new(2 * one + 1);
+        let first = budget.place(&head).unwrap();
+        let _second = budget.place(&head).unwrap();
+        assert_eq!(budget.used(), 2 * one);
+        assert!(matches!(budget.place(&head), Err(Refusal::Busy { .. })));
+        drop(first);
+        assert!(budget.place(&head).is_ok());
     }
 
     // A spent budget refuses as busy; what could never fit is too large; a refused growth takes nothing.

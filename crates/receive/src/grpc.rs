@@ -72,7 +72,11 @@ async fn answer<I: Ingest>(intake: &Intake<I>, limits: Limits, request: Request)
     let signal = signal_of(request.uri().path());
     let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
     let is_grpc = request.method() == Method::POST && is_grpc_content_type(request.headers());
-    let is_known = intake.credentials.check(request.headers()).await;
+    let place = intake.budget.place(request.headers());
+    let is_known = match &place {
+        Ok(_) => intake.credentials.check(request.headers()).await,
+        Err(refusal) => Err(refusal.clone()),
+    };
     let result = match (is_known, is_grpc, signal) {
         (Err(refusal), ..) => Err(refusal),
         (Ok(()), false, _) => Err(not_grpc(&request)),

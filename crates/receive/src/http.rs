@@ -77,21 +77,23 @@ pub(crate) async fn answer<I: Ingest>(
     let (parts, mut body) = request.into_parts();
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == parts.uri.path());
     let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
-    let head = match intake.credentials.check(&parts.headers).await {
-        Ok(()) if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) => Err(Refusal::OtherName),
-        Ok(()) => Head::read(&parts, signal, limits),
-        Err(refusal) => Err(refusal),
+    let place = intake.budget.place(&parts.headers);
+    let head = match &place {
+        Ok(_) => admit(intake, own_names_only, &parts).await.and_then(|()| Head::read(&parts, signal, limits)),
+        Err(refusal) => Err(refusal.clone()),
     };
+    let format = Format::from_headers(&parts.headers).unwrap_or(Format::Protobuf);
+    let may_be_writing = may_be_writing(&parts);
+    drop(parts);
     let result = match head {
         Ok(head) => export(intake, limits, head, &mut body, &mut ongoing).await,
         Err(refusal) => Err(refusal),
     };
     ongoing.end(&result);
-    let format = Format::from_headers(&parts.headers).unwrap_or(Format::Protobuf);
     match result {
         Ok(_) => success(format),
         Err(refusal) => {
-            if !body.is_end_stream() && must_be_drained(&parts, &refusal) {
+            if !body.is_end_stream() && may_be_writing && !is_at_fault(&refusal) {
                 let patience = match refusal {
                     Refusal::Unauthenticated { .. } | Refusal::OtherName => {
                         STRANGERS_DRAIN.min(limits.body_read_timeout)
@@ -103,6 +105,14 @@ pub(crate) async fn answer<I: Ingest>(
             refused(&refusal, format)
         }
     }
+}
+
+async fn admit<I>(intake: &Intake<I>, own_names_only: bool, parts: &Parts) -> Result<(), Refusal> {
+    intake.credentials.check(&parts.headers).await?;
+    if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) {
+        return Err(Refusal::OtherName);
+    }
+    Ok(())
 }
 
 async fn export<I: Ingest>(
@@ -135,10 +145,12 @@ async fn export<I: Ingest>(
 /// A client that is refused early over HTTP/1 may still be writing. Closing on it would reset the connection and destroy the
 /// response, and a client without a response sends the same batch again. So the rest is read and thrown away, unless the
 /// client waits for a go-ahead (`Expect`) or is the reason itself.
-fn must_be_drained(parts: &Parts, refusal: &Refusal) -> bool {
-    let is_http1 = parts.version <= Version::HTTP_11;
-    let waits = parts.headers.contains_key(EXPECT);
-    is_http1 && !waits && !matches!(refusal, Refusal::TooSlow(_) | Refusal::Interrupted)
+fn may_be_writing(parts: &Parts) -> bool {
+    parts.version <= Version::HTTP_11 && !parts.headers.contains_key(EXPECT)
+}
+
+fn is_at_fault(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::TooSlow(_) | Refusal::Interrupted)
 }
 
 /// Discards up to four request sizes, for no longer than `patience`. Nothing is kept; it costs only the network.

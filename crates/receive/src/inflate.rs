@@ -1,6 +1,6 @@
 //! Decompression under a hard cap: a bomb costs no more than the limit.
 use crate::Refusal;
-use crate::budget::Hold;
+use crate::budget::{Hold, ZSTD_WINDOW};
 use crate::headers::Compression;
 use flate2::bufread::MultiGzDecoder;
 use std::io::{self, BufRead, ErrorKind, Read};
@@ -13,8 +13,8 @@ const MIN_BUFFER: usize = 4 << 10;
 const STEP: usize = 1 << 20;
 /// The same after this much input: it may be made of members and frames that hold nothing.
 const SLICE: usize = 32 << 10;
-/// 8 MiB, what RFC 9659 lets a sender use; a larger window would be memory outside the budget.
-const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+/// 8 MiB, what RFC 9659 lets a sender use.
+const ZSTD_WINDOW_LOG_MAX: u32 = ZSTD_WINDOW.ilog2();
 
 /// Inflates `wire` into one buffer of at most `limit` bytes, taken from the budget as it grows.
 pub(crate) async fn inflate(
@@ -26,9 +26,16 @@ pub(crate) async fn inflate(
     let declared = declared_size(compression, wire).unwrap_or(0);
     let first_guess =
         declared.min(wire.len().saturating_mul(MAX_DECLARED_RATIO)).clamp(MIN_BUFFER, limit.max(MIN_BUFFER));
+    hold.admit(first_guess).await;
+    hold.grow(first_guess)?;
+    let out = vec![0; first_guess];
     match compression {
-        Compression::Gzip => read_all(MultiGzDecoder::new(Slices::new(wire)), first_guess, limit, hold).await,
-        Compression::Zstd => read_all(zstd_decoder(wire).map_err(corrupt)?, first_guess, limit, hold).await,
+        Compression::Gzip => read_all(MultiGzDecoder::new(Slices::new(wire)), out, limit, hold).await,
+        Compression::Zstd => {
+            let window = hold.zstd_window();
+            let _window = window.acquire().await;
+            read_all(zstd_decoder(wire).map_err(corrupt)?, out, limit, hold).await
+        }
     }
 }
 
@@ -87,13 +94,10 @@ fn declared_size(compression: Compression, wire: &[u8]) -> Option<usize> {
 
 async fn read_all(
     mut decoder: impl Read + Send,
-    first_guess: usize,
+    mut out: Vec<u8>,
     limit: usize,
     hold: &mut Hold,
 ) -> Result<Vec<u8>, Refusal> {
-    hold.admit(first_guess).await;
-    hold.grow(first_guess)?;
-    let mut out = vec![0; first_guess];
     let mut filled = 0;
     loop {
         if filled == out.len() {
@@ -152,6 +156,8 @@ mod tests {
     use crate::Budget;
     use flate2::write::GzEncoder;
     use std::io::Write;
+    use std::pin::pin;
+    use std::task::Poll;
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -265,6 +271,33 @@ mod tests {
         let (result, held) = run(Compression::Gzip, &liar, 64 << 20).await;
         assert!(matches!(result, Err(Refusal::Malformed(_))));
         assert!(held <= MIN_BUFFER, "{held}");
+    }
+
+    // Of several zstd bodies only as many are inflated at once as there is room for windows; the others wait, whatever these take, and none
+    // for ever.
+    #[tokio::test]
+    async fn zstd_windows_take_turns() {
+        let plain = noise(5 << 20);
+        let wire = zstd::encode_all(&plain[..], 1).unwrap();
+        let budget = Budget::new(64 << 20);
+        let mut holds = [budget.hold(), budget.hold()];
+        let [first, second] = &mut holds;
+        let mut first = pin!(inflate(Compression::Zstd, &wire, 8 << 20, first));
+        let mut second = pin!(inflate(Compression::Zstd, &wire, 8 << 20, second));
+        let (mut turns, mut ends) = (0, Vec::new());
+        std::future::poll_fn(|cx| {
+            turns += 1;
+            for inflating in [&mut first, &mut second].into_iter().skip(ends.len()) {
+                if let Poll::Ready(inflated) = inflating.as_mut().poll(cx) {
+                    assert!(inflated.unwrap() == plain);
+                    ends.push(turns);
+                }
+            }
+            if ends.len() == 2 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        // The second began when the first had ended: it took as many turns.
+        assert!(ends[0] > 5 && ends[1] + 1 >= 2 * ends[0], "{ends:?}");
     }
 
     // A zstd frame that demands a window beyond 8 MiB is refused before the window is allocated.
