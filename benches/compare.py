@@ -139,7 +139,7 @@ def run_case(options, payload, batch):
             if options.server and options.forward:
                 sinks.append(start_baseline(options, directory, "destination"))
                 servers.append(start_spanmill(options, directory, FORWARD, sinks[0]))
-            elif options.server:
+            elif options.server and not options.no_archive:
                 servers.append(start_spanmill(options, directory, ARCHIVE))
             for _ in range(options.rounds):
                 for server in servers:
@@ -209,6 +209,7 @@ def parse_options():
     options.add_argument("--server", default=str(TARGET / "spanmill"), help="Spanmill's binary; empty: baseline alone")
     options.add_argument("--baseline", default=str(TARGET / "baseline"))
     options.add_argument("--forward", action="store_true", help="measure handing on in place of the archive")
+    options.add_argument("--no-archive", action="store_true", help="no server with archive beside, on the same disk")
     options.add_argument("--markdown", action="store_true")
     return options.parse_args()
 

@@ -4,7 +4,7 @@
 //! are those of applications: `target_info` tells of Spanmill alone. Samples carry no timestamps, so that a scraper notices when a series ends, and
 //! there is no `_created`: without a feature flag Prometheus stores it as one more series per series.
 
-use std::fmt::{self, Write as _};
+use std::{fmt, io};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -60,25 +60,41 @@ impl Format {
     }
 }
 
-/// Renders cumulative sums, explicit histograms and gauges. The same request in another order gives the same text.
-pub fn render(request: &ExportMetricsServiceRequest, format: Format) -> String {
-    render_behind(String::new(), request, format)
-}
-
-/// The same, behind a text that is there: a page may be large, and is not copied.
-pub(crate) fn render_behind(text: String, request: &ExportMetricsServiceRequest, format: Format) -> String {
-    let mut page = Page { text, format };
+/// Writes cumulative sums, explicit histograms and gauges, behind what says which `target` is scraped. The same request in another order gives
+/// the same text, some 20 KB for each series of calls.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(
+    out: &mut impl io::Write,
+    target: &[KeyValue],
+    request: &ExportMetricsServiceRequest,
+    format: Format,
+) -> io::Result<()> {
+    out.write_all(target_info(target, format).as_bytes())?;
+    let mut page = Page { out, format };
     for (name, family) in families::collect(request) {
-        page.family(&name, &family);
+        page.family(&name, &family)?;
     }
     if format == Format::OpenMetrics {
-        page.text.push_str("# EOF\n");
+        page.out.write_all(b"# EOF\n")?;
     }
-    page.text
+    Ok(())
 }
 
-/// The family that says what was scraped, to be put before the others.
-pub fn target_info(attributes: &[KeyValue], format: Format) -> String {
+/// The text of a request.
+#[cfg(test)]
+pub(crate) fn render(request: &ExportMetricsServiceRequest, format: Format) -> String {
+    let mut page = Vec::new();
+    write(&mut page, &[], request, format).expect("memory takes all");
+    String::from_utf8(page).expect("text")
+}
+
+/// The family that says what was scraped.
+fn target_info(attributes: &[KeyValue], format: Format) -> String {
+    if attributes.is_empty() {
+        return String::new();
+    }
     let (family, kind) = match format {
         Format::OpenMetrics => ("target", "info"),
         Format::PrometheusText => ("target_info", "gauge"),
@@ -87,29 +103,30 @@ pub fn target_info(attributes: &[KeyValue], format: Format) -> String {
     format!("# HELP {family} What is scraped here\n# TYPE {family} {kind}\ntarget_info{{{labels}}} 1\n")
 }
 
-/// The text written so far.
-struct Page {
-    text: String,
+/// Where the text goes.
+struct Page<'a, W> {
+    out: &'a mut W,
     format: Format,
 }
 
-impl Page {
-    fn family(&mut self, name: &str, family: &Family<'_>) {
+impl<W: io::Write> Page<'_, W> {
+    fn family(&mut self, name: &str, family: &Family<'_>) -> io::Result<()> {
         let sample_name = match family.kind {
             Kind::Counter => format!("{name}_total"),
             Kind::Gauge | Kind::Histogram => name.to_owned(),
         };
-        self.head(name, &sample_name, family);
+        self.head(name, &sample_name, family)?;
         for Series { labels, point } in &family.series {
             match point {
-                Point::Number(point) => self.number(&sample_name, labels, family.kind, point),
-                Point::Histogram(point) => self.histogram(name, labels, point),
+                Point::Number(point) => self.number(&sample_name, labels, family.kind, point)?,
+                Point::Histogram(point) => self.histogram(name, labels, point)?,
             }
         }
+        Ok(())
     }
 
     /// OpenMetrics names the family; the older format names a counter as its samples are named, and knows no units.
-    fn head(&mut self, family_name: &str, sample_name: &str, family: &Family<'_>) {
+    fn head(&mut self, family_name: &str, sample_name: &str, family: &Family<'_>) -> io::Result<()> {
         let name = match self.format {
             Format::OpenMetrics => family_name,
             Format::PrometheusText => sample_name,
@@ -121,34 +138,35 @@ impl Page {
         };
         if !family.help.is_empty() {
             match self.format {
-                Format::OpenMetrics => self.line(format_args!("# HELP {name} {}", Escaped(family.help))),
+                Format::OpenMetrics => writeln!(self.out, "# HELP {name} {}", Escaped(family.help))?,
                 // The older format leaves quotes as they are in a help text.
                 Format::PrometheusText => {
                     let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-                    self.line(format_args!("# HELP {name} {help}"));
+                    writeln!(self.out, "# HELP {name} {help}")?;
                 }
             }
         }
-        self.line(format_args!("# TYPE {name} {kind}"));
+        writeln!(self.out, "# TYPE {name} {kind}")?;
         if let (Format::OpenMetrics, Some(unit)) = (self.format, &family.unit) {
-            self.line(format_args!("# UNIT {name} {unit}"));
+            writeln!(self.out, "# UNIT {name} {unit}")?;
         }
+        Ok(())
     }
 
-    fn number(&mut self, name: &str, labels: &str, kind: Kind, point: &NumberDataPoint) {
+    fn number(&mut self, name: &str, labels: &str, kind: Kind, point: &NumberDataPoint) -> io::Result<()> {
         let value = match point.value {
             Some(number_data_point::Value::AsInt(value)) => value.to_string(),
             Some(number_data_point::Value::AsDouble(value)) => Number(value).to_string(),
-            None => return,
+            None => return Ok(()),
         };
         // OpenMetrics knows no exemplar of a gauge.
         let exemplar = if kind == Kind::Counter { latest(point.exemplars.iter()) } else { None };
-        self.sample(name, labels, &value, exemplar);
+        self.sample(name, labels, &value, exemplar)
     }
 
     /// Buckets count what is at or below their bound; the last one, `+Inf`, is the count, so a point whose buckets do not
     /// fit its bounds still gives a valid histogram, of that one bucket.
-    fn histogram(&mut self, name: &str, labels: &str, point: &HistogramDataPoint) {
+    fn histogram(&mut self, name: &str, labels: &str, point: &HistogramDataPoint) -> io::Result<()> {
         let bucket_name = format!("{name}_bucket");
         let separator = if labels.is_empty() { "" } else { "," };
         let buckets_fit = point.bucket_counts.len() == point.explicit_bounds.len() + 1;
@@ -158,53 +176,48 @@ impl Page {
         for (bound, bucket_count) in bounds.iter().zip(&point.bucket_counts) {
             count = count.saturating_add(*bucket_count);
             let bucket_labels = format!("{labels}{separator}le=\"{}\"", Number(*bound));
-            self.sample(&bucket_name, &bucket_labels, &count.to_string(), latest_within(point, below, *bound));
+            self.sample(&bucket_name, &bucket_labels, &count.to_string(), latest_within(point, below, *bound))?;
             below = *bound;
         }
         let all_labels = format!("{labels}{separator}le=\"+Inf\"");
         let all = point.count.to_string();
-        self.sample(&bucket_name, &all_labels, &all, latest_within(point, below, f64::INFINITY));
+        self.sample(&bucket_name, &all_labels, &all, latest_within(point, below, f64::INFINITY))?;
         if let Some(sum) = point.sum {
-            self.sample(&format!("{name}_sum"), labels, &Number(sum).to_string(), None);
+            self.sample(&format!("{name}_sum"), labels, &Number(sum).to_string(), None)?;
         }
         // OpenMetrics has both or none.
         if point.sum.is_some() || self.format == Format::PrometheusText {
-            self.sample(&format!("{name}_count"), labels, &all, None);
+            self.sample(&format!("{name}_count"), labels, &all, None)?;
         }
+        Ok(())
     }
 
-    fn sample(&mut self, name: &str, labels: &str, value: &str, exemplar: Option<&Exemplar>) {
-        self.text.push_str(name);
+    fn sample(&mut self, name: &str, labels: &str, value: &str, exemplar: Option<&Exemplar>) -> io::Result<()> {
+        self.out.write_all(name.as_bytes())?;
         if !labels.is_empty() {
-            self.text.push('{');
-            self.text.push_str(labels);
-            self.text.push('}');
+            write!(self.out, "{{{labels}}}")?;
         }
-        self.text.push(' ');
-        self.text.push_str(value);
+        write!(self.out, " {value}")?;
         if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
-            self.exemplar(exemplar);
+            self.exemplar(exemplar)?;
         }
-        self.text.push('\n');
+        self.out.write_all(b"\n")
     }
 
     /// The two ids make 63 of the 128 characters that OpenMetrics allows, so other attributes are left out.
-    fn exemplar(&mut self, exemplar: &Exemplar) {
+    fn exemplar(&mut self, exemplar: &Exemplar) -> io::Result<()> {
         let Some(value) = exemplar_value(exemplar) else {
-            return;
+            return Ok(());
         };
         let trace_id = families::hex(&exemplar.trace_id);
         let span_id = families::hex(&exemplar.span_id);
         let value = Number(value);
-        let _ = write!(self.text, " # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} {value}");
+        write!(self.out, " # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} {value}")?;
         if exemplar.time_unix_nano > 0 {
             let milliseconds = exemplar.time_unix_nano / 1_000_000;
-            let _ = write!(self.text, " {}.{:03}", milliseconds / 1000, milliseconds % 1000);
+            write!(self.out, " {}.{:03}", milliseconds / 1000, milliseconds % 1000)?;
         }
-    }
-
-    fn line(&mut self, line: fmt::Arguments<'_>) {
-        let _ = writeln!(self.text, "{line}");
+        Ok(())
     }
 }
 

@@ -201,9 +201,9 @@ fn reference_parser_agrees() {
         .spawn()
         .unwrap();
     let resource = with_scores().resource_metrics[0].resource.clone().unwrap();
-    let target_info = target_info(&resource.attributes, Format::OpenMetrics);
-    let page = target_info + &render(&with_scores(), Format::OpenMetrics);
-    parser.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let mut page = Vec::new();
+    write(&mut page, &resource.attributes, &with_scores(), Format::OpenMetrics).unwrap();
+    parser.stdin.take().unwrap().write_all(&page).unwrap();
     let output = parser.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let families = "gen_ai_client_operation_duration_seconds spanmill_cost spanmill_evaluation_score spanmill_load_ratio \

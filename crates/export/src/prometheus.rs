@@ -1,20 +1,24 @@
 //! What a Prometheus scrapes: `GET /metrics`, in the format and encoding it accepts.
 
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, VARY};
 use http::status::StatusCode;
+use http_body::{Body as HttpBody, Frame};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::openmetrics::{self, Format};
 
@@ -26,26 +30,16 @@ type Collect = dyn Fn() -> Pin<Box<dyn Future<Output = Arc<ExportMetricsServiceR
 struct Scraped {
     target: Vec<KeyValue>,
     collect: Box<Collect>,
-    /// One page is rendered at a time, as it may be large, ...
-    renderer: Semaphore,
-    /// ... and so many there are until they are sent.
+    /// A permit for each page that is being written.
     pages: Arc<Semaphore>,
 }
 
-/// Pages at once: one that is sent, and one that is rendered meanwhile.
+/// Pages that are written at once: each keeps a thread busy, and the metrics it tells of in memory, for as long as its client takes.
 const PAGES: usize = 2;
-
-/// A page, whose permit is given back when it is sent or its client is gone.
-struct Page {
-    bytes: Vec<u8>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Page {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+/// Bytes that are written at once, ...
+const CHUNK: usize = 64 << 10;
+/// ... and how often that a client may be behind.
+const CHUNKS: usize = 2;
 
 /// Answers scrapes. Each asks `source` for the current metrics, cumulative and with explicit histograms. The attributes of `target` are
 /// what Spanmill says of itself.
@@ -55,46 +49,101 @@ where
     Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
 {
     let collect = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(source()) });
-    let pages = Arc::new(Semaphore::new(PAGES));
-    let scraped = Scraped { target, collect, renderer: Semaphore::new(1), pages };
+    let scraped = Scraped { target, collect, pages: Arc::new(Semaphore::new(PAGES)) };
     Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped))
 }
 
 async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
     let format = Format::negotiate(&all_values(&headers, ACCEPT));
     let gzip = accepts_gzip(&all_values(&headers, ACCEPT_ENCODING));
-    let (Ok(permit), Ok(_turn)) = (Arc::clone(&scraped.pages).acquire_owned().await, scraped.renderer.acquire().await)
-    else {
+    let Ok(permit) = Arc::clone(&scraped.pages).acquire_owned().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let request = (scraped.collect)().await;
-    // Ten thousand series take a while: not on a thread that serves others.
-    let target_info = openmetrics::target_info(&scraped.target, format);
-    let rendered = tokio::task::spawn_blocking(move || page(target_info, &request, format, gzip)).await;
-    let body = match rendered {
-        Ok(Ok(bytes)) => Body::from(Bytes::from_owner(Page { bytes, _permit: permit })),
-        Ok(Err(error)) => {
-            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+    let (sender, receiver) = mpsc::channel(CHUNKS);
+    // A page of ten thousand series has 200 MB: it is never there as a whole, and is not written on a thread that serves others.
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        if let Err(error) = send_page(&scraped.target, &request, format, gzip, sender) {
+            tracing::debug!(%error, "a scrape was not read to its end");
         }
-        Err(error) => {
-            return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
-        }
-    };
+    });
     let head = [(CONTENT_TYPE, format.content_type()), (VARY, "Accept, Accept-Encoding")];
+    let body = Body::new(PageBody { chunks: receiver, is_whole: false });
     match gzip {
         true => (head, [(CONTENT_ENCODING, "gzip")], body).into_response(),
         false => (head, body).into_response(),
     }
 }
 
-fn page(target_info: String, request: &ExportMetricsServiceRequest, format: Format, gzip: bool) -> io::Result<Vec<u8>> {
-    let text = openmetrics::render_behind(target_info, request, format);
-    if !gzip {
-        return Ok(text.into_bytes());
+fn send_page(
+    target: &[KeyValue],
+    request: &ExportMetricsServiceRequest,
+    format: Format,
+    gzip: bool,
+    chunks: mpsc::Sender<Chunk>,
+) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
+    if gzip {
+        let mut encoder = GzEncoder::new(out, Compression::new(GZIP_LEVEL));
+        let mut text = BufWriter::with_capacity(CHUNK, &mut encoder);
+        openmetrics::write(&mut text, target, request, format)?;
+        text.flush()?;
+        drop(text);
+        out = encoder.finish()?;
+    } else {
+        openmetrics::write(&mut out, target, request, format)?;
     }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-    encoder.write_all(text.as_bytes())?;
-    encoder.finish()
+    let Chunks(chunks) = out.into_inner()?;
+    chunks.blocking_send(Chunk::End).map_err(|_| io::ErrorKind::BrokenPipe.into())
+}
+
+/// Some of a page.
+enum Chunk {
+    Text(Bytes),
+    /// Told apart from a thread that is gone.
+    End,
+}
+
+/// Waits for whoever sends the page.
+struct Chunks(mpsc::Sender<Chunk>);
+
+impl io::Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let chunk = Chunk::Text(Bytes::copy_from_slice(bytes));
+        self.0.blocking_send(chunk).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A page that is sent while it is written.
+struct PageBody {
+    chunks: mpsc::Receiver<Chunk>,
+    is_whole: bool,
+}
+
+impl HttpBody for PageBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.is_whole {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(match ready!(self.chunks.poll_recv(cx)) {
+            Some(Chunk::Text(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Chunk::End) => {
+                self.is_whole = true;
+                None
+            }
+            // What is missing must not look like the end.
+            None => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+        })
+    }
 }
 
 /// A header that may be given more than once, as the one list it means.

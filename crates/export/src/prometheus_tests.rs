@@ -116,3 +116,17 @@ async fn unread_pages_are_few() {
     assert_eq!(another.await.0.status, 200);
     server.abort();
 }
+
+// A page that breaks off is told from one that has ended.
+#[tokio::test]
+async fn a_broken_page_is_no_page() {
+    for end in [None, Some(Chunk::End)] {
+        let (sender, chunks) = mpsc::channel(2);
+        sender.try_send(Chunk::Text(Bytes::from_static(b"up 7"))).ok().unwrap();
+        let is_whole = end.is_some();
+        end.into_iter().for_each(|end| sender.try_send(end).ok().unwrap());
+        drop(sender);
+        let page = PageBody { chunks, is_whole: false }.collect().await.map(|page| page.to_bytes());
+        assert_eq!(page.ok(), is_whole.then(|| Bytes::from_static(b"up 7")));
+    }
+}
