@@ -18,8 +18,8 @@ use crate::stored::Stored;
 
 /// How often a checkpoint is taken at least while anything is applied, nanoseconds of receive time.
 const EVERY: u64 = 30 * 1_000_000_000;
-/// How much of the log is applied between checkpoints at most: this part of its size. What two of them need of it is kept.
-const SHARE: u64 = 4;
+/// How much of the log is applied between checkpoints at most: this part of its size.
+const SHARE: u64 = 6;
 
 /// What sinks were given of the records that were applied: a checkpoint must not pass what they have not made durable.
 #[derive(Debug, Clone, Copy)]
@@ -113,9 +113,7 @@ impl Checkpointer {
                 self.take(record, shared, given);
                 false
             }
-            Stage::Waiting if self.applied >= self.every / 2 || !self.writer.cursor.has_room() => {
-                !std::mem::replace(&mut self.has_asked, true)
-            }
+            Stage::Waiting if is_far || !self.writer.cursor.has_room() => !std::mem::replace(&mut self.has_asked, true),
             Stage::Done | Stage::Waiting | Stage::Writing | Stage::Stopped => false,
         }
     }
