@@ -9,6 +9,8 @@ work=$PWD/target/release-build
 profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
 [ -x "$profdata" ] || rustup component add llvm-tools
 rm -rf "$work/profiles" "$work/data"
+# No server outlives a step that fails.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 mkdir -p "$work/data"
 
 # With --target, so that flags hold for what is shipped and not for what builds it.

@@ -29,6 +29,10 @@ const WINDOWS_SHARE: usize = 8;
 
 /// What a request takes that is in flight, beside its head and its body.
 const PLACE: usize = 4 << 10;
+/// The part of the budget that there is beside it for these and heads, ...
+const PLACES_SHARE: usize = 8;
+/// ... but so many bytes at least.
+const LEAST_PLACES: usize = 256 << 10;
 
 /// What a zstd decoder keeps of what it has written, at most.
 pub(crate) const ZSTD_WINDOW: usize = 8 << 20;
@@ -51,6 +55,9 @@ struct Counter {
     released: Notify,
     waiting: Semaphore,
     windows: Windows,
+    /// What requests in flight take beside it, and may take.
+    places: AtomicUsize,
+    places_limit: usize,
     /// A permit for each zstd decoder that may be at work.
     zstd_windows: Arc<Semaphore>,
 }
@@ -63,7 +70,18 @@ impl Budget {
         let windows = Windows::new(limit / WINDOWS_SHARE);
         let (used, promised) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let zstd_windows = Arc::new(Semaphore::new((limit / ZSTD_SHARE / ZSTD_WINDOW).max(1)));
-        Budget(Arc::new(Counter { limit, used, promised, released, waiting, windows, zstd_windows }))
+        let (places, places_limit) = (AtomicUsize::new(0), (limit / PLACES_SHARE).max(LEAST_PLACES));
+        Budget(Arc::new(Counter {
+            limit,
+            used,
+            promised,
+            released,
+            waiting,
+            windows,
+            places,
+            places_limit,
+            zstd_windows,
+        }))
     }
 
     /// The bytes held now.
@@ -82,16 +100,35 @@ impl Budget {
         self.0.windows.clone()
     }
 
-    /// The share of a request with such a head, until it is answered, whatever comes of it: there may be many that wait.
-    pub(crate) fn place(&self, head: &HeaderMap) -> Result<Hold, Refusal> {
+    /// The place of a request with such a head, until it is answered, whatever comes of it: there may be many that wait. It is beside the budget, as
+    /// a body may take all of that.
+    pub(crate) fn place(&self, head: &HeaderMap) -> Result<Place, Refusal> {
+        let Counter { places, places_limit, .. } = &*self.0;
         let head: usize = head.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        let mut hold = self.hold();
-        hold.take(PLACE + head).map(|()| hold)
+        let bytes = PLACE + head;
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|total| total <= places_limit);
+        match places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => Ok(Place { budget: self.clone(), bytes }),
+            Err(_) => Err(Refusal::Busy { retry_after: RETRY_AFTER }),
+        }
     }
 
     /// The share of one request's body, still empty.
     pub(crate) fn hold(&self) -> Hold {
         Hold { budget: self.clone(), bytes: 0, promised: 0 }
+    }
+}
+
+/// What a request takes beside its body; returned when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.budget.0.places.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -313,18 +350,18 @@ mod tests {
         assert_eq!((budget.used(), budget.0.promised.load(Ordering::Relaxed)), (0, 0));
     }
 
-    // Requests in flight take room for themselves and their heads, whatever their bodies are; beyond the budget they are told to come back.
+    // Requests in flight take room for themselves and their heads, beside what their bodies may take; beyond that they are told to come back.
     #[test]
     fn places_are_taken() {
         let head = HeaderMap::from_iter([(http::header::USER_AGENT, http::HeaderValue::from_static("otel"))]);
         let one = PLACE + "user-agentotel".len();
-        let budget = Budget::new(2 * one + 1);
-        let first = budget.place(&head).unwrap();
-        let _second = budget.place(&head).unwrap();
-        assert_eq!(budget.used(), 2 * one);
+        let budget = Budget::new(100);
+        let mut places: Vec<Place> = (0..LEAST_PLACES / one).map(|_| budget.place(&head).unwrap()).collect();
         assert!(matches!(budget.place(&head), Err(Refusal::Busy { .. })));
-        drop(first);
+        budget.hold().grow(100).unwrap();
+        places.pop();
         assert!(budget.place(&head).is_ok());
+        assert_eq!(budget.used(), 0);
     }
 
     // A spent budget refuses as busy; what could never fit is too large; a refused growth takes nothing.
