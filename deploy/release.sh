@@ -8,20 +8,21 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 work=$PWD/target/release-build
 profdata=$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata
 [ -x "$profdata" ] || rustup component add llvm-tools
-rm -rf "$work/profiles" "$work/data"
+# All of it: cargo does not see that a profile has changed.
+rm -rf "$work"
 # No server outlives a step that fails.
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 mkdir -p "$work/data"
 
 # With --target, so that flags hold for what is shipped and not for what builds it.
 build() { # DIRECTORY FLAGS
-    RUSTFLAGS=$2 cargo build --release --locked -p spanmill --target "$host" --target-dir "$work/$1"
+    CARGO_ENCODED_RUSTFLAGS=$2 cargo build --release --locked -p spanmill --target "$host" --target-dir "$work/$1"
 }
 
 build profiled "-Cprofile-generate=$work/profiles"
-cargo build --release --locked -p spanmill-benches --bin loadgen
+cargo build --release --locked -p spanmill-benches --bin loadgen --target-dir target
 spanmill=$work/profiled/$host/release/spanmill
-loadgen=${CARGO_TARGET_DIR:-target}/release/loadgen
+loadgen=target/release/loadgen
 
 # What clients of many kinds have really sent ...
 "$spanmill" demo --once >"$work/demo.log" 2>&1

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -18,7 +19,9 @@ use http::status::StatusCode;
 use http_body::{Body as HttpBody, Frame};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::openmetrics::{self, Format};
 
@@ -32,10 +35,13 @@ struct Scraped {
     collect: Box<Collect>,
     /// A permit for each page that is being written.
     pages: Arc<Semaphore>,
+    read_within: Duration,
 }
 
-/// Pages that are written at once: each keeps a thread busy, and the metrics it tells of in memory, for as long as its client takes.
+/// Pages that are written at once: each keeps a thread busy, and the metrics it tells of in memory, for as long as its client takes ...
 const PAGES: usize = 2;
+/// ... and no longer: others wait.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 /// Bytes that are written at once, ...
 const CHUNK: usize = 64 << 10;
 /// ... and how often that a client may be behind.
@@ -48,8 +54,16 @@ where
     Source: Fn() -> Metrics + Send + Sync + 'static,
     Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
 {
+    limited(target, source, READ_WITHIN)
+}
+
+fn limited<Source, Metrics>(target: Vec<KeyValue>, source: Source, read_within: Duration) -> Router
+where
+    Source: Fn() -> Metrics + Send + Sync + 'static,
+    Metrics: Future<Output = Arc<ExportMetricsServiceRequest>> + Send + 'static,
+{
     let collect = Box::new(move || -> Pin<Box<dyn Future<Output = _> + Send>> { Box::pin(source()) });
-    let scraped = Scraped { target, collect, pages: Arc::new(Semaphore::new(PAGES)) };
+    let scraped = Scraped { target, collect, pages: Arc::new(Semaphore::new(PAGES)), read_within };
     Router::new().route("/metrics", get(metrics)).with_state(Arc::new(scraped))
 }
 
@@ -61,10 +75,11 @@ async fn metrics(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Res
     };
     let request = (scraped.collect)().await;
     let (sender, receiver) = mpsc::channel(CHUNKS);
+    let chunks = Chunks { sender, until: Instant::now() + scraped.read_within, runtime: Handle::current() };
     // A page of ten thousand series has 200 MB: it is never there as a whole, and is not written on a thread that serves others.
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        if let Err(error) = send_page(&scraped.target, &request, format, gzip, sender) {
+        if let Err(error) = send_page(&scraped.target, &request, format, gzip, chunks) {
             tracing::debug!(%error, "a scrape was not read to its end");
         }
     });
@@ -81,9 +96,9 @@ fn send_page(
     request: &ExportMetricsServiceRequest,
     format: Format,
     gzip: bool,
-    chunks: mpsc::Sender<Chunk>,
+    chunks: Chunks,
 ) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(CHUNK, Chunks(chunks));
+    let mut out = BufWriter::with_capacity(CHUNK, chunks);
     if gzip {
         let mut encoder = GzEncoder::new(out, Compression::new(GZIP_LEVEL));
         let mut text = BufWriter::with_capacity(CHUNK, &mut encoder);
@@ -94,8 +109,7 @@ fn send_page(
     } else {
         openmetrics::write(&mut out, target, request, format)?;
     }
-    let Chunks(chunks) = out.into_inner()?;
-    chunks.blocking_send(Chunk::End).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    out.into_inner()?.send(Chunk::End)
 }
 
 /// Some of a page.
@@ -105,13 +119,26 @@ enum Chunk {
     End,
 }
 
-/// Waits for whoever sends the page.
-struct Chunks(mpsc::Sender<Chunk>);
+/// Waits for whoever sends the page, on a thread that may.
+struct Chunks {
+    sender: mpsc::Sender<Chunk>,
+    until: Instant,
+    runtime: Handle,
+}
+
+impl Chunks {
+    fn send(&self, chunk: Chunk) -> io::Result<()> {
+        match self.runtime.block_on(tokio::time::timeout_at(self.until, self.sender.send(chunk))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
 
 impl io::Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let chunk = Chunk::Text(Bytes::copy_from_slice(bytes));
-        self.0.blocking_send(chunk).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        self.send(Chunk::Text(Bytes::copy_from_slice(bytes)))?;
         Ok(bytes.len())
     }
 

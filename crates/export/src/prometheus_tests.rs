@@ -75,9 +75,16 @@ fn gzip_is_negotiated() {
     }
 }
 
-// Pages that nobody reads are few: who asks for another waits until one of them is sent or its client is gone.
+// Pages that nobody reads are few: who asks for another waits until one of them is sent, its client is gone, or it was not read in time.
 #[tokio::test]
 async fn unread_pages_are_few() {
+    let quickly = Duration::from_millis(600);
+    for (read_within, leaves) in [(READ_WITHIN, true), (quickly, false)] {
+        unread(read_within, leaves).await;
+    }
+}
+
+async fn unread(read_within: Duration, leaves: bool) {
     let metric = |number: u32| {
         let point = NumberDataPoint { value: Some(number_data_point::Value::AsInt(7)), ..Default::default() };
         let data = Some(metric::Data::Gauge(Gauge { data_points: vec![point] }));
@@ -89,11 +96,12 @@ async fn unread_pages_are_few() {
     let large = Arc::new(ExportMetricsServiceRequest { resource_metrics });
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
-    let router = router(Vec::new(), move || {
+    let source = move || {
         counted.fetch_add(1, Ordering::Relaxed);
         let large = Arc::clone(&large);
         async move { large }
-    });
+    };
+    let router = limited(Vec::new(), source, read_within);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -109,10 +117,12 @@ async fn unread_pages_are_few() {
     }
     let request = http::Request::get(format!("http://{address}/metrics")).body(Empty::new()).unwrap();
     let mut another = std::pin::pin!(ask(request));
-    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut another).await;
+    let waits = tokio::time::timeout(Duration::from_millis(200), &mut another).await;
     assert!(waits.is_err());
     assert_eq!(asked.load(Ordering::Relaxed), PAGES, "another page was made");
-    drop(clients.pop());
+    if leaves {
+        drop(clients.pop());
+    }
     assert_eq!(another.await.0.status, 200);
     server.abort();
 }

@@ -29,6 +29,8 @@ const WINDOWS_SHARE: usize = 8;
 
 /// What a request takes that is in flight, beside its head and its body.
 const PLACE: usize = 4 << 10;
+/// What a field of a head takes beside its name and its value: as RFC 9113 (6.5.2) counts it.
+const FIELD: usize = 32;
 /// The part of the budget that there is beside it for these and heads, ...
 const PLACES_SHARE: usize = 8;
 /// ... but so many bytes at least.
@@ -104,7 +106,7 @@ impl Budget {
     /// a body may take all of that.
     pub(crate) fn place(&self, head: &HeaderMap) -> Result<Place, Refusal> {
         let Counter { places, places_limit, .. } = &*self.0;
-        let head: usize = head.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let head: usize = head.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum();
         let bytes = PLACE + head;
         let fits = |taken: usize| taken.checked_add(bytes).filter(|total| total <= places_limit);
         match places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
@@ -354,7 +356,7 @@ mod tests {
     #[test]
     fn places_are_taken() {
         let head = HeaderMap::from_iter([(http::header::USER_AGENT, http::HeaderValue::from_static("otel"))]);
-        let one = PLACE + "user-agentotel".len();
+        let one = PLACE + "user-agentotel".len() + FIELD;
         let budget = Budget::new(100);
         let mut places: Vec<Place> = (0..LEAST_PLACES / one).map(|_| budget.place(&head).unwrap()).collect();
         assert!(matches!(budget.place(&head), Err(Refusal::Busy { .. })));

@@ -52,7 +52,8 @@ pub struct Limits {
     /// How long an HTTP/2 connection is kept on which nothing is asked any more. Pings are no requests. Exporters send every minute or
     /// more often, and open another connection where one was closed.
     pub idle_timeout: Duration,
-    /// How long a client may leave unread what it is sent: as long it keeps that in memory.
+    /// How long a connection may take nothing of what is to be written to it: as long its client keeps that in memory. Slow ones take
+    /// something only now and then.
     pub write_timeout: Duration,
     /// Connections at once; more wait in the kernel's queue.
     pub max_connections: usize,
@@ -65,7 +66,7 @@ impl Default for Limits {
             body_read_timeout: Duration::from_secs(60),
             header_read_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
-            write_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(300),
             max_connections: 4096,
         }
     }

@@ -190,8 +190,10 @@ impl File for PastCache {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self.direct.write_all_at(bytes, offset) {
-            // A file system that wants larger blocks.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.usual.write_at(bytes, offset),
+            // A file system that wants larger blocks, or does not write so after all.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                self.usual.write_at(bytes, offset)
+            }
             written => written,
         }
     }
