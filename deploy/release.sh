@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the binary to ship: compiled once more with a profile of how it runs (profile-guided optimisation). It takes two whole builds and
-# a minute of load between them; needs rustup, which brings llvm-profdata. The last line tells where the binary is.
-# Usage: deploy/release.sh
+# a minute of load between them; needs rustup, which brings llvm-profdata.
+# Usage: deploy/release.sh FILE
 set -euo pipefail
+file=$(realpath "${1:?the file to write the binary to}")
 cd "$(dirname "$0")/.."
 host=$(rustc -vV | sed -n 's/^host: //p')
 work=$PWD/target/release-build
@@ -59,4 +60,4 @@ rm -rf "$work/data"
 
 "$profdata" merge -o "$work/profile" "$work/profiles"
 build optimised "-Cprofile-use=$work/profile"
-printf '%s\n' "$work/optimised/$host/release/spanmill"
+install -m 755 "$work/optimised/$host/release/spanmill" "$file"

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// What a client is told to wait when the budget is spent. Requests are short; longer would leave the server idle.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -169,9 +169,11 @@ impl Hold {
         let _ = tokio::time::timeout(ROOM_WITHIN, room).await;
     }
 
-    /// Who inflates zstd waits here for a permit: then windows, which are beside the budget, are few. Those who have one wait for nobody.
-    pub(crate) fn zstd_window(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.budget.0.zstd_windows)
+    /// Waits until another zstd decoder may be at work, and lets one: then windows, which are beside the budget, are few. Those who have this wait
+    /// for nobody.
+    pub(crate) async fn zstd_window(&self) -> Option<OwnedSemaphorePermit> {
+        // the semaphore is never closed
+        Arc::clone(&self.budget.0.zstd_windows).acquire_owned().await.ok()
     }
 
     /// Takes room for bytes that are to come, if it may be promised; tells whether.

@@ -72,18 +72,14 @@ async fn answer<I: Ingest>(intake: &Intake<I>, limits: Limits, request: Request)
     let signal = signal_of(request.uri().path());
     let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
     let is_grpc = request.method() == Method::POST && is_grpc_content_type(request.headers());
-    let place = intake.budget.place(request.headers());
-    let is_known = match &place {
-        Ok(_) => intake.credentials.check(request.headers()).await,
-        Err(refusal) => Err(refusal.clone()),
-    };
-    let result = match (is_known, is_grpc, signal) {
-        (Err(refusal), ..) => Err(refusal),
-        (Ok(()), false, _) => Err(not_grpc(&request)),
-        (Ok(()), true, None) => {
+    let place = intake.admit(request.headers()).await;
+    let result = match (&place, is_grpc, signal) {
+        (Err(refusal), ..) => Err(refusal.clone()),
+        (Ok(_), false, _) => Err(not_grpc(&request)),
+        (Ok(_), true, None) => {
             Err(Refusal::UnknownPath("the Export method of TraceService, MetricsService and LogsService"))
         }
-        (Ok(()), true, Some(signal)) => export(intake, limits, signal, request, &mut ongoing).await,
+        (Ok(_), true, Some(signal)) => export(intake, limits, signal, request, &mut ongoing).await,
     };
     ongoing.end(&result);
     match result {

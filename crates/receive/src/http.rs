@@ -77,9 +77,10 @@ pub(crate) async fn answer<I: Ingest>(
     let (parts, mut body) = request.into_parts();
     let signal = Signal::ALL.into_iter().find(|signal| signal.http_path() == parts.uri.path());
     let mut ongoing = intake.metrics.begin(signal, TRANSPORT);
-    let place = intake.budget.place(&parts.headers);
+    let place = intake.admit(&parts.headers).await;
     let head = match &place {
-        Ok(_) => admit(intake, own_names_only, &parts).await.and_then(|()| Head::read(&parts, signal, limits)),
+        Ok(_) if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) => Err(Refusal::OtherName),
+        Ok(_) => Head::read(&parts, signal, limits),
         Err(refusal) => Err(refusal.clone()),
     };
     let format = Format::from_headers(&parts.headers).unwrap_or(Format::Protobuf);
@@ -105,14 +106,6 @@ pub(crate) async fn answer<I: Ingest>(
             refused(&refusal, format)
         }
     }
-}
-
-async fn admit<I>(intake: &Intake<I>, own_names_only: bool, parts: &Parts) -> Result<(), Refusal> {
-    intake.credentials.check(&parts.headers).await?;
-    if own_names_only && !is_called_by_own_name(&parts.headers, &parts.uri) {
-        return Err(Refusal::OtherName);
-    }
-    Ok(())
 }
 
 async fn export<I: Ingest>(

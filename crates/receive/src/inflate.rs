@@ -32,8 +32,7 @@ pub(crate) async fn inflate(
     match compression {
         Compression::Gzip => read_all(MultiGzDecoder::new(Slices::new(wire)), out, limit, hold).await,
         Compression::Zstd => {
-            let window = hold.zstd_window();
-            let _window = window.acquire().await;
+            let _window = hold.zstd_window().await;
             read_all(zstd_decoder(wire).map_err(corrupt)?, out, limit, hold).await
         }
     }

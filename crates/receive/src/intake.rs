@@ -1,5 +1,5 @@
 //! What both servers hand a received body to.
-use crate::budget::Hold;
+use crate::budget::{Hold, Place};
 use crate::gather::trim;
 use crate::headers::Compression;
 use crate::inflate::inflate;
@@ -7,6 +7,7 @@ use crate::json::Converter;
 use crate::metrics::{Metrics, Ongoing};
 use crate::{Budget, Credentials, Ingest, Refusal, Request, Signal};
 use bytes::Bytes;
+use http::HeaderMap;
 use opentelemetry::metrics::Meter;
 use std::sync::Arc;
 
@@ -62,6 +63,13 @@ impl<I: Ingest> Intake<I> {
     /// nothing but whether the server serves, and orchestrators that ask it have no credentials.
     pub fn with_credentials(self, credentials: Credentials) -> Self {
         Intake { credentials, ..self }
+    }
+
+    /// Lets in who shows credentials that are asked for, as long as there is room for those who wait. The place is theirs until they are answered.
+    pub(crate) async fn admit(&self, head: &HeaderMap) -> Result<Place, Refusal> {
+        let place = self.budget.place(head)?;
+        self.credentials.check(head).await?;
+        Ok(place)
     }
 
     /// Inflates, converts and hands on. `limit` bounds the body in every form it passes through. Gives the number of spans.

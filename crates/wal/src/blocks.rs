@@ -5,9 +5,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 
-use crate::fs::File;
+use crate::fs::{File, PastCache};
 
 /// Memory addresses, places in files and lengths must be multiples of this to be written past the page cache.
 pub(crate) const BLOCK: usize = 4096;
@@ -16,8 +15,8 @@ pub(crate) const BLOCK: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Blocks<'a> {
     file: &'a dyn File,
-    /// The same, past the page cache; or the file itself.
-    past_cache: Option<Arc<dyn File>>,
+    /// Until it turns out that the file system does not write so.
+    past_cache: Option<Box<dyn PastCache>>,
     memory: Vec<u8>,
     /// Where in `memory` the room for blocks is.
     room: Range<usize>,
@@ -54,15 +53,29 @@ impl<'a> Blocks<'a> {
     /// Writes what is gathered: of a file that ends within a block the last bytes as any other file's.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let gathered = self.memory.get(self.room.start..self.room.start + self.gathered).unwrap_or_default();
-        let (blocks, rest) = gathered.split_at(gathered.len() / BLOCK * BLOCK);
-        let past_cache = self.past_cache.as_deref().unwrap_or(self.file);
-        for (file, bytes) in [(past_cache, blocks), (self.file, rest)] {
-            if !bytes.is_empty() {
-                file.write_at(bytes, self.at)?;
-            }
-            self.at += bytes.len() as u64;
+        let blocks = gathered.get(..gathered.len() / BLOCK * BLOCK).unwrap_or_default();
+        let rest = if write_past_cache(&mut self.past_cache, blocks, self.at)? {
+            gathered.get(blocks.len()..).unwrap_or_default()
+        } else {
+            gathered
+        };
+        if !rest.is_empty() {
+            self.file.write_at(rest, self.at + (gathered.len() - rest.len()) as u64)?;
         }
+        self.at += gathered.len() as u64;
         self.gathered = 0;
         Ok(())
+    }
+}
+
+/// Tells whether the blocks are written. If the file system does not write so after all, nobody tries again.
+fn write_past_cache(past_cache: &mut Option<Box<dyn PastCache>>, blocks: &[u8], at: u64) -> io::Result<bool> {
+    let Some(file) = past_cache.as_deref().filter(|_| !blocks.is_empty()) else { return Ok(false) };
+    match file.write_at(blocks, at) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            *past_cache = None;
+            Ok(false)
+        }
+        written => written.map(|()| true),
     }
 }

@@ -5,7 +5,9 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,11 +82,20 @@ pub trait File: fmt::Debug + Send + Sync {
     /// # Errors
     /// As the operating system says. What was written before must not be trusted then, even if a later sync succeeds.
     fn sync(&self) -> io::Result<()>;
-    /// The same file, to write past the page cache what nobody reads soon: whole blocks of 4096 bytes, from memory at a multiple of that. A sync of
-    /// either makes durable what was written through both. `None` where that cannot be.
-    fn past_cache(&self) -> Option<Arc<dyn File>> {
+    /// A way into the file past the page cache, for what nobody reads soon. A sync of the file makes durable what was written so. `None` where there
+    /// is none.
+    fn past_cache(&self) -> Option<Box<dyn PastCache>> {
         None
     }
+}
+
+/// A way into an open file past the page cache.
+pub trait PastCache: fmt::Debug + Send + Sync {
+    /// Writes all of `blocks`: whole blocks of 4096 bytes, from memory at a multiple of that, to such a place.
+    ///
+    /// # Errors
+    /// As the operating system says; `InvalidInput` and `Unsupported` if the file system does not write so after all.
+    fn write_at(&self, blocks: &[u8], offset: u64) -> io::Result<()>;
 }
 
 /// The operating system's file system.
@@ -154,51 +165,23 @@ impl File for RealFile {
     }
 
     #[cfg(target_os = "linux")]
-    fn past_cache(&self) -> Option<Arc<dyn File>> {
-        PastCache::open(&self.0).map(|file| Arc::new(file) as Arc<dyn File>)
+    fn past_cache(&self) -> Option<Box<dyn PastCache>> {
+        // By its number, as its name may have changed.
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        let flags = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+        let direct = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
+        Some(Box::new(Direct(direct)))
     }
 }
 
 /// A file that is open a second time, with `O_DIRECT`.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-struct PastCache {
-    direct: fs::File,
-    usual: RealFile,
-}
+struct Direct(fs::File);
 
 #[cfg(target_os = "linux")]
-impl PastCache {
-    fn open(file: &fs::File) -> Option<Self> {
-        // By its number, as its name may have changed.
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        let flags = rustix::fs::OFlags::DIRECT.bits().cast_signed();
-        let direct = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
-        Some(Self { direct, usual: RealFile(file.try_clone().ok()?) })
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl File for PastCache {
-    fn size(&self) -> io::Result<u64> {
-        self.usual.size()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.usual.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self.direct.write_all_at(bytes, offset) {
-            // A file system that wants larger blocks, or does not write so after all.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-                self.usual.write_at(bytes, offset)
-            }
-            written => written,
-        }
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.usual.sync()
+impl PastCache for Direct {
+    fn write_at(&self, blocks: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(blocks, offset)
     }
 }

@@ -1,7 +1,9 @@
 //! Checkpoint files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::harness::DIRECTORY;
 use super::sim::{Crash, SimFs};
@@ -35,12 +37,20 @@ fn two_are_kept() {
 }
 
 // Whatever its size, and wherever blocks and pieces of a file end, a checkpoint comes back as it was written: simulated, where nothing but whole
-// blocks may be written past the page cache, and on a real disk.
+// blocks may be written past the page cache, and where the second such write is refused; and on a real disk.
 #[test]
 fn every_size_comes_back() {
     let temporary = tempfile::tempdir().unwrap();
+    let [usual, refusing] = [SimFs::default(), SimFs::default()];
+    let tried = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tried);
+    refusing.set_fault(move |what, _| {
+        let is_second = what == "write past the cache" && counted.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        is_second.then(|| io::ErrorKind::InvalidInput.into())
+    });
     let directories = [
-        Directory::open_on(Arc::new(SimFs::default()), DIRECTORY).unwrap(),
+        Directory::open_on(Arc::new(usual), DIRECTORY).unwrap(),
+        Directory::open_on(Arc::new(refusing), DIRECTORY).unwrap(),
         Directory::open(temporary.path()).unwrap(),
     ];
     let ends = [0, 4 << 10, 8 << 10, 1 << 20, 4 << 20, 5 << 20];
@@ -53,6 +63,7 @@ fn every_size_comes_back() {
             assert!(checkpoints.newest().unwrap().checkpoint.unwrap().bytes == bytes, "{size} bytes");
         }
     }
+    assert!(tried.load(Ordering::Relaxed) > sizes.count(), "some files were refused, and written all the same");
 }
 
 // With any byte of the newest changed, or with it cut short, the one before is found and the damage is told; the damaged one does

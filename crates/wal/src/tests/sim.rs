@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::fs::{File, FileSystem, Lock};
+use crate::fs::{File, FileSystem, Lock, PastCache};
 
 /// How the machine goes down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -429,31 +429,21 @@ impl File for SimFile {
         result
     }
 
-    fn past_cache(&self) -> Option<Arc<dyn File>> {
-        Some(Arc::new(PastCache(self.clone())))
+    fn past_cache(&self) -> Option<Box<dyn PastCache>> {
+        Some(Box::new(SimPastCache(self.clone())))
     }
 }
 
-/// A file to which nothing is written but whole blocks, from memory where blocks may begin.
+/// Takes nothing but whole blocks, from memory where blocks may begin.
 #[derive(Debug)]
-struct PastCache(SimFile);
+struct SimPastCache(SimFile);
 
-impl File for PastCache {
-    fn size(&self) -> io::Result<u64> {
-        self.0.size()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let numbers = [bytes.as_ptr() as usize, bytes.len(), offset as usize];
+impl PastCache for SimPastCache {
+    fn write_at(&self, blocks: &[u8], offset: u64) -> io::Result<()> {
+        let numbers = [blocks.as_ptr() as usize, blocks.len(), offset as usize];
         assert!(numbers.iter().all(|number| number.is_multiple_of(4096)), "{numbers:?}");
-        self.0.write_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.0.sync()
+        let SimFile { fs, path, life, .. } = &self.0;
+        fs.disk().check("write past the cache", path, *life)?;
+        self.0.write_at(blocks, offset)
     }
 }
