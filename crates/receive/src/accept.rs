@@ -175,11 +175,13 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        // TLS has something to say at the end, behind what it has yet to send
+        let ended = match &mut self.stream {
             Stream::Open(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             // nothing was said, so nothing has to be said at the end
-            Stream::Handshake(_) | Stream::Failed => Poll::Ready(Ok(())),
-        }
+            Stream::Handshake(_) | Stream::Failed => return Poll::Ready(Ok(())),
+        };
+        self.poll_written(ended, cx)
     }
 }
 
@@ -216,6 +218,44 @@ mod tests {
         let written = tokio::time::timeout(Duration::from_secs(10), writer.write_all(&page)).await.expect("an end");
         assert_eq!(written.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
         assert!(begin.elapsed() >= patience);
+    }
+
+    /// A stream whose client reads nothing more, so that it does not come to its end either.
+    struct Unread;
+
+    impl AsyncRead for Unread {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Unread {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    // A client that does not read the end of an encrypted connection is not waited for either.
+    #[tokio::test]
+    async fn an_end_that_nobody_reads_is_an_end() {
+        let mut connection = Connection {
+            stream: Stream::Open(Box::new(Unread)),
+            _slot: Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(),
+            greeting: None,
+            received: 0,
+            write_timeout: Duration::from_millis(50),
+            unread: None,
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), connection.shutdown()).await.expect("an end");
+        assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
     }
 
     // A client that connects to an encrypted port and stays silent is disconnected, whether the server would read or write first.

@@ -9,14 +9,18 @@ use tokio::sync::Semaphore;
 /// A client whose password cannot be checked within this time is asked to come again.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Clients whose password is checked or waits for that: more would wait in vain, and take places in the budget from those who are known.
+const MOST_CHECKED: usize = 64;
 
 /// The users of one file.
 pub(crate) struct Users {
     users: Vec<User>,
     /// Users with their passwords, as they were shown and found right: bcrypt is slow on purpose, and clients come often.
     known: Mutex<HashSet<Digest>>,
+    /// Those who may wait for a check.
+    waiting: Semaphore,
     /// Passwords that are checked at once: guessing must not take what counting needs.
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
 }
 
 struct User {
@@ -61,7 +65,8 @@ impl Users {
             return Err("there is no user in it".to_owned());
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Users { users, known: Mutex::default(), checks: Semaphore::new((cores / 4).max(1)) })
+        let (waiting, checks) = (Semaphore::new(MOST_CHECKED), Semaphore::new((cores / 4).max(1)));
+        Ok(Users { users, known: Mutex::default(), waiting, checks: Arc::new(checks) })
     }
 
     /// Whether there is this user with this password.
@@ -88,12 +93,19 @@ impl Users {
     }
 
     async fn matches_hash(&self, password: Vec<u8>, hash: Arc<str>) -> Result<bool, Refusal> {
+        let busy = Refusal::Busy { retry_after: RETRY_AFTER };
+        let Ok(_waiting) = self.waiting.try_acquire() else { return Err(busy) };
         let check = async {
-            let _turn = self.checks.acquire().await.ok()?;
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false)).await.ok()
+            let turn = Arc::clone(&self.checks).acquire_owned().await.ok()?;
+            let verify = move || {
+                // Its turn lasts as long as the check does, also if nobody waits for it any more.
+                let _turn = turn;
+                bcrypt::verify(password, &hash).unwrap_or(false)
+            };
+            tokio::task::spawn_blocking(verify).await.ok()
         };
         let checked = tokio::time::timeout(CHECK_WITHIN, check).await.ok().flatten();
-        checked.ok_or(Refusal::Busy { retry_after: RETRY_AFTER })
+        checked.ok_or(busy)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
@@ -108,7 +120,26 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
+
+    // However many guess, few of them wait, and those whose password takes no time to check do not wait behind them.
+    #[tokio::test]
+    async fn few_wait_for_a_check() {
+        let hash = bcrypt::hash("right", 4).unwrap();
+        let users = Users::parse(format!("alice:{hash}\nbob:builder\n").as_bytes()).unwrap();
+        // No check begins, so that all of them wait.
+        let all_turns = Arc::clone(&users.checks).acquire_many_owned(users.checks.available_permits() as u32).await;
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting: Vec<_> = (0..MOST_CHECKED).map(|_| Box::pin(users.contains(b"alice:wrong"))).collect();
+        assert!(waiting.iter_mut().all(|guess| guess.as_mut().poll(&mut context).is_pending()));
+        let mut another = Box::pin(users.contains(b"alice:right"));
+        assert!(matches!(another.as_mut().poll(&mut context), Poll::Ready(Err(Refusal::Busy { .. }))));
+        assert_eq!(users.contains(b"bob:builder").await, Ok(true));
+        drop((waiting, all_turns));
+        assert_eq!(users.contains(b"alice:right").await, Ok(true));
+    }
 
     // What no password can be checked against is refused with its line.
     #[test]
