@@ -166,6 +166,8 @@ impl Monitoring {
     pub fn advance(&mut self, now: u64) {
         if self.now == 0 {
             self.next = floor(now, EVALUATION_STEP) + EVALUATION_STEP;
+            // Else it would tell of all time, until something is evaluated.
+            self.history.advance(now);
         }
         let since = Range { from: self.now, to: self.now.max(now) };
         self.now = since.to;
