@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 /// A client whose password cannot be checked within this time is asked to come again.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Clients whose password is checked or waits for that: more would wait in vain, and take places in the budget from those who are known.
+/// Clients whose password is checked or waits for that: each has a place in the budget meanwhile, which guessing must not take from those who are
+/// known.
 const MOST_CHECKED: usize = 64;
 
 /// The users of one file.
@@ -82,7 +83,7 @@ impl Users {
                 if self.known().contains(&shown) {
                     return Ok(true);
                 }
-                let is_right = self.matches_hash(password.to_vec(), Arc::clone(hash)).await?;
+                let is_right = self.matches_hash(shown, password.to_vec(), Arc::clone(hash)).await?;
                 if is_right && user.is_some() {
                     self.known().insert(shown);
                 }
@@ -92,11 +93,15 @@ impl Users {
         Ok(is_right && user.is_some())
     }
 
-    async fn matches_hash(&self, password: Vec<u8>, hash: Arc<str>) -> Result<bool, Refusal> {
+    async fn matches_hash(&self, shown: Digest, password: Vec<u8>, hash: Arc<str>) -> Result<bool, Refusal> {
         let busy = Refusal::Busy { retry_after: RETRY_AFTER };
         let Ok(_waiting) = self.waiting.try_acquire() else { return Err(busy) };
         let check = async {
             let turn = Arc::clone(&self.checks).acquire_owned().await.ok()?;
+            // Clients that share a password come together, after a start: the first is checked for all of them.
+            if self.known().contains(&shown) {
+                return Some(true);
+            }
             let verify = move || {
                 // Its turn lasts as long as the check does, also if nobody waits for it any more.
                 let _turn = turn;
@@ -122,15 +127,35 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use std::task::{Context, Poll, Waker};
 
+    use tokio::sync::OwnedSemaphorePermit;
+
     use super::*;
+
+    /// As long as these are held, no check begins.
+    async fn all_turns(users: &Users) -> OwnedSemaphorePermit {
+        let turns = users.checks.available_permits().try_into().unwrap();
+        Arc::clone(&users.checks).acquire_many_owned(turns).await.unwrap()
+    }
+
+    // Of clients that show the same, none is checked any more once one was found right.
+    #[tokio::test]
+    async fn one_is_checked_for_all() {
+        let hash = bcrypt::hash("another", 4).unwrap();
+        let users = Users::parse(format!("alice:{hash}\n").as_bytes()).unwrap();
+        let all_turns = all_turns(&users).await;
+        let mut waiting = Box::pin(users.contains(b"alice:right"));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        users.known().insert(Digest::of(b"alice:right"));
+        drop(all_turns);
+        assert_eq!(waiting.await, Ok(true), "a check would find it wrong");
+    }
 
     // However many guess, few of them wait, and those whose password takes no time to check do not wait behind them.
     #[tokio::test]
     async fn few_wait_for_a_check() {
         let hash = bcrypt::hash("right", 4).unwrap();
         let users = Users::parse(format!("alice:{hash}\nbob:builder\n").as_bytes()).unwrap();
-        // No check begins, so that all of them wait.
-        let all_turns = Arc::clone(&users.checks).acquire_many_owned(users.checks.available_permits() as u32).await;
+        let all_turns = all_turns(&users).await;
         let mut context = Context::from_waker(Waker::noop());
         let mut waiting: Vec<_> = (0..MOST_CHECKED).map(|_| Box::pin(users.contains(b"alice:wrong"))).collect();
         assert!(waiting.iter_mut().all(|guess| guess.as_mut().poll(&mut context).is_pending()));
